@@ -1,0 +1,49 @@
+# Everything runs from here: `make demo` and `make test` on a fresh clone need nothing but Python 3.11+, git and make.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: demo test check performance clean
+
+demo: .venv/installed-demo ## run two small recognisers on the embedded speech, tabulate, draw and compare them
+	$(BIN)/evalkit run suite=demo model=whisper_tiny_en
+	$(BIN)/evalkit run suite=demo model=pocketsphinx
+	$(BIN)/evalkit report runs/whisper_tiny_en-demo runs/pocketsphinx-demo --output runs/demo-report \
+		--published "GPT-4o Transcribe" "Kimi-Audio" "Step-Audio 2" "Step-Audio 2 mini"
+	$(BIN)/evalkit compare runs/pocketsphinx-demo runs/whisper_tiny_en-demo --markdown runs/demo-report/comparison.md
+	@echo
+	@echo "Open these:"
+	@echo "  runs/demo-report/index.html        the tables, the chart, every utterance"
+	@echo "  runs/demo-report/asr.md            the table alone; also .html .tex .csv"
+	@echo "  runs/demo-report/radar.png         the chart; also .svg"
+	@echo "  runs/demo-report/comparison.md     is Whisper tiny.en better than PocketSphinx?"
+	@echo "  runs/whisper_tiny_en-demo/metrics.json"
+
+test: .venv/installed-dev ## the fast tests, then the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m slow
+
+check: .venv/installed-dev ## lint, format, types and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+performance: .venv/installed-dev ## measure speed; prints ratios, judges nothing
+	for script in tests/performance/*.py; do $(BIN)/python -m tests.performance.$$(basename $$script .py); done
+
+clean:
+	rm -rf .venv runs dist
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| (echo "evalkit needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11 ..." && false)
+	$(PYTHON) -m venv .venv
+
+.venv/installed-demo: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) ".[demo]"
+	touch $@
+
+.venv/installed-dev: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) ".[dev]"
+	touch $@ .venv/installed-demo
