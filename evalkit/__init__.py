@@ -1,0 +1,30 @@
+"""evalkit: an evaluation harness for speech language models.
+
+The public functions are loaded when first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalkit.metrics.error_rate import ErrorRate, error_rate
+    from evalkit.metrics.resampling import bootstrap, paired_test
+    from evalkit.text import normalizer
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "normalizer": "evalkit.text",
+    "error_rate": "evalkit.metrics.error_rate",
+    "ErrorRate": "evalkit.metrics.error_rate",
+    "bootstrap": "evalkit.metrics.resampling",
+    "paired_test": "evalkit.metrics.resampling",
+}
+
+__all__ = ["ErrorRate", "__version__", "bootstrap", "error_rate", "normalizer", "paired_test"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'evalkit' has no attribute {name!r}")
+    return getattr(import_module(_EXPORTS[name]), name)

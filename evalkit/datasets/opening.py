@@ -1,0 +1,145 @@
+"""One entry for configurations: a data set on this machine if it is there, else from the hub."""
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from evalkit.datasets.aishell import TRANSCRIPT, AishellFolder
+from evalkit.datasets.dataset import Dataset
+from evalkit.datasets.hub import HubDataset
+from evalkit.datasets.kaldi import KaldiFolder
+from evalkit.datasets.librispeech import TRANSCRIPTS, LibriSpeechFolder
+from evalkit.datasets.manifest import MANIFEST_SUFFIXES, Manifest
+from evalkit.errors import ConfigurationError, DataError, EvalkitError
+from evalkit.hints import hint
+from evalkit.types import Sample
+
+_ELSEWHERE = "say where it lies with tasks.<name>.dataset.path= or data_root="
+
+
+def open_dataset(
+    path: str | Path | None = None,
+    *,
+    hub: Mapping[str, Any] | None = None,
+    layout: str = "auto",
+    language: str | None = None,
+    **options: Any,
+) -> Dataset:
+    """A data set from ``path`` if something is there, else from the hub; opened when it is iterated.
+
+    Args:
+        path: a manifest, or a folder with ``manifest.jsonl`` (``.csv``, ``.tsv``); a Kaldi, AISHELL or
+            LibriSpeech folder; or a parquet file, a folder of them, or a folder written by ``save_to_disk``.
+        hub: arguments of ``HubDataset``; a ``path`` in a format of the hub takes columns and split from here.
+        layout: of ``path``: ``manifest``, ``kaldi``, ``aishell``, ``librispeech``, ``hub``, or ``auto``.
+        language: of samples that do not name theirs.
+        **options: further arguments of the class that reads the layout of ``path``.
+
+    Raises:
+        ConfigurationError: there is neither ``path`` nor ``hub``, or the layout or an option is unknown.
+    """
+    if path is None and not hub:
+        raise ConfigurationError("dataset: neither path= nor hub= says where the data is")
+    _check_options(hub or {}, _options(HubDataset), "dataset hub")
+    if hub and not hub.get("repository"):
+        raise ConfigurationError("dataset hub: repository= is missing")
+    if layout != "auto" and layout not in _LAYOUTS:
+        raise ConfigurationError(
+            f"dataset: no layout {layout!r}{hint(layout, _LAYOUTS)} (there are auto, {', '.join(_LAYOUTS)})"
+        )
+    readers = [reader for name, (reader, _) in _LAYOUTS.items() if layout in ("auto", name)]
+    _check_options(options, {option for reader in readers for option in _options(reader)[1:]}, "dataset")
+    if language is not None:
+        options["language"] = language
+    return _LocalOrHub(None if path is None else Path(path).expanduser(), dict(hub or {}), layout, options)
+
+
+class _LocalOrHub(Dataset):
+    """Decides where its samples come from when they are first asked for."""
+
+    def __init__(self, path: Path | None, hub: dict[str, Any], layout: str, options: dict[str, Any]) -> None:
+        self._path = path
+        self._hub = hub
+        self._layout = layout
+        self._options = options
+        self._dataset: Dataset | None = None
+        self.source = str(path or hub.get("repository"))
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether there is something at the local path; a hub's copy may have to be fetched."""
+        return self._path is not None and self._path.exists()
+
+    def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
+        if self._dataset is None:
+            self._dataset = self._find()
+            self.source = self._dataset.source
+        yield from self._dataset._placed_samples()
+
+    def _find(self) -> Dataset:
+        if self._path is not None and self._path.exists():
+            return self._local(self._path)
+        if not self._hub:
+            raise DataError(f"{self._path}: no such file or folder; put the data set there or {_ELSEWHERE}")
+        language = {key: value for key, value in self._options.items() if key == "language"}
+        dataset = HubDataset(**{**language, **self._hub})
+        try:
+            dataset.load()
+        except EvalkitError as error:
+            if self._path is None:
+                raise
+            raise DataError(f"{self._path}: no such file or folder ({_ELSEWHERE}), and {error}") from error
+        return dataset
+
+    def _local(self, path: Path) -> Dataset:
+        for name, (reader, find) in _LAYOUTS.items():
+            if self._layout in ("auto", name) and (found := find(path)):
+                options = dict(self._options)
+                if reader is HubDataset:
+                    remote = ("repository", "revision")
+                    options = {**{k: v for k, v in self._hub.items() if k not in remote}, **options}
+                _check_options(options, _options(reader)[1:], f"{found}: a data set of layout {name}")
+                return reader(found, **options)
+        wanted = "a data set" if self._layout == "auto" else f"of layout {self._layout}"
+        raise DataError(f"{path}: not recognised as {wanted}; see the documentation of open_dataset, or {_ELSEWHERE}")
+
+
+def _find_manifest(path: Path) -> Path | None:
+    if path.is_file():
+        return path if path.suffix.lower() in MANIFEST_SUFFIXES else None
+    return next((file for suffix in MANIFEST_SUFFIXES if (file := path / f"manifest{suffix}").is_file()), None)
+
+
+def _find_table(path: Path) -> Path | None:
+    if path.is_file():
+        return path if path.suffix.lower() == ".parquet" else None
+    return _holding("dataset_dict.json", "state.json", "*.parquet", "*/*.parquet", "*/*/*.parquet")(path)
+
+
+def _holding(*patterns: str) -> Callable[[Path], Path | None]:
+    """Recognises a folder by a file in it."""
+    return lambda path: path if any(next(path.glob(pattern), None) for pattern in patterns) else None
+
+
+# For each layout its reader, and what gives the file or folder to read if a path is of that layout.
+_LAYOUTS: Mapping[str, tuple[Callable[..., Dataset], Callable[[Path], Path | None]]] = {
+    "manifest": (Manifest, _find_manifest),
+    "kaldi": (KaldiFolder, _holding("wav.scp")),
+    "aishell": (AishellFolder, _holding(TRANSCRIPT)),
+    "librispeech": (LibriSpeechFolder, _holding(TRANSCRIPTS)),
+    "hub": (HubDataset, _find_table),
+}
+
+
+def _options(reader: Callable[..., Dataset]) -> list[str]:
+    """What a reader takes; first comes the path."""
+    return list(inspect.signature(reader).parameters)
+
+
+def _check_options(options: Mapping[str, Any], known: Collection[str], what: str) -> None:
+    for option in options:
+        if option not in known:
+            raise ConfigurationError(
+                f"{what} has no option {option!r}{hint(option, known)} (there are {', '.join(sorted(known))})"
+            )

@@ -1,0 +1,50 @@
+"""What many tests need: real speech where it is at hand, and the command line as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+DEMO_SPEECH = ROOT / "tasks" / "demo_speech"
+
+CommandLine = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real speech with transcripts, which lies beside some checkouts."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no real speech at {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def evalkit_command(tmp_path: Path) -> CommandLine:
+    """The command line, run as a process of its own in an empty folder."""
+
+    def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "COLUMNS": "200", **options.pop("env", {})}
+        return subprocess.run(
+            [sys.executable, "-m", "evalkit.cli", *arguments],
+            cwd=options.pop("cwd", tmp_path),
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=options.pop("timeout", 300),
+            **options,
+        )
+
+    return run
+
+
+def write_jsonl(path: Path, records: list[dict[str, Any]]) -> Path:
+    """A JSON Lines file."""
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
