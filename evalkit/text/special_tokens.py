@@ -1,0 +1,17 @@
+"""The first step of the Qwen2-Audio, lmms-eval and Kimi-Audio-Evalkit scorers, in every language."""
+
+import re
+
+_SPECIAL_TOKEN = re.compile(r"<\|.*?\|>")
+_WHITE_SPACE = re.compile(r"\s+")
+_SPACE_BEFORE_PUNCTUATION = re.compile(r" ([!,.?;:])")
+
+
+def remove_special_tokens(text: str) -> str:
+    """Turn every model tag such as ``<|en|>`` into a space and tidy the white space.
+
+    Runs of white space become one space, a space before ``! , . ? ; :`` goes, and so do leading spaces.
+    Chinese scorers go on to delete all white space; that is left to them.
+    """
+    text = _WHITE_SPACE.sub(" ", _SPECIAL_TOKEN.sub(" ", text))
+    return _SPACE_BEFORE_PUNCTUATION.sub(r"\1", text).lstrip(" ")

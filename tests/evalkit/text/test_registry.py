@@ -1,0 +1,78 @@
+"""Which schemes there are, and what a wrong name is answered with."""
+
+import subprocess
+import sys
+
+import pytest
+
+from evalkit.errors import ConfigurationError
+from evalkit.text import LANGUAGES, get_scheme, normalizer
+
+SCHEMES = {
+    "en": {"default", "whisper", "qwen2_audio", "raw"},
+    "zh": {"default", "whisper", "qwen2_audio", "kimi_audio", "raw"},
+    "yue": {"default", "qwen2_audio", "kimi_audio", "raw"},
+    "ja": {"default", "whisper", "raw"},
+    "ar": {"default", "whisper", "kimi_audio", "raw"},
+    "de": {"default", "whisper", "raw"},
+    "th": {"default", "whisper", "raw"},
+}
+NAMES = {name for names in SCHEMES.values() for name in names}
+
+
+@pytest.mark.parametrize("language", SCHEMES)
+def test_schemes_of_a_language(language: str) -> None:
+    for name in SCHEMES[language]:
+        scheme = get_scheme(language, name)
+        assert scheme.language == language
+        assert scheme.name == name or name == "default"
+    for name in NAMES - SCHEMES[language]:
+        with pytest.raises(ConfigurationError, match="available: default"):
+            get_scheme(language, name)
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_every_scheme_takes_any_text(language: str) -> None:
+    for name in SCHEMES.get(language, {"default", "raw"}):
+        scheme = get_scheme(language, name)
+        assert list(scheme.units(scheme.normalize(""))) == []
+        for text in (" ", "...", "<|en|>", "\u0301", "a\x00b", "𠮶👍", "[", "9" * 50):
+            assert all(scheme.units(scheme.normalize(text)))
+
+
+def test_unit_follows_the_script() -> None:
+    units = {language: get_scheme(language).unit for language in SCHEMES}
+    assert units == {
+        "en": "word", "zh": "character", "yue": "character", "ja": "character", "ar": "word", "de": "word",
+        "th": "character",
+    }  # fmt: skip
+
+
+def test_mistyped_scheme_gets_a_hint() -> None:
+    with pytest.raises(ConfigurationError, match=r"'wisper' for language 'en' \(did you mean 'whisper'\?\)"):
+        normalizer("en", "wisper")
+
+
+@pytest.mark.parametrize("language", ["english", "eng", "xx", ""])
+def test_unknown_language_is_refused(language: str) -> None:
+    with pytest.raises(ConfigurationError, match="no normalisation for language"):
+        get_scheme(language)
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [
+        ("en_us", "en"), ("EN", "en"), ("zh-CN", "zh"), ("cmn_hans_cn", "zh"), ("yue_hant_hk", "yue"), ("zh-HK", "yue"),
+        ("zh-TW", "zh"), ("ar_eg", "ar"), ("ja_jp", "ja"), ("pt-BR", "pt"),
+    ],
+)  # fmt: skip
+def test_tags_of_data_sets(tag: str, code: str) -> None:
+    assert get_scheme(tag).language == code
+
+
+def test_english_loads_no_chinese_library() -> None:
+    program = (
+        "import sys, evalkit; evalkit.normalizer('en')('x'); print(*{'opencc', 'sacrebleu', 'torch'} & {*sys.modules})"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.split() == []
