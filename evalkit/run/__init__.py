@@ -1,0 +1,1 @@
+"""Running an evaluation: asking (``inference``), keeping (``store``), scoring, and the run folder around them."""

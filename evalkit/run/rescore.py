@@ -1,0 +1,62 @@
+"""Scoring a run again from what its folder holds: the stored responses, and the samples kept with the scores."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from evalkit.run.folder import RunFolder, read_json
+from evalkit.run.inference import Chain, follow
+from evalkit.run.plan import load_run_config, tasks_from_config
+from evalkit.run.scoring import BootstrapSettings, score_task, stored_samples
+from evalkit.run.store import ResponseStore
+from evalkit.task import Task
+from evalkit.types import Sample
+
+
+def rescore(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Score a run's stored responses again, with changed settings if any; returns the new ``metrics.json``.
+
+    Raises:
+        StoreError: the folder is not that of a run, or holds no answer to what a changed task would ask.
+        ConfigurationError: an override names a setting that the run does not have.
+    """
+    config = load_run_config(path, overrides)
+    metrics = read_json(path / "metrics.json")
+    folder = RunFolder(path)
+    try:
+        for task in tasks_from_config(config):
+            if task.name in metrics["tasks"]:
+                metrics["tasks"][task.name] = _rescore_task(path / task.name, task, metrics, config)
+        folder.write("config.yaml", OmegaConf.to_yaml(config, resolve=True))
+        folder.write_json("metrics.json", metrics)
+    finally:
+        folder.close()
+    return metrics
+
+
+def _rescore_task(folder: Path, task: Task, metrics: dict[str, Any], config: DictConfig) -> dict[str, Any]:
+    skipped: dict[str, str] = {}
+    scores = folder / "scores.parquet"
+
+    def samples() -> Iterator[Sample]:
+        for sample, status, reason in stored_samples(scores):
+            if status == "skipped":
+                skipped[sample.id] = reason or ""
+            yield sample
+
+    def chain_of(sample: Sample) -> Chain:
+        if sample.id in skipped:
+            return Chain((), skipped=skipped.pop(sample.id))
+        return follow(task, store, sample)
+
+    with ResponseStore(folder, writable=False) as store:
+        return score_task(
+            task,
+            samples(),
+            chain_of,
+            folder,
+            BootstrapSettings(**OmegaConf.to_container(config.statistics)),  # type: ignore[arg-type]
+            partial=metrics["tasks"][task.name]["partial"],
+        )
