@@ -1,0 +1,7 @@
+"""``python -m evalkit.cli``: the command line without its installed script."""
+
+import sys
+
+from evalkit.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,37 @@
+"""``evalkit report``: tables, chart and utterance lists of runs, beside published results."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Write the report files, print the tables, and say where the page lies."""
+    parser = argparse.ArgumentParser(prog="evalkit report", description=__doc__)
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, one column each")
+    parser.add_argument(
+        "--published",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="published columns, as MODEL or MODEL@RELEASE (see `evalkit list published`)",
+    )
+    parser.add_argument(
+        "--rows",
+        choices=("all", "measured"),
+        default="all",
+        help="every test set with a value in some column, or only those that the runs measured (default: %(default)s)",
+    )
+    parser.add_argument("--output", type=Path, help="folder to write to; default: report/ in the first run folder")
+    options = parser.parse_args(arguments)
+    if not options.runs and not options.published:
+        parser.error("name a run folder, a published model with --published, or both")
+    from reports.write import write_report
+
+    output = options.output or (options.runs[0] / "report" if options.runs else Path("report"))
+    written = write_report(options.runs, published=options.published, output_folder=output, rows=options.rows)
+    for table in written:
+        if table.suffix == ".md":
+            print(table.read_text(encoding="utf-8"))
+    print(f"{len(written)} files written to {output}; open {written[0]}")
+    return 0

@@ -1,0 +1,65 @@
+"""``evalkit run``: a Hydra application around ``evalkit.run``."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from evalkit.cli.configuration import register_resolvers, show_whole_errors
+from evalkit.cli.main import EXIT_FOUND_FAULT
+from evalkit.cli.names import CONFIG_MODULE, CONFIG_NAME
+from evalkit.cli.summary import summary
+from evalkit.errors import EvalkitError
+from evalkit.run.plan import plan_from_config
+from evalkit.run.run import carry_out, failed_samples
+
+
+class FailedSamplesError(EvalkitError):
+    """The run is complete, and some of its samples failed."""
+
+    exit_status = EXIT_FOUND_FAULT
+
+
+# Why the one job of this process stopped. Hydra announces an exception that leaves a job with a line of its own.
+_stopped: list[Exception] = []
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Run what the arguments compose; Hydra reads them from ``sys.argv``."""
+    register_resolvers()
+    show_whole_errors()
+    sys.argv = ["evalkit run", *arguments]
+    application()
+    if _stopped:
+        raise _stopped.pop()
+    return 0
+
+
+@hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME)
+def application(config: DictConfig) -> None:
+    """Carry out one composed configuration; with ``--multirun``, called once for each, perhaps in other processes."""
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode != RunMode.RUN:
+        _run(config, hydra_config.runtime.choices)
+        return
+    try:
+        _run(config, hydra_config.runtime.choices)
+    except Exception as error:
+        _stopped.append(error)
+
+
+def _run(config: DictConfig, choices: Mapping[str, Any]) -> None:
+    register_resolvers()
+    plan = plan_from_config(config, choices)
+    metrics = carry_out(plan)
+    print(summary(metrics))
+    print(f"\nRun folder: {plan.folder}\nTables and chart: evalkit report {plan.folder}")
+    if failed := failed_samples(metrics):
+        raise FailedSamplesError(
+            f"{failed} samples failed and were scored as empty answers; {plan.folder}/*/scores.parquet says why. "
+            "The same command asks only those again"
+        )

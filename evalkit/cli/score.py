@@ -1,0 +1,25 @@
+"""``evalkit score``: score a run's stored answers again. No model is loaded, no audio and no data set is read."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from evalkit.cli.configuration import register_resolvers, show_whole_errors
+from evalkit.cli.summary import summary
+from evalkit.run.rescore import rescore
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Re-score a run in place and print its figures."""
+    parser = argparse.ArgumentParser(
+        prog="evalkit score",
+        description="Score a run's stored answers again and rewrite its metrics.json.",
+        epilog="example: evalkit score runs/whisper_tiny_en-demo schemes=[whisper,qwen2_audio]",
+    )
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("overrides", nargs="*", help="changed settings of the run's config.yaml, as KEY=VALUE")
+    options = parser.parse_args(arguments)
+    show_whole_errors()
+    register_resolvers()
+    print(summary(rescore(options.run, options.overrides)))
+    return 0

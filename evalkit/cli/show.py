@@ -1,0 +1,53 @@
+"""``evalkit show``: what a task would ask and how it would score, without running anything."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from evalkit.audio import Audio
+from evalkit.cli.configuration import compose_configuration, show_whole_errors
+from evalkit.metrics.metric import recipe_line
+from evalkit.run.plan import tasks_from_config
+from evalkit.task import Task
+from evalkit.types import Sample
+
+_USAGE = """usage: evalkit show task=NAME [model=NAME] [override ...]
+
+Prints the data set, the exact request and the metrics of each task chosen, as `evalkit run` with the same words would
+have them. Nothing is run, nothing is downloaded."""
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Print every task that the overrides choose."""
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(_USAGE)
+        return 0
+    show_whole_errors()
+    config = compose_configuration(arguments)
+    for task in tasks_from_config(config):
+        print("\n".join(_lines(task, str(config.model.get("title") or config.model["_target_"]))))
+    return 0
+
+
+def _lines(task: Task, model: str) -> list[str]:
+    lines = [f"{task.name}: {task.title}", "", "data set"]
+    lines += [f"  {name}: {value}" for name, value in task.describe().items() if value is not None]
+    lines.append(f"  samples expected: {task.expected_samples or 'not known'}")
+    sample, remark = _first_sample(task)
+    call = task.next_call(sample, ())
+    lines += ["", f"request to {model}{remark}"]
+    if call is not None:
+        content: Any = {"role": call.role, **call.request.to_json()}
+        lines += [f"  {line}" for line in json.dumps(content, indent=2, ensure_ascii=False).splitlines()]
+    lines += ["", "metrics"]
+    lines += [f"  {key}: {recipe_line(metric)}" for key, metric in task.metrics.items()]
+    return [*lines, ""]
+
+
+def _first_sample(task: Task) -> tuple[Sample, str]:
+    """A real sample where the data set lies on this machine, else a stand-in of the same shape."""
+    if task.data_at_hand:
+        for sample in task.samples():
+            return sample, f", sample {sample.id}"
+    stand_in = Sample("SAMPLE", audio=(Audio("AUDIO"),), references=("",))
+    return stand_in, ", shape only: the data set is not on this machine"

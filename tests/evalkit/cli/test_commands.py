@@ -1,0 +1,135 @@
+"""The commands that look and do not run: what they print, and what they must not import to print it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import evalkit
+from tests.conftest import CommandLine, write_jsonl
+
+HEAVY = ("torch", "pandas", "matplotlib", "transformers", "datasets", "faster_whisper", "ctranslate2")
+WITHOUT_HEAVY_IMPORTS = """
+import sys
+from evalkit.cli.main import main
+try:
+    status = main(sys.argv[2:])
+except SystemExit as exit:
+    status = exit.code
+loaded = [name for name in sys.argv[1].split(",") if name in sys.modules]
+assert not loaded, loaded
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["list", "models"],
+        ["list", "tasks"],
+        ["list", "suites"],
+        ["list", "published"],
+        ["show", "task=librispeech_clean", "model=whisper_tiny_en"],
+        ["show", "suite=asr", "model=predictions", "model.path=x"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
+def test_looking_around_loads_nothing_heavy(tmp_path: Path, words: list[str]) -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-c", WITHOUT_HEAVY_IMPORTS, ",".join(HEAVY), *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert len(outcome.stdout) > 10
+
+
+def test_importing_evalkit_loads_no_library() -> None:
+    code = (
+        "import sys, evalkit; print([name for name in ('numpy', 'hydra', 'yaml', 'rapidfuzz') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_help_names_every_command(evalkit_command: CommandLine) -> None:
+    help_text = evalkit_command("--help").stdout
+    for name in ("run", "list", "show", "score", "report", "compare", "doctor"):
+        assert f"\n  {name} " in help_text
+    assert evalkit_command("--version").stdout.strip() == f"evalkit {evalkit.__version__}"
+    outcome = evalkit_command("rnu")
+    assert outcome.returncode == 2
+    assert "rnu" in outcome.stderr
+
+
+def test_every_row_of_the_readme_table_is_a_task(evalkit_command: CommandLine) -> None:
+    from evalkit.cli.catalogue import entries
+    from reports.published import load_published
+
+    rows = {
+        (result.group, result.benchmark)
+        for result in load_published()
+        if result.table == "asr" and result.benchmark != "Average" and result.release.startswith("2025-0")
+        if "article" not in result.release
+    }
+    tasks = {
+        (entry.content["table"]["group"], entry.content["table"]["benchmark"]): entry.name for entry in entries("task")
+    }
+    assert set(tasks) >= rows
+    listed = evalkit_command("list", "tasks").stdout
+    for name in tasks.values():
+        assert f"\n{name} " in listed
+
+
+def test_every_task_and_suite_composes_and_can_be_shown(evalkit_command: CommandLine) -> None:
+    from evalkit.cli.catalogue import entries
+
+    names = ",".join(entry.name for entry in entries("task"))
+    outcome = evalkit_command("show", f"task=[{names}]", "model=whisper_tiny_en", "schemes=all")
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.count("metric:") >= len(names.split(","))
+    for suite in entries("suite"):
+        assert evalkit_command("show", f"suite={suite.name}").returncode == 0
+
+
+def test_show_prints_the_exact_request_of_a_real_sample(tmp_path: Path, evalkit_command: CommandLine) -> None:
+    manifest = write_jsonl(tmp_path / "m.jsonl", [{"id": "first", "audio": "x.wav", "text": "a"}])
+    outcome = evalkit_command(
+        "show",
+        "task=aishell",
+        f"tasks.aishell.dataset.path={manifest}",
+        "model=whisper_tiny_en",
+        "prompts@model.prompts=step_audio_2",
+    )
+    assert "sample first" in outcome.stdout
+    assert '"content": [\n          "请记录下你所听到的语音内容。"\n        ]' in outcome.stdout
+    assert '"audio": "x.wav"' in outcome.stdout
+    assert '"language": null' in outcome.stdout
+    assert '"max_new_tokens": 256' in outcome.stdout
+
+
+def test_doctor_says_what_is_missing_and_what_to_do(tmp_path: Path, evalkit_command: CommandLine) -> None:
+    (tmp_path / "data" / "data_aishell").mkdir(parents=True)
+    outcome = evalkit_command("doctor", env={"EVALKIT_DATA": str(tmp_path / "data")})
+    lines = {line.split()[0]: line for line in outcome.stdout.splitlines() if line.strip()}
+    assert "at hand:" in lines["aishell"]
+    assert "part of evalkit" in lines["demo_clean"]
+    assert "application form" in lines["kespeech_phase1"]
+    assert "openslr/librispeech_asr" in lines["librispeech_clean"]
+    assert "give model.path=" in lines["predictions"]
+    absent = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import importlib.util as u, sys; find = u.find_spec;"
+            "u.find_spec = lambda name, *rest: None if name == 'faster_whisper' else find(name, *rest);"
+            "from evalkit.cli.main import main; main(['doctor'])",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert "pip install 'evalkit[whisper]'" in absent.stdout
