@@ -1,0 +1,1 @@
+"""One module per benchmark family: rows to samples to calls, responses to statistics."""
