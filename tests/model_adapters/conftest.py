@@ -1,0 +1,75 @@
+"""Requests about real speech and about noise, made without any data set code, and tiny checkpoints to put them to."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from evalkit.audio import Audio
+from evalkit.types import Message, Request
+from tests.conftest import DEMO_SPEECH
+from tests.model_adapters.tiny_checkpoints import save_wav2vec2, save_whisper
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A request about a recording, and what is said in it."""
+
+    request: Request
+    text: str
+
+
+def asking(path: Path, *, language: str | None = None, sample_id: str = "", task: str = "") -> Request:
+    """What a transcription task asks a recogniser."""
+    message = Message("user", (Audio(path.name, path),))
+    return Request((message,), language=language, sample_id=sample_id or path.stem, task=task)
+
+
+def utterances(folder: Path) -> Iterator[Utterance]:
+    """What the manifest of a folder lists."""
+    for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        yield Utterance(asking(folder / record["audio"], language=record["language"]), record["text"])
+
+
+def noise(path: Path, seconds: float, *, seed: int = 0) -> Path:
+    """A recording of noise that comes and goes, for models whose answers mean nothing anyway."""
+    rng = np.random.default_rng(seed)
+    samples = round(16_000 * seconds)
+    loudness = np.repeat(rng.uniform(0, 0.4, samples // 800 + 1), 800)[:samples]
+    soundfile.write(path, (loudness * rng.normal(size=samples)).clip(-1, 1), 16_000)
+    return path
+
+
+@pytest.fixture
+def demo_requests() -> list[Request]:
+    """The three shortest clean utterances of the embedded demo."""
+    spoken = [utterance.request for utterance in utterances(DEMO_SPEECH) if "clean" in utterance.request.sample_id]
+    return sorted(spoken, key=lambda request: request.audio[0].path.stat().st_size)[:3]  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def noise_requests(tmp_path: Path) -> list[Request]:
+    """Five noises; the last two are of equal length."""
+    seconds = (1.3, 2.1, 0.7, 3.1, 3.1)
+    return [asking(noise(tmp_path / f"noise-{seed}.wav", length, seed=seed)) for seed, length in enumerate(seconds)]
+
+
+@pytest.fixture(scope="session")
+def one_torch_thread() -> None:
+    """Tiny models are slowed down by threads that wait for one another."""
+    pytest.importorskip("torch", reason="torch is not installed").set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: None) -> Path:
+    return save_whisper(tmp_path_factory.mktemp("whisper"))
+
+
+@pytest.fixture(scope="session")
+def tiny_wav2vec2(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: None) -> Path:
+    return save_wav2vec2(tmp_path_factory.mktemp("wav2vec2"))
