@@ -1,0 +1,1 @@
+"""Published results, tables, radar chart and utterance listings, made from what runs have stored."""

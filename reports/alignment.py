@@ -1,0 +1,42 @@
+"""What was said beside what was heard: an alignment in one line, or in blocks for the eye."""
+
+from collections.abc import Iterator, Sequence
+
+from evalkit.metrics.error_rate import AlignedUnit
+from reports.terminal import display_width
+
+_LINE_WIDTH = 110
+_LETTERS = {"equal": " ", "substitution": "S", "deletion": "D", "insertion": "I"}
+_MARKED = {"equal": "{0}", "substitution": "[{0}→{1}]", "deletion": "[-{0}-]", "insertion": "[+{1}+]"}
+
+
+def inline(steps: Sequence[AlignedUnit], separator: str) -> str:
+    """One line: ``the [cat→bat] sat [-on-] [+upon+] it``."""
+    return separator.join(_MARKED[step.operation].format(step.reference, step.hypothesis) for step in steps)
+
+
+def blocks(steps: Sequence[AlignedUnit]) -> Iterator[str]:
+    """Lines in threes (said, heard, operation), unit below unit, broken before they get too long."""
+    while steps:
+        used, taken = 0, 0
+        for step in steps:
+            used += _column_width(step) + 1
+            if used > _LINE_WIDTH and taken:
+                break
+            taken += 1
+        line, steps = steps[:taken], steps[taken:]
+        said = [step.reference or "*" * display_width(step.hypothesis or "") for step in line]
+        heard = [step.hypothesis or "*" * display_width(step.reference or "") for step in line]
+        yield "  said   " + _row(line, said)
+        yield "  heard  " + _row(line, heard)
+        if any(step.operation != "equal" for step in line):
+            yield "         " + _row(line, [_LETTERS[step.operation] for step in line])
+
+
+def _row(line: Sequence[AlignedUnit], texts: Sequence[str]) -> str:
+    gaps = [_column_width(step) - display_width(text) for step, text in zip(line, texts, strict=True)]
+    return " ".join(text + " " * gap for text, gap in zip(texts, gaps, strict=True)).rstrip()
+
+
+def _column_width(step: AlignedUnit) -> int:
+    return max(display_width(step.reference or ""), display_width(step.hypothesis or ""), 1)

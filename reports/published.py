@@ -1,0 +1,112 @@
+"""Published results: figures that others printed, with the release that printed them."""
+
+import csv
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+
+from evalkit.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFigure:
+    """One printed cell.
+
+    Attributes:
+        release: date and name of the document that printed it; releases sort by date.
+        table, group, benchmark: its place; an average has the benchmark ``Average``.
+        metric: what it measures.
+        model: the column or row heading it stands under.
+        value: as printed, or None where ``N/A`` is printed.
+        is_best: whether it is printed in bold.
+        note: anything else the source says.
+    """
+
+    release: str
+    table: str
+    group: str
+    benchmark: str
+    metric: str
+    model: str
+    value: Decimal | None
+    is_best: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedModel:
+    """What one release printed for one model in one table."""
+
+    model: str
+    release: str
+    figures: tuple[PublishedFigure, ...]
+
+
+@cache
+def load_published() -> tuple[PublishedFigure, ...]:
+    """Every published figure that evalkit knows, in the order of the sources."""
+    text = (files("reports") / "published_results.csv").read_text(encoding="utf-8")
+    return tuple(
+        PublishedFigure(
+            release=row["release"],
+            table=row["table"],
+            group=row["group"],
+            benchmark=row["benchmark"],
+            metric=row["metric"],
+            model=row["model"],
+            value=Decimal(row["value"]) if row["value"] else None,
+            is_best=row["is_best"] == "1",
+            note=row["note"],
+        )
+        for row in csv.DictReader(text.splitlines())
+    )
+
+
+def select_published(names: Iterable[str], table: str) -> list[PublishedModel]:
+    """The published columns that the names ask for, in the order asked.
+
+    Args:
+        names: each ``MODEL`` (its latest release with this table), ``MODEL@RELEASE`` or ``@RELEASE`` (all
+            models of that release's table, in printed order); a release is named by its beginning, such as
+            ``2025-07-23``.
+        table: the table to select from, such as ``asr``.
+
+    Raises:
+        ConfigurationError: an unknown model or release, or one without this table.
+    """
+    figures = [figure for figure in load_published() if figure.table == table]
+    models: list[PublishedModel] = []
+    for name in names:
+        models += [model for model in _select(name, figures, table) if model not in models]
+    return models
+
+
+def _select(name: str, figures: Sequence[PublishedFigure], table: str) -> list[PublishedModel]:
+    model, _, release = name.partition("@")
+    candidates = [figure for figure in figures if model in ("", figure.model)]
+    if not candidates:
+        raise ConfigurationError(_unknown_model(model, {figure.model for figure in figures}, table))
+    releases = {figure.release for figure in candidates if figure.release.startswith(release)}
+    if not releases:
+        known = ", ".join(sorted({figure.release for figure in candidates}))
+        whose = repr(model) if model else "any model"
+        raise ConfigurationError(f"no release {release!r} with {table} figures of {whose}; there are: {known}")
+    latest = max(releases)
+    printed = [figure for figure in candidates if figure.release == latest]
+    return [
+        PublishedModel(title, latest, tuple(figure for figure in printed if figure.model == title))
+        for title in dict.fromkeys(figure.model for figure in printed)
+    ]
+
+
+def _unknown_model(model: str, with_table: set[str], table: str) -> str:
+    known = {figure.model for figure in load_published()}
+    if model in known:
+        return f"{model!r} has published results, but none in the {table} table"
+    by_lower_case = {title.lower(): title for title in sorted(with_table)}
+    close = difflib.get_close_matches(model.lower(), by_lower_case, n=1)
+    hint = f"did you mean {by_lower_case[close[0]]!r}?" if close else "`evalkit list published` names all"
+    return f"no published results of a model {model!r}; {hint}"

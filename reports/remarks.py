@@ -1,0 +1,102 @@
+"""Footnotes and recipes: what has to be said under a table about its figures, said once for all alike."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reports.measured import Result
+from reports.table import Footnote, Recipe
+
+_Key = TypeVar("_Key")
+_Item = TypeVar("_Item")
+
+INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED = "†¶‖‡§"
+
+_INTRODUCTIONS = {
+    INCOMPLETE: "Not the complete data set or not the published metric, hence never in bold",
+    COUNTED: "Samples without an answer",
+    UNKNOWN: "No figure",
+    AVERAGED: "Unweighted mean of the test sets; the interval combines their standard errors, taking the "
+    "data sets as independent",
+    PUBLISHED: "Published, not measured here",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something to say about a figure: the mark of its kind, and the particulars if there are any."""
+
+    mark: str
+    text: str = ""
+
+
+def remarks_on(result: Result, published_metric: str | None) -> list[Remark]:
+    """What has to be said about a measured figure.
+
+    Args:
+        result: the task.
+        published_metric: what published figures of this test set measure; None if there are none.
+    """
+    benchmark = result.place["benchmark"]
+    samples = result.samples
+    if result.not_applicable is not None:
+        return [Remark(UNKNOWN, f"{benchmark}, {result.not_applicable}")]
+    remarks = []
+    if samples.expected is None:
+        remarks.append(Remark(INCOMPLETE, f"{benchmark}, {samples.total:,} samples of an unknown number"))
+    elif result.partial:
+        remarks.append(Remark(INCOMPLETE, f"{benchmark}, {samples.total:,} of {samples.expected:,} samples"))
+    if published_metric is not None and result.figure is not None and result.figure.name != published_metric:
+        remarks.append(Remark(INCOMPLETE, f"{benchmark}, {result.figure.name} where {published_metric} is published"))
+    counts = [
+        f"{count:,} {what}"
+        for count, what in (
+            (samples.failed, "failed (scored as an empty answer)"),
+            (samples.skipped, "skipped (not scored)"),
+            (samples.empty, "answered with nothing"),
+        )
+        if count
+    ]
+    if counts:
+        remarks.append(Remark(COUNTED, f"{benchmark}, {', '.join(counts)}"))
+    if result.figure is None or result.figure.value is None:
+        remarks.append(Remark(UNKNOWN, f"{benchmark}, nothing could be scored"))
+    return remarks
+
+
+def footnotes(remarks: Sequence[tuple[str, Remark]]) -> list[Footnote]:
+    """One footnote for each kind of remark; alike remarks on several models are made once.
+
+    Args:
+        remarks: each with the title of the model it is about.
+    """
+    notes = []
+    for mark, introduction in _INTRODUCTIONS.items():
+        by_text = _grouped((remark.text, model) for model, remark in remarks if remark.mark == mark)
+        by_models = _grouped((", ".join(models), text) for text, models in by_text if text)
+        sentences = [f"{models}: {'; '.join(texts)}." for models, texts in by_models]
+        if by_text:
+            notes.append(Footnote(mark, " ".join([f"{introduction}.", *sentences])))
+    return notes
+
+
+def recipes(figures: Iterable[tuple[str, str, str]]) -> tuple[Recipe, ...]:
+    """The distinct recipes, each with the figures that carry it.
+
+    Args:
+        figures: recipe, model and row of every measured figure.
+    """
+    by_recipe = _grouped((recipe, (model, row)) for recipe, model, row in figures)
+    return tuple(
+        Recipe(recipe, "; ".join(f"{model}: {', '.join(rows)}" for model, rows in _grouped(places)))
+        for recipe, places in by_recipe
+    )
+
+
+def _grouped(pairs: Iterable[tuple[_Key, _Item]]) -> list[tuple[_Key, list[_Item]]]:
+    groups: dict[_Key, list[_Item]] = {}
+    for key, item in pairs:
+        items = groups.setdefault(key, [])
+        if item not in items:
+            items.append(item)
+    return list(groups.items())

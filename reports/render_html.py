@@ -1,0 +1,72 @@
+"""A table as a standalone HTML fragment, in the markup that Step-Audio 2's README has for GitHub."""
+
+from collections.abc import Iterator
+from html import escape
+
+from reports.table import Cell, RowGroup, Table, column_spans
+
+
+def render_html(table: Table) -> str:
+    """The table with its footnotes and recipes."""
+    return "\n".join([*_table(table), *_notes(table)]) + "\n"
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield '<table border="1" cellpadding="5" cellspacing="0" align="center">'
+    yield "  <thead>"
+    yield "    <tr>"
+    spans = column_spans(table)
+    for heading in table.stub:
+        yield _heading(escape(heading), ' rowspan="2"' if spans else "")
+    if spans:
+        for heading, columns in spans:
+            yield _heading(escape(heading), f' colspan="{columns}"')
+        yield "    </tr>"
+        yield "    <tr>"
+    for column in table.columns:
+        yield _heading(escape(column.title) + _marks(column.marks))
+    yield "    </tr>"
+    yield "  </thead>"
+    yield "  <tbody>"
+    for group in table.groups:
+        yield from _rows(group)
+    yield "  </tbody>"
+    yield "</table>"
+
+
+def _heading(content: str, attributes: str = "") -> str:
+    return f'      <th style="text-align: center;"{attributes}>{content}</th>'
+
+
+def _rows(group: RowGroup) -> Iterator[str]:
+    for position, row in enumerate(group.rows):
+        yield "    <tr>"
+        if position == 0:
+            attributes = f'rowspan="{len(group.rows)}" style="text-align: center; vertical-align: middle;"'
+            yield f"      <td {attributes}><strong>{escape(group.title)}</strong></td>"
+        title = escape(row.title)
+        yield f'      <td align="left">{f"<strong>{title}</strong>" if row.average else title}</td>'
+        for cell in row.cells:
+            yield f'      <td align="center">{_content(cell)}</td>'
+        yield "    </tr>"
+
+
+def _content(cell: Cell) -> str:
+    text = escape(cell.text)
+    detail = f" <small>{escape(cell.detail)}</small>" if cell.detail else ""
+    return (f"<strong>{text}</strong>" if cell.bold else text) + detail + _marks(cell.marks)
+
+
+def _marks(marks: str) -> str:
+    return f"<sup>{escape(marks)}</sup>" if marks else ""
+
+
+def _notes(table: Table) -> Iterator[str]:
+    for note in table.footnotes:
+        yield f"<p>{_marks(note.mark)}{' ' if note.mark else ''}{escape(note.text)}</p>"
+    if table.recipes:
+        yield "<p>Recipes:</p>"
+        yield "<ul>"
+        for recipe in table.recipes:
+            yield f"  <li><code>{escape(recipe.line)}</code> {escape(recipe.figures)}</li>"
+        yield "</ul>"

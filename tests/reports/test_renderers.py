@@ -1,0 +1,208 @@
+import csv
+import io
+import re
+import shutil
+import subprocess
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from reports.asr import asr_table
+from reports.published import select_published
+from reports.render_csv import render_csv
+from reports.render_html import render_html
+from reports.render_latex import render_latex
+from reports.render_markdown import render_markdown
+from reports.table import Cell, Column, Footnote, Recipe, Row, RowGroup, Samples, Table
+
+NASTY = r"<script>alert('x')</script> a|b _c_ & 100% \d {e} #1 $f$ ~g^ [h](javascript:i) `j` *k* [l]"
+
+MEASURED = Cell(
+    text="4.13",
+    detail="[2.10, 6.61] n=2,400",
+    bold=True,
+    marks="†‡",
+    value=Decimal("4.1250"),
+    interval=(Decimal("2.1"), Decimal("6.6125")),
+    samples=Samples(expected=2620, total=2410, scored=2390, failed=10, skipped=10, empty=3),
+    partial=True,
+    recipe="metric:WER|unit:word",
+)
+
+
+def table(title: str = "Model A", group: str = "English", test_set: str = "Clean") -> Table:
+    return Table(
+        name="asr",
+        title="Speech recognition",
+        stub=("Category", "Test set"),
+        columns=(
+            Column(title, "run-1", published=False, group="Measured"),
+            Column("Model B", "release 1", published=True, group="Published", marks="§"),
+            Column("Model C", "release 1", published=True, group="Published", marks="§"),
+        ),
+        groups=(
+            RowGroup(group, (Row(test_set, (MEASURED, Cell(text="N/A"), Cell())),)),
+            RowGroup("Demo", (Row("X", (Cell(), Cell(), Cell(text="7.10"))), Row("Average", (Cell(),) * 3, True))),
+        ),
+        footnotes=(Footnote("", "Lower is better."), Footnote("†", "Partial.")),
+        recipes=(Recipe("metric:WER|unit:word", "Model A: Clean"),),
+    )
+
+
+def test_markdown_reads_as_a_table_in_a_terminal() -> None:
+    assert render_markdown(table()) == (
+        "### Speech recognition\n"
+        "\n"
+        "| Category    | Test set    | Model A                          | Model B § | Model C § |\n"
+        "| ----------- | ----------- | :------------------------------: | :-------: | :-------: |\n"
+        "| **English** | Clean       | **4.13** [2.10, 6.61] n=2,400 †‡ | N/A       |           |\n"
+        "| **Demo**    | X           |                                  |           | 7.10      |\n"
+        "|             | **Average** |                                  |           |           |\n"
+        "\n"
+        "Lower is better.\n"
+        "\n"
+        "† Partial.\n"
+        "\n"
+        "Recipes:\n"
+        "\n"
+        "- `metric:WER|unit:word` Model A: Clean\n"
+    )
+
+
+def test_markdown_aligns_wide_characters() -> None:
+    lines = render_markdown(table(test_set="普通话")).splitlines()
+    wide = next(line for line in lines if "普通话" in line)
+    assert len(wide) == len(lines[2]) - 3
+
+
+def test_markdown_escapes_titles() -> None:
+    text = render_markdown(table(title=NASTY, group=NASTY, test_set=NASTY))
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert r"\_c\_" in text
+    assert r"&amp; 100% \\d" in text
+    assert r"[h\](javascript:i)" in text
+    assert r"\`j\` \*k\*" in text
+    # An unescaped bar would add a column.
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
+
+
+def test_markdown_leaves_names_with_underscores_readable() -> None:
+    assert "| whisper_tiny_en " in render_markdown(table(title="whisper_tiny_en"))
+
+
+def test_markdown_line_breaks_in_titles_do_not_break_the_table() -> None:
+    assert "| a b " in render_markdown(table(title="a\n\nb"))
+
+
+def test_markdown_code_spans_hold_backticks() -> None:
+    recipe = Table("t", "T", ("A", "B"), (), (), recipes=(Recipe("a`b``c", "x"),))
+    assert "- ``` a`b``c ``` x" in render_markdown(recipe)
+
+
+class Collected(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_html_escapes_titles_and_keeps_their_text() -> None:
+    html = Collected(render_html(table(title=NASTY, group=NASTY, test_set=NASTY)))
+    assert "script" not in html.tags
+    assert html.text.count(NASTY) == 3
+
+
+def test_html_spans_column_groups_and_row_groups() -> None:
+    html = render_html(table())
+    assert '<th style="text-align: center;" rowspan="2">Category</th>' in html
+    assert '<th style="text-align: center;" colspan="2">Published</th>' in html
+    assert '<td rowspan="2" style="text-align: center; vertical-align: middle;"><strong>Demo</strong></td>' in html
+    assert "<strong>4.13</strong> <small>[2.10, 6.61] n=2,400</small><sup>†‡</sup>" in html
+    assert "<code>metric:WER|unit:word</code> Model A: Clean" in html
+
+
+def test_html_has_no_second_heading_without_column_groups() -> None:
+    html = render_html(asr_table([], select_published(["Step-Audio 2"], "asr")))
+    assert "colspan" not in html
+    assert 'rowspan="2">Category' not in html
+
+
+def test_latex_lays_out_groups() -> None:
+    latex = render_latex(table())
+    assert r" & & \multicolumn{1}{c}{Measured} & \multicolumn{2}{c}{Published} \\" in latex
+    assert r"\cmidrule(lr){3-3}\cmidrule(lr){4-5}" in latex
+    assert r"\begin{tabular}{llccc}" in latex
+    assert r"\multirow{2}{*}{\textbf{Demo}} & X &  &  & 7.10 \\" in latex
+    assert r" & \textbf{Average} &  &  &  \\" in latex
+    assert r"\textbf{4.13} {\scriptsize {[}2.10, 6.61{]} n=2,400}\textsuperscript{\dag{}\ddag{}}" in latex
+
+
+def test_latex_is_balanced_whatever_the_titles() -> None:
+    latex = render_latex(table(title=NASTY, group=NASTY, test_set=NASTY))
+    unescaped = re.sub(r"\\[\\{}$&#%_]", "", latex.partition("\n")[2])
+    assert unescaped.count("{") == unescaped.count("}")
+    assert unescaped.count("$") % 2 == 0
+    assert re.findall(r"\\begin\{(.*?)\}", latex) == re.findall(r"\\end\{(.*?)\}", latex)[::-1]
+    rows = [line for line in latex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {4}
+    # A comment sign in a title would swallow the rest of its line.
+    assert not re.search(r"(?<!\\)%", latex.partition("\n")[2])
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles_with_hostile_titles(tmp_path: Path) -> None:
+    if subprocess.run(["kpsewhich", "multirow.sty", "booktabs.sty"], capture_output=True).returncode:
+        pytest.skip("the LaTeX packages booktabs and multirow are not installed")
+    (tmp_path / "table.tex").write_text(render_latex(table(title=NASTY, group=NASTY, test_set=NASTY)))
+    (tmp_path / "page.tex").write_text(
+        r"\documentclass{article}\usepackage{booktabs,multirow}\begin{document}\input{table}\end{document}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "page.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_csv_has_every_field_of_every_filled_cell() -> None:
+    rows = list(csv.DictReader(io.StringIO(render_csv(table()))))
+    assert [(row["category"], row["test_set"], row["model"], row["text"]) for row in rows] == [
+        ("English", "Clean", "Model A", "4.13"),
+        ("English", "Clean", "Model B", "N/A"),
+        ("Demo", "X", "Model C", "7.10"),
+    ]
+    assert rows[0] == {
+        "table": "asr",
+        "category": "English",
+        "test_set": "Clean",
+        "model": "Model A",
+        "source": "run-1",
+        "published": "0",
+        "text": "4.13",
+        "value": "4.125",
+        "low": "2.1",
+        "high": "6.6125",
+        "n": "2400",
+        "expected": "2620",
+        "partial": "1",
+        "failed": "10",
+        "skipped": "10",
+        "empty": "3",
+        "recipe": "metric:WER|unit:word",
+    }
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_csv_starts_no_formula(start: str) -> None:
+    title = f'{start}HYPERLINK("http://x"), "quoted"'
+    rows = list(csv.DictReader(io.StringIO(render_csv(table(title=title)))))
+    assert rows[0]["model"] == f"'{title}"
