@@ -43,9 +43,10 @@ class RunFolder:
             ConfigurationError: the folder holds answers of another model.
         """
         earlier = self.read("provenance.json").get("models", {})
-        for role in sorted(set(earlier) & set(models)):
-            for key in sorted(set(earlier[role]) | set(models[role])):
-                before, now = earlier[role].get(key), models[role].get(key)
+        current = json.loads(json.dumps(models))  # as it will be read back: JSON turns tuples into lists
+        for role in sorted(set(earlier) & set(current)):
+            for key in sorted(set(earlier[role]) | set(current[role])):
+                before, now = earlier[role].get(key), current[role].get(key)
                 if before != now:
                     raise ConfigurationError(
                         f"{self.path}: holds answers of another {role} ({key} was {before}, now {now}); "

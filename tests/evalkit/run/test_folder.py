@@ -23,6 +23,13 @@ def test_a_folder_belongs_to_the_models_that_answered_in_it(tmp_path: Path) -> N
         folder.claim({"model": {"weights": "b"}})
 
 
+def test_a_fingerprint_equals_itself_read_back(tmp_path: Path) -> None:
+    models = {"model": {"weights": "a", "languages": ("en", "zh")}}
+    folder = RunFolder(tmp_path)
+    folder.write_json("provenance.json", {"models": models})
+    folder.claim(models)
+
+
 def test_json_is_replaced_whole_and_refuses_what_json_does_not_know(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.write_json("x.json", {"value": 1})
