@@ -65,14 +65,20 @@ class FasterWhisper(ModelAdapter):
             raise ConfigurationError(
                 f"Whisper needs the library faster-whisper: pip install 'evalkit[whisper]' ({error})"
             ) from error
-        folder, self._hub = _find_weights(path, revision, local_files_only)
-        self._weights = self._hub or {"sha256": folder_digest(folder)}
+        folder, hub = _find_weights(path, revision, local_files_only)
+        self._weights = hub or {"sha256": folder_digest(folder)}
         try:
             self._whisper = WhisperModel(
                 str(folder), device=device, compute_type=compute_type, cpu_threads=cpu_threads, local_files_only=True
             )
         except (RuntimeError, ValueError) as error:
             raise ConfigurationError(f"{path}: CTranslate2 cannot load it here: {error}") from error
+        bands, wanted_bands = len(self._whisper.feature_extractor.mel_filters), self._whisper.model.n_mels
+        if bands != wanted_bands:
+            raise ConfigurationError(
+                f"{folder}: the model hears {wanted_bands} mel bands and would be given {bands}; copy "
+                "preprocessor_config.json from the checkpoint the model was made of"
+            )
         self._without_timestamps = without_timestamps
         self._decoding = {
             "beam_size": beam_size,

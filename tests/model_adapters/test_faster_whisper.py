@@ -145,6 +145,13 @@ class TestWhatIsMissing:
         with pytest.raises(ConfigurationError, match=r"no tokenizer\.json"):
             FasterWhisper(str(tmp_path))
 
+    def test_the_wrong_front_end_which_would_otherwise_fail_at_every_recording(self, tmp_path: Path) -> None:
+        for file in packaged_folder("whisper-tiny.en").iterdir():
+            (tmp_path / file.name).symlink_to(file)
+        (tmp_path / "preprocessor_config.json").write_text('{"feature_size": 128}')
+        with pytest.raises(ConfigurationError, match=r"80 mel bands and would be given 128; copy preprocessor_config"):
+            FasterWhisper(str(tmp_path), device="cpu")
+
     def test_weights_that_are_damaged(self, tmp_path: Path) -> None:
         (tmp_path / "model.bin").write_bytes(bytes(1000))
         (tmp_path / "tokenizer.json").write_text("{}")
