@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from evalkit.errors import ConfigurationError, DataError, StoreError
-from evalkit.metrics.metric import Metric, Statistics, recipe_line
+from evalkit.metrics.metric import COUNTS, Metric, Statistics, recipe_line
 from evalkit.metrics.resampling import bootstrap_values, percentile_interval
 from evalkit.run.inference import Chain
 from evalkit.task import Task
 from evalkit.types import Sample
 
-STATUSES = ("scored", "failed", "skipped")
 _ROWS_AT_ONCE = 2_000
 _MOST_GROUPS_BROKEN_DOWN = 50
 
@@ -40,7 +39,7 @@ class BootstrapSettings:
 class _Tally:
     """What accumulates while a task is scored: counts, statistics and group labels of the samples that count."""
 
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*STATUSES, "empty"), 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*COUNTS, "empty"), 0))
     statistics: dict[str, list[tuple[float, ...]]] = field(default_factory=dict)
     groups: list[Mapping[str, str]] = field(default_factory=list)
     reasons: set[str] = field(default_factory=set)
@@ -70,7 +69,7 @@ def score_task(
     tally = _Tally(statistics={key: [] for key in task.metrics})
     _write_parquet(folder / "scores.parquet", task, (_row(task, sample, chain_of(sample), tally) for sample in samples))
     counts = tally.counts
-    total = sum(counts[status] for status in STATUSES)
+    total = sum(counts[status] for status in COUNTS)
     arrays = {
         key: np.asarray(rows, dtype=np.float64).reshape(len(rows), len(task.metrics[key].statistics))
         for key, rows in tally.statistics.items()
@@ -84,7 +83,7 @@ def score_task(
         "not_applicable": "; ".join(sorted(tally.reasons)) if all_skipped else None,
         "headline": next(iter(task.metrics)),
         "metrics": {
-            key: _figure(metric, arrays[key], bootstrap, {status: counts[status] for status in STATUSES})
+            key: _figure(metric, arrays[key], bootstrap, {status: counts[status] for status in COUNTS})
             for key, metric in task.metrics.items()
         },
         "groups": _by_group(task, arrays, tally.groups, bootstrap),
