@@ -5,22 +5,24 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 .PHONY: demo test check performance clean
 
-demo: .venv/installed-demo ## run two small recognisers on the embedded speech, tabulate, draw and compare them
+demo: .venv/installed-demo ## run small models on the embedded speech, fill every table, draw and compare
 	$(BIN)/evalkit run suite=demo model=whisper_tiny_en
-	$(BIN)/evalkit run suite=demo model=pocketsphinx
-	$(BIN)/evalkit report runs/whisper_tiny_en-demo runs/pocketsphinx-demo --output runs/demo-report \
+	$(BIN)/evalkit run suite=demo_asr model=pocketsphinx name=pocketsphinx-demo
+	$(BIN)/evalkit run suite=demo model=echo
+	$(BIN)/evalkit report runs/whisper_tiny_en-demo runs/pocketsphinx-demo runs/echo-demo --output runs/demo-report \
 		--published "GPT-4o Transcribe" "Kimi-Audio" "Step-Audio 2" "Step-Audio 2 mini"
 	$(BIN)/evalkit compare runs/pocketsphinx-demo runs/whisper_tiny_en-demo --markdown runs/demo-report/comparison.md
 	@echo
 	@echo "Open these:"
-	@echo "  runs/demo-report/index.html        the tables, the chart, every utterance"
-	@echo "  runs/demo-report/asr.md            the table alone; also .html .tex .csv"
+	@echo "  runs/demo-report/index.html        the tables, the chart, every sample"
+	@echo "  runs/demo-report/asr.md            the speech recognition table alone; also .html .tex .csv"
+	@echo "  runs/demo-report/*_demo.md         the other tables, each on a few samples of our own"
 	@echo "  runs/demo-report/radar.png         the chart; also .svg"
 	@echo "  runs/demo-report/comparison.md     is Whisper tiny.en better than PocketSphinx?"
 	@echo "  runs/whisper_tiny_en-demo/metrics.json"
 
 test: .venv/installed-dev ## the fast tests, then the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow"
 	$(BIN)/python -m pytest -m slow
 
 check: .venv/installed-dev ## lint, format, types and the import contract

@@ -1,6 +1,7 @@
 """Reading audio: any container libsndfile knows, any rate and channel count, to mono float32 at one rate."""
 
 import io
+import os
 import re
 from collections.abc import Callable, Mapping
 from os import PathLike
@@ -91,6 +92,21 @@ class Audio:
             self._waveform = (sample_rate, self._decode(sample_rate))
         return self._waveform[1]
 
+    def encoded(self) -> bytes:
+        """The bytes as they lie on disk or in the data set, in whatever container they are.
+
+        Raises:
+            AudioError: they are not at hand.
+        """
+        source = self._source()
+        try:
+            if isinstance(source, io.BytesIO):
+                return source.getvalue()
+            with open(source, "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise AudioError(f"{source}: cannot be read ({error.strerror})") from error
+
     def release(self) -> None:
         """Forget the decoded samples."""
         self._waveform = None
@@ -122,18 +138,39 @@ class Audio:
         """What soundfile is to open."""
         if self._content is not None:
             return io.BytesIO(self._content())
-        path = self.path
-        if path is None:
+        if self._path is None:
             raise AudioError(f"{self.locator}: the audio itself is not at hand")
-        if not path.is_file():
-            problem = "is a folder, not an audio file" if path.is_dir() else "no such audio file"
+        # os.path: making a Path takes longer than all else here, and a server's client comes by for every request.
+        path = os.fspath(self._path)
+        if not os.path.isfile(path):
+            problem = "is a folder, not an audio file" if os.path.isdir(path) else "no such audio file"
             raise AudioError(f"{path}: {problem}")
-        if self._root is not None and not path.resolve().is_relative_to(Path(self._root).resolve()):
+        if self._root is not None and not _lies_in(os.path.realpath(path), os.path.realpath(self._root)):
             raise AudioError(
                 f"{path}: a link leads out of the data root {self._root}; "
                 "set the data set's root= to a folder that holds both"
             )
-        return str(path)
+        return path
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def write_flac(audio: Audio, path: Path) -> float:
+    """Write a recording's mono mix as FLAC with 16 bits at its own rate; returns its length in seconds.
+
+    Raises:
+        AudioError: the recording cannot be read.
+        OSError: the file cannot be written.
+    """
+    import soundfile
+
+    waveform, rate = _read_mono(audio._source(), audio.locator)
+    encoded = io.BytesIO()
+    soundfile.write(encoded, waveform, rate, format="FLAC", subtype="PCM_16")
+    path.write_bytes(encoded.getbuffer())
+    return len(waveform) / rate
 
 
 def _read_mono(source: str | io.BytesIO, name: str) -> tuple[Waveform, int]:

@@ -1,8 +1,9 @@
 """Prompt profiles: how a model family wants a kind of question asked. Data in ``configs/prompts/``, not code."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
@@ -15,9 +16,12 @@ AUDIO_MARK = "{audio}"
 class Prompt:
     """How one kind of question is put.
 
+    ``{audio}`` in the user message marks where the recordings go. Other words in braces that a task offers, such as
+    ``{question}``, are replaced wherever they stand.
+
     Attributes:
         system: the system message; empty for none.
-        user: the user message; ``{audio}`` marks where the recordings go.
+        user: the user message.
         language_hint: whether the model is told which language is spoken.
         generation: decoding settings.
     """
@@ -44,17 +48,49 @@ class Prompt:
             raise ConfigurationError(f"prompt profile, {kind}.user: {AUDIO_MARK} must stand in it exactly once")
         return prompt
 
-    def request(self, audio: Sequence[Audio], *, language: str | None, task: str = "", sample_id: str = "") -> Request:
-        """The request that puts this prompt about these recordings."""
-        before, after = self.user.split(AUDIO_MARK)
-        parts: tuple[str | Audio, ...] = (before, *audio, after)
-        messages = [Message("user", tuple(part for part in parts if part))]
+    def request(
+        self,
+        content: Sequence[Audio | str],
+        *,
+        language: str | None,
+        fields: Mapping[str, str] | None = None,
+        history: Sequence[Message] = (),
+        tools: Sequence[Mapping[str, Any]] = (),
+        output: Literal["text", "speech"] = "text",
+        task: str = "",
+        sample_id: str = "",
+    ) -> Request:
+        """The request that puts this prompt.
+
+        Args:
+            content: what takes the place of ``{audio}``: recordings, or their words for a model that reads.
+            language: spoken in the recordings; passed on if the profile wants the model told.
+            fields: what takes the place of other words in braces, by word.
+            history: earlier turns of the conversation, between the system message and this turn.
+            tools: the functions that the model may call.
+            output: whether the model is to write or to speak.
+            task: where the request comes from.
+            sample_id: where the request comes from.
+        """
+        before, after = (_filled(part, fields or {}) for part in self.user.split(AUDIO_MARK))
+        parts: tuple[str | Audio, ...] = (before, *content, after)
+        messages = [*history, Message("user", tuple(part for part in parts if part))]
         if self.system:
-            messages.insert(0, Message("system", (self.system,)))
+            messages.insert(0, Message("system", (_filled(self.system, fields or {}),)))
         return Request(
             tuple(messages),
             language=language if self.language_hint else None,
             generation=self.generation,
+            tools=tuple(tools),
+            output=output,
             task=task,
             sample_id=sample_id,
         )
+
+
+def _filled(template: str, fields: Mapping[str, str]) -> str:
+    """The template with its fields replaced at one go, so that no value is searched for further fields."""
+    if not fields:
+        return template
+    pattern = "|".join(re.escape("{" + name + "}") for name in fields)
+    return re.sub(pattern, lambda match: fields[match[0][1:-1]], template)

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from evalkit.audio import Audio
 
@@ -56,16 +56,54 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that a model wants called.
+
+    Attributes:
+        name: of the function.
+        arguments: as the model wrote them, JSON text if it did so well; untrusted.
+        id: by which the tool's answer refers to the call; empty where the model gives none.
+    """
+
+    name: str
+    arguments: str = "{}"
+    id: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The call as JSON values."""
+        return {"name": self.name, "arguments": self.arguments} | ({"id": self.id} if self.id else {})
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "ToolCall":
+        """The inverse of ``to_json``."""
+        return cls(record["name"], record["arguments"], record.get("id", ""))
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation: a role and a sequence of text and audio parts."""
+    """One turn of a conversation.
+
+    Attributes:
+        role: ``system``, ``user``, ``assistant`` or ``tool``.
+        content: text and audio parts, in order.
+        tool_calls: the calls that a turn of the assistant makes.
+        tool_call_id: which call a turn of a tool answers.
+    """
 
     role: str
     content: tuple[str | Audio, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """A record in which an audio part stands as its locator."""
+        """A record in which an audio part stands as its locator; what is empty is left out."""
         content = [part if isinstance(part, str) else {"audio": part.locator} for part in self.content]
-        return {"role": self.role, "content": content}
+        record: dict[str, Any] = {"role": self.role, "content": content}
+        if self.tool_calls:
+            record["tool_calls"] = [call.to_json() for call in self.tool_calls]
+        if self.tool_call_id:
+            record["tool_call_id"] = self.tool_call_id
+        return record
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +114,21 @@ class Request:
         messages: the conversation so far.
         language: a hint of the language spoken, or None where the model has to find out.
         generation: decoding settings by their usual names, such as ``max_new_tokens``.
+        tools: the functions that the model may call, each ``{"type": "function", "function": {name, description,
+            parameters}}`` with a JSON schema of its parameters.
+        output: whether the model is to write or to speak.
+        replies: how many independent answers are wanted, sampled from one question.
+        attempt: 0, or how often the same was asked before without a usable answer; makes it a new question.
         task, sample_id: where the request comes from; not part of its content.
     """
 
     messages: tuple[Message, ...]
     language: str | None = None
     generation: Mapping[str, Any] = field(default_factory=dict)
+    tools: tuple[Mapping[str, Any], ...] = ()
+    output: Literal["text", "speech"] = "text"
+    replies: int = 1
+    attempt: int = 0
     task: str = field(default="", compare=False)
     sample_id: str = field(default="", compare=False)
     _content: str | None = field(default=None, init=False, compare=False, repr=False)
@@ -92,12 +139,21 @@ class Request:
         return tuple(part for message in self.messages for part in message.content if isinstance(part, Audio))
 
     def to_json(self) -> dict[str, Any]:
-        """The content as JSON values."""
-        return {
+        """The content as JSON values; what has its usual value beyond the first three is left out."""
+        record: dict[str, Any] = {
             "messages": [message.to_json() for message in self.messages],
             "language": self.language,
             "generation": dict(self.generation),
         }
+        if self.tools:
+            record["tools"] = [dict(tool) for tool in self.tools]
+        if self.output != "text":
+            record["output"] = self.output
+        if self.replies != 1:
+            record["replies"] = self.replies
+        if self.attempt:
+            record["attempt"] = self.attempt
+        return record
 
     def content(self) -> str:
         """The content as JSON text, the same for equal requests."""
@@ -119,18 +175,64 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer took to make.
+
+    Attributes:
+        requests: HTTP requests sent, those that failed and were repeated included; 0 for a model in this process.
+        input_tokens, output_tokens: as the server counts them, audio tokens included.
+        input_audio_tokens, output_audio_tokens: the part of them that stands for audio.
+        audio_seconds: audio that the server bills by its length.
+        cost: by the price table of the model's configuration, or None where it has none.
+    """
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    audio_seconds: float = 0.0
+    cost: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What is known and not zero, as JSON values."""
+        record = {name: value for name in self.__slots__ if (value := getattr(self, name))}
+        return record if self.cost is None else {**record, "cost": round(self.cost, 9)}
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """The sum, whose cost is known where one of the two is."""
+        values = {name: getattr(self, name) + getattr(other, name) for name in self.__slots__ if name != "cost"}
+        known = [usage.cost for usage in (self, other) if usage.cost is not None]
+        return Usage(**values, cost=sum(known) if known else None)
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """What a model answered, or why it did not.
 
     Attributes:
-        text: the answer; empty if there is none.
+        text: the answer; empty if there is none. Of a spoken answer, the words that the model says it spoke.
         error: why the call failed, or None for a good response.
         seconds: the time that generating took, a batch's time being shared equally by its members.
+        speech: what the model said; once stored, a file of the run folder.
+        tool_calls: the functions that the model wants called.
+        replies: every answer, the first being ``text``, where more than one was wanted; else empty.
+        finish_reason: why the model stopped, in the words of the server, such as ``length`` for an answer cut short.
+        logprobs: of the tokens of the first answer, as the server gave them.
+        usage: what it took, where that is counted.
+        cached: whether it was taken from the cache; ``usage`` then says what it took when it was asked.
     """
 
     text: str = ""
     error: str | None = None
     seconds: float | None = None
+    speech: Audio | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    replies: tuple[str, ...] = ()
+    finish_reason: str | None = None
+    logprobs: tuple[Mapping[str, Any], ...] = ()
+    usage: Usage | None = None
+    cached: bool = False
 
     @property
     def failed(self) -> bool:
@@ -138,10 +240,31 @@ class Response:
         return self.error is not None
 
     def to_json(self) -> dict[str, Any]:
-        """The response as JSON values."""
-        return {"text": self.text, "error": self.error, "seconds": self.seconds}
+        """The response as JSON values; what is empty beyond the first three is left out, and speech is its name."""
+        record: dict[str, Any] = {"text": self.text, "error": self.error, "seconds": self.seconds}
+        if self.speech is not None:
+            record["speech"] = self.speech.to_json()
+        if self.tool_calls:
+            record["tool_calls"] = [call.to_json() for call in self.tool_calls]
+        if self.usage is not None:
+            record["usage"] = self.usage.to_json()
+        for name in ("replies", "finish_reason", "logprobs", "cached"):
+            if value := getattr(self, name):
+                record[name] = value
+        return record
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Response":
         """The inverse of ``to_json``."""
-        return cls(text=record["text"], error=record["error"], seconds=record["seconds"])
+        return cls(
+            text=record["text"],
+            error=record["error"],
+            seconds=record["seconds"],
+            speech=Audio.from_json(record["speech"]) if "speech" in record else None,
+            tool_calls=tuple(ToolCall.from_json(call) for call in record.get("tool_calls", ())),
+            replies=tuple(record.get("replies", ())),
+            finish_reason=record.get("finish_reason"),
+            logprobs=tuple(record.get("logprobs", ())),
+            usage=Usage(**record["usage"]) if "usage" in record else None,
+            cached=record.get("cached", False),
+        )

@@ -4,7 +4,7 @@ The protocol is that of the Step-Audio 2 report (arXiv 2507.16632, section 4.1):
 with spaces, character error rate for Chinese, Cantonese and Japanese, corpus-level.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from evalkit.datasets import Dataset
@@ -12,12 +12,12 @@ from evalkit.errors import ConfigurationError
 from evalkit.metrics.error_rate import count_errors, error_rate_metric
 from evalkit.metrics.metric import Metric
 from evalkit.prompts import Prompt
-from evalkit.task import Score, Task
+from evalkit.task import DatasetTask, Score
 from evalkit.text import get_scheme, scheme_names
 from evalkit.types import Call, Response, Sample
 
 
-class Transcription(Task):
+class Transcription(DatasetTask):
     """Transcribe each recording of a data set.
 
     Args:
@@ -49,13 +49,8 @@ class Transcription(Task):
         names = scheme_names(language) if schemes == "all" else [schemes] if isinstance(schemes, str) else schemes
         if not names:
             raise ConfigurationError(f"task {name}: schemes is empty; name at least one, such as [default]")
-        self.name = name
-        self.title = title
+        super().__init__(name, title, dataset, table=table, expected_samples=expected_samples, facts=facts)
         self.language = language
-        self.expected_samples = expected_samples
-        self.table = dict(table or {})
-        self._dataset = dataset
-        self._facts = dict(facts or {})
         self._prompt = Prompt.from_profile(prompts or {}, "asr")
         self._schemes = {scheme: get_scheme(language, scheme) for scheme in names}
         self._keys: dict[str, str] = {}
@@ -64,10 +59,6 @@ class Transcription(Task):
             metric = error_rate_metric(scheme)
             self._keys[scheme_name] = metric.name.lower() + (f"_{scheme_name}" if self.metrics else "")
             self.metrics[self._keys[scheme_name]] = metric
-
-    def samples(self) -> Iterable[Sample]:
-        """The utterances, in the order of the data set."""
-        return self._dataset
 
     def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
         """The one question: what is said in the recording?"""
@@ -95,12 +86,3 @@ class Transcription(Task):
             if not details:
                 details = dict(zip(self.details, (normalised_reference, normalised_hypothesis), strict=True))
         return Score(statistics, details)
-
-    def describe(self) -> Mapping[str, Any]:
-        """Source, licence, access and hours of the test set, and where it is read from."""
-        return {**self._facts, "read from": self._dataset.source}
-
-    @property
-    def data_at_hand(self) -> bool:
-        """Whether the test set lies on this machine."""
-        return self._dataset.at_hand

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
-from evalkit.errors import DataError
 from evalkit.metrics.metric import Metric
 from evalkit.metrics.resampling import Interval, bootstrap
+from evalkit.metrics.texts import check_texts
 from evalkit.text import Scheme, get_scheme
 
 STATISTICS = ("substitutions", "deletions", "insertions", "reference_length")
@@ -99,27 +99,13 @@ def error_rate(
     >>> round(error_rate(["Hello, world!"], ["hello word"], "en").value, 2)
     0.5
     """
-    _check_texts(references, hypotheses)
+    check_texts("error_rate", references, hypotheses)
     recipe = get_scheme(language, scheme)
     counts = [
         count_errors(recipe.units(recipe.normalize(reference)), recipe.units(recipe.normalize(hypothesis)))
         for reference, hypothesis in zip(references, hypotheses, strict=True)
     ]
     return ErrorRate(np.array(counts, dtype=np.int64).reshape(-1, len(STATISTICS)), recipe)
-
-
-def _check_texts(references: Sequence[str], hypotheses: Sequence[str]) -> None:
-    if isinstance(references, str) or isinstance(hypotheses, str):
-        raise DataError("error_rate takes lists of texts; put a single text in a list")
-    if len(references) != len(hypotheses):
-        raise DataError(
-            f"error_rate pairs each reference with one hypothesis, but got {len(references)} references"
-            f" and {len(hypotheses)} hypotheses"
-        )
-    for name, texts in (("reference", references), ("hypothesis", hypotheses)):
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise DataError(f"{name} {index} is {text!r}, not a text; score a missing answer as an empty text")
 
 
 def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int, int, int]:
