@@ -21,6 +21,7 @@ from evalkit.run.plan import load_run_config, tasks_from_config
 
 Verdict = Literal["better", "worse", "no evidence", "not comparable"]
 _UTTERANCES_EITHER_WAY = 10
+ONLY_IN = "only the"  # how the reason begins why a task of one run is not compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The comparison of one task's headline figure.
+    """The comparison of one figure of a task.
 
     Attributes:
         task, title, metric: which figure.
@@ -83,7 +84,7 @@ class Comparison:
     Attributes:
         base, new: names of the runs.
         level: of the intervals; a verdict needs an adjusted p-value of at most 1 - level.
-        cells: one per task that either run has.
+        cells: one for each figure compared of each task that either run has.
     """
 
     base: str
@@ -115,12 +116,14 @@ def compare(base: Path, new: Path, *, level: float = 0.95, resamples: int = 10_0
     cells = []
     for name in dict.fromkeys((*runs[0]["tasks"], *runs[1]["tasks"])):
         entries = runs[0]["tasks"].get(name), runs[1]["tasks"].get(name)
-        cell = _comparable(name, *entries)
-        if cell.verdict != "not comparable":
-            metric = tasks[name].metrics[entries[0]["headline"]]
-            samples = _read(base / name, entries[0], metric), _read(new / name, entries[1], metric)
-            cell = _test(cell, metric, *samples, level=level, resamples=resamples, seed=seed)
-        cells.append(cell)
+        headline = (entries[0] or entries[1])["headline"]
+        for key in (tasks[name].compared if name in tasks else ()) or (headline,):
+            cell = _comparable(name, key, *entries)
+            if cell.verdict != "not comparable":
+                metric = tasks[name].metrics[key]
+                samples = _read(base / name, key, metric), _read(new / name, key, metric)
+                cell = _test(cell, metric, *samples, level=level, resamples=resamples, seed=seed)
+            cells.append(cell)
     return Comparison(runs[0]["name"], runs[1]["name"], level, _with_verdicts(cells, 1 - level))
 
 
@@ -131,7 +134,7 @@ class _Samples:
     Attributes:
         places: the row of each sample id.
         references, answers: texts, by row.
-        statistics: of the headline metric, by row.
+        statistics: of the metric compared, by row.
     """
 
     places: Mapping[str, int]
@@ -140,14 +143,17 @@ class _Samples:
     statistics: Statistics
 
 
-def _comparable(name: str, base: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Cell:
+def _comparable(name: str, key: str, base: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Cell:
     """A cell yet without figures, whose verdict says whether it can have them."""
     if base is None or new is None:
         present: Mapping[str, Any] = base or new or {}
-        figure = present["metrics"][present["headline"]]
-        reason = f"only the {'base' if base else 'new'} run has it"
+        figure = present["metrics"][key]
+        reason = f"{ONLY_IN} {'base' if base else 'new'} run has it"
         return Cell(name, present["title"], figure["name"], "not comparable", reason)
-    figures = base["metrics"][base["headline"]], new["metrics"][new["headline"]]
+    if key not in base["metrics"] or key not in new["metrics"]:
+        reason = f"only one of the runs was scored by {key}; `evalkit score` can score a run again"
+        return Cell(name, base["title"], key, "not comparable", reason)
+    figures = base["metrics"][key], new["metrics"][key]
     cell = Cell(name, base["title"], figures[0]["name"], "no evidence")
     recipes = [comparability(figure["recipe"]) for figure in figures]
     if recipes[0] != recipes[1]:
@@ -226,11 +232,11 @@ def _with_verdicts(cells: Sequence[Cell], significance: float) -> list[Cell]:
     return judged
 
 
-def _read(folder: Path, entry: Mapping[str, Any], metric: Metric) -> _Samples:
+def _read(folder: Path, key: str, metric: Metric) -> _Samples:
     import pyarrow.parquet
 
     path = folder / "scores.parquet"
-    columns = [f"{entry['headline']}.{name}" for name in metric.statistics]
+    columns = [f"{key}.{name}" for name in metric.statistics]
     try:
         table = pyarrow.parquet.read_table(path, columns=["id", "status", "references", "responses", *columns])
     except OSError as error:
@@ -240,6 +246,11 @@ def _read(folder: Path, entry: Mapping[str, Any], metric: Metric) -> _Samples:
     return _Samples(
         places={sample_id: row for row, sample_id in enumerate(table["id"].to_pylist())},
         references=table["references"].to_pylist(),
-        answers=[responses[-1] if responses else "" for responses in table["responses"].to_pylist()],
+        answers=[_first_words(responses) for responses in table["responses"].to_pylist()],
         statistics=np.column_stack([table[column].to_numpy() for column in columns]),
     )
+
+
+def _first_words(responses: Sequence[str]) -> str:
+    """What the model said, or what was heard of it; a judge, who may have spoken too, comes after."""
+    return next((text for text in responses if text.strip()), "")

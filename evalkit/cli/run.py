@@ -14,8 +14,10 @@ from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.names import CONFIG_MODULE, CONFIG_NAME
 from evalkit.cli.summary import summary
 from evalkit.errors import EvalkitError
+from evalkit.run.folder import read_json
 from evalkit.run.plan import plan_from_config
 from evalkit.run.run import carry_out, failed_samples
+from evalkit.run.usage import usage_lines
 
 
 class FailedSamplesError(EvalkitError):
@@ -57,9 +59,14 @@ def _run(config: DictConfig, choices: Mapping[str, Any]) -> None:
     plan = plan_from_config(config, choices)
     metrics = carry_out(plan)
     print(summary(metrics))
+    provenance = read_json(plan.folder / "provenance.json")
+    for task, reason in provenance["left_out"].items():
+        print(f"  left out: {task}: {reason}")
+    if lines := usage_lines(provenance["usage"]):
+        print("Servers, over all sessions of this run", *lines, sep="\n")
     print(f"\nRun folder: {plan.folder}\nTables and chart: evalkit report {plan.folder}")
     if failed := failed_samples(metrics):
         raise FailedSamplesError(
-            f"{failed} samples failed and were scored as empty answers; {plan.folder}/*/scores.parquet says why. "
-            "The same command asks only those again"
+            f"{failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
+            "The same command asks again whatever was not answered"
         )

@@ -33,6 +33,7 @@ def _lines(task: Task, model: str) -> list[str]:
     lines = [f"{task.name}: {task.title}", "", "data set"]
     lines += [f"  {name}: {value}" for name, value in task.describe().items() if value is not None]
     lines.append(f"  samples expected: {task.expected_samples or 'not known'}")
+    lines += ["", f"roles: {', '.join(task.roles)}"]
     sample, remark = _first_sample(task)
     call = task.next_call(sample, ())
     lines += ["", f"request to {model}{remark}"]

@@ -19,8 +19,8 @@ def summary(metrics: Mapping[str, Any]) -> str:
 
 def _figure(figure: Mapping[str, Any]) -> str:
     if figure["value"] is None:
-        return f"{figure['name']} undefined (no reference text)"
-    text = f"{figure['name']} {100 * figure['value']:.2f} %"
+        return f"{figure['name']} undefined (nothing to measure against)"
+    text = f"{figure['name']} {100 * figure['value']:.2f} {figure.get('unit', '%')}".rstrip()
     if figure["interval"] and None not in figure["interval"]:
         low, high = (100 * end for end in figure["interval"])
         text += f" [{low:.2f}, {high:.2f}]"

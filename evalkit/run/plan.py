@@ -9,14 +9,19 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from evalkit.adapter import ModelAdapter
+from evalkit.adapter import Model
 from evalkit.errors import ConfigurationError, StoreError
+from evalkit.hints import hint
 from evalkit.run.executor import Executor
 from evalkit.run.folder import without_secrets
 from evalkit.run.scoring import BootstrapSettings
+from evalkit.run.selection import Selection
+from evalkit.served.budget import BudgetCaps
+from evalkit.served.cache import CacheSettings
+from evalkit.served.clock import Clock
 from evalkit.task import Task
 
-ROLES = ("model", "transcriber", "judge")
+ROLES = ("model", "transcriber", "judge", "audio_judge", "emotion_classifier", "mos_predictor")
 _NOT_ARGUMENTS = ("title", "prompts", "requires", "extra")
 
 
@@ -28,26 +33,36 @@ class Plan:
         name: of the run; the last part of its folder.
         folder: where it is kept.
         tasks: the benchmarks, in order.
+        titles: what people call the model of each role that one was chosen for.
         load_models: makes the model of each role; called once the data sets have been checked.
-        model_name, model_title: of the system under test, as chosen and as tables print it.
+        model_name: of the system under test, as chosen.
         executor: how calls reach the models.
         config: the resolved configuration without secrets, as YAML.
         bootstrap: how intervals are made.
-        limit, max_failures, skip_missing_data: see ``configs/run.yaml``.
+        budget: the most that may be spent on servers.
+        cache: which answers of servers are kept for other runs, and where.
+        clock: by which a served model's caller waits.
+        selection: which samples of each task are taken.
+        max_failures, skip_missing_data, skip_remote_data, skip_missing_roles: see ``configs/run.yaml``.
     """
 
     name: str
     folder: Path
     tasks: tuple[Task, ...]
-    load_models: Callable[[], Mapping[str, ModelAdapter]]
+    titles: Mapping[str, str]
+    load_models: Callable[[], Mapping[str, Model]]
     model_name: str
-    model_title: str
     executor: Executor
     config: str
     bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
-    limit: int | None = None
+    budget: BudgetCaps = field(default_factory=BudgetCaps)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    clock: Clock = field(default_factory=Clock)
+    selection: Selection = field(default_factory=Selection)
     max_failures: int | None = None
     skip_missing_data: bool = False
+    skip_remote_data: bool = False
+    skip_missing_roles: bool = False
 
 
 def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
@@ -67,26 +82,33 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
     name = config.name or f"{model_name}-{_choice(choices, 'suite') or _choice(choices, 'task') or 'run'}"
     if Path(name).name != name:
         raise ConfigurationError(f"name: '{name}' must be a plain folder name; runs= says where it goes")
-    if config.missing_data not in ("error", "skip"):
-        raise ConfigurationError(f"missing_data: '{config.missing_data}' must be error or skip")
-    for key, least in (("limit", 1), ("max_failures", 0)):
-        if config[key] is not None and config[key] < least:
-            raise ConfigurationError(f"{key} is {config[key]}; it must be at least {least}, or null for no bound")
+    for key, known in (("missing_data", ("error", "skip", "skip_remote")), ("missing_roles", ("error", "skip"))):
+        if config[key] not in known:
+            raise ConfigurationError(f"{key}: '{config[key]}' must be {' or '.join(known)}")
+    if config.max_failures is not None and config.max_failures < 0:
+        raise ConfigurationError(f"max_failures is {config.max_failures}; it must be at least 0, or null for no bound")
+    roles = tuple(role for role in ROLES if config.get(role))
+    _check_prices(config, roles)
+    titles = {**titles_from_config(config), "model": str(config.model.get("title") or model_name)}
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     record = without_secrets({**resolved, "name": name, "model_name": model_name})
     return Plan(
         name=name,
         folder=Path(config.runs) / name,
         tasks=tuple(tasks),
-        load_models=lambda: {role: instantiate(_arguments(config[role])) for role in ROLES if config.get(role)},
+        titles=titles,
+        load_models=lambda: {role: _made(_arguments(config[role])) for role in roles},
         model_name=model_name,
-        model_title=str(config.model.get("title") or model_name),
-        executor=instantiate(config.executor),
+        executor=_made(config.executor),
         config=OmegaConf.to_yaml(OmegaConf.create(record)),
         bootstrap=BootstrapSettings(**resolved["statistics"]),
-        limit=config.limit,
+        budget=BudgetCaps(**resolved["budget"]),
+        cache=_cache(resolved["cache"]),
+        selection=Selection(**{key: config[key] for key in ("limit", "fraction", "spread", "seed")}),
         max_failures=config.max_failures,
-        skip_missing_data=config.missing_data == "skip",
+        skip_missing_data=config.missing_data != "error",
+        skip_remote_data=config.missing_data == "skip_remote",
+        skip_missing_roles=config.missing_roles == "skip",
     )
 
 
@@ -98,8 +120,21 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
     """
     if not config.tasks:
         raise ConfigurationError("nothing to run: choose suite=NAME or task=NAME (`evalkit list tasks` shows them)")
-    prompts = OmegaConf.to_container(config.model.get("prompts") or OmegaConf.create({}), resolve=True)
-    return [instantiate(task, name=name, prompts=prompts) for name, task in config.tasks.items()]
+    prompts = _prompts(config.model)
+    if config.get("transcriber"):
+        # A transcriber is asked to transcribe, in its own family's way, whatever the model under test is asked.
+        prompts["transcriber"] = _prompts(config.transcriber).get("asr")
+    return [_made(task, name=name, prompts=prompts) for name, task in config.tasks.items()]
+
+
+def titles_from_config(config: DictConfig) -> dict[str, str]:
+    """What people call the model of each role that one was chosen for."""
+    return {role: str(config[role].get("title") or config[role]["_target_"]) for role in ROLES if config.get(role)}
+
+
+def _prompts(model: DictConfig) -> dict[str, Any]:
+    profile: Any = OmegaConf.to_container(model.get("prompts") or OmegaConf.create({}), resolve=True)
+    return dict(profile)
 
 
 def load_run_config(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
@@ -130,10 +165,32 @@ def load_run_config(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
     return config
 
 
+def _made(config: Any, **arguments: Any) -> Any:
+    """What a configuration with ``_target_`` describes; settings arrive as plain lists and dicts."""
+    return instantiate(config, _convert_="all", **arguments)
+
+
 def _arguments(model: DictConfig) -> dict[Any, Any]:
     arguments = OmegaConf.to_container(model, resolve=True)
     assert isinstance(arguments, dict)  # noqa: S101 - a DictConfig becomes a dict
     return {key: value for key, value in arguments.items() if key not in _NOT_ARGUMENTS}
+
+
+def _cache(settings: Mapping[str, Any]) -> CacheSettings:
+    for role in settings["roles"]:
+        if role not in ROLES:
+            raise ConfigurationError(f"cache.roles: no role '{role}'{hint(role, ROLES)} (there are {', '.join(ROLES)})")
+    folder = settings["folder"]
+    return CacheSettings(None if folder is None else Path(folder).expanduser(), tuple(settings["roles"]))
+
+
+def _check_prices(config: DictConfig, roles: Sequence[str]) -> None:
+    """A bound on the cost bounds nothing where a server's prices are not known."""
+    for role in roles:
+        if config.budget.cost is not None and "base_url" in config[role] and config[role].get("prices") is None:
+            raise ConfigurationError(
+                f"budget.cost needs the prices of the {role}: give {role}.prices={{input: …, output: …}}"
+            )
 
 
 def _choice(choices: Mapping[str, Any], group: str) -> str | None:

@@ -25,6 +25,10 @@ _PACKAGES = (
     "pocketsphinx",
     "torch",
     "transformers",
+    "openai",
+    "aiohttp",
+    "sacrebleu",
+    "cn2an",
 )
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from evalkit.run.chain import Chain, follow
 from evalkit.run.folder import RunFolder, read_json
-from evalkit.run.inference import Chain, follow
-from evalkit.run.plan import load_run_config, tasks_from_config
+from evalkit.run.plan import load_run_config, tasks_from_config, titles_from_config
 from evalkit.run.scoring import BootstrapSettings, score_task, stored_samples
 from evalkit.run.store import ResponseStore
 from evalkit.task import Task
@@ -58,5 +58,6 @@ def _rescore_task(folder: Path, task: Task, metrics: dict[str, Any], config: Dic
             chain_of,
             folder,
             BootstrapSettings(**OmegaConf.to_container(config.statistics)),  # type: ignore[arg-type]
+            titles=titles_from_config(config),
             partial=metrics["tasks"][task.name]["partial"],
         )

@@ -12,9 +12,9 @@ import numpy as np
 from evalkit.errors import ConfigurationError, DataError, StoreError
 from evalkit.metrics.metric import COUNTS, Metric, Statistics, recipe_line
 from evalkit.metrics.resampling import bootstrap_values, percentile_interval
-from evalkit.run.inference import Chain
+from evalkit.run.chain import Chain
 from evalkit.task import Task
-from evalkit.types import Sample
+from evalkit.types import Response, Sample
 
 _ROWS_AT_ONCE = 2_000
 _MOST_GROUPS_BROKEN_DOWN = 50
@@ -52,11 +52,12 @@ def score_task(
     folder: Path,
     bootstrap: BootstrapSettings,
     *,
+    titles: Mapping[str, str] | None = None,
     partial: bool = False,
 ) -> dict[str, Any]:
     """Score every sample, write ``scores.parquet``, and return the task's entry of ``metrics.json``.
 
-    A failed sample is scored as the task scores no answer; a skipped one is counted and left out of the figures.
+    A failed sample is scored by the answers before the failure; a skipped one is counted and left out of the figures.
 
     Args:
         task: the benchmark.
@@ -64,6 +65,7 @@ def score_task(
         chain_of: finds a sample's stored responses.
         folder: the task's folder in the run folder.
         bootstrap: how intervals are made.
+        titles: what people call the model of each role; a figure says which transcriber and judge had a part in it.
         partial: True if the samples are known to be only a part of the data set.
     """
     tally = _Tally(statistics={key: [] for key in task.metrics})
@@ -74,6 +76,7 @@ def score_task(
         key: np.asarray(rows, dtype=np.float64).reshape(len(rows), len(task.metrics[key].statistics))
         for key, rows in tally.statistics.items()
     }
+    helpers = {role: (titles or {}).get(role, "not named") for role in task.roles if role != "model"}
     all_skipped = total > 0 and counts["skipped"] == total
     return {
         "title": task.title,
@@ -83,7 +86,7 @@ def score_task(
         "not_applicable": "; ".join(sorted(tally.reasons)) if all_skipped else None,
         "headline": next(iter(task.metrics)),
         "metrics": {
-            key: _figure(metric, arrays[key], bootstrap, {status: counts[status] for status in COUNTS})
+            key: _figure(metric, arrays[key], bootstrap, helpers | {status: counts[status] for status in COUNTS})
             for key, metric in task.metrics.items()
         },
         "groups": _by_group(task, arrays, tally.groups, bootstrap),
@@ -96,20 +99,21 @@ def _row(task: Task, sample: Sample, chain: Chain, tally: _Tally) -> dict[str, A
             f"task {task.name}: the run holds no answer for sample {sample.id} to what is asked now; "
             "run the same command again to have it asked"
         )
-    status = "skipped" if chain.skipped else "failed" if chain.error else "scored"
+    score = None if chain.skipped else task.score(sample, chain.responses)
+    reason = chain.skipped or chain.error or (score.failure if score else None)
+    status = "skipped" if chain.skipped else "failed" if reason else "scored"
     tally.counts[status] += 1
     row: dict[str, Any] = {
         **sample.to_json(),
         "status": status,
-        "reason": chain.skipped or chain.error,
+        "reason": reason,
         "responses": [response.text for response in chain.responses],
     }
-    if chain.skipped:
-        tally.reasons.add(chain.skipped)
+    if score is None:
+        tally.reasons.add(str(reason))
         return row
     # An empty answer is a good response and may be right, for silence; the count lets the reader judge.
-    tally.counts["empty"] += status == "scored" and not any(response.text.strip() for response in chain.responses)
-    score = task.score(sample, () if chain.error else chain.responses)
+    tally.counts["empty"] += status == "scored" and not any(_says_something(answer) for answer in chain.responses)
     tally.groups.append(sample.groups)
     for key, metric in task.metrics.items():
         vector = tuple(score.statistics[key])
@@ -118,8 +122,12 @@ def _row(task: Task, sample: Sample, chain: Chain, tally: _Tally) -> dict[str, A
     return row | dict(score.details)
 
 
+def _says_something(response: Response) -> bool:
+    return bool(response.text.strip() or response.tool_calls or response.speech is not None)
+
+
 def _figure(
-    metric: Metric, statistics: Statistics, settings: BootstrapSettings, counts: Mapping[str, int] | None
+    metric: Metric, statistics: Statistics, settings: BootstrapSettings, further: Mapping[str, Any]
 ) -> dict[str, Any]:
     figure: dict[str, Any] = {"name": metric.name, "value": None, "interval": None, "level": settings.level}
     figure["standard_error"] = None
@@ -133,9 +141,10 @@ def _figure(
             figure["standard_error"] = _finite(float(np.nanstd(values, ddof=1)))
     totals = statistics.sum(axis=0)
     return figure | {
+        "unit": metric.unit,
         "higher_is_better": metric.higher_is_better,
         "statistics": {name: _whole(total) for name, total in zip(metric.statistics, totals, strict=True)},
-        "recipe": recipe_line(metric, counts),
+        "recipe": recipe_line(metric, further),
     }
 
 
@@ -147,18 +156,16 @@ def _by_group(
     for name in sorted({name for labels in groups for name in labels}):
         labels = np.array([sample.get(name, "") for sample in groups])
         values = sorted(set(labels.tolist()) - {""})
-        if not 2 <= len(values) <= _MOST_GROUPS_BROKEN_DOWN:
+        if len(values) > _MOST_GROUPS_BROKEN_DOWN:
             continue
         tables[name] = {}
         for value in values:
             chosen = labels == value
-            figures = {
-                key: _figure(metric, arrays[key][chosen], settings, None) for key, metric in task.metrics.items()
-            }
+            figures = {key: _figure(metric, arrays[key][chosen], settings, {}) for key, metric in task.metrics.items()}
             tables[name][value] = {
                 "samples": int(chosen.sum()),
                 "metrics": {
-                    key: {part: figure[part] for part in ("name", "value", "interval")}
+                    key: {part: figure[part] for part in ("name", "value", "interval", "standard_error")}
                     for key, figure in figures.items()
                 },
             }

@@ -4,15 +4,22 @@ A line is written whole and handed to the operating system before the next call'
 loses only what was in flight. A torn last line, which a kill or a full disk can leave, is cut off on opening.
 """
 
+import hashlib
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from evalkit.errors import StoreError
+from evalkit.audio import Audio, write_flac
+from evalkit.errors import AudioError, StoreError
+from evalkit.run.usage import RoleUsage
 from evalkit.types import Call, Response
+
+SPEECH = "speech"
 
 
 class ResponseStore:
@@ -25,17 +32,22 @@ class ResponseStore:
     Args:
         folder: the task's folder inside the run folder; created if need be.
         writable: False to open a finished run for reading only.
+
+    Attributes:
+        usage: what the calls took, by role.
     """
 
     def __init__(self, folder: Path, *, writable: bool = True) -> None:
         self._folder = folder
         self._writable = writable
         self._logs: dict[str, _RoleLog] = {}
+        self.usage: defaultdict[str, RoleUsage] = defaultdict(RoleUsage)
         if writable:
             _make_folder(folder)
         for path in sorted(folder.glob("*.jsonl")):
             log = self._log(path.stem)
             for offset, record in log.records():
+                self.usage[path.stem].add(self._response(record))
                 # A response that failed in an earlier session is not found, and so is asked for again.
                 if record["response"]["error"] is None or not writable:
                     log.offsets[_identity(record["sample"], record["call"], record["request"])] = offset
@@ -46,21 +58,52 @@ class ResponseStore:
         if log is None:
             return None
         offset = log.offsets.get(_identity(sample_id, position, call.request.content_hash()))
-        return None if offset is None else Response.from_json(log.read(offset)["response"])
+        return None if offset is None else self._response(log.read(offset))
 
-    def append(self, sample_id: str, position: int, call: Call, response: Response) -> None:
+    def append(self, sample_id: str, position: int, call: Call, response: Response) -> Response:
         """Record a response, failed or good, and make it the one that ``get`` finds.
+
+        What the model said is written first, as a file named after its content.
+
+        Returns:
+            The response as ``get`` will give it.
 
         Raises:
             StoreError: the disk is full or cannot be written; nothing recorded before is lost.
         """
         request_hash = call.request.content_hash()
         log = self._log(call.role)
+        if response.speech is not None:
+            response = self._with_stored_speech(response, response.speech)
         line = (
             f'{{"sample":{_json(sample_id)},"call":{position},"request":"{request_hash}",'
             f'"asked":{call.request.content()},"response":{_json(response.to_json())}}}'
         )
         log.offsets[_identity(sample_id, position, request_hash)] = log.append(line)
+        self.usage[call.role].add(response)
+        return response
+
+    def _response(self, record: dict[str, Any]) -> Response:
+        response = Response.from_json(record["response"])
+        if response.speech is None:
+            return response
+        return replace(response, speech=self._speech(response.speech.locator, response.speech.duration))
+
+    def _speech(self, locator: str, duration: float | None) -> Audio:
+        return Audio(locator, self._folder / locator, duration=duration, root=self._folder)
+
+    def _with_stored_speech(self, response: Response, speech: Audio) -> Response:
+        try:
+            # Named after its content: another speech is another question to whoever transcribes it.
+            locator = f"{SPEECH}/{hashlib.blake2b(speech.encoded(), digest_size=12).hexdigest()}.flac"
+            (self._folder / SPEECH).mkdir(exist_ok=True)
+            duration = write_flac(speech, self._folder / locator)
+        except AudioError as error:
+            return replace(response, speech=None, error=f"the model's speech cannot be read: {error}")
+        except OSError as error:
+            raise StoreError(f"{self._folder / SPEECH}: cannot be written ({error.strerror})") from error
+        # Speech of no length is no speech, and no audio file to decode either.
+        return replace(response, speech=self._speech(locator, round(duration, 3)) if duration else None)
 
     def close(self) -> None:
         """Close the files."""

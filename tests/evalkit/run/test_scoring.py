@@ -125,7 +125,7 @@ def test_results_are_broken_down_by_group(tmp_path: Path) -> None:
     assert groups["half"]["y-1"]["metrics"]["wer"]["value"] == 0.5
     assert groups["half"]["x-1"] == {
         "samples": 1,
-        "metrics": {"wer": {"name": "WER", "value": 0.0, "interval": [0.0, 0.0]}},
+        "metrics": {"wer": {"name": "WER", "value": 0.0, "interval": [0.0, 0.0], "standard_error": 0.0}},
     }
 
 
