@@ -30,4 +30,14 @@ def entries(group: str) -> Iterator[Entry]:
             text = file.read_text(encoding="utf-8")
             comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
             description = next((comment for comment in comments if not comment.startswith("@")), "")
-            yield Entry(file.name.removesuffix(".yaml"), description, yaml.load(text, Loader=_Loader) or {})  # noqa: S506 - both are safe loaders
+            yield Entry(file.name.removesuffix(".yaml"), description, _content(group, text))
+
+
+def _content(group: str, text: str) -> dict[str, Any]:
+    """An option's content over that of the options of its own group which it builds on."""
+    own: dict[str, Any] = yaml.load(text, Loader=_Loader) or {}  # noqa: S506 - both are safe loaders
+    content: dict[str, Any] = {}
+    for default in own.get("defaults", ()):
+        if isinstance(default, str) and default != "_self_":
+            content |= _content(group, (files(CONFIG_MODULE) / group / f"{default}.yaml").read_text(encoding="utf-8"))
+    return content | own

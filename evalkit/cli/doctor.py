@@ -16,9 +16,12 @@ from evalkit.cli.columns import columns
 # What each extra brings that can be looked for without importing it.
 _EXTRAS = {
     "hub": ("datasets",),
+    "openai": ("openai", "aiohttp", "pybase64"),
     "whisper": ("faster_whisper",),
     "pocketsphinx": ("pocketsphinx",),
     "transformers": ("torch", "transformers"),
+    "mos": ("speechmos", "librosa", "onnxruntime", "requests"),
+    "emotion2vec": ("torch", "funasr"),
 }
 
 
@@ -54,6 +57,9 @@ def _extra_state(extra: str) -> str:
 def _model_state(entry: Entry) -> str:
     if missing := _missing(entry.content.get("requires", [])):
         return f"no: {', '.join(missing)} not installed; pip install 'evalkit[{entry.content['extra']}]'"
+    variable = entry.content.get("api_key_variable")
+    if variable is not None and not os.environ.get(variable):
+        return f"no: the environment variable {variable}, which is to hold the API key, is not set"
     to_give = [key for key, value in entry.content.items() if value == "???"]
     return f"yes, give {', '.join(f'model.{key}=' for key in to_give)}" if to_give else "yes"
 

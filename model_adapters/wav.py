@@ -1,0 +1,56 @@
+"""A recording as WAV with 16 bits, which every server takes."""
+
+import asyncio
+import io
+import struct
+import wave
+from collections.abc import Sequence
+
+import numpy as np
+
+from evalkit.audio import Audio
+
+_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+
+
+async def wavs(recordings: Sequence[Audio], sample_rate: int) -> list[bytes]:
+    """Every recording as ``wav_bytes`` gives it, without holding up the event loop for longer than reading a file.
+
+    Raises:
+        AudioError: a recording cannot be read.
+    """
+    return [
+        encoded
+        if _is_plain(encoded := audio.encoded(), sample_rate)
+        else await asyncio.to_thread(wav_bytes, audio, sample_rate)
+        for audio in recordings
+    ]
+
+
+def wav_bytes(audio: Audio, sample_rate: int) -> bytes:
+    """A recording's mono mix at ``sample_rate`` hertz: what a model in this process would hear.
+
+    Raises:
+        AudioError: the recording cannot be read.
+    """
+    encoded = audio.encoded()
+    if _is_plain(encoded, sample_rate):
+        return encoded
+    samples = np.clip(np.rint(audio.waveform(sample_rate) * 32_768), -32_768, 32_767).astype("<i2")
+    audio.release()
+    container = io.BytesIO()
+    with wave.open(container, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(samples.tobytes())
+    return container.getvalue()
+
+
+def _is_plain(encoded: bytes, sample_rate: int) -> bool:
+    """Whether decoding and encoding the bytes again would give the same bytes."""
+    if len(encoded) <= _HEADER.size:
+        return False
+    size = len(encoded) - _HEADER.size
+    plain = (b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16, b"data", size)
+    return _HEADER.unpack_from(encoded) == plain

@@ -1,0 +1,43 @@
+"""The configurations of served models, made as ``evalkit run`` makes them."""
+
+import json
+
+import pytest
+
+from evalkit.adapter import ServedModelAdapter
+from evalkit.cli.configuration import compose_configuration
+from evalkit.run.plan import plan_from_config
+from tests.model_adapters.serving import Backend, ask, asking
+from tests.servers.openai_server import OpenAIServer
+
+NAMES = ("openai_chat", "openai_transcription", "gpt_4o_audio", "gpt_4o_mini", "gpt_4o_transcribe", "qwen3_32b")
+
+
+def _model(name: str, *overrides: str) -> ServedModelAdapter:
+    config = compose_configuration([f"model={name}", "task=demo_clean", *overrides])
+    model = plan_from_config(config, {"model": name, "task": "demo_clean"}).load_models()["model"]
+    assert isinstance(model, ServedModelAdapter)
+    return model
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_configuration_makes_a_model_whose_fingerprint_is_json(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    generic = ["model.model=m", "model.base_url=http://127.0.0.1:1/v1"] if name.startswith("openai") else []
+    model = _model(name, *generic)
+    fingerprint = dict(model.fingerprint())
+    assert json.loads(json.dumps(fingerprint)) == fingerprint
+    assert "sk-x" not in str(fingerprint)
+    assert (model.prices is not None) == name.startswith("gpt")
+
+
+def test_nested_and_listed_settings_of_a_configuration_arrive_at_the_server() -> None:
+    backend = Backend()
+    with OpenAIServer(backend, vllm=True) as server:
+        model = _model("qwen3_32b", f"model.base_url={server.base_url}", "+model.generation.stop=[a,b]")
+        ask(model, asking())
+    assert server.journal.violations == []
+    assert backend.request.fields["chat_template_kwargs"] == {"enable_thinking": False}
+    assert backend.request.fields["stop"] == ["a", "b"]
