@@ -1,0 +1,269 @@
+"""A strict server of the OpenAI protocol on 127.0.0.1: in a thread of a test, or as a process of its own.
+
+with OpenAIServer(digest_backend, key="sk-test", faults=Faults(7, {Fault.TOO_MANY: 0.2})) as server:
+    client = openai.AsyncOpenAI(base_url=server.base_url, api_key="sk-test")
+    ...
+    assert not server.journal.violations
+
+python -m tests.servers.openai_server --port 8123 --latency 0.2 --fast
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+
+from tests.servers.backends import Answer, Backend, ServedRequest, digest_backend
+from tests.servers.completions import chat_reply
+from tests.servers.connection import Connection, HttpRequest, Reply
+from tests.servers.errors import ApiError, ViolationError, check_key
+from tests.servers.faults import LASTING, REFUSING_ANSWERS, FaultPlan, Refusal
+from tests.servers.journal import Journal
+from tests.servers.misbehaviour import misbehave
+from tests.servers.reading import read_request
+from tests.servers.transcriptions import transcription_reply
+
+
+class OpenAIServer:
+    """The server, and a context manager that runs it in a thread.
+
+    Args:
+        backend: what it answers.
+        port: to listen on, 0 for any free one.
+        key: that clients must send; None for no check.
+        models: names that it serves and lists; None for any.
+        vllm: take the additional fields of vLLM and SGLang in chat requests.
+        latency: seconds before each good answer, or a function that tells them of a request.
+        faults: what goes wrong, and when.
+        refuse: which requests fail for good, and how.
+        outage: while it returns True, every connection is closed at once, old ones at their next request.
+        capacity: requests served at one time; one more is answered 429.
+        retry_after: seconds that answers of status 429 ask to wait, where they say so.
+        trickle_interval: seconds between the bytes of a trickle.
+        keep_bodies: keep the bodies of requests in the journal.
+
+    Attributes:
+        journal: what it saw.
+    """
+
+    def __init__(
+        self,
+        backend: Backend = digest_backend,
+        *,
+        port: int = 0,
+        key: str | None = None,
+        models: Sequence[str] | None = None,
+        vllm: bool = False,
+        latency: float | Callable[[ServedRequest], float] = 0.0,
+        faults: FaultPlan = lambda request: None,
+        refuse: Callable[[ServedRequest], Refusal | None] = lambda request: None,
+        outage: Callable[[], bool] = lambda: False,
+        capacity: int | None = None,
+        retry_after: float = 0.05,
+        trickle_interval: float = 0.1,
+        keep_bodies: bool = False,
+    ) -> None:
+        self.journal = Journal(keep_bodies)
+        self._backend = backend
+        self._port = port
+        self._key = key
+        self._models = models
+        self._vllm = vllm
+        self._latency = latency
+        self._faults = faults
+        self._refuse = refuse
+        self._outage = outage
+        self._capacity = capacity
+        self._retry_after = retry_after
+        self._trickle_interval = trickle_interval
+        self._answers = 0
+        self._bugs: list[Exception] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        """Where it listens, once it runs."""
+        return self._port
+
+    @property
+    def base_url(self) -> str:
+        """What clients are given, once the server runs."""
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    def __enter__(self) -> "OpenAIServer":
+        started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run_until_stopped(started)), daemon=True)
+        self._thread.start()
+        started.wait()
+        if self._bugs:
+            raise self._bugs[0]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        if self._bugs and error is None:
+            raise self._bugs[0]
+
+    async def serve(self, started: Callable[[], None]) -> None:
+        """Serve until cancelled; ``started`` is called once connections are accepted."""
+        server = await asyncio.start_server(self._connected, "127.0.0.1", self._port, backlog=1024, limit=1 << 20)
+        self._port = server.sockets[0].getsockname()[1]
+        started()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            server.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run_until_stopped(self, started: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        serving = asyncio.create_task(self.serve(started.set))
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done() and (error := serving.exception()) is not None:
+            assert isinstance(error, Exception)
+            self._bugs.append(error)
+            started.set()
+        stopping.cancel()
+        serving.cancel()
+        await asyncio.gather(serving, stopping, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.journal.connected()
+        connection = Connection(reader, writer)
+        try:
+            await self._converse(connection)
+        except ConnectionError:
+            pass  # the client went away, which is its right
+        except asyncio.CancelledError:
+            connection.reset()  # the server stops; asyncio.streams would log a cancelled handler
+        except Exception as error:  # a thread's error reaches nobody else: __exit__ raises it
+            logging.getLogger(__name__).exception("the server itself failed")
+            self._bugs.append(error)
+        finally:
+            with contextlib.suppress(asyncio.CancelledError):
+                await connection.close()
+
+    async def _converse(self, connection: Connection) -> None:
+        """Answer the requests of one connection, one after another."""
+        while True:
+            if self._outage():
+                self.journal.turn_away()
+                return
+            try:
+                http = await connection.receive()
+            except ViolationError as violation:
+                self.journal.violate(violation)
+                await connection.send(_error(violation))
+                return
+            if http is None:
+                return
+            if self._outage():
+                self.journal.turn_away()
+                return
+            if not await self._answer(connection, http):
+                return
+
+    async def _answer(self, connection: Connection, http: HttpRequest) -> bool:
+        """Answer a request, note it in the journal, and tell whether the connection is still good."""
+        if http.method == "GET" and http.path in ("/v1/models", "/journal"):
+            await connection.send(self._listing(http))
+            return True
+        arrived = self.journal.arrive()
+        content, outcome, reply, fault = http.path, "abandoned", None, None
+        try:
+            request = self._admit(http)
+            content = request.content
+            refusal = self._refuse(request)
+            fault = None if refusal else self._faults(request)
+            if fault is None:
+                reply = await self._good_reply(request, refusal)
+            outcome = str(refusal or fault or "answered")
+        except ApiError as error:
+            outcome, reply = error.outcome, _error(error)
+            if isinstance(error, ViolationError):
+                self.journal.violate(error)
+        finally:
+            # All is noted before the client can know, so that a test that has its answer finds it in the journal.
+            self.journal.note(content, outcome, arrived, http.body)
+            if fault not in LASTING:
+                self.journal.depart()
+        if reply is not None:
+            await connection.send(reply)
+            return True
+        assert fault is not None
+        try:
+            return await misbehave(
+                fault,
+                request,
+                connection,
+                lambda: self._good_reply(request),
+                retry_after=self._retry_after,
+                trickle_interval=self._trickle_interval,
+            )
+        finally:
+            if fault in LASTING:
+                self.journal.depart()
+
+    def _admit(self, http: HttpRequest) -> ServedRequest:
+        """Check a request; raises an ``ApiError`` for one that gets no answer."""
+        if self._key is not None:
+            check_key(http.headers, self._key)
+        request = read_request(http, vllm=self._vllm)
+        if self._models is not None and request.fields["model"] not in self._models:
+            raise ApiError(404, f"The model '{request.fields['model']}' does not exist.", code="model_not_found")
+        if self._capacity is not None and self.journal.in_flight > self._capacity:
+            message = "Too many requests at one time."
+            raise ApiError(429, message, kind="requests", code="rate_limit_exceeded", outcome="busy")
+        return request
+
+    async def _good_reply(self, request: ServedRequest, refusal: Refusal | None = None) -> Reply:
+        """What is right to answer, after the time that it takes."""
+        await asyncio.sleep(self._latency if isinstance(self._latency, float | int) else self._latency(request))
+        if refusal is not None and (error := refusal.error(request)) is not None:
+            raise error
+        if refusal is not None:
+            answer = REFUSING_ANSWERS[refusal]
+        else:
+            result = self._backend(request)
+            answer = result if isinstance(result, Answer) else await result
+        self._answers += 1
+        reply = chat_reply if request.is_chat else transcription_reply
+        return reply(request, answer, f"{self._answers:08x}")
+
+    def _listing(self, http: HttpRequest) -> Reply:
+        """The models served, or the counts so far."""
+        document: Mapping[str, object] = self.journal.summary()
+        if http.path == "/v1/models":
+            if self._key is not None:
+                try:
+                    check_key(http.headers, self._key)
+                except ApiError as error:
+                    return _error(error)
+            models = self._models or ("local-model",)
+            served = [{"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "tests"} for name in models]
+            document = {"object": "list", "data": served}
+        return Reply(200, "application/json", (json.dumps(document).encode(),))
+
+
+def _error(error: ApiError) -> Reply:
+    return Reply(error.status, "application/json", (error.body,))
+
+
+if __name__ == "__main__":
+    from tests.servers.command import main
+
+    main()
