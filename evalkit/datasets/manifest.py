@@ -1,4 +1,4 @@
-"""Manifests: one row per sample in JSON Lines, CSV or TSV."""
+"""Manifests: one row per sample in JSON Lines, a JSON array, CSV or TSV."""
 
 import csv
 import json
@@ -13,16 +13,16 @@ from evalkit.datasets.text_file import placed_lines
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.types import Sample
 
-MANIFEST_SUFFIXES = (".jsonl", ".csv", ".tsv")
+MANIFEST_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv")
 
 
 class Manifest(Dataset):
-    """Rows of a JSON Lines (``.jsonl``), CSV (``.csv``, quoted) or TSV (``.tsv``, nothing is quoted) file.
+    """Rows of a JSON Lines (``.jsonl``), JSON (``.json``), CSV (``.csv``, quoted) or TSV (``.tsv``, unquoted) file.
 
     A row has ``id``, ``audio`` (a path relative to the manifest's folder), ``text`` (the reference, which may
     be empty), and, optionally, ``language`` or ``lang``, ``duration`` in seconds, and any columns more. A row
     without an id is known by the name of its audio file, without folder and extension: the same on every
-    machine and in every order.
+    machine and in every order. A JSON file is one array of rows, and alone is held in memory as a whole.
 
     Args:
         path: the manifest.
@@ -68,7 +68,7 @@ class Manifest(Dataset):
             return self._table_rows(csv.reader(self._lines(), strict=True))
         if suffix == ".tsv":
             return self._table_rows(csv.reader(self._lines(), delimiter="\t", quoting=csv.QUOTE_NONE))
-        return self._json_rows()
+        return self._array_rows() if suffix == ".json" else self._json_rows()
 
     def _lines(self) -> Iterator[str]:
         return (line for _, line in placed_lines(self._path))
@@ -83,6 +83,22 @@ class Manifest(Dataset):
                 raise DataError(f"{place}: not JSON ({error.msg} at character {error.colno})") from error
             if not isinstance(row, dict):
                 raise DataError(f"{place}: not a JSON object; each line must be one, in braces")
+            yield place, row
+
+    def _array_rows(self) -> Iterator[tuple[str, Row]]:
+        try:
+            rows = json.loads("".join(self._lines()))
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{self._path} line {error.lineno}: not JSON ({error.msg} at character {error.colno}); "
+                "a file of one JSON object a line is named .jsonl"
+            ) from error
+        if not isinstance(rows, list):
+            raise DataError(f"{self._path}: not a JSON array; a .json manifest is a list of objects")
+        for number, row in enumerate(rows, 1):
+            place = f"{self._path} item {number}"
+            if not isinstance(row, dict):
+                raise DataError(f"{place}: not a JSON object; each item must be one, in braces")
             yield place, row
 
     def _table_rows(self, reader: Any) -> Iterator[tuple[str, Row]]:

@@ -44,7 +44,9 @@ class Selection:
 
 
 def as_text(value: Any) -> str:
-    """A value as JSON and YAML write it, so that 1 in one file equals "1" in another."""
+    """A value as JSON and YAML write it, so that 1 in one file equals "1" in another; a list as its values."""
+    if isinstance(value, list):
+        return ", ".join(map(as_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 from omegaconf import OmegaConf
 
-from evalkit.datasets import Manifest
+from evalkit.datasets import Manifest, open_dataset
 from evalkit.errors import AudioError, ConfigurationError, DataError
 
 ROWS = [
@@ -216,6 +216,41 @@ def test_a_mistyped_part_is_met_with_a_hint(tmp_path):
 )
 def test_json_lines_that_are_not(tmp_path, content, complaint):
     assert complaint in refusal(Manifest(written(tmp_path, content)))
+
+
+def test_a_json_file_is_one_array_of_rows(tmp_path):
+    path = written(tmp_path, "\ufeff" + json.dumps(ROWS, indent=2), "set.json")
+    options = {"groups": ["subset"], "where": {"speaker": "s1"}}
+    assert list(Manifest(path, **options)) == list(Manifest(jsonl(tmp_path, ROWS), **options))
+    (tmp_path / "manifest.jsonl").unlink()
+    path.rename(tmp_path / "manifest.json")
+    assert [sample.id for sample in open_dataset(tmp_path)] == ["u1", "u2", "u3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('[\n  {"id": "u1", "audio": "a.wav", "text": "one"},\n]', "set.json line "),
+        ('{"id": "u1"}\n{"id": "u2"}\n', "line 2: not JSON (Extra data at character 1); a file of one JSON object a"),
+        ('{"rows": []}', "set.json: not a JSON array"),
+        ('[{"id": "u1", "audio": "a.wav", "text": "one"}, "u2"]', "set.json item 2: not a JSON object"),
+        ('[{"id": "u1", "audio": "a.wav"}]', "set.json item 1: no column 'text'"),
+        (json.dumps([ROWS[0], ROWS[0]]), "set.json item 2: id 'u1' was already used at "),
+        ("[]", "the data set has no samples"),
+        ("", "line 1: not JSON"),
+        ('[{"id": "\u00e9"}]'.encode("latin-1"), "line 1: byte 10 of the line (0xe9) is not UTF-8"),
+    ],
+)
+def test_a_json_file_that_is_none(tmp_path, content, complaint):
+    assert complaint in refusal(Manifest(written(tmp_path, content, "set.json")))
+
+
+def test_a_group_that_is_a_list_is_known_by_its_values(tmp_path):
+    rows = [ROWS[0] | {"subset": ["clean"]}, ROWS[1] | {"subset": ["clean", "far"]}, ROWS[2] | {"subset": None}]
+    path = jsonl(tmp_path, rows)
+    groups = [sample.groups for sample in Manifest(path, groups=["subset"])]
+    assert groups == [{"subset": "clean"}, {"subset": "clean, far"}, {}]
+    assert [sample.id for sample in Manifest(path, where={"subset": "clean"})] == ["u1"]
 
 
 @pytest.mark.parametrize(

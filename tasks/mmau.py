@@ -1,0 +1,184 @@
+"""MMAU: multiple-choice questions about sound, speech and music, scored by the benchmark's own string rule.
+
+The rule is that of ``evaluation.py`` in the repository Sakshi113/MMAU (arXiv 2410.19168), with one difference: the
+script leaves items without an answer out of its accuracy, and here they count as wrong.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from evalkit.datasets import Dataset
+from evalkit.errors import ConfigurationError, DataError
+from evalkit.metrics.mean import mean_metric
+from evalkit.prompts import Prompt
+from evalkit.task import DatasetTask, Score
+from evalkit.types import Call, Response, Sample
+
+Extraction = Literal["response_tag", "none"]
+OptionLetters = Literal["kept", "stripped"]
+
+_FIELDS = ("question", "choices")
+_PLAIN_PROMPT = {
+    "user": "{audio}{question} Please choose the answer from the following options: [{choices}] "
+    "Output the final answer in <RESPONSE> </RESPONSE>."
+}
+_TAGGED = re.compile(r"<RESPONSE>(.*?)(?:</RESPONSE>|\Z)", re.DOTALL | re.IGNORECASE)
+_LETTERED = re.compile(r"\W*\b([A-Za-z])(?:[)\]]|[.:](?=\s))\W*(?=\w)")
+_NO_ANSWER_KNOWN = "the data set does not say what the right answer is"
+
+
+def matches(prediction: str, answer: str, choices: Sequence[str]) -> bool:
+    """Whether a prediction counts as correct by MMAU's official rule.
+
+    Texts are compared as sets of lower-cased words (runs of letters, digits and underscores). The prediction must
+    have every word of the answer, and no word that only stands in another choice, a choice with the same words as
+    the answer not being another one. So a bare option letter is wrong, as is an explanation that names a second
+    choice; "not a dog" is right for "a dog".
+
+    Args:
+        prediction: what the model answered.
+        answer: the text of the right choice.
+        choices: the texts of all choices.
+    """
+    said, wanted = _words(prediction), _words(answer)
+    others = set[str]().union(*(words for choice in choices if (words := _words(choice)) != wanted))
+    return bool(said) and wanted <= said and not said & (others - wanted)
+
+
+def extract_response(text: str) -> str:
+    """The final answer in ``<RESPONSE> </RESPONSE>``, as MMAU's prompt of Step-Audio 2 asks for it.
+
+    Of several the last that is not blank counts; one that is not closed reaches to the end. A text without the tag
+    is all answer.
+    """
+    tagged = [answer.strip() for answer in _TAGGED.findall(text)]
+    if not tagged:
+        return text
+    return next((answer for answer in reversed(tagged) if answer), "")
+
+
+def strip_option_letters(prediction: str, answer: str, choices: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
+    """The three texts without option letters such as ``(A)``, ``B.``, ``c)`` or ``D:`` before them.
+
+    A letter is only taken off a prediction that goes on after it and only if there are as many choices; a bare
+    letter stays, and stays wrong. Choices and answer lose theirs if all choices have them, in order, as some copies of
+    the data set do. Where choices begin with letters otherwise, such as keys in music, all texts stay as they are.
+    """
+    marked = [_letter(choice) for choice in choices]
+    if marked == list(range(len(choices))):
+        answer, choices = _without_letter(answer), [_without_letter(choice) for choice in choices]
+    elif any(mark is not None for mark in marked):
+        return prediction, answer, tuple(choices)
+    letter = _letter(prediction)
+    if letter is not None and letter < len(choices):
+        prediction = _without_letter(prediction)
+    return prediction, answer, tuple(choices)
+
+
+class Mmau(DatasetTask):
+    """Answer a multiple-choice question about a recording.
+
+    Args:
+        name: key of the task in configs and run folders.
+        title: what people call the test set.
+        dataset: yields samples with one recording, the right choice as their reference, and ``question`` and
+            ``choices`` in their metadata. Where the right answer is not public there is no reference: such a sample
+            is asked, but counts as failed and adds nothing to the accuracy.
+        extraction: ``response_tag``, see ``extract_response``; or ``none``, to match the whole reply.
+        option_letters: ``kept``, as the official rule has it; or ``stripped``, see ``strip_option_letters``.
+        prompts: how the model under test wants to be asked, by kind of question; ``mmau`` is used here.
+        table: where published tables show the test set.
+        expected_samples: how many questions the complete test set has.
+        facts: source, licence, access and the like, for people.
+
+    Raises:
+        ConfigurationError: an option is unknown, or the prompt leaves out the question or the choices.
+    """
+
+    details = ("extracted_answer",)
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        dataset: Dataset,
+        extraction: Extraction = "response_tag",
+        option_letters: OptionLetters = "kept",
+        prompts: Mapping[str, Any] | None = None,
+        table: Mapping[str, str] | None = None,
+        expected_samples: int | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        for option, value, known in (
+            ("extraction", extraction, get_args(Extraction)),
+            ("option_letters", option_letters, get_args(OptionLetters)),
+        ):
+            if value not in known:
+                raise ConfigurationError(f"task {name}: {option} is {value!r}; it must be {' or '.join(known)}")
+        super().__init__(name, title, dataset, table=table, expected_samples=expected_samples, facts=facts)
+        self._extraction = extraction
+        self._option_letters = option_letters
+        self._prompt = Prompt.from_profile({"mmau": _PLAIN_PROMPT, **(prompts or {})}, "mmau")
+        for field in _FIELDS:
+            if f"{{{field}}}" not in self._prompt.user:
+                raise ConfigurationError(f"prompt profile, mmau.user: {{{field}}} must stand in it")
+        recipe = {"rule": "mmau_string_match.v1", "extraction": extraction, "option_letters": option_letters}
+        self.metrics = {"accuracy": mean_metric("Accuracy", recipe=recipe)}
+
+    def samples(self) -> Iterable[Sample]:
+        """The questions, in the order of the data set.
+
+        Raises:
+            DataError: a sample lacks its question or choices.
+        """
+        return _checked(self._dataset)
+
+    def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
+        """The one question; what a stand-in for a sample does not know stays in braces."""
+        if responses:
+            return None
+        fields = {"question": sample.metadata.get("question", "{question}"), "choices": "{choices}"}
+        if "choices" in sample.metadata:
+            fields["choices"] = ", ".join(sample.metadata["choices"])
+        request = self._prompt.request(
+            sample.audio, language=sample.language, fields=fields, task=self.name, sample_id=sample.id
+        )
+        return Call("model", request)
+
+    def score(self, sample: Sample, responses: Sequence[Response]) -> Score:
+        """Right or wrong by the official rule; no answer is a wrong one."""
+        text = responses[0].text if responses else ""
+        extracted = extract_response(text) if self._extraction == "response_tag" else text
+        answer = sample.references[0] if sample.references else ""
+        choices: Sequence[str] = sample.metadata["choices"]
+        if self._option_letters == "stripped":
+            extracted, answer, choices = strip_option_letters(extracted, answer, choices)
+        details = {"extracted_answer": extracted}
+        if not answer.strip():
+            return Score({"accuracy": (0.0, 0.0)}, details, _NO_ANSWER_KNOWN)
+        return Score({"accuracy": (float(matches(extracted, answer, choices)), 1.0)}, details)
+
+
+def _checked(dataset: Dataset) -> Iterator[Sample]:
+    for sample in dataset:
+        question, choices = (sample.metadata.get(field) for field in _FIELDS)
+        if not isinstance(question, str):
+            raise DataError(f"{dataset.source}: sample {sample.id}: the question is {question!r}, not a text")
+        if not isinstance(choices, list) or not choices or not all(isinstance(choice, str) for choice in choices):
+            raise DataError(f"{dataset.source}: sample {sample.id}: the choices are {choices!r}, not a list of texts")
+        yield sample
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\b\w+\b", text.lower()))
+
+
+def _letter(text: str) -> int | None:
+    """Which option's letter stands before a text, counted from 0; None if there is none."""
+    match = _LETTERED.match(text)
+    return ord(match[1].upper()) - ord("A") if match else None
+
+
+def _without_letter(text: str) -> str:
+    return _LETTERED.sub("", text, count=1)
