@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evalkit.metrics.bleu import Bleu, bleu
     from evalkit.metrics.error_rate import ErrorRate, error_rate
     from evalkit.metrics.resampling import bootstrap, paired_test
     from evalkit.text import normalizer
@@ -17,11 +18,13 @@ _EXPORTS = {
     "normalizer": "evalkit.text",
     "error_rate": "evalkit.metrics.error_rate",
     "ErrorRate": "evalkit.metrics.error_rate",
+    "bleu": "evalkit.metrics.bleu",
+    "Bleu": "evalkit.metrics.bleu",
     "bootstrap": "evalkit.metrics.resampling",
     "paired_test": "evalkit.metrics.resampling",
 }
 
-__all__ = ["ErrorRate", "__version__", "bootstrap", "error_rate", "normalizer", "paired_test"]
+__all__ = ["Bleu", "ErrorRate", "__version__", "bleu", "bootstrap", "error_rate", "normalizer", "paired_test"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,8 @@
 """Data sets: readers for the formats that speech corpora come in, each an iterable of samples."""
 
 from evalkit.datasets.aishell import AishellFolder
+from evalkit.datasets.covost import CovostFolder
+from evalkit.datasets.cvss import CvssFolder
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.fingerprint import Fingerprint
 from evalkit.datasets.hub import HubDataset
@@ -11,6 +13,8 @@ from evalkit.datasets.opening import open_dataset
 
 __all__ = [
     "AishellFolder",
+    "CovostFolder",
+    "CvssFolder",
     "Dataset",
     "Fingerprint",
     "HubDataset",

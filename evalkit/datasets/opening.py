@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.datasets.aishell import TRANSCRIPT, AishellFolder
+from evalkit.datasets.covost import TABLES, CovostFolder
+from evalkit.datasets.cvss import CLIPS_OF_A_SPLIT, CvssFolder
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.hub import HubDataset
 from evalkit.datasets.kaldi import KaldiFolder
@@ -29,10 +31,12 @@ def open_dataset(
     """A data set from ``path`` if something is there, else from the hub; opened when it is iterated.
 
     Args:
-        path: a manifest, or a folder with ``manifest.jsonl`` (``.csv``, ``.tsv``); a Kaldi, AISHELL or
-            LibriSpeech folder; or a parquet file, a folder of them, or a folder written by ``save_to_disk``.
+        path: a manifest, or a folder with ``manifest.jsonl`` (``.json``, ``.csv``, ``.tsv``); a Kaldi, AISHELL,
+            LibriSpeech, CoVoST or CVSS folder; or a parquet file, a folder of them, or a folder that ``save_to_disk``
+            wrote.
         hub: arguments of ``HubDataset``; a ``path`` in a format of the hub takes columns and split from here.
-        layout: of ``path``: ``manifest``, ``kaldi``, ``aishell``, ``librispeech``, ``hub``, or ``auto``.
+        layout: of ``path``: ``manifest``, ``kaldi``, ``aishell``, ``librispeech``, ``covost``, ``cvss``, ``hub``, or
+            ``auto``.
         language: of samples that do not name theirs.
         **options: further arguments of the class that reads the layout of ``path``.
 
@@ -111,6 +115,11 @@ def _find_manifest(path: Path) -> Path | None:
     return next((file for suffix in MANIFEST_SUFFIXES if (file := path / f"manifest{suffix}").is_file()), None)
 
 
+def _find_covost(path: Path) -> Path | None:
+    """A folder with tables of CoVoST, or one of them, which is no manifest although it ends in ``.tsv``."""
+    return path if path.is_file() and path.match(TABLES) else _holding(TABLES)(path)
+
+
 def _find_table(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix.lower() == ".parquet" else None
@@ -124,10 +133,12 @@ def _holding(*patterns: str) -> Callable[[Path], Path | None]:
 
 # For each layout its reader, and what gives the file or folder to read if a path is of that layout.
 _LAYOUTS: Mapping[str, tuple[Callable[..., Dataset], Callable[[Path], Path | None]]] = {
+    "covost": (CovostFolder, _find_covost),
     "manifest": (Manifest, _find_manifest),
     "kaldi": (KaldiFolder, _holding("wav.scp")),
     "aishell": (AishellFolder, _holding(TRANSCRIPT)),
     "librispeech": (LibriSpeechFolder, _holding(TRANSCRIPTS)),
+    "cvss": (CvssFolder, _holding(CLIPS_OF_A_SPLIT)),
     "hub": (HubDataset, _find_table),
 }
 

@@ -1,0 +1,130 @@
+"""Corpus BLEU, as sacreBLEU computes it, from statistics that are kept for each sample.
+
+Papineni et al., "BLEU: a method for automatic evaluation of machine translation", ACL 2002; Post, "A call for clarity
+in reporting BLEU scores", WMT 2018. Tokenizers, counts, brevity penalty and smoothing (``exp``) are sacreBLEU's own. Of
+each sample ten numbers are kept, and BLEU is a function of their sum, so that intervals, groups and paired tests work
+as for any metric. The mean of sentence scores, which some tools print as BLEU, is another figure and not made here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from evalkit.metrics.bleu_schemes import BleuScheme, get_bleu_scheme
+from evalkit.metrics.metric import Metric
+from evalkit.metrics.resampling import Interval, bootstrap
+from evalkit.metrics.texts import check_texts
+
+_ORDERS = (1, 2, 3, 4)
+STATISTICS = (
+    *(f"matches_{order}" for order in _ORDERS),
+    *(f"ngrams_{order}" for order in _ORDERS),
+    "hypothesis_length",
+    "reference_length",
+)
+"""Clipped n-gram matches, n-grams of the hypothesis, and both lengths in tokens."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Bleu:
+    """A corpus BLEU and what it was computed from.
+
+    Attributes:
+        statistics: integers of shape (samples, 10), in the order of ``STATISTICS``.
+        scheme: how texts were prepared and tokenized.
+    """
+
+    statistics: npt.NDArray[np.int64]
+    scheme: BleuScheme
+
+    @property
+    def score(self) -> float:
+        """BLEU of the whole corpus, from 0 to 100."""
+        return _score(self.statistics.sum(axis=0))
+
+    @property
+    def signature(self) -> str:
+        """The signature of sacreBLEU; where texts were normalised before, it does not say so, and ``scheme`` does."""
+        return self.scheme.signature
+
+    def __repr__(self) -> str:
+        return f"Bleu(score={self.score:.2f}, signature={self.signature!r}, scheme={self.scheme.label!r})"
+
+    def confidence_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
+        """Percentile bootstrap over the samples, from 0 to 100 as the score is."""
+        return bootstrap(self.statistics, _score, level=level, seed=seed)
+
+
+def bleu(
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    target_language: str,
+    scheme: str = "raw",
+    tokenizer: str | None = None,
+) -> Bleu:
+    """Score translations against one reference each.
+
+    An empty reference or hypothesis is scored like any other; no pair is left out.
+
+    Args:
+        references: the expected translations.
+        hypotheses: the translations to score, in the same order.
+        target_language: code of the language translated into, by which sacreBLEU chooses its tokenizer.
+        scheme: what is done to both texts before; see ``get_bleu_scheme``.
+        tokenizer: another of sacreBLEU's tokenizers.
+
+    Raises:
+        DataError: the two lists differ in length or hold anything but texts.
+        ConfigurationError: there is no such language, scheme or tokenizer.
+
+    >>> round(bleu(["The cat sat on the mat."], ["The cat sat on a mat."], "en").score, 2)
+    48.89
+    """
+    check_texts("bleu", references, hypotheses)
+    chosen = get_bleu_scheme(target_language, scheme, tokenizer)
+    counts = [
+        count_ngrams(chosen.normalize(reference), chosen.normalize(hypothesis), chosen)
+        for reference, hypothesis in zip(references, hypotheses, strict=True)
+    ]
+    return Bleu(np.array(counts, dtype=np.int64).reshape(-1, len(STATISTICS)), chosen)
+
+
+def count_ngrams(reference: str, hypothesis: str, scheme: BleuScheme) -> tuple[int, ...]:
+    """The statistics of one pair of normalised texts, in the order of ``STATISTICS``."""
+    counted = scheme.scorer.corpus_score([hypothesis], [[reference]])
+    return (*counted.counts, *counted.totals, counted.sys_len, counted.ref_len)
+
+
+def corpus_bleu(totals: npt.NDArray[Any]) -> float:
+    """BLEU of summed statistics, as a fraction; 0 where not a single token matches."""
+    return _score(totals) / 100
+
+
+def bleu_metric(scheme: BleuScheme, name: str = "BLEU", recipe: Mapping[str, str] | None = None) -> Metric:
+    """The metric of a scheme, whose recipe is sacreBLEU's signature and the scheme.
+
+    Args:
+        scheme: how texts are prepared and tokenized.
+        name: as tables print it.
+        recipe: what else the figure's comparability depends on, such as who transcribed speech.
+    """
+    signature = dict(field.split(":", 1) for field in scheme.signature.split("|"))
+    return Metric(
+        name=name,
+        statistics=STATISTICS,
+        value=corpus_bleu,
+        higher_is_better=True,
+        recipe={**signature, "normaliser": scheme.label, **(recipe or {})},
+        unit="",
+    )
+
+
+def _score(totals: npt.NDArray[Any]) -> float:
+    from sacrebleu.metrics.bleu import BLEU
+
+    *counts, hypothesis_length, reference_length = np.rint(totals).astype(int).tolist()
+    scored = BLEU.compute_bleu(counts[:4], counts[4:], hypothesis_length, reference_length, smooth_method="exp")
+    return float(scored.score)
