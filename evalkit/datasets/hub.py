@@ -1,7 +1,7 @@
 """Data sets in the formats of the Hugging Face hub, fetched from it or already on disk."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from evalkit.datasets.audio_folder import AudioFolder
 from evalkit.datasets.columns import Columns
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.hub_table import load_table
+from evalkit.datasets.selection import Selection
 from evalkit.errors import DataError
 from evalkit.types import Sample
 
@@ -20,16 +21,17 @@ class HubDataset(Dataset):
     """A repository of the hub, or on disk: a clone, parquet files, or a folder written by ``save_to_disk``.
 
     The rows are memory-mapped, and audio stays encoded until a sample's waveform is asked for; the library's
-    own decoder is never used. Of a repository only the split asked for is fetched.
+    own decoder is never used. Of a repository only the splits asked for are fetched.
 
     A row without an id column, or with ``columns: {id: null}``, is known by the name of its audio file
     without folder and extension; if it has none, by split and row number, which are stable for a fixed
-    ``revision`` only.
+    ``revision`` only. Several splits are read one after the other, and each id begins with its split.
 
     Args:
         repository: name on the hub, or a folder or file on disk.
         config: configuration (subset) of the repository.
-        split: of the configuration.
+        split: of the configuration, or several.
+        split_group: the name of a group that says which split a sample is of; None for no such group.
         revision: branch, tag or commit of a hub repository; a commit makes results repeatable.
         root: a folder that audio outside the table may not leave; by default the local folder.
         columns, groups, metadata, where, language: see ``Columns``.
@@ -39,8 +41,9 @@ class HubDataset(Dataset):
         self,
         repository: str | Path,
         config: str | None = None,
-        split: str = "test",
+        split: str | Sequence[str] = "test",
         *,
+        split_group: str | None = None,
         revision: str | None = None,
         root: str | Path | None = None,
         columns: Mapping[str, str | None] | None = None,
@@ -51,39 +54,54 @@ class HubDataset(Dataset):
     ) -> None:
         self._repository = str(repository)
         self._config = config
-        self._split = split
+        self._splits = (split,) if isinstance(split, str) else tuple(split)
+        self._split_group = split_group
         self._revision = revision
         self._root = root
         self._columns = Columns(columns, groups, metadata, where, language)
-        self._table: Any = None
+        self._tables: dict[str, Any] = {}
         version = f"@{revision}" if revision else ""
-        self.source = f"{repository}{version} ({', '.join(filter(None, (config, split)))})"
+        self._name = f"{repository}{version}"
+        self.source = self._named(*self._splits)
 
-    def load(self) -> Any:
-        """Fetch and map the rows, once; gives a ``datasets.Dataset`` in arrow format.
+    def load(self) -> None:
+        """Fetch and map the rows of every split, once.
 
         Raises:
             ConfigurationError: the ``datasets`` library is not installed.
             DataError: the data set cannot be had; the message says what to do.
         """
-        if self._table is None:
-            self._table = load_table(self._repository, self._config, self._split, self._revision, self.source)
-        return self._table
+        for split in self._splits:
+            if split not in self._tables:
+                self._tables[split] = load_table(
+                    self._repository, self._config, split, self._revision, self._named(split)
+                )
+
+    def _named(self, *splits: str) -> str:
+        return f"{self._name} ({', '.join(filter(None, (self._config, *splits)))})"
 
     def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
-        table, columns = self.load(), self._columns
-        columns.check(table.column_names, self.source)
-        folder, selection = self._audio_folder(), columns.selection()
+        self.load()
+        selection = self._columns.selection()
+        for split, table in self._tables.items():
+            yield from self._of_split(split, table, selection)
+        selection.check(self.source)
+
+    def _of_split(self, split: str, table: Any, selection: Selection) -> Iterator[tuple[str, Sample]]:
+        columns, folder, source = self._columns, self._audio_folder(), self._named(split)
+        prefix = f"{split}/" if len(self._splits) > 1 else ""
+        groups = {self._split_group: split} if self._split_group else {}
+        columns.check(table.column_names, source)
         for recording, row in self._rows(table):
             if not selection.wants(row):
                 continue
-            place = f"{self.source} row {recording.row}"
-            sample_id = columns.id(row, place, recording.path, f"{self._split}-{recording.row}")
+            place = f"{source} row {recording.row}"
+            sample_id = prefix + columns.id(row, place, recording.path, f"{split}-{recording.row}")
             audio: tuple[Audio, ...] = ()
             if columns.audio_column:
                 audio = (recording.audio(sample_id, folder, place, columns.duration(row, place)),)
-            yield place, columns.sample(row, place, sample_id, audio)
-        selection.check(self.source)
+            sample = columns.sample(row, place, sample_id, audio)
+            yield place, replace(sample, groups={**sample.groups, **groups}) if groups else sample
 
     def _audio_folder(self) -> AudioFolder | None:
         """Where audio files that the table only names are found; nowhere for a repository of the hub."""

@@ -115,6 +115,50 @@ def test_only_the_split_asked_for_is_converted(tmp_path):
         list(HubDataset(tmp_path, "clean", "train"))
 
 
+def several_splits(folder):
+    """A repository whose splits, two of which can be read, have recordings of the same names."""
+    clone(folder)
+    (folder / "data" / "validation").mkdir()
+    table(ROWS[:3]).remove_columns("id").to_parquet(folder / "data" / "validation" / "0000.parquet")
+    table().remove_columns("id").to_parquet(folder / "data" / "test" / "0000.parquet")
+    card = folder / "README.md"
+    another = "  - split: validation\n    path: data/validation/*.parquet\n"
+    card.write_text(card.read_text().replace("  - split: test", f"{another}  - split: test"))
+    return folder
+
+
+def test_several_splits_are_read_in_turn_and_told_apart(tmp_path):
+    dataset = HubDataset(
+        several_splits(tmp_path), "clean", ["validation", "test"], split_group="part", groups=["speaker_id"]
+    )
+    samples = list(dataset)
+    assert [sample.id for sample in samples] == [
+        *(f"validation/u{number}" for number in range(3)),
+        *(f"test/u{number}" for number in range(10)),
+    ]
+    assert samples[1].groups == {"speaker_id": "1", "part": "validation"}
+    assert samples[4].groups == {"speaker_id": "1", "part": "test"}
+    assert samples[1].audio[0] != samples[4].audio[0]
+    assert len(samples[4].audio[0].waveform(16000)) == 1601
+    assert list(dataset) == samples
+    assert dataset.source == f"{tmp_path} (clean, validation, test)"
+
+
+def test_a_selection_goes_over_all_splits_and_a_broken_one_is_named(tmp_path):
+    folder = several_splits(tmp_path)
+    (only,) = HubDataset(folder, "clean", ["validation", "test"], where={"text": "text 7"})
+    assert only.id == "test/u7"
+    with pytest.raises(DataError, match=r"\(clean, train\): "):
+        list(HubDataset(folder, "clean", ["test", "train"]))
+    with pytest.raises(DataError, match=r"\(clean, dev\): there is no split 'dev'; split= can be"):
+        list(HubDataset(folder, "clean", ["test", "dev"]))
+
+
+def test_one_split_in_a_list_is_read_as_by_itself(tmp_path):
+    path = parquet_file(tmp_path)
+    assert list(HubDataset(path, split=["test"])) == list(HubDataset(path))
+
+
 def test_a_table_that_was_replaced_is_read_anew(tmp_path):
     path = parquet_file(tmp_path)
     assert len(list(HubDataset(path))) == 10
