@@ -1,0 +1,135 @@
+"""Reading StepEval-Audio-Toolcall as its authors publish it.
+
+Eight files ``{timbre,get_date_time,get_weather,web_search}_{positive,negative}.jsonl`` hold one session per line, a
+JSON list of turns. A turn has ``from`` (human or assistant) and ``text``; a spoken one also has ``value``,
+``{"type": "wav", "value": "wav/…"}``. The last turn is the assistant's reference, what goes before it is the input.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from evalkit.audio import Audio
+from evalkit.datasets.audio_folder import AudioFolder
+from evalkit.datasets.dataset import Dataset, checked_groups
+from evalkit.datasets.text_file import placed_lines
+from evalkit.errors import DataError
+from evalkit.types import Sample
+from tasks.toolcall.tools import Tool, load_tools
+
+_REPOSITORY = "stepfun-ai/StepEval-Audio-Toolcall"
+_ROLES = {"human": "user", "assistant": "assistant"}
+
+
+class Sessions(Dataset):
+    """The sessions of a folder that holds the benchmark's files; ``wav.tar`` has to be unpacked in it.
+
+    A sample's id is the name of its file and the session's number in it, from 0, as in the names of the recordings. Its
+    audio is that of the user's turns, its reference the last turn's text. Its metadata are ``tool`` (a key of
+    ``load_tools``), ``positive`` (whether the last turn has to call it) and ``turns``, each with a ``role``, a ``text``
+    and, where spoken by the user, the position of its ``audio``.
+
+    Args:
+        path: the folder; the recordings lie in its folder ``wav``, or in ``Step-Audio_Toolcall/wav``.
+        root: a folder that the recordings may not leave; by default the one that they lie in.
+        tools: which tools' sessions to read, by key; all of them by default.
+        language: of the conversations.
+
+    Raises:
+        ConfigurationError: a tool is unknown.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        root: str | Path | None = None,
+        tools: Sequence[str] = (),
+        language: str = "zh",
+    ) -> None:
+        self._folder = Path(path).expanduser()
+        self._root = root
+        self._language = language
+        self.source = str(self._folder)
+        known = load_tools()
+        self._tools = [known[key] for key in checked_groups(tools or tuple(known), tuple(known), self.source)]
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the folder is there."""
+        return self._folder.is_dir()
+
+    def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
+        if not self.at_hand:
+            raise DataError(
+                f"{self._folder}: no such folder; download the data set {_REPOSITORY} from the hub, unpack its wav.tar "
+                "there, and say where it lies with tasks.<name>.dataset.path= or data_root="
+            )
+        unpacked = self._folder / "Step-Audio_Toolcall"
+        recordings = AudioFolder(unpacked if unpacked.is_dir() else self._folder, self._root)
+        for tool in self._tools:
+            for positive in (True, False):
+                file = self._folder / f"{tool.key}_{'positive' if positive else 'negative'}.jsonl"
+                for number, (place, line) in enumerate(placed_lines(file)):
+                    if not line.isspace():
+                        turns = _turns(line, place)
+                        yield place, self._sample(f"{file.stem}-{number}", tool, positive, turns, recordings)
+
+    def _sample(
+        self,
+        sample_id: str,
+        tool: Tool,
+        positive: bool,
+        placed_turns: list[tuple[str, dict[str, Any]]],
+        recordings: AudioFolder,
+    ) -> Sample:
+        *inputs, (_, reference) = placed_turns
+        audio: list[Audio] = []
+        turns: list[dict[str, Any]] = []
+        for place, turn in inputs:
+            entry = {"role": _ROLES[turn["from"]], "text": turn["text"]}
+            if turn["from"] == "human" and turn.get("value") is not None:
+                entry["audio"] = len(audio)
+                audio.append(recordings.audio(_audio_path(turn["value"], place), place))
+            turns.append(entry)
+        return Sample(
+            sample_id,
+            tuple(audio),
+            (reference["text"],),
+            self._language,
+            {"tool": tool.title},
+            {"tool": tool.key, "positive": positive, "turns": turns},
+        )
+
+
+def _turns(line: str, place: str) -> list[tuple[str, dict[str, Any]]]:
+    """The turns of a session, each with its place; their roles and texts are checked.
+
+    Raises:
+        DataError: the line is not a session.
+    """
+    try:
+        session = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: not JSON ({error})") from error
+    if not isinstance(session, list):
+        raise DataError(f"{place}: not a session; each line must be a JSON list of turns")
+    turns = [(f"{place}, turn {number}", turn) for number, turn in enumerate(session, 1)]
+    for turn_place, turn in turns:
+        if not isinstance(turn, dict) or turn.get("from") not in _ROLES:
+            raise DataError(f"{turn_place}: must be an object whose 'from' is human or assistant")
+        if not isinstance(turn.get("text"), str):
+            raise DataError(f"{turn_place}: its 'text' is {turn.get('text')!r}, not a text")
+        if turn["from"] == "human" and not turn["text"] and turn.get("value") is None:
+            raise DataError(f"{turn_place}: has neither words nor a recording")
+    if [turn["from"] for _, turn in turns[-2:]] != ["human", "assistant"]:
+        raise DataError(f"{place}: a session must end with a turn of human and the assistant's reference")
+    return turns
+
+
+def _audio_path(value: Any, place: str) -> str:
+    path = value.get("value") if isinstance(value, dict) and value.get("type") == "wav" else None
+    if not isinstance(path, str) or not path:
+        raise DataError(f"{place}: its 'value' is {value!r}, not of the form {{'type': 'wav', 'value': 'wav/…'}}")
+    return path

@@ -1,0 +1,126 @@
+"""Reading the benchmark's files as they are laid out on disk."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalkit.errors import AudioError, ConfigurationError, DataError
+from evalkit.types import Sample
+from tasks.toolcall import Sessions
+from tests.tasks.toolcall.replica import SESSIONS, write_replica
+
+HUMAN = {"from": "human", "value": {"type": "wav", "value": "wav/a.wav"}, "text": "现在几点了"}
+ASSISTANT = {"from": "assistant", "text": "好的"}
+
+
+@pytest.mark.parametrize("unpacked_in", ["Step-Audio_Toolcall", "."])
+def test_the_layout_of_the_hub_and_an_unpacked_archive_are_read_alike(tmp_path: Path, unpacked_in: str) -> None:
+    samples = {sample.id: sample for sample in Sessions(write_replica(tmp_path, unpacked_in=unpacked_in))}
+    assert len(samples) == sum(map(len, SESSIONS.values()))
+    sample = samples["get_date_time_positive-0"]
+    assert sample.groups == {"tool": "Date & Time"}
+    assert sample.references == ("<tool_call>function\nget_date_time\n{}</tool_call>",)
+    assert [audio.locator for audio in sample.audio] == [
+        "wav/get_date_time_positive.jsonl-0-0.wav",
+        "wav/get_date_time_positive.jsonl-0-2.wav",
+    ]
+    assert sample.metadata == {
+        "tool": "get_date_time",
+        "positive": True,
+        "turns": [
+            {"role": "user", "text": "你好", "audio": 0},
+            {"role": "assistant", "text": "我在听。"},
+            {"role": "user", "text": "现在几点了", "audio": 1},
+        ],
+    }
+    assert all(audio.waveform(16_000).size for sample in samples.values() for audio in sample.audio)
+    assert not samples["timbre_negative-0"].metadata["positive"]
+    assert Sample.from_json(json.loads(json.dumps(sample.to_json()))) == sample
+
+
+def test_roles_come_from_the_turns_not_from_their_position(tmp_path: Path) -> None:
+    spoken_answer = {**ASSISTANT, "value": {"type": "wav", "value": "wav/b.wav"}}
+    written = {"from": "human", "text": "你好"}
+    [sample] = Sessions(one_session(tmp_path, [spoken_answer, written, HUMAN, ASSISTANT]), tools=["timbre"])
+    assert [(turn["role"], turn.get("audio")) for turn in sample.metadata["turns"]] == [
+        ("assistant", None),
+        ("user", None),
+        ("user", 0),
+    ]
+    assert [audio.locator for audio in sample.audio] == ["wav/a.wav"]
+
+
+def test_only_the_tools_asked_for_are_read(tmp_path: Path) -> None:
+    write_replica(tmp_path)
+    (tmp_path / "timbre_negative.jsonl").unlink()
+    weather = list(Sessions(tmp_path, tools=["get_weather"]))
+    assert {sample.metadata["tool"] for sample in weather} == {"get_weather"}
+    with pytest.raises(ConfigurationError, match="no group 'weather', did you mean 'get_weather'"):
+        Sessions(tmp_path, tools=["weather"])
+    with pytest.raises(DataError, match="timbre_negative.jsonl: cannot be opened"):
+        list(Sessions(tmp_path))
+
+
+def test_a_missing_folder_says_what_to_download(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path / "nowhere")
+    assert not sessions.at_hand
+    with pytest.raises(DataError, match="no such folder; download the data set stepfun-ai/StepEval-Audio-Toolcall"):
+        list(sessions)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    replica = write_replica(tmp_path / "replica")
+    recording = replica / "Step-Audio_Toolcall" / "wav" / "timbre_positive.jsonl-0-0.wav"
+    recording.rename(tmp_path / "outside.wav")
+    recording.symlink_to(tmp_path / "outside.wav")
+    sample = next(sample for sample in Sessions(replica) if sample.id == "timbre_positive-0")
+    with pytest.raises(AudioError, match="leads out of the data root"):
+        sample.audio[0].waveform(16_000)
+    sample = next(sample for sample in Sessions(replica, root=tmp_path) if sample.id == "timbre_positive-0")
+    assert sample.audio[0].waveform(16_000).size
+
+
+@pytest.mark.parametrize(
+    ("session", "message"),
+    [
+        ({"from": "human"}, r"line 2: not a session"),
+        ([], r"line 2: a session must end with"),
+        ([ASSISTANT], r"line 2: a session must end with"),
+        ([HUMAN, ASSISTANT, HUMAN], r"line 2: a session must end with"),
+        ([HUMAN, ASSISTANT, ASSISTANT], r"line 2: a session must end with"),
+        ([HUMAN, {"from": "tool", "text": ""}, HUMAN, ASSISTANT], r"line 2, turn 2: must be an object whose 'from'"),
+        ([HUMAN, "text"], r"line 2, turn 2: must be an object"),
+        ([{"from": "human", "text": None}, ASSISTANT], r"line 2, turn 1: its 'text' is None"),
+        ([{"from": "human", "text": ""}, ASSISTANT], r"line 2, turn 1: has neither words nor a recording"),
+        ([{**HUMAN, "value": "wav/a.wav"}, ASSISTANT], r"line 2, turn 1: its 'value' is 'wav/a.wav', not of the form"),
+        ([{**HUMAN, "value": {"type": "mp3", "value": "a"}}, ASSISTANT], r"line 2, turn 1: its 'value'"),
+        (
+            [{**HUMAN, "value": {"type": "wav", "value": "../a.wav"}}, ASSISTANT],
+            r"line 2, turn 1: audio path '../a.wav' leads",
+        ),
+        (
+            [{**HUMAN, "value": {"type": "wav", "value": "/etc/a.wav"}}, ASSISTANT],
+            r"line 2, turn 1: audio path '/etc/a.wav'",
+        ),
+    ],
+)
+def test_a_malformed_session_is_named_by_file_line_and_turn(tmp_path: Path, session: Any, message: str) -> None:
+    folder = one_session(tmp_path, [HUMAN, ASSISTANT], session)
+    with pytest.raises(DataError, match=rf"timbre_positive.jsonl {message}"):
+        list(Sessions(folder, tools=["timbre"]))
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+    folder = one_session(tmp_path, [HUMAN, ASSISTANT])
+    for line in ("{", "[" * 100_000):
+        (folder / "timbre_positive.jsonl").write_text(line)
+        with pytest.raises(DataError, match=r"timbre_positive.jsonl line 1: not JSON"):
+            list(Sessions(folder, tools=["timbre"]))
+
+
+def one_session(folder: Path, *sessions: Any) -> Path:
+    (folder / "timbre_positive.jsonl").write_text("".join(json.dumps(session) + "\n" for session in sessions))
+    (folder / "timbre_negative.jsonl").write_text("")
+    return folder
