@@ -1,0 +1,154 @@
+"""emotion2vec, which hears emotions in speech, on the library FunASR (https://github.com/modelscope/FunASR).
+
+Ma et al., "emotion2vec: Self-Supervised Pre-Training for Speech Emotion Representation" (arXiv 2312.15185).
+"""
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.errors import ConfigurationError
+from evalkit.types import Request, Response
+from model_adapters.recordings import recording
+from model_adapters.weights import file_digest
+
+_SAMPLE_RATE = 16_000
+_DECIMALS = 7
+_FILES = ("config.yaml", "model.pt", "tokens.txt")
+# FunASR evaluates this setting as Python, so that nothing but a sum of lists of numbers may reach it.
+_LAYERS = re.compile(r"[\d\s()\[\],+*]+")
+# FunASR only prints which weights it did not find, and leaves them as they happen to be. The decoder is for training.
+_NOT_FOUND = re.compile(r"miss key in ckpt: (?!\S*\.decoder\.)(\S+),")
+
+
+class Emotion2vec(ModelAdapter):
+    """A checkpoint of emotion2vec+; the large one is the emotion classifier of URO-Bench.
+
+    The reply is a JSON object of probabilities by label, as FunASR names them (``开心/happy``, ``<unk>``). Labels that
+    ``tokens.txt`` marks as unused (``unuse_0``) are left out of the choice, so that copies of a checkpoint that differ
+    in this file alone give other probabilities. Of a checkpoint nothing is taken but the architecture's numbers,
+    the labels and the weights; code or packages that it asks for are not run or installed.
+
+    Args:
+        path: a folder that holds ``config.yaml``, ``model.pt`` and ``tokens.txt``; or a name on the Hugging Face hub.
+        device: ``cpu``, ``cuda``, ``cuda:1`` and so on, or ``auto`` for a GPU if there is one.
+        revision: branch, tag or commit of a name on the hub.
+        local_files_only: never ask the hub, use what was downloaded before.
+
+    Raises:
+        ConfigurationError: the library or the weights are not there, or are not of a kind it takes.
+    """
+
+    capabilities = Capabilities(sample_rate=_SAMPLE_RATE)
+
+    def __init__(
+        self, path: str, *, device: str = "auto", revision: str = "main", local_files_only: bool = False
+    ) -> None:
+        try:
+            import torch
+
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it could not import
+                from funasr import AutoModel
+        except (ImportError, OSError) as error:  # a torch or torchaudio that does not fit the machine raises OSError
+            raise ConfigurationError(
+                f"emotion2vec needs the library FunASR: pip install 'evalkit[emotion2vec]' ({error})"
+            ) from error
+        folder = _find_folder(path, revision, local_files_only)
+        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self._weights = {name: file_digest(folder / name) for name in _FILES}
+        printed = io.StringIO()
+        try:
+            # With the architecture given outright, FunASR looks up no hub and no configuration of its own.
+            with contextlib.redirect_stdout(printed):
+                self._model = AutoModel(
+                    model="Emotion2vec",
+                    **_architecture(folder),
+                    tokenizer="CharTokenizer",
+                    tokenizer_conf={"token_list": str(folder / "tokens.txt"), "unk_symbol": "<unk>"},
+                    init_param=str(folder / "model.pt"),
+                    ignore_init_mismatch=False,
+                    device=self._device,
+                    ncpu=torch.get_num_threads(),
+                    trust_remote_code=False,
+                    disable_update=True,
+                    disable_pbar=True,
+                    log_level="ERROR",
+                )
+        except Exception as error:  # whatever a wrong number in config.yaml leads to inside FunASR
+            reason = "".join(str(error).strip().splitlines()[:1])
+            raise ConfigurationError(f"{folder}: FunASR cannot load it ({type(error).__name__}: {reason})") from error
+        if missing := _NOT_FOUND.search(printed.getvalue()):
+            raise ConfigurationError(f"{folder / 'model.pt'}: no trained weights for {missing[1]}")
+
+    def generate(self, requests: Sequence[Request]) -> list[Response]:
+        """Classify each request's recording, one at a time."""
+        return [Response(text=self._classify(request)) for request in requests]
+
+    def _classify(self, request: Request) -> str:
+        waveform = recording(request, _SAMPLE_RATE)
+        (heard,) = self._model.generate(waveform, granularity="utterance", extract_embedding=False)
+        probabilities = zip(heard["labels"], heard["scores"], strict=True)
+        return json.dumps({label: round(value, _DECIMALS) for label, value in probabilities}, ensure_ascii=False)
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """The weights, labels and architecture by content; the device; the versions of the libraries."""
+        return {
+            "adapter": "emotion2vec",
+            "weights": {"sha256": self._weights},
+            "device": self._device,
+            "versions": {name: metadata.version(name) for name in ("funasr", "torch")},
+        }
+
+    def close(self) -> None:
+        """Free the weights."""
+        import torch
+
+        del self._model
+        torch.cuda.empty_cache()
+
+
+def _find_folder(path: str, revision: str, local_files_only: bool) -> Path:
+    """Where the files of the checkpoint lie, downloaded if need be."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+
+        try:
+            folder = Path(
+                snapshot_download(
+                    path, revision=revision, local_files_only=local_files_only, allow_patterns=list(_FILES)
+                )
+            )
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ConfigurationError(
+                f"{path}: no such folder, and the Hugging Face hub does not give it ({reason}); download it where "
+                "there is a network and give its folder as path="
+            ) from error
+    if absent := [name for name in _FILES if not (folder / name).is_file()]:
+        raise ConfigurationError(f"{folder}: no {absent[0]}, so not a folder of emotion2vec+ for FunASR")
+    return folder
+
+
+def _architecture(folder: Path) -> dict[str, Any]:
+    """What FunASR is told of ``config.yaml``: the sizes of the network, and how weights are named in ``model.pt``."""
+    path = folder / "config.yaml"
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        name, sizes = config["model"], config["model_conf"]
+        layers = sizes["modalities"]["audio"]["feature_encoder_spec"]
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path}: not the configuration of a FunASR model ({error})") from error
+    if name != "Emotion2vec":
+        raise ConfigurationError(f"{path}: the model is '{name}', not Emotion2vec")
+    if not _LAYERS.fullmatch(str(layers)):
+        raise ConfigurationError(f"{path}: feature_encoder_spec must be a sum of lists of numbers, not {layers!r}")
+    return {"model_conf": sizes, "scope_map": list(config.get("scope_map") or [])}
