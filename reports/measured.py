@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.errors import StoreError
-from reports.table import Samples
+from evalkit.metrics.metric import comparability
+from reports.table import AVERAGES, Samples
+
+PUBLISHED_SET = ""
+"""Names the data of the published figures, which is what a task is on unless its place says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +31,28 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The figures, by metric key, of those samples of a task that share a group label, and how many they are."""
+
+    samples: int
+    figures: Mapping[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One task of a run.
 
     Attributes:
         task: its key, also its folder's name.
         title: its name for people.
-        place: where published tables show it: ``table``, ``group``, ``benchmark``; may be empty.
+        place: where published tables show it: ``table``, ``group``, ``benchmark``; may be empty. With a ``set`` too,
+            it is of other data than the published figures, and stands in a table of that set alone.
         samples: the counts.
         partial: whether fewer samples than the complete data set were run.
         not_applicable: why the model could not be asked at all, or None.
         headline: the key of the metric that the table shows, or None if nothing was computed.
         figures: by metric key.
+        groups: its parts, by name of the group and label.
     """
 
     task: str
@@ -49,6 +63,18 @@ class Result:
     not_applicable: str | None
     headline: str | None
     figures: Mapping[str, Figure]
+    groups: Mapping[str, Mapping[str, Part]]
+
+    @property
+    def benchmark(self) -> str:
+        """What published tables call it, or else its title; that too where it stands under a mere ``Avg.``."""
+        name = self.place.get("benchmark", self.title)
+        return self.title if name in AVERAGES else name
+
+    @property
+    def set_name(self) -> str:
+        """The set of data of its own that it belongs to, or ``PUBLISHED_SET``."""
+        return self.place.get("set", PUBLISHED_SET)
 
     @property
     def figure(self) -> Figure | None:
@@ -94,6 +120,7 @@ def read_run(folder: Path) -> Run:
 
 def _result(task: str, fields: Mapping[str, Any]) -> Result:
     samples = fields["samples"]
+    metrics = fields["metrics"]
     return Result(
         task=task,
         title=fields["title"],
@@ -102,8 +129,20 @@ def _result(task: str, fields: Mapping[str, Any]) -> Result:
         partial=fields["partial"],
         not_applicable=fields["not_applicable"],
         headline=fields["headline"],
-        figures={key: _figure(metric) for key, metric in fields["metrics"].items()},
+        figures={key: _figure(metric) for key, metric in metrics.items()},
+        groups={
+            name: {label: _part(part, metrics) for label, part in parts.items()}
+            for name, parts in fields["groups"].items()
+        },
     )
+
+
+def _part(part: Mapping[str, Any], metrics: Mapping[str, Any]) -> Part:
+    # A part is scored as its task is, but has counts of its own.
+    inherited = {
+        key: {"level": each["level"], "recipe": comparability(each["recipe"])} for key, each in metrics.items()
+    }
+    return Part(part["samples"], {key: _figure(inherited[key] | each) for key, each in part["metrics"].items()})
 
 
 def _figure(metric: Mapping[str, Any]) -> Figure:

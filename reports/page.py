@@ -10,13 +10,13 @@ from reports.table import Table
 
 _STYLE = """
   body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; }
-  body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
+  body { margin: 2rem auto; max-width: 84rem; padding: 0 1rem; }
   h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
   .wide { overflow-x: auto; }
   table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
   th, td { border: 1px solid #c8c8c8; padding: 0.3rem 0.6rem; }
   th { background: #f3f3f3; }
-  small { color: #595959; white-space: nowrap; }
+  small { color: #595959; }
   p, li { font-size: 0.9rem; margin: 0.3rem 0; }
   code { overflow-wrap: anywhere; }
   img { display: block; max-width: 100%; width: 40rem; height: auto; margin: 0 auto; }
@@ -53,13 +53,12 @@ def _lines(
     yield f"<title>evalkit report</title><style>{_STYLE}</style></head>"
     yield "<body>"
     yield "<h1>evalkit report</h1>"
-    for position, table in enumerate(tables):
+    if chart is not None:
+        yield f'<img src="{quote(chart)}" alt="Radar chart of the models">'
+    yield from (f"<p>{escape(note)}</p>" for note in notes)
+    for table in tables:
         yield f"<h2>{escape(table.title)}</h2>"
         yield f'<div class="wide">\n{render_html(table)}</div>'
-        if position == 0:
-            if chart is not None:
-                yield f'<img src="{quote(chart)}" alt="Radar chart of the table above">'
-            yield from (f"<p>{escape(note)}</p>" for note in notes)
     if listings:
         yield "<h2>Every utterance, worst first</h2>"
         yield "<ul>"

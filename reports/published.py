@@ -2,7 +2,7 @@
 
 import csv
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -66,7 +66,7 @@ def load_published() -> tuple[PublishedFigure, ...]:
 
 
 def select_published(names: Iterable[str], table: str) -> list[PublishedModel]:
-    """The published columns that the names ask for, in the order asked.
+    """What the names ask for in one table, in the order asked; nothing where a model is only in others.
 
     Args:
         names: each ``MODEL`` (its latest release with this table), ``MODEL@RELEASE`` or ``@RELEASE`` (all
@@ -75,38 +75,35 @@ def select_published(names: Iterable[str], table: str) -> list[PublishedModel]:
         table: the table to select from, such as ``asr``.
 
     Raises:
-        ConfigurationError: an unknown model or release, or one without this table.
+        ConfigurationError: a model or release that is in no table.
     """
-    figures = [figure for figure in load_published() if figure.table == table]
     models: list[PublishedModel] = []
     for name in names:
-        models += [model for model in _select(name, figures, table) if model not in models]
+        models += [model for model in _select(name, table) if model not in models]
     return models
 
 
-def _select(name: str, figures: Sequence[PublishedFigure], table: str) -> list[PublishedModel]:
+def _select(name: str, table: str) -> list[PublishedModel]:
     model, _, release = name.partition("@")
-    candidates = [figure for figure in figures if model in ("", figure.model)]
+    candidates = [figure for figure in load_published() if model in ("", figure.model)]
     if not candidates:
-        raise ConfigurationError(_unknown_model(model, {figure.model for figure in figures}, table))
-    releases = {figure.release for figure in candidates if figure.release.startswith(release)}
-    if not releases:
+        raise ConfigurationError(_unknown_model(model))
+    of_release = [figure for figure in candidates if figure.release.startswith(release)]
+    if not of_release:
         known = ", ".join(sorted({figure.release for figure in candidates}))
         whose = repr(model) if model else "any model"
-        raise ConfigurationError(f"no release {release!r} with {table} figures of {whose}; there are: {known}")
-    latest = max(releases)
-    printed = [figure for figure in candidates if figure.release == latest]
+        raise ConfigurationError(f"no release {release!r} with figures of {whose}; there are: {known}")
+    in_table = [figure for figure in of_release if figure.table == table]
+    latest = max((figure.release for figure in in_table), default="")
+    printed = [figure for figure in in_table if figure.release == latest]
     return [
         PublishedModel(title, latest, tuple(figure for figure in printed if figure.model == title))
         for title in dict.fromkeys(figure.model for figure in printed)
     ]
 
 
-def _unknown_model(model: str, with_table: set[str], table: str) -> str:
-    known = {figure.model for figure in load_published()}
-    if model in known:
-        return f"{model!r} has published results, but none in the {table} table"
-    by_lower_case = {title.lower(): title for title in sorted(with_table)}
+def _unknown_model(model: str) -> str:
+    by_lower_case = {figure.model.lower(): figure.model for figure in load_published()}
     close = difflib.get_close_matches(model.lower(), by_lower_case, n=1)
     hint = f"did you mean {by_lower_case[close[0]]!r}?" if close else "`evalkit list published` names all"
     return f"no published results of a model {model!r}; {hint}"

@@ -1,16 +1,32 @@
 """The radar chart: one axis per test set, one polygon per model, better always further out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from reports.entries import Entry, Place
+from reports.layout import FilledTable
 from reports.remarks import INCOMPLETE
-from reports.table import Table
 
 CORNERS = 3
-# Radii: the centre is kept for what has no value, so that the worst value of an axis is not taken for none.
+# Radii: the centre is kept free, so that the worst value of an axis is not taken for none.
 WORST, BEST, RIM = 0.3, 0.95, 1.0
 _LEAST_SPAN = 2.0
+_RECOGNITION = "asr"
+# The chart of Step-Audio 2's README, clockwise from the top: label, table, place, whether higher is better.
+_README_AXES: tuple[tuple[str, str, Place, bool], ...] = (
+    ("AISHELL-2", _RECOGNITION, ("Chinese", "AISHELL-2"), False),
+    ("LibriSpeech test-clean", _RECOGNITION, ("English", "LibriSpeech clean"), False),
+    ("MMAU speech", "mmau", ("", "Speech"), True),
+    ("MMAU sound", "mmau", ("", "Sound"), True),
+    ("MMAU music", "mmau", ("", "Music"), True),
+    ("StepEval-Audio-Paralinguistic", "paralinguistic", ("", "Avg."), True),
+    ("CoVoST 2", "covost2", ("", "Avg."), True),
+    ("CVSS", "cvss", ("", "Avg."), True),
+    ("URO-Bench Basic-zh", "uro_bench", ("Chinese Basic", "Avg."), True),
+    ("URO-Bench Basic-en", "uro_bench", ("English Basic", "Avg."), True),
+)
+_Model = tuple[str, bool]  # title, and whether it is published
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,47 +57,43 @@ class Radar:
     notes: tuple[str, ...]
 
 
-def table_axes(table: Table, *, higher_is_better: bool) -> list[Axis]:
-    """The rows of a table as axes: those with a measured value, or all if no column is measured."""
-    published_only = all(column.published for column in table.columns)
-    return [
-        Axis(
-            row.title,
-            tuple(cell.value for cell in row.cells),
-            higher_is_better,
-            partial=any(INCOMPLETE in cell.marks for cell in row.cells),
-        )
-        for group in table.groups
-        for row in group.rows
-        if not row.average
-        and any(
-            cell.value is not None and (published_only or not column.published)
-            for cell, column in zip(row.cells, table.columns, strict=True)
-        )
-    ]
+def tables_radar(tables: Sequence[FilledTable]) -> Radar:
+    """The chart of a report: the axes of the README's chart, or else the rows of the speech recognition table.
+
+    Axes are those on which a run has a value, or all if there are only published models. The README's are taken if
+    there are enough of them for a polygon.
+    """
+    by_name = {filled.table.name: filled.entries for filled in tables}
+    entries = [entry for filled in tables for entry in filled.entries]
+    models = list(dict.fromkeys((e.title, e.published) for e in sorted(entries, key=lambda e: e.published)))
+    axes = _axes(_README_AXES, by_name, models)
+    if len(axes) < CORNERS:
+        recognition = {place: None for entry in by_name.get(_RECOGNITION, ()) for place in entry.cells}
+        rows = [(place[1], _RECOGNITION, place, False) for place in recognition if place[1] != "Average"]
+        axes = _axes(rows, by_name, models)
+    return radar(_labels(models), axes)
 
 
 def radar(models: Sequence[str], axes: Sequence[Axis]) -> Radar:
-    """Choose what can be drawn: a polygon has at least three corners, and so has a model to have values.
+    """Choose what can be drawn: a model must have at least three values, and values on half of the axes.
 
     Args:
         models: names for the legend.
         axes: the possible spokes.
     """
-    shown = [index for index in range(len(models)) if sum(axis.values[index] is not None for axis in axes) >= CORNERS]
-    notes = []
-    left_out = [model for index, model in enumerate(models) if index not in shown]
+    least = max(CORNERS, (len(axes) + 1) // 2)
+    shown = [index for index in range(len(models)) if sum(axis.values[index] is not None for axis in axes) >= least]
     if not shown:
-        return Radar((), (), (f"No radar chart: no model has values on {CORNERS} test sets or more.",))
-    if left_out:
-        notes.append(f"Not in the chart, having values on fewer than {CORNERS} axes: {', '.join(left_out)}.")
+        return Radar((), (), (f"No radar chart: no model has values on {least} test sets or more.",))
+    left_out = [model for index, model in enumerate(models) if index not in shown]
+    notes = [f"Not in the chart, having values on fewer than {least} axes: {', '.join(left_out)}."] if left_out else []
     chosen = [replace(axis, values=tuple(axis.values[index] for index in shown)) for axis in axes]
     chosen = [axis for axis in chosen if any(value is not None for value in axis.values)]
     return Radar(tuple(models[index] for index in shown), tuple(chosen), tuple(notes))
 
 
-def radii(axes: Sequence[Axis]) -> list[list[float]]:
-    """For every axis, how far out each model's value is drawn: 0 the centre (no value), 1 the rim.
+def radii(axes: Sequence[Axis]) -> list[list[float | None]]:
+    """For every axis, how far out each model's value is drawn, 1 being the rim; None where it has no value.
 
     Better is further out; an error rate is drawn as 100 minus the rate. The best value of an axis lies near
     the rim. The worst lies on the inner ring if at least three models are shown: every axis then has its own
@@ -93,9 +105,37 @@ def radii(axes: Sequence[Axis]) -> list[list[float]]:
         widest = max((high - low for high, low in spans), default=_LEAST_SPAN)
         spans = [(high, high - widest) for high, _ in spans]
     return [
-        [0.0 if score is None else _radius(score, *span) for score in _scores(axis)]
+        [None if score is None else _radius(score, *span) for score in _scores(axis)]
         for axis, span in zip(axes, spans, strict=True)
     ]
+
+
+def _axes(
+    wanted: Sequence[tuple[str, str, Place, bool]], tables: Mapping[str, Sequence[Entry]], models: Sequence[_Model]
+) -> list[Axis]:
+    """The axes that the runs, or the published models if there are no runs, have values on."""
+    drivers = [model for model in models if not model[1]] or list(models)
+    axes = []
+    for label, table, place, higher_is_better in wanted:
+        cells = {(entry.title, entry.published): entry.cell(place) for entry in tables.get(table, ())}
+        if any(model in cells and cells[model].value is not None for model in drivers):
+            printed = [cell for cell in cells.values() if cell.value is not None]
+            axes.append(
+                Axis(
+                    label,
+                    tuple(cells[model].value if model in cells else None for model in models),
+                    higher_is_better,
+                    any(INCOMPLETE in cell.marks for cell in printed),
+                    max(len(cell.text.partition(".")[2]) for cell in printed),
+                )
+            )
+    return axes
+
+
+def _labels(models: Sequence[_Model]) -> list[str]:
+    """Names for the legend: a published model says so where a run has the same title."""
+    measured = {title for title, published in models if not published}
+    return [f"{title} (published)" if published and title in measured else title for title, published in models]
 
 
 def _span(axis: Axis) -> tuple[float, float]:

@@ -114,7 +114,7 @@ def _compose(figure: Figure, models: Sequence[str], axes: Sequence[Axis]) -> Non
             zorder=len(models) - index + 10,  # the first on top: the measured ones
             clip_on=False,
         )
-        if len(models) <= _MOST_MODELS_WITH_VALUES:
+        if len(models) <= _MOST_MODELS_WITH_VALUES and not any(map(math.isnan, across)):
             plot.fill(across, up, color=colour, alpha=0.07, linewidth=0, zorder=3)
     width = 16 if len(axes) <= 12 else 12
     labels = [
@@ -140,7 +140,7 @@ def _compose(figure: Figure, models: Sequence[str], axes: Sequence[Axis]) -> Non
         0.5,
         plot.transAxes.inverted().transform((0, below))[1],
         f"Beside each axis: {shown}, as in the table. Further out is better;\n"
-        "error rates are drawn as 100 − rate. At the centre: no value."
+        "error rates are drawn as 100 − rate. A gap in a line: no value."
         + (f"\n{INCOMPLETE} not measured on the complete data set" if any(axis.partial for axis in axes) else ""),
         transform=plot.transAxes,
         horizontalalignment="center",
@@ -150,8 +150,10 @@ def _compose(figure: Figure, models: Sequence[str], axes: Sequence[Axis]) -> Non
     )
 
 
-def _ring(distances: Sequence[float], angles: Sequence[float]) -> tuple[list[float], list[float]]:
-    closed = [*zip(distances, angles, strict=True), (distances[0], angles[0])]
+def _ring(distances: Sequence[float | None], angles: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The corners of a closed polygon; where there is no distance, not numbers, at which a line has a gap."""
+    corners = [(math.nan if r is None else r, angle) for r, angle in zip(distances, angles, strict=True)]
+    closed = [*corners, corners[0]]
     return [r * math.cos(angle) for r, angle in closed], [r * math.sin(angle) for r, angle in closed]
 
 

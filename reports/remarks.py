@@ -10,7 +10,7 @@ from reports.table import Footnote, Recipe
 _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")
 
-INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED = "†¶‖‡§"
+INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED, UNREPRODUCED = "†¶‖‡§◊"
 
 _INTRODUCTIONS = {
     INCOMPLETE: "Not the complete data set or not the published metric, hence never in bold",
@@ -19,6 +19,7 @@ _INTRODUCTIONS = {
     AVERAGED: "Unweighted mean of the test sets; the interval combines their standard errors, taking the "
     "data sets as independent",
     PUBLISHED: "Published, not measured here",
+    UNREPRODUCED: "Printed average that the figures printed with it do not give",
 }
 
 
@@ -37,7 +38,7 @@ def remarks_on(result: Result, published_metric: str | None) -> list[Remark]:
         result: the task.
         published_metric: what published figures of this test set measure; None if there are none.
     """
-    benchmark = result.place["benchmark"]
+    benchmark = result.benchmark
     samples = result.samples
     if result.not_applicable is not None:
         return [Remark(UNKNOWN, f"{benchmark}, {result.not_applicable}")]
@@ -46,8 +47,9 @@ def remarks_on(result: Result, published_metric: str | None) -> list[Remark]:
         remarks.append(Remark(INCOMPLETE, f"{benchmark}, {samples.total:,} samples of an unknown number"))
     elif result.partial:
         remarks.append(Remark(INCOMPLETE, f"{benchmark}, {samples.total:,} of {samples.expected:,} samples"))
-    if published_metric is not None and result.figure is not None and result.figure.name != published_metric:
-        remarks.append(Remark(INCOMPLETE, f"{benchmark}, {result.figure.name} where {published_metric} is published"))
+    measured_metric = result.figure.name if result.figure else ""
+    if published_metric and measured_metric and measured_metric.casefold() != published_metric.casefold():
+        remarks.append(Remark(INCOMPLETE, f"{benchmark}, {measured_metric} where {published_metric} is published"))
     counts = [
         f"{count:,} {what}"
         for count, what in (

@@ -1,12 +1,13 @@
-"""A table as tidy CSV: one row per cell, every field of it, for spreadsheets and data frames."""
+"""A table as tidy CSV: one row per figure, every field of it, for spreadsheets and data frames."""
 
 import csv
 import io
+from collections.abc import Iterator
 from decimal import Decimal
 
-from reports.table import Table
+from reports.table import Cell, Table, stub_titles
 
-_FIELDS = ("model", "source", "published", "text", "value", "low", "high", "n")
+_FIELDS = ("source", "published", "metric", "text", "value", "low", "high", "n")
 _COUNTS = ("expected", "partial", "failed", "skipped", "empty", "recipe")
 
 
@@ -14,34 +15,51 @@ def render_csv(table: Table) -> str:
     """Every cell with something in it; values are unrounded, in the unit of the table."""
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
-    writer.writerow(["table", *(heading.lower().replace(" ", "_") for heading in table.stub), *_FIELDS, *_COUNTS])
-    for group in table.groups:
-        for row in group.rows:
-            for column, cell in zip(table.columns, row.cells, strict=True):
-                if not (cell.text or cell.samples):
-                    continue
-                low, high = cell.interval or (None, None)
-                samples = cell.samples
-                writer.writerow(
-                    [
-                        *map(
-                            spreadsheet_safe,
-                            (table.name, group.title, row.title, column.title, column.source),
-                        ),
-                        int(column.published),
-                        cell.text,
-                        *map(_number, (cell.value, low, high)),
-                        *((samples.counted, samples.expected, int(cell.partial)) if samples else ("", "", "")),
-                        *((samples.failed, samples.skipped, samples.empty) if samples else ("", "", "")),
-                        spreadsheet_safe(cell.recipe),
-                    ]
-                )
+    stub = [_name(heading) for heading in table.stub]
+    # A stub that names the metric of a row says less than the figure's own.
+    kept = [position for position, heading in enumerate(stub) if heading not in _FIELDS]
+    across = [_name(heading) for heading in table.across if heading]
+    writer.writerow(["table", *(stub[position] for position in kept), *across, *_FIELDS, *_COUNTS])
+    for titles, cell in _cells(table, kept):
+        for figure in cell.figures:
+            if figure.text or figure.n is not None:
+                writer.writerow([*map(spreadsheet_safe, (table.name, *titles, figure.source)), *_fields(figure)])
     return output.getvalue()
 
 
 def spreadsheet_safe(text: str) -> str:
     """Text that no spreadsheet takes for a formula: an apostrophe goes before what would start one."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _cells(table: Table, kept: list[int]) -> Iterator[tuple[list[str], Cell]]:
+    """Every cell with the titles that lead to it."""
+    for group in table.groups:
+        for position, row in enumerate(group.rows):
+            titles = [title.text for title in stub_titles(table, group, position)]
+            for column, cell in zip(table.columns, row.cells, strict=True):
+                above = [column.group] if table.across[0] else []
+                yield [*(titles[index] for index in kept), *above, column.title], cell
+
+
+def _fields(cell: Cell) -> list[object]:
+    low, high = cell.interval or (None, None)
+    samples = cell.samples
+    return [
+        int(cell.n is None),
+        spreadsheet_safe(cell.metric),
+        cell.text,
+        *map(_number, (cell.value, low, high)),
+        "" if cell.n is None else cell.n,
+        samples.expected if samples else "",
+        "" if cell.n is None else int(cell.partial),
+        *((samples.failed, samples.skipped, samples.empty) if samples else ("", "", "")),
+        spreadsheet_safe(cell.recipe),
+    ]
+
+
+def _name(heading: str) -> str:
+    return heading.lower().replace(" ", "_")
 
 
 def _number(value: Decimal | None) -> str:

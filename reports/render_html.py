@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from html import escape
 
-from reports.table import Cell, RowGroup, Table, column_spans
+from reports.table import Cell, RowGroup, Table, Title, column_spans, stub_titles
 
 
 def render_html(table: Table) -> str:
@@ -29,7 +29,7 @@ def _table(table: Table) -> Iterator[str]:
     yield "  </thead>"
     yield "  <tbody>"
     for group in table.groups:
-        yield from _rows(group)
+        yield from _rows(table, group)
     yield "  </tbody>"
     yield "</table>"
 
@@ -38,22 +38,29 @@ def _heading(content: str, attributes: str = "") -> str:
     return f'      <th style="text-align: center;"{attributes}>{content}</th>'
 
 
-def _rows(group: RowGroup) -> Iterator[str]:
+def _rows(table: Table, group: RowGroup) -> Iterator[str]:
     for position, row in enumerate(group.rows):
         yield "    <tr>"
-        if position == 0:
-            attributes = f'rowspan="{len(group.rows)}" style="text-align: center; vertical-align: middle;"'
-            yield f"      <td {attributes}><strong>{escape(group.title)}</strong></td>"
-        title = escape(row.title)
-        yield f'      <td align="left">{f"<strong>{title}</strong>" if row.average else title}</td>'
+        yield from (_title(title) for title in stub_titles(table, group, position) if not title.covered)
         for cell in row.cells:
-            yield f'      <td align="center">{_content(cell)}</td>'
+            # Two figures with small print have a line each.
+            separator = " /<br>" if cell.detail else " / "
+            yield f'      <td align="center">{separator.join(map(_content, cell.figures))}</td>'
         yield "    </tr>"
+
+
+def _title(title: Title) -> str:
+    attributes = 'align="left"'
+    if title.spans is not None:
+        attributes = f'rowspan="{title.spans}" style="text-align: center; vertical-align: middle;"'
+    text = escape(title.text)
+    return f"      <td {attributes}>{f'<strong>{text}</strong>' if title.strong else text}{_marks(title.marks)}</td>"
 
 
 def _content(cell: Cell) -> str:
     text = escape(cell.text)
-    detail = f" <small>{escape(cell.detail)}</small>" if cell.detail else ""
+    # A line may break before the number of samples, but not inside the interval.
+    detail = f" <small>{escape(cell.detail).replace(', ', ',&nbsp;')}</small>" if cell.detail else ""
     return (f"<strong>{text}</strong>" if cell.bold else text) + detail + _marks(cell.marks)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from reports.table import Cell, RowGroup, Table, column_spans
+from reports.table import Cell, RowGroup, Table, Title, column_spans, stub_titles
 
 _ESCAPES = str.maketrans(
     {
@@ -30,6 +30,7 @@ _MARKS = {
     "§": r"\S{}",
     "¶": r"\P{}",
     "‖": r"$\Vert$",
+    "◊": r"$\diamond$",
 }
 
 
@@ -44,36 +45,46 @@ def _lines(table: Table) -> Iterator[str]:
     yield r"\centering"
     yield rf"\caption{{{_escaped(table.title)}}}"
     yield rf"\label{{tab:{table.name}}}"
-    yield rf"\begin{{tabular}}{{ll{'c' * len(table.columns)}}}"
+    yield rf"\begin{{tabular}}{{{'l' * len(table.stub)}{'c' * len(table.columns)}}}"
     yield r"\toprule"
     spans = column_spans(table)
     if spans:
-        yield (" & & " + " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{_escaped(title)}}}" for title, n in spans) + r" \\")
-        yield "".join(_rules_under(spans))
+        headings = [rf"\multicolumn{{{n}}}{{c}}{{{_escaped(title)}}}" for title, n in spans]
+        yield " &" * len(table.stub) + " " + " & ".join(headings) + r" \\"
+        yield "".join(_rules_under(spans, len(table.stub) + 1))
     headings = [_escaped(title) for title in table.stub]
     headings += [_escaped(column.title) + _marks(column.marks) for column in table.columns]
     yield " & ".join(headings) + r" \\"
     for group in table.groups:
         yield r"\midrule"
-        yield from _rows(group)
+        yield from _rows(table, group)
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield from _notes(table)
     yield r"\end{table*}"
 
 
-def _rules_under(spans: list[tuple[str, int]]) -> Iterator[str]:
-    first = 3
+def _rules_under(spans: list[tuple[str, int]], first: int) -> Iterator[str]:
     for _, columns in spans:
         yield rf"\cmidrule(lr){{{first}-{first + columns - 1}}}"
         first += columns
 
 
-def _rows(group: RowGroup) -> Iterator[str]:
+def _rows(table: Table, group: RowGroup) -> Iterator[str]:
     for position, row in enumerate(group.rows):
-        category = rf"\multirow{{{len(group.rows)}}}{{*}}{{\textbf{{{_escaped(group.title)}}}}}"
-        title = rf"\textbf{{{_escaped(row.title)}}}" if row.average else _escaped(row.title)
-        yield " & ".join([category if position == 0 else "", title, *map(_content, row.cells)]) + r" \\"
+        yield " & ".join([*map(_title, stub_titles(table, group, position)), *map(_cell, row.cells)]) + r" \\"
+
+
+def _title(title: Title) -> str:
+    if title.covered:
+        return ""
+    text = rf"\textbf{{{_escaped(title.text)}}}" if title.strong else _escaped(title.text)
+    text += _marks(title.marks)
+    return text if title.spans is None else rf"\multirow{{{title.spans}}}{{*}}{{{text}}}"
+
+
+def _cell(cell: Cell) -> str:
+    return " / ".join(map(_content, cell.figures))
 
 
 def _content(cell: Cell) -> str:

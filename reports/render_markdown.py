@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from reports.table import Cell, Table
+from reports.table import Cell, Column, Table, Title, stub_titles
 from reports.terminal import display_width
 
 # An underscore between letters is no emphasis; brackets are no link unless a target follows them.
@@ -11,16 +11,19 @@ _SPECIAL = re.compile(r"[\\`*|~$]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def render_markdown(table: Table) -> str:
-    """Heading, table, footnotes and recipes; the title of a row group stands in its first row."""
-    headings = [_escaped(column.title) + _marks(column.marks) for column in table.columns]
-    lines = [[*map(_escaped, table.stub), *headings]]
-    for group in table.groups:
-        for position, row in enumerate(group.rows):
-            category = f"**{_escaped(group.title)}**" if position == 0 else ""
-            title = f"**{_escaped(row.title)}**" if row.average else _escaped(row.title)
-            lines.append([category, title, *map(_cell, row.cells)])
-    parts = [f"### {_escaped(table.title)}", _grid(lines, leading=len(table.stub))]
+def render_markdown(table: Table, width: int | None = None) -> str:
+    """Heading, table, footnotes and recipes; a title that spans rows stands in the first of them.
+
+    Args:
+        table: what to print.
+        width: columns of the terminal; a wider table is printed without intervals and numbers of samples.
+    """
+    grid = _grid(_lines(table, with_details=True), leading=len(table.stub))
+    too_wide = width is not None and display_width(grid.partition("\n")[0]) > width
+    if too_wide:
+        grid = _grid(_lines(table, with_details=False), leading=len(table.stub))
+    parts = [f"### {_escaped(table.title)}", grid]
+    parts += ["Without intervals and numbers of samples, to fit; the files have them."] if too_wide else []
     parts += [_escaped(f"{note.mark} {note.text}".lstrip()) for note in table.footnotes]
     if table.recipes:
         recipes = [f"- {_code(recipe.line)} {_escaped(recipe.figures)}" for recipe in table.recipes]
@@ -28,9 +31,33 @@ def render_markdown(table: Table) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _cell(cell: Cell) -> str:
+def _lines(table: Table, *, with_details: bool) -> list[list[str]]:
+    lines = [[*map(_escaped, table.stub), *_headings(table.columns)]]
+    for group in table.groups:
+        for position, row in enumerate(group.rows):
+            cells = [" / ".join(_figure(each, with_details) for each in cell.figures) for cell in row.cells]
+            lines.append([*map(_title, stub_titles(table, group, position)), *cells])
+    return lines
+
+
+def _headings(columns: Sequence[Column]) -> list[str]:
+    """The titles of the columns, each after the heading above it where they would be alike without."""
+    titles = [column.title for column in columns]
+    if len(set(titles)) < len(titles):
+        titles = [f"{column.group} {column.title}" for column in columns]
+    return [_escaped(title) + _marks(column.marks) for title, column in zip(titles, columns, strict=True)]
+
+
+def _title(title: Title) -> str:
+    if title.covered:
+        return ""
+    return (f"**{_escaped(title.text)}**" if title.strong else _escaped(title.text)) + _marks(title.marks)
+
+
+def _figure(cell: Cell, with_details: bool) -> str:
     text = f"**{_escaped(cell.text)}**" if cell.bold else _escaped(cell.text)
-    return " ".join(filter(None, (text, _escaped(cell.detail)))) + _marks(cell.marks)
+    detail = _escaped(cell.detail) if with_details else ""
+    return " ".join(filter(None, (text, detail))) + _marks(cell.marks)
 
 
 def _marks(marks: str) -> str:

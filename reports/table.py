@@ -1,9 +1,11 @@
 """The table that a layout fills and that every renderer prints."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 
 NOT_APPLICABLE = "N/A"
+AVERAGES = ("Average", "Avg.")
+"""How published tables head the columns and rows that sum up the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,17 @@ class Cell:
     Attributes:
         text: the value as printed, ``N/A``, or empty.
         detail: what is printed small beside it: interval and number of samples.
-        bold: whether it is the best of its row.
+        bold: whether it is the best of those it competes with.
         marks: footnote marks, one character each.
         value: the unrounded value, in the unit of the table.
         interval: its confidence interval, in the same unit.
-        samples: what it rests on; None for published figures.
+        metric: what it measures.
+        source: the run or release it is from.
+        n: the samples that enter it; None for published figures.
+        samples: the counts of its task, where it is a figure of whole tasks.
         partial: whether it rests on other data than the complete data set.
         recipe: the signature under which it may be compared.
+        beside: a further figure, printed after a slash.
     """
 
     text: str = ""
@@ -54,37 +60,56 @@ class Cell:
     marks: str = ""
     value: Decimal | None = None
     interval: tuple[Decimal, Decimal] | None = None
+    metric: str = ""
+    source: str = ""
+    n: int | None = None
     samples: Samples | None = None
     partial: bool = False
     recipe: str = ""
+    beside: "Cell | None" = None
+
+    @property
+    def figures(self) -> "tuple[Cell, ...]":
+        """This figure and the one beside it."""
+        return (self,) if self.beside is None else (self, *self.beside.figures)
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is anything to say here."""
+        return any(figure.text or figure.marks for figure in self.figures)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A model: its title, the run or release it is from, and the heading it shares with its neighbours."""
+    """A column: its title and the heading it shares with its neighbours."""
 
     title: str
-    source: str
-    published: bool
     group: str = ""
     marks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: one cell per column."""
+    """A line of the table: its titles, one per stub column that is not the group's, and one cell per column."""
 
-    title: str
+    titles: tuple[str, ...]
     cells: tuple[Cell, ...]
-    average: bool = False
+    strong: bool = False
+    marks: str = ""
+
+    @property
+    def title(self) -> str:
+        """The titles in one line."""
+        return ", ".join(self.titles)
 
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """Neighbouring rows whose title spans them all."""
+    """Neighbouring rows whose title, if the table has a stub column for it, spans them all."""
 
     title: str
     rows: tuple[Row, ...]
+    marks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +135,56 @@ class Table:
     Attributes:
         name: short name, also that of its files.
         title: heading.
-        stub: headings of the two leading columns, which hold the titles of row groups and rows.
+        stub: headings of the leading columns, which hold the titles of row groups and rows.
+        columns, groups: what it shows.
+        footnotes, recipes: what stands under it.
+        group_stub: which stub column holds the titles of row groups; None if they have no titles.
+        across: what the headings above the columns name, and what the columns' own titles name; the first is empty
+            if it names nothing of its own.
     """
 
     name: str
     title: str
-    stub: tuple[str, str]
+    stub: tuple[str, ...]
     columns: tuple[Column, ...]
     groups: tuple[RowGroup, ...]
     footnotes: tuple[Footnote, ...] = ()
     recipes: tuple[Recipe, ...] = ()
+    group_stub: int | None = 0
+    across: tuple[str, str] = ("", "Model")
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What stands in one stub column of one row.
+
+    Attributes:
+        text: the title, repeated in every row of a group.
+        strong: whether it is in bold.
+        marks: footnote marks.
+        spans: how many rows the title of a group spans from here on, 0 below its first row; None for a row's own.
+    """
+
+    text: str
+    strong: bool
+    marks: str = ""
+    spans: int | None = None
+
+    @property
+    def covered(self) -> bool:
+        """Whether the title of the group, further up, spans this place too."""
+        return self.spans == 0
+
+
+def stub_titles(table: Table, group: RowGroup, position: int) -> list[Title]:
+    """What stands in the stub columns of a group's row at this position, from left to right."""
+    row = group.rows[position]
+    titles = [Title(text, row.strong) for text in row.titles]
+    titles[0] = replace(titles[0], marks=row.marks)
+    if table.group_stub is not None:
+        spans = 0 if position else len(group.rows)
+        titles.insert(table.group_stub, Title(group.title, True, group.marks, spans))
+    return titles
 
 
 def column_spans(table: Table) -> list[tuple[str, int]]:

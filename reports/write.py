@@ -2,23 +2,32 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.errors import ConfigurationError, StoreError
-from reports.asr import Rows, asr_table
 from reports.by_normaliser import by_normaliser_table
+from reports.layout import Rows
 from reports.measured import Run, read_run
 from reports.page import Listing, render_page
-from reports.published import select_published
-from reports.radar import radar, table_axes
+from reports.radar import Radar, tables_radar
 from reports.render_csv import render_csv
 from reports.render_html import render_html
 from reports.render_latex import render_latex
 from reports.render_markdown import render_markdown
 from reports.table import Table
+from reports.tables import fill_tables
 from reports.utterances import read_utterances, utterances_text, utterances_tsv
 
 _RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "csv": render_csv}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written: the tables, and all files, the page first."""
+
+    tables: tuple[Table, ...]
+    files: tuple[Path, ...]
 
 
 def write_report(
@@ -27,17 +36,14 @@ def write_report(
     published: Sequence[str] = (),
     output_folder: Path,
     rows: Rows = "all",
-) -> list[Path]:
+) -> Report:
     """Write the report of some runs beside published results; the same input gives the same files.
 
     Args:
-        run_folders: one column each.
-        published: published columns, as ``select_published`` takes them.
+        run_folders: the runs, one column or row each.
+        published: published models, as ``select_published`` takes them.
         output_folder: where to write; made if it is not there; an earlier report in it is overwritten.
-        rows: which rows the table keeps, as in ``asr_table``.
-
-    Returns:
-        What was written, the page first.
+        rows: which rows the tables keep, as in ``fill_tables``.
 
     Raises:
         ConfigurationError: an unknown published model, or two runs of one name.
@@ -46,20 +52,21 @@ def write_report(
     runs = [read_run(Path(folder)) for folder in run_folders]
     if repeated := {run.name for run in runs if [other.name for other in runs].count(run.name) > 1}:
         raise ConfigurationError(f"two of the runs are named {min(repeated)!r}; a report needs runs of different names")
-    main = asr_table(runs, select_published(published, "asr"), rows)
-    normalisers = by_normaliser_table(runs, [column.title for column in main.columns[: len(runs)]])
-    tables = [main, normalisers] if normalisers else [main]
+    filled = fill_tables(runs, published, rows)
+    chart = tables_radar(filled)
+    normalisers = by_normaliser_table(runs)
+    tables = [*(each.table for each in filled), *([normalisers] if normalisers else [])]
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
         written = [path for table in tables for path in _write_table(table, output_folder)]
-        charts, notes = _write_radar(main, output_folder)
+        charts, notes = _write_radar(chart, output_folder)
         listings = [listing for run in runs for listing in _write_listings(run, output_folder)]
         page = output_folder / "index.html"
         page.write_text(render_page(tables, charts[-1].name if charts else None, notes, listings), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{output_folder}: the report cannot be written ({error.strerror or error})") from error
     files = [output_folder / file for listing in listings for file in listing.files]
-    return [page, *written, *charts, *files]
+    return Report(tuple(tables), (page, *written, *charts, *files))
 
 
 def _write_table(table: Table, folder: Path) -> list[Path]:
@@ -71,10 +78,9 @@ def _write_table(table: Table, folder: Path) -> list[Path]:
     return paths
 
 
-def _write_radar(table: Table, folder: Path) -> tuple[list[Path], list[str]]:
+def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
     """The files of the chart, if there is one, and what has to be said about it."""
     files = [folder / "radar.png", folder / "radar.svg"]
-    chart = radar([column.title for column in table.columns], table_axes(table, higher_is_better=False))
     if not chart.axes:
         for path in files:  # of an earlier report
             path.unlink(missing_ok=True)

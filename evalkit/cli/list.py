@@ -44,14 +44,30 @@ def _suites() -> str:
 
 
 def _published() -> str:
+    from reports.averages import irreproducible
     from reports.published import load_published
 
-    models: dict[tuple[str, str], int] = {}
+    tables: dict[tuple[str, str], dict[str, int]] = {}
     for result in load_published():
-        key = (result.model, result.release)
-        models[key] = models.get(key, 0) + 1
-    rows = [(model, release, str(count)) for (model, release), count in sorted(models.items())]
-    return columns(("--published", "release", "figures"), rows)
+        counts = tables.setdefault((result.model, result.release), {})
+        counts[result.table] = counts.get(result.table, 0) + 1
+    rows = [
+        (model, release, ", ".join(f"{table} {count}" for table, count in counts.items()))
+        for (model, release), counts in sorted(tables.items())
+    ]
+    averages = [
+        (each.model, each.release, f"{each.table} {each.group}", str(each.value), str(again.value), f"{again.exact:f}")
+        for each, again in irreproducible().items()
+    ]
+    headings = ("model", "release", "table", "printed", "recomputed", "unrounded")
+    return "\n".join(
+        [
+            columns(("--published", "release", "figures by table"), rows),
+            "",
+            "Printed averages that do not follow from the figures printed with them:",
+            columns(headings, averages),
+        ]
+    )
 
 
 _LISTS = {"models": _models, "tasks": _tasks, "suites": _suites, "published": _published}

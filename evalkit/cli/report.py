@@ -1,6 +1,8 @@
 """``evalkit report``: tables, chart and utterance lists of runs, beside published results."""
 
 import argparse
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,13 +10,13 @@ from pathlib import Path
 def command(arguments: Sequence[str]) -> int:
     """Write the report files, print the tables, and say where the page lies."""
     parser = argparse.ArgumentParser(prog="evalkit report", description=__doc__)
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, one column each")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, each a column or row")
     parser.add_argument(
         "--published",
         nargs="+",
         default=[],
         metavar="MODEL",
-        help="published columns, as MODEL or MODEL@RELEASE (see `evalkit list published`)",
+        help="published models, as MODEL, MODEL@RELEASE or @RELEASE (see `evalkit list published`)",
     )
     parser.add_argument(
         "--rows",
@@ -26,12 +28,13 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if not options.runs and not options.published:
         parser.error("name a run folder, a published model with --published, or both")
+    from reports.render_markdown import render_markdown
     from reports.write import write_report
 
     output = options.output or (options.runs[0] / "report" if options.runs else Path("report"))
-    written = write_report(options.runs, published=options.published, output_folder=output, rows=options.rows)
-    for table in written:
-        if table.suffix == ".md":
-            print(table.read_text(encoding="utf-8"))
-    print(f"{len(written)} files written to {output}; open {written[0]}")
+    report = write_report(options.runs, published=options.published, output_folder=output, rows=options.rows)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for table in report.tables:
+        print(render_markdown(table, width))
+    print(f"{len(report.files)} files written to {output}; open {report.files[0]}")
     return 0

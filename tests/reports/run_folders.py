@@ -23,13 +23,28 @@ def metric(value: float | None, *, normaliser: str = "whisper-en.v1", scored: in
     }
 
 
-def task(benchmark: str, value: float | None, group: str = "Demo", **fields: Any) -> dict[str, Any]:
+def part(value: float | None, samples: int = 24, metrics: Mapping[str, float | None] | None = None) -> dict[str, Any]:
+    """The figures of the samples with one group label: of ``wer``, or of the metrics named."""
+    figures = {
+        key: metric(each) | {"name": "WER" if key == "wer" else key.replace("_", " ").capitalize()}
+        for key, each in (metrics or {"wer": value}).items()
+    }
+    names = ("name", "value", "interval", "standard_error")
+    return {
+        "samples": samples,
+        "metrics": {key: {name: figure[name] for name in names} for key, figure in figures.items()},
+    }
+
+
+def task(
+    benchmark: str, value: float | None, group: str = "Demo", table: str | Mapping[str, str] = "asr", **fields: Any
+) -> dict[str, Any]:
     """A task's entry of metrics.json; fields of ``samples`` may be given by name, others replace what is here."""
     samples = {"expected": 24, "total": 24, "scored": 24, "failed": 0, "skipped": 0, "empty": 0}
     samples |= {name: fields.pop(name) for name in samples if name in fields}
     entry = {
         "title": benchmark,
-        "table": {"table": "asr", "group": group, "benchmark": benchmark},
+        "table": {"table": table, "group": group, "benchmark": benchmark} if isinstance(table, str) else table,
         "samples": samples,
         "partial": samples["expected"] is not None and samples["total"] < samples["expected"],
         "not_applicable": None,

@@ -7,15 +7,20 @@ from pathlib import Path
 import pytest
 
 from evalkit.errors import ConfigurationError, StoreError
-from reports.asr import asr_table
 from reports.by_normaliser import by_normaliser_table
+from reports.layout import Rows, fill
+from reports.layouts.asr import ASR
 from reports.measured import Run, read_run
-from reports.published import PublishedFigure, load_published, select_published
+from reports.published import PublishedFigure, PublishedModel, load_published, select_published
 from reports.render_html import render_html
 from reports.table import Cell, Table, per_cent, rounded
 from tests.reports.run_folders import metric, task, write_run
 
 README = Path(__file__).parent / "data" / "readme_2025_07_23_asr.html"
+
+
+def asr_table(runs: list[Run], published: list[PublishedModel], rows: Rows = "all") -> Table:
+    return fill(ASR, runs, published, rows).table
 
 
 def run_of(tmp_path: Path, *tasks: dict, name: str = "run", title: str = "Whisper tiny.en") -> Run:
@@ -270,11 +275,6 @@ def test_two_tasks_for_one_cell_are_refused(tmp_path: Path) -> None:
         asr_table([run_of(tmp_path, task("Demo clean", 0.1), task("Demo clean", 0.2))], [])
 
 
-def test_what_has_no_place_in_the_table_is_named(tmp_path: Path) -> None:
-    run = run_of(tmp_path, task("Demo clean", 0.1), task("My own set", 0.1, table={}))
-    assert any("not part of this table: My own set" in note.text for note in asr_table([run], []).footnotes)
-
-
 def test_rounding_is_half_up_on_the_decimal_that_names_the_value() -> None:
     # 33 errors in 800 words; the binary number is a little less than 0.04125.
     assert rounded(per_cent(33 / 800)) == "4.13"
@@ -285,16 +285,16 @@ def test_rounding_is_half_up_on_the_decimal_that_names_the_value() -> None:
 def test_schemes_side_by_side(tmp_path: Path) -> None:
     metrics = {"wer": metric(0.05), "wer_raw": metric(0.2, normaliser="raw-en.v1")}
     run = run_of(tmp_path, task("Demo clean", None, metrics=metrics), task("Demo noise", 0.1))
-    table = by_normaliser_table([run], ["Tiny"])
+    table = by_normaliser_table([run])
     assert [(group.title, [row.title for row in group.rows]) for group in table.groups] == [
         ("Demo clean", ["WER, whisper-en.v1", "WER, raw-en.v1"])
     ]
     assert [row.cells[0].text for row in table.groups[0].rows] == ["5.00", "20.00"]
-    assert [recipe.figures for recipe in table.recipes] == ["Tiny: Demo clean"] * 2
+    assert [recipe.figures for recipe in table.recipes] == ["Whisper tiny.en: Demo clean"] * 2
 
 
 def test_no_table_of_schemes_where_there_is_one(tmp_path: Path) -> None:
-    assert by_normaliser_table([run_of(tmp_path, task("Demo clean", 0.1))], ["Tiny"]) is None
+    assert by_normaliser_table([run_of(tmp_path, task("Demo clean", 0.1))]) is None
 
 
 def test_an_interval_without_ends_is_none(tmp_path: Path) -> None:

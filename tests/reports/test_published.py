@@ -1,4 +1,4 @@
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import pytest
 
@@ -22,24 +22,6 @@ def test_value_and_bold_as_printed() -> None:
         if (figure.release, figure.model, figure.benchmark) == (FIRST, "Doubao LLM ASR", "Guangxi accent")
     ]
     assert (figure.value, figure.is_best, figure.group, figure.metric) == (Decimal("3.37"), True, "In-house", "CER")
-
-
-def test_every_printed_asr_average_is_the_mean_of_its_cells() -> None:
-    averages = [
-        figure
-        for figure in load_published()
-        if figure.table == "asr" and figure.benchmark == "Average" and figure.release in (FIRST, LATER)
-    ]
-    assert len(averages) == 33
-    for average in averages:
-        values = [figure.value for figure in load_published() if _in_block_of(average, figure)]
-        mean = sum(values) / len(values)
-        assert mean.quantize(Decimal("0.01"), ROUND_HALF_UP) == average.value, average
-
-
-def _in_block_of(average: PublishedFigure, figure: PublishedFigure) -> bool:
-    place = (average.release, average.table, average.group, average.model)
-    return figure.benchmark != "Average" and (figure.release, figure.table, figure.group, figure.model) == place
 
 
 def test_a_model_is_taken_from_its_latest_release_with_the_table() -> None:
@@ -75,13 +57,18 @@ def test_all_models_of_a_release_in_printed_order_and_none_twice() -> None:
     ]
 
 
+def test_a_model_of_other_tables_is_in_none_of_this_one() -> None:
+    assert select_published(["GPT-4o Audio", "Qwen2.5-Omni@2025-09"], "asr") == []
+    assert [model.release for model in select_published(["Qwen2.5-Omni"], "mmau")] == [LATER]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("step audio 2 mini", "did you mean 'Step-Audio 2 mini'?"),
         ("kimi-audio", "did you mean 'Kimi-Audio'?"),
         ("zzz", "`evalkit list published`"),
-        ("GPT-4o Audio", "none in the asr table"),
+        ("Step-Audio 2 mini@2025-07-23", "2025-09-15 README"),
         ("Kimi-Audio@2024", "2025-07-23 first release"),
         ("@2031", "no release '2031'"),
     ],

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.asr import asr_table
+from reports.layout import fill
+from reports.layouts.asr import ASR
 from reports.published import select_published
 from reports.render_csv import render_csv
 from reports.render_html import render_html
@@ -26,6 +27,9 @@ MEASURED = Cell(
     marks="†‡",
     value=Decimal("4.1250"),
     interval=(Decimal("2.1"), Decimal("6.6125")),
+    metric="WER",
+    source="run-1",
+    n=2400,
     samples=Samples(expected=2620, total=2410, scored=2390, failed=10, skipped=10, empty=3),
     partial=True,
     recipe="metric:WER|unit:word",
@@ -38,13 +42,15 @@ def table(title: str = "Model A", group: str = "English", test_set: str = "Clean
         title="Speech recognition",
         stub=("Category", "Test set"),
         columns=(
-            Column(title, "run-1", published=False, group="Measured"),
-            Column("Model B", "release 1", published=True, group="Published", marks="§"),
-            Column("Model C", "release 1", published=True, group="Published", marks="§"),
+            Column(title, group="Measured"),
+            Column("Model B", group="Published", marks="§"),
+            Column("Model C", group="Published", marks="§"),
         ),
         groups=(
-            RowGroup(group, (Row(test_set, (MEASURED, Cell(text="N/A"), Cell())),)),
-            RowGroup("Demo", (Row("X", (Cell(), Cell(), Cell(text="7.10"))), Row("Average", (Cell(),) * 3, True))),
+            RowGroup(group, (Row((test_set,), (MEASURED, Cell(text="N/A"), Cell())),)),
+            RowGroup(
+                "Demo", (Row(("X",), (Cell(), Cell(), Cell(text="7.10"))), Row(("Average",), (Cell(),) * 3, True))
+            ),
         ),
         footnotes=(Footnote("", "Lower is better."), Footnote("†", "Partial.")),
         recipes=(Recipe("metric:WER|unit:word", "Model A: Clean"),),
@@ -69,6 +75,16 @@ def test_markdown_reads_as_a_table_in_a_terminal() -> None:
         "\n"
         "- `metric:WER|unit:word` Model A: Clean\n"
     )
+
+
+def test_markdown_leaves_small_print_out_where_the_terminal_is_too_narrow() -> None:
+    whole = render_markdown(table())
+    width = len(whole.splitlines()[2])
+    assert render_markdown(table(), width) == whole
+    text = render_markdown(table(), width - 1)
+    assert "| **English** | Clean       | **4.13** †‡ | N/A       |           |" in text
+    assert "n=2,400" not in text
+    assert "Without intervals and numbers of samples" in text
 
 
 def test_markdown_aligns_wide_characters() -> None:
@@ -128,12 +144,12 @@ def test_html_spans_column_groups_and_row_groups() -> None:
     assert '<th style="text-align: center;" rowspan="2">Category</th>' in html
     assert '<th style="text-align: center;" colspan="2">Published</th>' in html
     assert '<td rowspan="2" style="text-align: center; vertical-align: middle;"><strong>Demo</strong></td>' in html
-    assert "<strong>4.13</strong> <small>[2.10, 6.61] n=2,400</small><sup>†‡</sup>" in html
+    assert "<strong>4.13</strong> <small>[2.10,&nbsp;6.61] n=2,400</small><sup>†‡</sup>" in html
     assert "<code>metric:WER|unit:word</code> Model A: Clean" in html
 
 
 def test_html_has_no_second_heading_without_column_groups() -> None:
-    html = render_html(asr_table([], select_published(["Step-Audio 2"], "asr")))
+    html = render_html(fill(ASR, [], select_published(["Step-Audio 2"], "asr")).table)
     assert "colspan" not in html
     assert 'rowspan="2">Category' not in html
 
@@ -187,6 +203,7 @@ def test_csv_has_every_field_of_every_filled_cell() -> None:
         "model": "Model A",
         "source": "run-1",
         "published": "0",
+        "metric": "WER",
         "text": "4.13",
         "value": "4.125",
         "low": "2.1",
@@ -199,6 +216,63 @@ def test_csv_has_every_field_of_every_filled_cell() -> None:
         "empty": "3",
         "recipe": "metric:WER|unit:word",
     }
+
+
+def down_table() -> Table:
+    """Models in rows: the title of a group in the second column, and two figures in one cell."""
+    pair = Cell(text="86.8", metric="precision", beside=Cell(text="99.5", metric="recall", bold=True, marks="†"))
+    return Table(
+        name="t",
+        title="T",
+        stub=("Model", "Language"),
+        columns=(Column("Avg.", "Basic"), Column("Avg.", "Pro")),
+        groups=(RowGroup("Chinese", (Row(("A",), (pair, Cell()), True, "§"), Row(("B",), (Cell(), Cell()), True))),),
+        group_stub=1,
+        across=("Track", "Dimension"),
+    )
+
+
+def test_markdown_of_models_in_rows() -> None:
+    assert render_markdown(down_table()).splitlines()[2:] == [
+        "| Model   | Language    | Basic Avg.        | Pro Avg. |",
+        "| ------- | ----------- | :---------------: | :------: |",
+        "| **A** § | **Chinese** | 86.8 / **99.5** † |          |",
+        "| **B**   |             |                   |          |",
+    ]
+
+
+def test_html_of_models_in_rows() -> None:
+    html = render_html(down_table())
+    assert html.count('<td rowspan="2"') == 1
+    assert html.index("<strong>A</strong><sup>§</sup>") < html.index("<strong>Chinese</strong>")
+    assert "86.8 / <strong>99.5</strong><sup>†</sup>" in html
+    assert html.count('rowspan="2">') == 2  # the headings of the stub
+
+
+def test_html_gives_two_figures_with_small_print_a_line_each() -> None:
+    first = Cell(text="1.0", detail="n=5", beside=Cell(text="2.0", detail="n=5"))
+    html = render_html(
+        Table("t", "T", ("A",), (Column("B"),), (RowGroup("", (Row(("x",), (first,)),)),), group_stub=None)
+    )
+    assert "1.0 <small>n=5</small> /<br>2.0 <small>n=5</small></td>" in html
+
+
+def test_latex_of_models_in_rows() -> None:
+    latex = render_latex(down_table())
+    assert r" & & \multicolumn{1}{c}{Basic} & \multicolumn{1}{c}{Pro} \\" in latex
+    assert r"\cmidrule(lr){3-3}\cmidrule(lr){4-4}" in latex
+    assert r"\textbf{A}\textsuperscript{\S{}} & \multirow{2}{*}{\textbf{Chinese}} & 86.8 / \textbf{99.5}" in latex
+    assert "\n" + r"\textbf{B} &  &  &  \\" in latex
+
+
+def test_csv_has_a_line_for_each_of_two_figures_in_a_cell() -> None:
+    rows = list(csv.DictReader(io.StringIO(render_csv(down_table()))))
+    assert [
+        (row["model"], row["language"], row["track"], row["dimension"], row["metric"], row["text"]) for row in rows
+    ] == [
+        ("A", "Chinese", "Basic", "Avg.", "precision", "86.8"),
+        ("A", "Chinese", "Basic", "Avg.", "recall", "99.5"),
+    ]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])

@@ -26,7 +26,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 def test_the_whole_report(tmp_path: Path) -> None:
     runs = [demo_run(tmp_path, "tiny-demo", 1, "Tiny"), demo_run(tmp_path, "sphinx-demo", 3, "Sphinx")]
-    written = write_report(runs, published=["Step-Audio 2"], output_folder=tmp_path / "report")
+    written = write_report(runs, published=["Step-Audio 2"], output_folder=tmp_path / "report").files
     files = everything(tmp_path / "report")
     assert {str(path.relative_to(tmp_path / "report")) for path in written} == set(files)
     assert set(files) == {
@@ -52,8 +52,9 @@ def test_the_whole_report(tmp_path: Path) -> None:
 
 def test_published_models_need_no_run_and_the_same_input_gives_the_same_files(tmp_path: Path) -> None:
     for output in ("first", "second"):
-        written = write_report([], published=["@2025-09-15"], output_folder=tmp_path / output)
-    tables = {"asr.md", "asr.html", "asr.tex", "asr.csv"}
+        written = write_report([], published=["@2025-09-15"], output_folder=tmp_path / output).files
+    names = ("asr", "paralinguistic", "mmau", "big_bench_audio", "covost2", "cvss", "toolcall", "uro_bench")
+    tables = {f"{name}.{kind}" for name in names for kind in ("md", "html", "tex", "csv")}
     assert {path.name for path in written} == {"index.html", "radar.png", "radar.svg", *tables}
     assert everything(tmp_path / "first") == everything(tmp_path / "second")
 
@@ -62,7 +63,7 @@ def test_a_report_with_too_few_test_sets_has_no_chart_and_leaves_no_older_one(tm
     write_report([demo_run(tmp_path, "tiny-demo", 1, "Tiny")], output_folder=tmp_path / "report")
     assert (tmp_path / "report" / "radar.png").is_file()
     single = write_run(tmp_path, "single", {"demo": task("Demo clean", 0.1)})
-    written = write_report([single], output_folder=tmp_path / "report")
+    written = write_report([single], output_folder=tmp_path / "report").files
     assert not list((tmp_path / "report").glob("radar.*"))
     assert not [path for path in written if path.name.startswith("radar")]
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
@@ -80,7 +81,7 @@ def test_names_from_a_run_folder_neither_leave_the_report_nor_become_markup(tmp_
     )
     record = (folder / "metrics.json").read_text()
     (folder / "metrics.json").write_text(record.replace('"name": "run"', '"name": "../../escaped run"', 1))
-    written = write_report([folder], output_folder=tmp_path / "out" / "report")
+    written = write_report([folder], output_folder=tmp_path / "out" / "report").files
     assert all((tmp_path / "out" / "report") in path.resolve().parents for path in written)
     assert all(path.is_file() for path in written)
     page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")

@@ -1,0 +1,83 @@
+"""Do the published averages follow from the figures printed with them? Each is recomputed here.
+
+The averages of the recognition, paralinguistic and translation tables are unweighted means; MMAU's is the accuracy over
+its 1,000 questions; those of URO-Bench are means over the subsets of a track, so that a dimension weighs as many
+times as it has subsets. Articles that quote an average alone are passed over.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+
+from reports.published import PublishedFigure, load_published
+from reports.table import AVERAGES, rounded
+
+_MMAU_QUESTIONS = {"Sound": 333, "Speech": 333, "Music": 334}
+SUBSETS = {
+    "Chinese Basic": {"U.": 3, "R.": 4, "O.": 3},
+    "Chinese Pro": {"U.": 3, "R.": 2, "O.": 3},
+    "English Basic": {"U.": 3, "R.": 4, "O.": 3},
+    "English Pro": {"U.": 5, "R.": 3, "O.": 4},
+}
+"""How many subsets each dimension of a track has; Chinese Basic was rebuilt between the two releases."""
+
+_FIRST_CHINESE_BASIC = {"U.": 2, "R.": 2, "O.": 2}
+_FIRST_WITH_NEW_CHINESE_BASIC = "2025-09"
+# The dimensions of URO-Bench are means themselves, printed rounded, some of them down.
+_TOLERANCE = {"uro_bench": Decimal("0.01")}
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """A published average and what its parts give, unrounded and as it would be printed."""
+
+    printed: PublishedFigure
+    exact: Decimal
+    value: Decimal
+
+    @property
+    def reproduces(self) -> bool:
+        """Whether the printed value is the recomputed one, up to the rounding of the parts."""
+        return abs(self.value - (self.printed.value or 0)) <= _TOLERANCE.get(self.printed.table, 0)
+
+
+@cache
+def recomputed_averages() -> tuple[Recomputed, ...]:
+    """Every published average whose parts are published with it, in the order of the sources."""
+    parts: dict[tuple[str, ...], dict[str, PublishedFigure]] = {}
+    for figure in load_published():
+        if figure.benchmark not in AVERAGES:
+            parts.setdefault(_line(figure), {})[figure.benchmark] = figure
+    found = []
+    for figure in load_published():
+        values = {name: part.value for name, part in parts.get(_line(figure), {}).items() if part.value is not None}
+        if figure.benchmark in AVERAGES and figure.value is not None and values:
+            exact = _mean(values, _weights(figure))
+            decimals = -int(figure.value.as_tuple().exponent)
+            found.append(Recomputed(figure, exact, Decimal(rounded(exact, decimals))))
+    return tuple(found)
+
+
+def irreproducible() -> dict[PublishedFigure, Recomputed]:
+    """The published averages that do not follow from their parts."""
+    return {each.printed: each for each in recomputed_averages() if not each.reproduces}
+
+
+def _line(figure: PublishedFigure) -> tuple[str, ...]:
+    return figure.release, figure.table, figure.group, figure.model
+
+
+def _weights(figure: PublishedFigure) -> Mapping[str, int]:
+    if figure.table == "mmau":
+        return _MMAU_QUESTIONS
+    if figure.table != "uro_bench":
+        return {}
+    if figure.group == "Chinese Basic" and figure.release < _FIRST_WITH_NEW_CHINESE_BASIC:
+        return _FIRST_CHINESE_BASIC
+    return SUBSETS[figure.group]
+
+
+def _mean(values: Mapping[str, Decimal], weights: Mapping[str, int]) -> Decimal:
+    weighted = {name: weights.get(name, 1) for name in values}
+    return sum((value * weighted[name] for name, value in values.items()), Decimal(0)) / sum(weighted.values())

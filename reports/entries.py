@@ -1,0 +1,216 @@
+"""One model in one table: its cells by place, and what has to be said about them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cache
+
+from evalkit.errors import ConfigurationError
+from reports.averages import irreproducible
+from reports.measured import Figure, Result, Run
+from reports.published import PublishedFigure, PublishedModel, load_published
+from reports.remarks import AVERAGED, INCOMPLETE, PUBLISHED, UNREPRODUCED, Remark
+from reports.table import NOT_APPLICABLE, Cell
+
+Place = tuple[str, str]
+"""Where a figure stands: a group and a benchmark, as the layout of its table names them."""
+
+PlaceOf = Callable[[PublishedFigure], Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model's share of a table.
+
+    Attributes:
+        title: what the model is called.
+        source: the run or release.
+        published: whether others printed the figures.
+        cells: by place; what has none is blank.
+        remarks: for the footnotes.
+        recipes: recipe lines, each with the name of the figure that carries it.
+        levels: of the confidence intervals.
+    """
+
+    title: str
+    source: str
+    published: bool
+    cells: Mapping[Place, Cell]
+    remarks: tuple[Remark, ...] = ()
+    recipes: tuple[tuple[str, str], ...] = ()
+    levels: frozenset[float] = frozenset()
+
+    @property
+    def marks(self) -> str:
+        """The marks of the title."""
+        return PUBLISHED if self.published else ""
+
+    def cell(self, place: Place) -> Cell:
+        """The cell at a place."""
+        return self.cells.get(place, Cell())
+
+
+def published_entry(model: PublishedModel, title: str, place_of: PlaceOf) -> Entry:
+    """The entry of a model in one release; averages that do not follow from their parts are marked."""
+    cells, remarks = {}, [Remark(PUBLISHED, "; ".join([model.release, *_notes(model)]))]
+    for figure in model.figures:
+        differs = irreproducible().get(figure)
+        if differs is not None:
+            where = " ".join(dict.fromkeys((figure.group, figure.benchmark)))
+            remarks.append(
+                Remark(UNREPRODUCED, f"{where} printed {figure.value}, recomputed {differs.value} ({differs.exact:f})")
+            )
+        cells[place_of(figure)] = Cell(
+            text=NOT_APPLICABLE if figure.value is None else str(figure.value),
+            value=figure.value,
+            bold=figure.is_best,
+            marks=UNREPRODUCED if differs else "",
+            metric=figure.metric,
+            source=model.release,
+        )
+    return Entry(title, model.release, True, cells, tuple(remarks))
+
+
+def measured_entry(
+    run: Run,
+    title: str,
+    cells: Mapping[Place, Cell],
+    remarks: Iterable[Remark],
+    figures: Iterable[tuple[Figure, str]],
+) -> Entry:
+    """The entry of a run.
+
+    Args:
+        run: the run.
+        title: what it is called.
+        cells: by place.
+        remarks: on its results; the one on averages is added here.
+        figures: those that carry a recipe, each with its name.
+    """
+    known = [(figure, name) for figure, name in figures if figure.value is not None]
+    averaged = [Remark(AVERAGED)] if any(AVERAGED in cell.marks for cell in cells.values()) else []
+    return Entry(
+        title,
+        run.name,
+        False,
+        {place: _from_run(cell, run) for place, cell in cells.items()},
+        (*remarks, *averaged),
+        tuple((figure.recipe, name) for figure, name in known),
+        frozenset(figure.level for figure, _ in known),
+    )
+
+
+def results_of(run: Run, table: str) -> list[Result]:
+    """The tasks that fill a published table; not those that name a group of their own, unless it is of recognition.
+
+    Recognition has test sets of many groups; other tables are of one data set, and another release or split of it is
+    not to be taken for the published one.
+    """
+    groups = {figure.group for figure in _printed(table)}
+    return [
+        result
+        for result in run.results
+        if result.place.get("table") == table and (table == "asr" or result.place.get("group") in {None, *groups})
+    ]
+
+
+def results_by_place(run: Run, results: Iterable[Result], place_of: Callable[[Result], Place]) -> dict[Place, Result]:
+    """The results of a run by the place they fill.
+
+    Raises:
+        ConfigurationError: two of them would fill the same one.
+    """
+    by_place: dict[Place, Result] = {}
+    for result in results:
+        place = place_of(result)
+        first = by_place.setdefault(place, result)
+        if first is not result:
+            raise ConfigurationError(
+                f"{run.folder}: the tasks {first.task} and {result.task} both fill {' / '.join(filter(None, place))}; "
+                "give one of them another `table` entry"
+            )
+    return by_place
+
+
+def with_bold(
+    entries: Sequence[Entry], table: str, place_of: PlaceOf, best: Callable[[Iterable[Decimal]], Decimal] | None
+) -> tuple[list[Entry], list[Place]]:
+    """The entries with the best value of every place in bold, and the places where printed bold is on another.
+
+    A value competes as it is printed, if it was measured on the complete data set and if there are at least two of
+    them. Where a place shows exactly what one release printed, that release's bold stays, which is not always on
+    the best value.
+
+    Args:
+        entries: all that stand in the table.
+        table: its name among the published figures.
+        place_of: the place of a published figure.
+        best: ``min`` or ``max``; None for a table without bold.
+    """
+    bold: set[tuple[int, Place]] = set()
+    not_best = []
+    for place in dict.fromkeys(place for entry in entries for place in entry.cells):
+        cells = [entry.cell(place) for entry in entries]
+        rivals = [_rival(cell) for cell in cells]
+        values = [value for value in rivals if value is not None]
+        top = best(values) if best is not None and len(values) > 1 else None
+        winners = {index for index, value in enumerate(rivals) if value is not None and value == top}
+        if _is_as_printed(entries, table, place_of, place):
+            printed = {index for index, cell in enumerate(cells) if cell.bold}
+            if top is not None and printed and not printed & winners:
+                not_best.append(place)
+            winners = printed
+        bold |= {(index, place) for index in winners}
+    return [
+        replace(
+            entry,
+            cells={place: replace(cell, bold=(index, place) in bold) for place, cell in entry.cells.items()},
+        )
+        for index, entry in enumerate(entries)
+    ], not_best
+
+
+def printed_metrics(table: str, place_of: PlaceOf) -> dict[Place, str]:
+    """What every published place of a table measures, in printed order."""
+    return {place_of(figure): figure.metric for figure in _printed(table)}
+
+
+def printed_decimals(table: str, place_of: PlaceOf) -> dict[Place, int]:
+    """With how many decimals every place of a table is printed."""
+    return {
+        place_of(figure): -int(figure.value.as_tuple().exponent)
+        for figure in _printed(table)
+        if figure.value is not None
+    }
+
+
+@cache
+def _printed(table: str) -> tuple[PublishedFigure, ...]:
+    return tuple(figure for figure in load_published() if figure.table == table)
+
+
+def _is_as_printed(entries: Sequence[Entry], table: str, place_of: PlaceOf, place: Place) -> bool:
+    """Whether a place shows all that one release printed there, and nothing else."""
+    shown = [entry for entry in entries if entry.cell(place).text]
+    releases = {entry.source for entry in shown}
+    if len(releases) != 1 or not all(entry.published for entry in shown):
+        return False
+    return len(shown) == sum(each.release in releases and place_of(each) == place for each in _printed(table))
+
+
+def _rival(cell: Cell) -> Decimal | None:
+    return None if cell.value is None or INCOMPLETE in cell.marks else Decimal(cell.text)
+
+
+def _from_run(cell: Cell, run: Run) -> Cell:
+    beside = None if cell.beside is None else _from_run(cell.beside, run)
+    return replace(cell, source=run.name, beside=beside)
+
+
+def _notes(model: PublishedModel) -> list[str]:
+    """What the source says besides, such as that a model was given text."""
+    notes = (note for figure in model.figures for note in figure.note.split("; "))
+    return [note for note in dict.fromkeys(notes) if note and note not in _SAID_BY_THE_CELL]
+
+
+_SAID_BY_THE_CELL = ("N/A in source", "bold not recoverable from text")

@@ -1,0 +1,1 @@
+"""The tables of Step-Audio 2's README, one short layout each."""

@@ -1,0 +1,127 @@
+"""StepEval-Audio-Toolcall: per model three rows, for triggering, tool type and parameters, and a column per tool."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from reports.cells import part_cell
+from reports.entries import Entry, Place, measured_entry, results_by_place, results_of
+from reports.layout import Layout
+from reports.measured import Result, Run
+from reports.published import PublishedFigure, load_published
+from reports.remarks import UNKNOWN, Remark, remarks_on
+from reports.table import NOT_APPLICABLE, Cell, Column, Row, RowGroup, Table
+
+_NAME = "toolcall"
+_TITLE = "Tool calling (StepEval-Audio-Toolcall)"
+# Objective and metric of each row, with what stands in its cells: objective and metric as published, metric key.
+_ROWS: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("Trigger", "Precision / Recall"): {
+        "Trigger precision": "trigger_precision",
+        "Trigger recall": "trigger_recall",
+    },
+    ("Type", "Accuracy"): {"Type accuracy": "type_accuracy"},
+    ("Parameter", "Accuracy"): {"Parameter accuracy": "parameter_accuracy"},
+}
+_KEYS = {place: key for keys in _ROWS.values() for place, key in keys.items()}
+_TOOLS_BY_GROUP = "tool"
+_UNDEFINED = "–"
+
+
+def _place_of(figure: PublishedFigure) -> Place:
+    return f"{figure.group} {figure.metric}", figure.benchmark
+
+
+def _columns() -> dict[str, Column]:
+    tools = dict.fromkeys(figure.benchmark for figure in load_published() if figure.table == _NAME)
+    return {tool: Column(tool) for tool in tools}
+
+
+def _measure(runs: Sequence[Run], titles: Sequence[str]) -> list[Entry]:
+    return [_entry(run, title) for run, title in zip(runs, titles, strict=True)]
+
+
+def _entry(run: Run, title: str) -> Entry:
+    results = list(results_by_place(run, results_of(run, _NAME), lambda _: ("", _TITLE)).values())
+    cells = {place: cell for result in results for place, cell in _cells(result).items()}
+    figures = [
+        (figure, f"{result.benchmark} ({figure.name.lower()})")
+        for result in results
+        for figure in map(result.figures.get, _KEYS.values())
+        if figure is not None
+    ]
+    return measured_entry(run, title, cells, [each for result in results for each in _remarks(result)], figures)
+
+
+def _cells(result: Result) -> dict[Place, Cell]:
+    # No cell is of the whole task, so what has to be said about it is marked on each.
+    marks = "".join(dict.fromkeys(remark.mark for remark in _remarks(result)))
+    parts = result.groups.get(_TOOLS_BY_GROUP, {})
+    cells = {}
+    for row, key in _KEYS.items():
+        for tool in _columns():
+            cell = part_cell(result, parts.get(tool), key, marks, decimals=1)
+            if cell.n and not cell.text:
+                cell = replace(cell, text=NOT_APPLICABLE if (row, tool) in _without_meaning() else _UNDEFINED)
+            cells[row, tool] = cell
+    return cells
+
+
+def _remarks(result: Result) -> list[Remark]:
+    """What has to be said about a task; not that its first figure is undefined, which says nothing of the others."""
+    remarks = remarks_on(result, None)
+    return remarks if result.not_applicable is not None else [each for each in remarks if each.mark != UNKNOWN]
+
+
+def _without_meaning() -> set[Place]:
+    """Where every release prints N/A: the parameters of a tool that has none."""
+    figures = [figure for figure in load_published() if figure.table == _NAME]
+    return {_place_of(figure) for figure in figures} - {_place_of(each) for each in figures if each.value is not None}
+
+
+def _lay_out(layout: Layout, entries: Sequence[Entry]) -> Table:
+    columns = _columns()
+    groups = [
+        RowGroup(
+            entry.title,
+            tuple(
+                Row(titles, tuple(_cell(entry, places, tool) for tool in columns), strong=True)
+                for titles, places in _ROWS.items()
+            ),
+            entry.marks,
+        )
+        for entry in entries
+    ]
+    return Table(
+        name=layout.name,
+        title=layout.title,
+        stub=("Model", "Objective", "Metric"),
+        columns=tuple(columns.values()),
+        groups=tuple(groups),
+        across=("", "Tool"),
+    )
+
+
+def _cell(entry: Entry, places: Mapping[str, str], tool: str) -> Cell:
+    """One figure, or precision with recall beside it; one blank cell where there is neither."""
+    cells = [entry.cell((place, tool)) for place in places]
+    if len(cells) == 1 or not any(cell.filled for cell in cells):
+        return cells[0]
+    first, second = cells
+    return replace(first, beside=second)
+
+
+TOOLCALL = Layout(
+    name=_NAME,
+    published=_NAME,
+    title=_TITLE,
+    notes=(
+        "In per cent; higher is better. Trigger: of the conversations that a tool was called in, those that needed it, "
+        "and of those that needed it, those that one was called in; type: the right tool, of the latter; parameter: "
+        "accepted by a judge, of these. n counts all conversations of a tool. N/A: the tool has no parameters. "
+        "–: there were none to take a share of.",
+    ),
+    measure=_measure,
+    lay_out=_lay_out,
+    place_of=_place_of,
+    best=None,
+)
