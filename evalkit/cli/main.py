@@ -9,7 +9,7 @@ from importlib import import_module
 import evalkit
 from evalkit.errors import EvalkitError
 
-EXIT_FOUND_FAULT = 1  # failed samples, or a significant regression
+EXIT_FOUND_FAULT = 1  # failed samples, a significant regression, or data that differs from what is known
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -20,6 +20,7 @@ _COMMANDS = {
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
     "report": "tables and radar chart of runs, beside published results",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
+    "data": "data prepare, data verify: fetch or index a data set; check its counts, hours and recordings",
     "doctor": "what is installed, which models and tasks can run here, and why not",
 }
 

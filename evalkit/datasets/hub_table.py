@@ -36,8 +36,18 @@ def load_table(repository: str, config: str | None, split: str, revision: str | 
         else:
             table = _built(_builder(repository, local, config, split, revision), split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        if isinstance(error, ConnectionError):
+            _go_offline()
         raise DataError(f"{source}: {_advice(error, repository)}") from error
     return table.with_format("arrow")
+
+
+def _go_offline() -> None:
+    """Have the libraries look no further than their caches, so that a hub that cannot be reached is tried only once."""
+    import datasets
+    import huggingface_hub
+
+    datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = True
 
 
 def _saved(saved: Any, split: str) -> Any:
