@@ -1,4 +1,4 @@
-"""The embedded demo speech: the manifest tells the truth about the files beside it."""
+"""The embedded demo: the manifest tells the truth about the files beside it, and so do the other tasks' data."""
 
 import csv
 import json
@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 import soundfile
+from hydra.utils import instantiate
+
+from evalkit.cli.configuration import compose_configuration
+from evalkit.task import Task
+from tasks.mmau import matches
 
 FOLDER = Path(__file__).resolve().parents[2] / "tasks" / "demo_speech"
 NOISY_SUBSETS = ("noise", "reverberation", "telephone")
@@ -71,3 +76,64 @@ def test_manifest_follows_the_sentence_list() -> None:
     assert [(s["id"], s["speaker"], s["text"]) for s in sentences] == [
         (r["id"], r["speaker"], r["text"]) for r in records()
     ]
+
+
+@cache
+def demo_tasks() -> tuple[Task, ...]:
+    config = compose_configuration(["suite=demo"])
+    return tuple(instantiate(task, name=name) for name, task in config.tasks.items())
+
+
+def test_the_suite_has_a_task_for_every_table() -> None:
+    tables = {task.table["table"] for task in demo_tasks()}
+    assert tables == {"asr", "mmau", "covost2", "cvss", "paralinguistic", "toolcall", "uro_bench", "big_bench_audio"}
+
+
+def test_no_figure_can_be_taken_for_that_of_a_benchmark() -> None:
+    for task in demo_tasks():
+        own = "group" if task.table["table"] == "asr" else "set"
+        assert task.table[own] == "Demo", task.name
+        assert task.title.startswith("Demo "), task.name
+
+
+@pytest.mark.parametrize("task", demo_tasks(), ids=lambda task: task.name)
+def test_tasks_are_complete_and_are_about_the_embedded_recordings(task: Task) -> None:
+    samples = list(task.samples())
+    assert len(samples) == task.expected_samples
+    embedded = {FOLDER / record["audio"] for record in records()}
+    for sample in samples:
+        assert sample.language == "en", sample.id
+        assert sample.audio, sample.id
+        assert {audio.path for audio in sample.audio} <= embedded, sample.id
+
+
+def test_words_beside_a_recording_are_those_of_the_manifest() -> None:
+    texts = {FOLDER / record["audio"]: record["text"] for record in records()}
+    checked: Counter[str] = Counter()
+    for task in demo_tasks():
+        for sample in task.samples():
+            metadata = sample.metadata
+            turns = [turn for turn in metadata.get("turns", ()) if "audio" in turn]
+            words = [turn["text"] for turn in turns] or metadata.get("questions", [metadata.get("sentence")])
+            for audio, said in zip(sample.audio, words, strict=True):
+                if said is not None:
+                    assert said == texts[audio.path], (task.name, sample.id)  # type: ignore[index]
+                    checked[task.table["table"]] += 1
+    assert checked == {"covost2": 8, "cvss": 8, "toolcall": 20, "uro_bench": 12}
+
+
+def test_who_hears_every_word_can_answer_the_questions_about_speech_and_no_other() -> None:
+    texts = {record["audio"]: record["text"] for record in records()}
+    for row in json.loads((FOLDER / "mmau.json").read_text(encoding="utf-8")):
+        assert row["answer"] in row["choices"], row["id"]
+        answered = matches(texts[row["audio_id"]], row["answer"], row["choices"])
+        assert answered == (row["task"] == "speech"), row["id"]
+
+
+def test_the_suite_brings_a_transcriber_and_a_judge_that_the_command_line_can_change() -> None:
+    config = compose_configuration(["suite=demo"])
+    assert "judge" in config.judge._target_
+    assert config.transcriber.title == "Whisper base"
+    config = compose_configuration(["suite=demo", "model@judge=gpt_4o_mini", "model@transcriber=pocketsphinx"])
+    assert config.judge.title == "GPT-4o mini"
+    assert config.transcriber.title == "PocketSphinx"

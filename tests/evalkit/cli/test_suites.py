@@ -1,0 +1,54 @@
+"""The suites: what each holds, and that they hold together."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from evalkit.cli.catalogue import entries
+from evalkit.cli.configuration import compose_configuration
+
+TABLES = ("asr", "mmau", "covost2", "cvss", "paralinguistic", "toolcall", "uro_bench", "big_bench_audio")
+
+
+def tasks(*words: str) -> list[str]:
+    return list(compose_configuration([*words, "model=predictions", "model.path=none"]).tasks)
+
+
+def together(suites: Iterable[str]) -> set[str]:
+    return {task for suite in suites for task in tasks(f"suite={suite}")}
+
+
+def test_the_whole_readme_is_its_tables() -> None:
+    assert set(tasks("suite=step_audio_2")) == together(TABLES) == set(tasks("suite=smoke"))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_suite_holds_the_tasks_of_its_table(table: str) -> None:
+    places = {entry.name: entry.content["table"]["table"] for entry in entries("task")}
+    assert {places[task] for task in tasks(f"suite={table}")} == {table}
+
+
+def test_uro_bench_is_its_four_tracks() -> None:
+    tracks = [f"uro_bench_{track}_{language}" for track in ("basic", "pro") for language in ("en", "zh")]
+    assert set(tasks("suite=uro_bench")) == together(tracks)
+    assert len(tasks("suite=uro_bench")) == 40
+
+
+def test_the_radar_suite_fills_every_axis_of_the_readme() -> None:
+    assert set(tasks("suite=radar")) == {
+        "aishell_2",
+        "librispeech_clean",
+        "mmau_test_mini",
+        "paralinguistic",
+        *tasks("suite=covost2"),
+        *tasks("suite=cvss"),
+        *tasks("suite=uro_bench_basic_en"),
+        *tasks("suite=uro_bench_basic_zh"),
+    }
+
+
+def test_smoke_takes_a_few_samples_of_all_groups_unless_told_otherwise() -> None:
+    config = compose_configuration(["suite=smoke", "model=predictions", "model.path=none"])
+    assert (config.limit, config.spread, config.missing_data, config.missing_roles) == (4, True, "skip_remote", "skip")
+    config = compose_configuration(["suite=smoke", "limit=1", "model=predictions", "model.path=none"])
+    assert config.limit == 1
