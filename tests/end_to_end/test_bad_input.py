@@ -52,7 +52,7 @@ def test_bad_audio_fails_its_own_sample_and_no_other(
     ]
     outcome = evalkit_command(*arguments(write_jsonl(tmp_path / "manifest.jsonl", records)))
     assert outcome.returncode == 1, outcome.stderr
-    assert "4 samples failed and were scored as empty answers" in outcome.stderr
+    assert "4 samples failed and count as wrong" in outcome.stderr
 
     metrics = json.loads((tmp_path / "runs/run/metrics.json").read_text())["tasks"][TASK]
     assert metrics["samples"] == {"expected": 2620, "total": 7, "scored": 3, "failed": 4, "skipped": 0, "empty": 0}
@@ -123,7 +123,7 @@ def test_missing_data_can_be_left_out_of_a_suite(tmp_path: Path, evalkit_command
     assert "task aishell" in one_line(evalkit_command(*words))
     assert evalkit_command(*words, "missing_data=skip").returncode == 0
     assert list(json.loads((tmp_path / "runs/run/metrics.json").read_text())["tasks"]) == [TASK]
-    assert "aishell" in json.loads((tmp_path / "runs/run/provenance.json").read_text())["missing_data"]
+    assert "aishell" in json.loads((tmp_path / "runs/run/provenance.json").read_text())["left_out"]
 
 
 @pytest.mark.parametrize(

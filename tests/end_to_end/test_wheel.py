@@ -33,9 +33,9 @@ def test_an_installed_evalkit_works_from_any_folder(tmp_path: Path) -> None:
     assert "not installed (faster_whisper): pip install 'evalkit[whisper]'" in run(evalkit, "doctor")
     rows = [json.loads(line) for line in (DEMO_SPEECH / "manifest.jsonl").read_text().splitlines()]
     write_jsonl(tmp_path / "answers.jsonl", [{"id": row["id"], "text": row["text"]} for row in rows])
-    output = run(evalkit, "run", "suite=demo", "model=predictions", "model.path=answers.jsonl")
+    output = run(evalkit, "run", "suite=demo_asr", "model=predictions", "model.path=answers.jsonl")
     assert "Demo clean: WER 0.00 %" in output
-    output = run(evalkit, "report", "runs/predictions-demo", "--published", "Step-Audio 2")
+    output = run(evalkit, "report", "runs/predictions-demo_asr", "--published", "Step-Audio 2")
     assert "Demo clean" in output
-    assert (tmp_path / "runs/predictions-demo/report/radar.png").stat().st_size > 10_000
-    assert "no evidence" in run(evalkit, "compare", "runs/predictions-demo", "runs/predictions-demo")
+    assert (tmp_path / "runs/predictions-demo_asr/report/radar.png").stat().st_size > 10_000
+    assert "no evidence" in run(evalkit, "compare", "runs/predictions-demo_asr", "runs/predictions-demo_asr")
