@@ -17,6 +17,12 @@ DEMO_SPEECH = ROOT / "tasks" / "demo_speech"
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test is answered from what another one asked."""
+    monkeypatch.setenv("EVALKIT_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """Real speech with transcripts, which lies beside some checkouts."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evalkit.cli.main import EXIT_FOUND_FAULT
-from evalkit.compare import Cell, Change, Comparison, compare
+from evalkit.compare import ONLY_IN, Cell, Change, Comparison, compare
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -48,9 +48,15 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield f"| Task | Metric | Base | New | Difference [{level}] | p | p (Holm) | Samples | Verdict |"
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+    alone: dict[str, list[str]] = {}
     for cell in comparison.cells:
-        yield f"| {' | '.join(_row(cell))} |"
+        if cell.reason.startswith(ONLY_IN):
+            alone.setdefault(cell.reason, []).append(_escape(cell.title))
+        else:
+            yield f"| {' | '.join(_row(cell))} |"
     yield ""
+    for reason, titles in alone.items():
+        yield from (f"Not compared, as {reason}: {', '.join(titles)}.", "")
     yield (
         f"Differences are new minus base, in points; intervals from the paired bootstrap, p-values from approximate "
         f"randomisation, corrected after Holm over the cells compared. A verdict needs a corrected p of at most "
