@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from evalkit.adapter import Capabilities, ModelAdapter
@@ -11,7 +10,7 @@ from evalkit.audio import Waveform
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
 from model_adapters.recordings import recording
-from model_adapters.weights import folder_digest
+from model_adapters.transformers_checkpoint import chosen_device, import_torch, loading, weights_identity
 
 # Their feature extractors cut or fill every recording to one length, so whatever shares a batch is equally long.
 _FIXED_WINDOW = frozenset({"audio-spectrogram-transformer", "whisper"})
@@ -52,25 +51,12 @@ class AudioClassifier(ModelAdapter):
         revision: str = "main",
         local_files_only: bool = False,
     ) -> None:
-        try:
-            import torch
-            import transformers  # noqa: F401 - missing libraries are told apart from missing weights
-        except (ImportError, OSError) as error:  # a torch that does not fit the machine raises OSError
-            raise ConfigurationError(
-                f"this model needs torch and transformers: pip install 'evalkit[transformers]' ({error})"
-            ) from error
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        import_torch()
         source = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": False}
-        try:
+        with loading(path):
             self._extractor, model = _load(path, source)
-            self._model = model.eval().to(device)
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ConfigurationError(f"{path}: transformers cannot load it: {reason}") from error
-        folder = Path(path)
-        self._weights = (
-            {"sha256": folder_digest(folder)} if folder.is_dir() else {"hub": path, "commit": model.config._commit_hash}
-        )
+            self._model = model.eval().to(chosen_device(device))
+        self._weights = weights_identity(path, model)
         self._labels = _renamed(
             path, [str(model.config.id2label[index]) for index in range(model.config.num_labels)], labels
         )

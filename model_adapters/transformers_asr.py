@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from evalkit.adapter import Capabilities, ModelAdapter
@@ -10,7 +9,7 @@ from evalkit.audio import Waveform
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
 from model_adapters.recordings import recording
-from model_adapters.weights import folder_digest
+from model_adapters.transformers_checkpoint import chosen_device, import_torch, loading, weights_identity
 from model_adapters.whisper_languages import language_token, understood_languages
 
 # Encoder-decoders that take a recording and nothing else; others want a prompt, and an adapter of their own.
@@ -53,28 +52,16 @@ class TransformersAsr(ModelAdapter):
         revision: str = "main",
         local_files_only: bool = False,
     ) -> None:
-        try:
-            import torch
-            import transformers  # noqa: F401 - missing libraries are told apart from missing weights
-        except (ImportError, OSError) as error:  # a torch that does not fit the machine raises OSError
-            raise ConfigurationError(
-                f"this model needs torch and transformers: pip install 'evalkit[transformers]' ({error})"
-            ) from error
+        torch = import_torch()
         if dtype not in ("float32", "float16", "bfloat16"):
             raise ConfigurationError(f"dtype: '{dtype}' must be float32, float16 or bfloat16")
         self._dtype = dtype
-        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self._device = chosen_device(device)
         source = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": False}
-        try:
+        with loading(path):
             self._processor, model = _load(path, getattr(torch, dtype), source)
             self._model = model.eval().to(self._device)
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ConfigurationError(f"{path}: transformers cannot load it: {reason}") from error
-        folder = Path(path)
-        self._weights = (
-            {"sha256": folder_digest(folder)} if folder.is_dir() else {"hub": path, "commit": model.config._commit_hash}
-        )
+        self._weights = weights_identity(path, model)
         self._generation = {"do_sample": False, "num_beams": 1, **(generation or {})}
         self._language_tokens: tuple[str, ...] = ()
         if model.config.model_type == "whisper":

@@ -1,0 +1,50 @@
+"""What all models from a checkpoint of transformers need: the libraries, a device, and an identity."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from evalkit.errors import ConfigurationError
+from model_adapters.weights import folder_digest
+
+
+def import_torch() -> Any:
+    """The module ``torch``, once transformers is known to be there too: missing libraries are not missing weights.
+
+    Raises:
+        ConfigurationError: one of them is missing or does not fit the machine.
+    """
+    try:
+        import torch
+        import transformers  # noqa: F401
+    except (ImportError, OSError) as error:  # a torch that does not fit the machine raises OSError
+        raise ConfigurationError(
+            f"this model needs torch and transformers: pip install 'evalkit[transformers]' ({error})"
+        ) from error
+    return torch
+
+
+def chosen_device(device: str) -> str:
+    """The device itself, or what ``auto`` stands for on this machine."""
+    return ("cuda" if import_torch().cuda.is_available() else "cpu") if device == "auto" else device
+
+
+@contextmanager
+def loading(path: str) -> Iterator[None]:
+    """Report in one line what keeps transformers from loading a checkpoint.
+
+    Raises:
+        ConfigurationError: it cannot be loaded.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigurationError(f"{path}: transformers cannot load it: {reason}") from error
+
+
+def weights_identity(path: str, model: Any) -> dict[str, Any]:
+    """What tells a loaded model's weights apart: a digest of a local folder, or the commit on the hub."""
+    folder = Path(path)
+    return {"sha256": folder_digest(folder)} if folder.is_dir() else {"hub": path, "commit": model.config._commit_hash}
