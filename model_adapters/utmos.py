@@ -15,6 +15,7 @@ from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
 from model_adapters.recordings import recording
+from model_adapters.transformers_checkpoint import chosen_device, import_torch
 from model_adapters.weights import file_digest
 
 _SAMPLE_RATE = 16_000
@@ -55,14 +56,8 @@ class Utmos(ModelAdapter):
     capabilities = Capabilities(sample_rate=_SAMPLE_RATE)
 
     def __init__(self, path: str, *, device: str = "auto") -> None:
-        try:
-            import torch
-            import transformers  # noqa: F401 - missing libraries are told apart from missing weights
-        except (ImportError, OSError) as error:  # a torch that does not fit the machine raises OSError
-            raise ConfigurationError(
-                f"UTMOS needs torch and transformers: pip install 'evalkit[transformers]' ({error})"
-            ) from error
-        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        torch = import_torch()
+        self._device = chosen_device(device)
         file = Path(path).expanduser()
         if not file.is_file():
             raise ConfigurationError(f"{file}: no such file; download utmos22_strong_step7459_v1.pt of SpeechMOS")

@@ -11,6 +11,21 @@ _LETTERS = "etaoinshrdlu"
 _MOST_TOKENS = 24
 
 
+# The smallest Wav2Vec 2.0 whose random weights still tell recordings apart.
+WAV2VEC2 = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "conv_dim": (16, 16, 16),
+    "conv_kernel": (10, 8, 8),
+    "conv_stride": (10, 8, 4),
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 2,
+    "initializer_range": 1.0,
+}
+
+
 def save_whisper(folder: Path, *, languages: tuple[str, ...] = ("en", "zh")) -> Path:
     """A Whisper checkpoint with a window of ``WINDOW_SECONDS``; with no languages, an English-only one."""
     import torch
@@ -76,19 +91,10 @@ def save_wav2vec2(folder: Path, *, trained_for_recognition: bool = True) -> Path
     transformers.Wav2Vec2Processor(extractor, tokenizer).save_pretrained(folder)
     config = transformers.Wav2Vec2Config(
         vocab_size=len(symbols),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        conv_dim=(16, 16, 16),
-        conv_kernel=(10, 8, 8),
-        conv_stride=(10, 8, 4),
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=2,
+        **WAV2VEC2,
         num_codevectors_per_group=4,
         codevector_dim=8,
         proj_codevector_dim=8,
-        initializer_range=1.0,
     )
     model_class = transformers.Wav2Vec2ForCTC if trained_for_recognition else transformers.Wav2Vec2ForPreTraining
     model_class(config).save_pretrained(folder)

@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from tests.model_adapters.tiny_checkpoints import WAV2VEC2
+
 EMOTIONS = ("ang", "hap", "neu", "sad")
 
 
@@ -16,17 +18,8 @@ def save_wav2vec2_classifier(folder: Path, *, seed: int = 1, **settings: Any) ->
     torch.manual_seed(seed)
     transformers.Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder)
     config = transformers.Wav2Vec2Config(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        conv_dim=(16, 16, 16),
-        conv_kernel=(10, 8, 8),
-        conv_stride=(10, 8, 4),
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=2,
+        **WAV2VEC2,
         classifier_proj_size=8,
-        initializer_range=1.0,
         id2label=dict(enumerate(EMOTIONS)),
         **settings,
     )
