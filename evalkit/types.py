@@ -88,12 +88,14 @@ class Message:
         content: text and audio parts, in order.
         tool_calls: the calls that a turn of the assistant makes.
         tool_call_id: which call a turn of a tool answers.
+        tokens: what the model itself wrote in a turn of the assistant; see ``Response``.
     """
 
     role: str
     content: tuple[str | Audio, ...]
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
+    tokens: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A record in which an audio part stands as its locator; what is empty is left out."""
@@ -103,6 +105,8 @@ class Message:
             record["tool_calls"] = [call.to_json() for call in self.tool_calls]
         if self.tool_call_id:
             record["tool_call_id"] = self.tool_call_id
+        if self.tokens:
+            record["tokens"] = self.tokens
         return record
 
 
@@ -219,6 +223,8 @@ class Response:
         replies: every answer, the first being ``text``, where more than one was wanted; else empty.
         finish_reason: why the model stopped, in the words of the server, such as ``length`` for an answer cut short.
         logprobs: of the tokens of the first answer, as the server gave them.
+        tokens: the first answer in its model's own tokens, in a notation that its adapter alone reads: a model that
+            speaks in codes cannot be reminded of what it said by words and sound. Empty where text says it all.
         usage: what it took, where that is counted.
         cached: whether it was taken from the cache; ``usage`` then says what it took when it was asked.
     """
@@ -231,8 +237,15 @@ class Response:
     replies: tuple[str, ...] = ()
     finish_reason: str | None = None
     logprobs: tuple[Mapping[str, Any], ...] = ()
+    tokens: str = ""
     usage: Usage | None = None
     cached: bool = False
+
+    @property
+    def message(self) -> Message:
+        """The answer as a turn in the history of its conversation."""
+        said = tuple(part for part in (self.text, self.speech) if part)
+        return Message("assistant", said or ("",), self.tool_calls, tokens=self.tokens)
 
     @property
     def failed(self) -> bool:
@@ -248,7 +261,7 @@ class Response:
             record["tool_calls"] = [call.to_json() for call in self.tool_calls]
         if self.usage is not None:
             record["usage"] = self.usage.to_json()
-        for name in ("replies", "finish_reason", "logprobs", "cached"):
+        for name in ("replies", "finish_reason", "logprobs", "tokens", "cached"):
             if value := getattr(self, name):
                 record[name] = value
         return record
@@ -265,6 +278,7 @@ class Response:
             replies=tuple(record.get("replies", ())),
             finish_reason=record.get("finish_reason"),
             logprobs=tuple(record.get("logprobs", ())),
+            tokens=record.get("tokens", ""),
             usage=Usage(**record["usage"]) if "usage" in record else None,
             cached=record.get("cached", False),
         )

@@ -157,8 +157,7 @@ class SpokenConversations(DatasetTask):
             )
             said = yield Call("model", request)
             answers.append((yield from self._written_down(sample, said)))
-            history = [message for message in request.messages if message.role != "system"]
-            history.append(Message("assistant", tuple(part for part in (said.text, said.speech) if part) or ("",)))
+            history = [*(message for message in request.messages if message.role != "system"), said.message]
         return tuple(answers)
 
     def _written_down(self, sample: Sample, said: Response) -> Generator[Call, Response, Answer]:

@@ -8,7 +8,7 @@ import pytest
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
 from evalkit.prompts import Prompt
-from evalkit.types import Message, Request, Response, Sample
+from evalkit.types import Message, Request, Response, Sample, ToolCall
 
 AUDIO = Audio("a.flac", Path("/data/a.flac"))
 
@@ -57,6 +57,7 @@ def test_the_identity_of_a_request_is_its_content_and_nothing_else() -> None:
         replace(request, messages=(Message("system", (AUDIO, "文字")),)),
         replace(request, messages=(Message("user", (Audio("b.flac"), "文字")),)),
         replace(request, messages=(Message("user", ("文字", AUDIO)),)),
+        replace(request, messages=(Message("user", (AUDIO, "文字"), tokens="[1]"),)),
     ):
         assert changed.content_hash() != request.content_hash()
 
@@ -66,5 +67,12 @@ def test_samples_and_responses_survive_json() -> None:
     again = Sample.from_json(sample.to_json())
     assert again == sample
     assert again.audio[0].duration == 1.5
-    response = Response("t", None, 0.25)
-    assert Response.from_json(response.to_json()) == response
+    for response in (Response("t", None, 0.25), Response("t", None, 0.25, tokens="[1, 2]")):
+        assert Response.from_json(response.to_json()) == response
+
+
+def test_an_answer_goes_into_the_history_with_its_words_its_sound_and_its_tokens() -> None:
+    calls = (ToolCall("search", "{}"),)
+    response = Response("words", speech=AUDIO, tool_calls=calls, tokens="[1, 2]")
+    assert response.message == Message("assistant", ("words", AUDIO), calls, tokens="[1, 2]")
+    assert Response().message == Message("assistant", ("",))

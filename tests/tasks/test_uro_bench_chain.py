@@ -118,6 +118,12 @@ def test_each_round_hears_the_rounds_before_it(mode: str, rounds: int) -> None:
     assert score.statistics["judge_disagreement"] == (0, 1)
 
 
+def test_a_model_is_reminded_of_its_own_tokens() -> None:
+    task, sample = task_of_mode("multi"), sample_of("multi", [["q0", "", "r0"], ["q1", "", "r1"]])
+    asked, _ = chain_through(task, sample, [Response("text", tokens="[7, 8]"), Response(), replies("1", "1", "1")])
+    assert [message.tokens for message in asked[1].request.messages] == ["", "[7, 8]", ""]
+
+
 def test_a_round_in_which_nothing_is_said_is_part_of_the_conversation() -> None:
     task, sample = task_of_mode("multi"), sample_of("multi", [["q0", "", "r0"], ["q1", "", "r1"]])
     asked, score = chain_through(task, sample, [Response(), Response(), replies("1", "1", "1")])
