@@ -1,0 +1,272 @@
+"""A checkpoint with its tokenizer: conversations in, answers out, many at a time or one as a stream."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from step_audio_2.answers import Answer, AnswerEvent, AnswerStream, split_answer
+from step_audio_2.chat import (
+    SPEECH_ANSWER,
+    TEXT_ANSWER,
+    THOUGHT,
+    THOUGHT_STOP_STRING,
+    Message,
+    Part,
+    Prompt,
+    answer_after_thought,
+    render,
+    render_base,
+)
+from step_audio_2.checkpoint import checkpoint_folder
+from step_audio_2.generation import batch, new_tokens, stream
+from step_audio_2.model import StepAudio2ForCausalLM
+from step_audio_2.special_tokens import SpecialTokens, load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+Kind = Literal["chat", "base", "think"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be answered.
+
+    Attributes:
+        messages: the conversation, without the open message of the assistant at its end.
+        spoken: whether to answer in speech.
+        tool_names: the functions that ``messages`` offer; calls of others are not taken for calls.
+        seeds: where answers are sampled, one for each answer wanted; what an answer draws depends on nothing else.
+    """
+
+    messages: Sequence[Message]
+    spoken: bool = False
+    tool_names: Sequence[str] = ()
+    seeds: Sequence[int] = field(default=(0,))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, and what it took.
+
+    Attributes:
+        answer: without any thought before it.
+        thought: what the Think model wrote before it answered; empty for the others.
+        input_tokens: read, those of both prompts of the Think model.
+        output_tokens: generated, stop tokens included.
+        audio_tokens: how many of the input tokens stand for audio.
+    """
+
+    answer: Answer
+    thought: str
+    input_tokens: int
+    output_tokens: int
+    audio_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Generated:
+    prompt: Prompt
+    ids: list[int]
+
+
+class Assistant:
+    """A Step-Audio 2 that is spoken with.
+
+    Args:
+        model: the network, on its device.
+        tokenizer: of the same checkpoint.
+        kind: ``chat`` for mini; ``base`` for mini Base, which knows no roles and stops at the end of text; ``think``
+            for mini Think, which is asked twice: for a thought, and for the answer that follows it.
+        special_tokens_in_text: see ``step_audio_2.chat.render``; off, so that no text can end a turn.
+        static_cache: keep keys and values in a cache of fixed size; on CUDA decoding is then compiled.
+
+    Raises:
+        CheckpointError: the tokenizer lacks a special token, or has it under another id.
+    """
+
+    def __init__(
+        self,
+        model: StepAudio2ForCausalLM,
+        tokenizer: "PreTrainedTokenizerFast",
+        kind: Kind = "chat",
+        *,
+        special_tokens_in_text: bool = False,
+        static_cache: bool = False,
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.special = SpecialTokens.of(tokenizer)
+        self.stop_tokens = [self.special.end_of_text if kind == "base" else self.special.end_of_turn]
+        self._kind = kind
+        self._special_tokens_in_text = special_tokens_in_text
+        self._static_cache = static_cache
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path,
+        kind: Kind = "chat",
+        *,
+        special_tokens_in_text: bool = False,
+        static_cache: bool = False,
+        **options: Any,
+    ) -> Self:
+        """Load a checkpoint folder, or a repository of the hub.
+
+        Args:
+            name_or_path: see ``StepAudio2ForCausalLM.from_pretrained``, as for ``options``.
+            kind: see above, as for what follows.
+            special_tokens_in_text: see above.
+            static_cache: see above.
+            **options: such as ``dtype`` and ``device_map``.
+
+        Raises:
+            CheckpointError: something is missing or does not fit; the message names it.
+        """
+        folder = checkpoint_folder(str(name_or_path))
+        tokenizer = load_tokenizer(folder)  # first, as it takes no time to find that it is wrong
+        SpecialTokens.of(tokenizer)
+        model = StepAudio2ForCausalLM.from_pretrained(folder, **options)
+        return cls(model, tokenizer, kind, special_tokens_in_text=special_tokens_in_text, static_cache=static_cache)
+
+    @property
+    def longest_prompt(self) -> int:
+        """How many tokens a prompt may have, if at least one is to follow."""
+        length: int = self.model.config.text_config.max_position_embeddings
+        return length - 1
+
+    def prompt(self, question: Question, last: Message | None = None) -> Prompt:
+        """What the model reads of a question.
+
+        Args:
+            question: the conversation.
+            last: the open message at its end; None for the one that the question asks for.
+
+        Raises:
+            ValueError: it is longer than the model can read.
+        """
+        if self._kind == "base":
+            parts: list[Part] = []
+            for message in question.messages:
+                content = message.content
+                parts += [content] if isinstance(content, str) else (content or ())
+            opening = ["<tts_start>"] if question.spoken else []
+            prompt = render_base(
+                [*parts, *opening], self.tokenizer, special_tokens_in_text=self._special_tokens_in_text
+            )
+        else:
+            last = last or (SPEECH_ANSWER if question.spoken else TEXT_ANSWER)
+            prompt = render(
+                [*question.messages, last],
+                self.tokenizer,
+                self.special,
+                special_tokens_in_text=self._special_tokens_in_text,
+            )
+        if len(prompt.input_ids) > self.longest_prompt:
+            raise ValueError(
+                f"the prompt has {len(prompt.input_ids)} tokens; {self.longest_prompt} is the most that the model reads"
+            )
+        return prompt
+
+    def answer(self, questions: Sequence[Question], **settings: Any) -> list[list[Reply]]:
+        """Answer questions together; none is influenced by the others.
+
+        Args:
+            questions: of one batch.
+            **settings: of ``StepAudio2ForCausalLM.generate``.
+
+        Returns:
+            For each question as many replies as it has seeds.
+
+        Raises:
+            ValueError: a question is too long, or a setting cannot be.
+        """
+        if not questions:
+            return []
+        rows = [(question, seed) for question in questions for seed in question.seeds]
+        if self._kind != "think":
+            prompts = {id(question): self.prompt(question) for question in questions}
+            generated = self._generate([prompts[id(question)] for question, _ in rows], rows, settings)
+            replies = [self._reply(question, (step,)) for (question, _), step in zip(rows, generated, strict=True)]
+        else:
+            replies = self._answer_after_thinking(rows, settings)
+        remaining = iter(replies)
+        return [[next(remaining) for _ in question.seeds] for question in questions]
+
+    def stream(self, question: Question, **settings: Any) -> Iterator[AnswerEvent]:
+        """Answer one question, and give text, codes of speech and calls as soon as they are certain.
+
+        The Think model's thought is not part of the stream, which begins when it is over.
+
+        Args:
+            question: with one seed.
+            **settings: see ``answer``.
+
+        Raises:
+            ValueError: see ``answer``; a beam search cannot be streamed.
+        """
+        last = None
+        if self._kind == "think":
+            last = self._after_thought(question, self._think([(question, question.seeds[0])], settings)[0])
+        prompt = self.prompt(question, last)
+        splitter = AnswerStream(
+            self.tokenizer, spoken=question.spoken, tool_names=question.tool_names, stop_ids=self.stop_tokens
+        )
+        for (token,) in stream(self.model, **self._arguments([prompt], question.seeds[:1], settings)):
+            yield from splitter.push([token])
+        yield from splitter.finish()
+
+    def _generate(
+        self, prompts: Sequence[Prompt], rows: Sequence[tuple[Question, int]], settings: dict[str, Any]
+    ) -> list[_Generated]:
+        arguments = self._arguments(prompts, [seed for _, seed in rows], settings)
+        sequences = self.model.generate(**arguments)
+        length = arguments["input_ids"].shape[1]
+        tokens = new_tokens(sequences, length, self.stop_tokens, self.special.pad)
+        return [_Generated(prompt, ids) for prompt, ids in zip(prompts, tokens, strict=True)]
+
+    def _arguments(self, prompts: Sequence[Prompt], seeds: Sequence[int], settings: dict[str, Any]) -> dict[str, Any]:
+        inputs = batch([prompt.input_ids for prompt in prompts], [prompt.mels for prompt in prompts], self.special.pad)
+        device = self.model.get_input_embeddings().weight.device
+        arguments: dict[str, Any] = {name: tensor.to(device) for name, tensor in inputs.items()}
+        arguments |= {"do_sample": False, "eos_token_id": self.stop_tokens, "pad_token_id": self.special.pad}
+        if self._static_cache:
+            arguments["cache_implementation"] = "static"
+        if "stop_strings" in settings:
+            arguments["tokenizer"] = self.tokenizer
+        return {**arguments, "seeds": seeds, **settings}
+
+    def _answer_after_thinking(self, rows: Sequence[tuple[Question, int]], settings: dict[str, Any]) -> list[Reply]:
+        thoughts = self._think(rows, settings)
+        last = [self._after_thought(question, thought) for (question, _), thought in zip(rows, thoughts, strict=True)]
+        prompts = [self.prompt(question, message) for (question, _), message in zip(rows, last, strict=True)]
+        answers = self._generate(prompts, rows, settings)
+        return [self._reply(row[0], steps) for row, *steps in zip(rows, thoughts, answers, strict=True)]
+
+    def _think(self, rows: Sequence[tuple[Question, int]], settings: dict[str, Any]) -> list[_Generated]:
+        prompts = [self.prompt(question, THOUGHT) for question, _ in rows]
+        return self._generate(prompts, rows, {**settings, "stop_strings": [THOUGHT_STOP_STRING]})
+
+    def _after_thought(self, question: Question, thought: _Generated) -> Message:
+        return answer_after_thought(self._thought(thought), spoken=question.spoken)
+
+    def _thought(self, thought: _Generated) -> str:
+        return split_answer(thought.ids, self.tokenizer, spoken=False, stop_ids=self.stop_tokens).content
+
+    def _reply(self, question: Question, steps: Sequence[_Generated]) -> Reply:
+        answer = split_answer(
+            steps[-1].ids,
+            self.tokenizer,
+            spoken=question.spoken,
+            tool_names=question.tool_names,
+            stop_ids=self.stop_tokens,
+        )
+        return Reply(
+            answer=answer,
+            thought=self._thought(steps[0]) if len(steps) > 1 else "",
+            input_tokens=sum(len(step.prompt.input_ids) for step in steps),
+            output_tokens=sum(len(step.ids) for step in steps),
+            audio_tokens=sum(step.prompt.input_ids.count(self.special.audio_patch) for step in steps),
+        )

@@ -1,0 +1,120 @@
+"""A checkpoint folder: found, fetched, and compared with what the model needs before a single weight is read."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from step_audio_2.errors import CheckpointError
+
+_INDEX = "model.safetensors.index.json"
+_SINGLE = "model.safetensors"
+_FETCHED = ("*.json", "*.txt", "*.safetensors")
+_SHOWN = 3
+
+
+def checkpoint_folder(name_or_path: str, **options: Any) -> Path:
+    """The folder itself, or the local copy of a repository on the hub, fetched without its code.
+
+    Raises:
+        CheckpointError: there is no such folder and it cannot be fetched.
+    """
+    folder = Path(name_or_path).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or str(name_or_path).count("/") != 1:
+        raise CheckpointError(f"{name_or_path}: no such folder")
+    import huggingface_hub
+
+    try:
+        return Path(huggingface_hub.snapshot_download(str(name_or_path), allow_patterns=list(_FETCHED), **options))
+    except (OSError, ValueError) as error:  # what the hub's client raises derives from these
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{name_or_path}: no such folder, and not to be had from the hub ({reason})") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a checkpoint folder.
+
+    Raises:
+        CheckpointError: the file is missing or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: must hold a JSON object")
+    return content
+
+
+def check_weights(folder: Path, expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Compare the headers of a folder's safetensors files with the tensors that a model has.
+
+    Args:
+        folder: with ``model.safetensors``, or its parts and their index.
+        expected: shapes by name.
+
+    Raises:
+        CheckpointError: a file or tensor is missing, cut short, of another shape, or unknown; the message names it.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for file in _weight_files(folder):
+        found |= _shapes(file)
+    if missing := sorted(expected.keys() - found.keys()):
+        raise CheckpointError(f"{folder}: lacks {_some(missing)}")
+    if unknown := sorted(found.keys() - expected.keys()):
+        raise CheckpointError(f"{folder}: holds {_some(unknown)}, which the model does not have")
+    for name, shape in expected.items():
+        if found[name] != shape:
+            raise CheckpointError(
+                f"{folder}: tensor {name} has the shape {[*found[name]]}; config.json makes it {[*shape]}"
+            )
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index = folder / _INDEX
+    if not index.is_file():
+        if not (folder / _SINGLE).is_file():
+            raise CheckpointError(f"{folder}: holds neither {_SINGLE} nor {_INDEX}")
+        return [folder / _SINGLE]
+    parts = read_json(index).get("weight_map")
+    if not isinstance(parts, dict) or not parts:
+        raise CheckpointError(f"{index}: has no weight_map")
+    names = sorted({str(name) for name in parts.values()})
+    for name in names:
+        if Path(name).name != name:
+            raise CheckpointError(f"{index}: names a file outside its folder, {name}")
+        if not (folder / name).is_file():
+            tensor = next(tensor for tensor, file in parts.items() if file == name)
+            raise CheckpointError(f"{folder / name}: no such file; {tensor} and others should be in it")
+    return [folder / name for name in names]
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes by name, from the header alone: the library that reads such files cannot say which tensor is cut short."""
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > size - 8:
+            raise CheckpointError(f"{path}: is cut short within its header, or no safetensors file")
+        try:
+            header = json.loads(file.read(length))
+            header.pop("__metadata__", None)
+            shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+            ends = {name: 8 + length + entry["data_offsets"][1] for name, entry in header.items()}
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: has no readable safetensors header ({error})") from error
+    for name, end in sorted(ends.items(), key=lambda item: item[1]):
+        if end > size:
+            whole = max(ends.values())
+            raise CheckpointError(f"{path}: is cut short, {size} bytes of {whole}; tensor {name} is incomplete")
+    return shapes
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    noun = "the tensor" if len(names) == 1 else f"{len(names)} tensors,"
+    return f"{noun} {', '.join(names[:_SHOWN])}{f' and {rest} more' if rest > 0 else ''}"

@@ -1,0 +1,194 @@
+"""Loading and saving checkpoints: the published layout, and what is wrong with a damaged one."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from step_audio_2.checkpoint import check_weights
+from step_audio_2.errors import CheckpointError
+from step_audio_2.model import StepAudio2ForCausalLM
+from step_audio_2.tiny_checkpoint import write_tiny_checkpoint
+
+EXPECTED = {"a": (2, 3), "b": (4,), "c": (2,)}
+
+
+def write_weights(folder: Path, **shapes: tuple[int, ...]) -> Path:
+    save_file({name: torch.ones(shape) for name, shape in shapes.items()}, folder / "model.safetensors")
+    return folder
+
+
+def test_a_whole_folder_passes(tmp_path: Path) -> None:
+    check_weights(write_weights(tmp_path, **EXPECTED), EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ({"a": (2, 3), "c": (2,)}, "lacks the tensor b$"),
+        ({}, r"lacks 3 tensors, a, b, c$"),
+        ({**EXPECTED, "d": (1,)}, "holds the tensor d, which the model does not have"),
+        ({**EXPECTED, "a": (3, 2)}, r"tensor a has the shape \[3, 2\]; config.json makes it \[2, 3\]"),
+    ],
+)
+def test_a_tensor_that_is_missing_unknown_or_of_another_shape_is_named(
+    tmp_path: Path, shapes: dict[str, tuple[int, ...]], message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        check_weights(write_weights(tmp_path, **shapes), EXPECTED)
+
+
+def cut(path: Path, size: int) -> None:
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def test_a_file_that_is_cut_short_is_named_with_its_first_incomplete_tensor(tmp_path: Path) -> None:
+    write_weights(tmp_path, **EXPECTED)
+    path = tmp_path / "model.safetensors"
+    whole = path.stat().st_size
+    header = 8 + int.from_bytes(path.read_bytes()[:8], "little")
+    # safetensors lays out tensors of one type by name: a takes 24 bytes, b 16, c 8.
+    for size, tensor in ((whole - 1, "c"), (whole - 9, "b"), (header + 1, "a")):
+        cut(path, size)
+        with pytest.raises(CheckpointError, match=rf"cut short, {size} bytes of {whole}; tensor {tensor} is"):
+            check_weights(tmp_path, EXPECTED)
+    for size in (header - 1, 7, 0):
+        cut(path, size)
+        with pytest.raises(CheckpointError, match=r"model\.safetensors: is cut short within its header"):
+            check_weights(tmp_path, EXPECTED)
+
+
+@pytest.mark.parametrize("header", [b"[]", b"{", b'{"a": {}}', b'{"a": {"shape": [1], "data_offsets": []}}'])
+def test_a_header_that_is_none_is_refused(tmp_path: Path, header: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(CheckpointError, match="no readable safetensors header"):
+        check_weights(tmp_path, EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("{", "index.json: cannot be read as JSON"),
+        ("[]", "index.json: must hold a JSON object"),
+        ("{}", "index.json: has no weight_map"),
+        ('{"weight_map": {"a": "../model.safetensors"}}', r"names a file outside its folder, \.\./model"),
+        ('{"weight_map": {"a": "1.safetensors"}}', r"1\.safetensors: no such file; a and others"),
+    ],
+)
+def test_a_bad_index_is_named(tmp_path: Path, index: str, message: str) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(CheckpointError, match=message):
+        check_weights(tmp_path, EXPECTED)
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="absent: no such folder"):
+        StepAudio2ForCausalLM.from_pretrained(tmp_path / "absent")
+    with pytest.raises(CheckpointError, match=r"config\.json: no such file"):
+        StepAudio2ForCausalLM.from_pretrained(tmp_path)
+    shutil.copy(config_of(tmp_path, lambda config: None), tmp_path / "config.json")
+    with pytest.raises(CheckpointError, match=r"holds neither model\.safetensors nor"):
+        StepAudio2ForCausalLM.from_pretrained(tmp_path)
+
+
+def config_of(folder: Path, change: Callable[[Any], Any]) -> Path:
+    """A configuration file in the published layout, with something changed."""
+    config = {
+        "architectures": ["StepAudio2ForCausalLM"],
+        "auto_map": {"AutoConfig": "configuration_step_audio_2.StepAudio2Config"},
+        "model_type": "step_audio_2",
+        "torch_dtype": "bfloat16",
+        "audio_encoder_config": {"n_codebook_size": 4096, "n_audio_state": 32, "n_audio_head": 2, "llm_dim": 32},
+        "text_config": {
+            "hidden_size": 32,
+            "num_attention_heads": 4,
+            "num_attention_groups": 2,
+            "num_key_value_heads": 2,
+            "vocab_size": 158720,
+            "max_seq_len": 16384,
+            "rope_theta": 1000000.0,
+            "rope_scaling": None,
+            "eos_token_id": 151643,
+        },
+    }
+    change(config)
+    path = folder / "changed.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "message"),
+    [
+        ("audio_encoder_config", "n_mels", 80, "n_mels is 80; it must be 128"),
+        ("audio_encoder_config", "kernel_size", 5, "kernel_size is 5; it must be 3"),
+        ("audio_encoder_config", "adapter_stride", -1, "adapter_stride is -1; it must be 2"),
+        ("audio_encoder_config", "n_audio_ctx", 1000, "n_audio_ctx is 1000; it must be at least 1251"),
+        ("audio_encoder_config", "n_audio_head", 3, "n_audio_state is 32; it must be a multiple of n_audio_head, 3"),
+        ("audio_encoder_config", "llm_dim", 64, "llm_dim is 64; it must be text_config.hidden_size, 32"),
+        ("text_config", "vocab_size", 151936, "vocab_size is 151936; it must be at least 158258"),
+        ("text_config", "num_attention_groups", 4, "num_attention_groups is 4, but num_key_value_heads is 2"),
+    ],
+)
+def test_a_configuration_that_the_code_cannot_follow_is_refused(
+    tmp_path: Path, part: str, name: str, value: int, message: str
+) -> None:
+    config_of(tmp_path, lambda config: config[part].update({name: value})).rename(tmp_path / "config.json")
+    with pytest.raises(CheckpointError, match=f"config.json: .*{message}"):
+        StepAudio2ForCausalLM.from_pretrained(tmp_path)
+
+
+def test_parts_of_a_checkpoint_are_put_together_again(tmp_path: Path) -> None:
+    write_tiny_checkpoint(tmp_path / "parts", shard_size="10MB")
+    parts = sorted(path.name for path in (tmp_path / "parts").glob("*.safetensors"))
+    assert len(parts) > 2
+    model = StepAudio2ForCausalLM.from_pretrained(tmp_path / "parts")
+    stored: dict[str, torch.Tensor] = {}
+    for name in parts:
+        stored |= load_file(tmp_path / "parts" / name)
+    loaded = model.state_dict()
+    assert loaded.keys() == stored.keys()
+    assert all(loaded[name].equal(tensor) for name, tensor in stored.items())
+    (tmp_path / "parts" / parts[1]).unlink()
+    with pytest.raises(CheckpointError, match=rf"{parts[1]}: no such file"):
+        StepAudio2ForCausalLM.from_pretrained(tmp_path / "parts")
+
+
+def test_what_is_saved_is_what_was_loaded_in_the_published_layout(golden_folder: Path, tmp_path: Path) -> None:
+    StepAudio2ForCausalLM.from_pretrained(golden_folder).save_pretrained(tmp_path)
+    before, after = (json.loads((folder / "config.json").read_text()) for folder in (golden_folder, tmp_path))
+    for part in ("audio_encoder_config", "text_config"):
+        assert before[part].items() <= after[part].items()
+    assert {**before, **{part: after[part] for part in ("audio_encoder_config", "text_config")}} == after
+    one, other = (load_file(folder / "model.safetensors") for folder in (golden_folder, tmp_path))
+    assert one.keys() == other.keys()
+    assert all(one[name].equal(other[name]) for name in one)
+
+
+def test_no_code_of_a_checkpoint_is_run(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint", symlinks=True)
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
+    (folder / "config.json").write_text(json.dumps(config))
+    marker = tmp_path / "was_run"
+    for name in ("evil.py", "custom_generate/generate.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(f"open({str(marker)!r}, 'w')")
+    model = StepAudio2ForCausalLM.from_pretrained(folder)
+    model.generate(torch.tensor([[1, 2]]), max_new_tokens=2)
+    assert not marker.exists()
+
+
+def test_a_model_can_be_spread_over_devices_by_name(tiny_checkpoint: Path) -> None:
+    pytest.importorskip("accelerate", reason="accelerate is not installed")
+    whole = StepAudio2ForCausalLM.from_pretrained(tiny_checkpoint)
+    placed = StepAudio2ForCausalLM.from_pretrained(
+        tiny_checkpoint, device_map={"encoder": "cpu", "adapter": "cpu", "model": "cpu", "lm_head": "cpu"}
+    )
+    ids = torch.tensor([[1, 2, 3]])
+    assert placed(ids).logits.equal(whole(ids).logits)
