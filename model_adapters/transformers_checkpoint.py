@@ -17,11 +17,12 @@ def import_torch() -> Any:
     """
     try:
         import torch
-        import transformers  # noqa: F401
+        import transformers
     except (ImportError, OSError) as error:  # a torch that does not fit the machine raises OSError
         raise ConfigurationError(
             f"this model needs torch and transformers: pip install 'evalkit[transformers]' ({error})"
         ) from error
+    transformers.utils.logging.disable_progress_bar()  # a run shows its own progress
     return torch
 
 

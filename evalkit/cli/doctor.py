@@ -20,6 +20,7 @@ _EXTRAS = {
     "whisper": ("faster_whisper",),
     "pocketsphinx": ("pocketsphinx",),
     "transformers": ("torch", "transformers"),
+    "step-audio-2": ("torch", "transformers", "accelerate", "huggingface_hub", "onnxruntime"),
     "mos": ("speechmos", "librosa", "onnxruntime", "requests"),
     "emotion2vec": ("torch", "funasr"),
 }

@@ -73,3 +73,10 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: Non
 @pytest.fixture(scope="session")
 def tiny_wav2vec2(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: None) -> Path:
     return save_wav2vec2(tmp_path_factory.mktemp("wav2vec2"))
+
+
+@pytest.fixture(scope="session")
+def tiny_step_audio_2(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: None) -> Path:
+    from step_audio_2.tiny_checkpoint import write_tiny_checkpoint
+
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("step_audio_2"))

@@ -1,0 +1,131 @@
+"""Step-Audio 2 mini, mini Base and mini Think, by the implementation in this repository."""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Literal
+
+from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.errors import ConfigurationError
+from evalkit.types import Request, Response, ToolCall, Usage
+from model_adapters.step_audio_2_messages import SAMPLE_RATE, generation_settings, question_of
+from model_adapters.transformers_checkpoint import chosen_device, import_torch, loading
+from model_adapters.weights import folder_digest
+from step_audio_2.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from step_audio_2.assistant import Reply
+
+
+class StepAudio2(ModelAdapter):
+    """A checkpoint of Step-Audio 2 in this process.
+
+    Greedy answers do not depend on what else is asked in a batch, and sampled ones only on the question and the seed.
+
+    Args:
+        path: a checkpoint folder, or a repository of the Hugging Face hub.
+        kind: ``chat`` for mini, ``base`` for mini Base, ``think`` for mini Think.
+        device: ``cuda``, ``cpu``, or ``auto`` for the first that there is.
+        dtype: of the weights; ``auto`` for bfloat16 on CUDA, float32 elsewhere.
+        device_map: how to spread the model over several GPUs, such as ``auto``; goes before ``device``.
+        batch_size: requests to answer together.
+        compile: decode with a compiled graph and a cache of fixed size; pays on CUDA, after a minute of compiling.
+        padded_audio: True lets the padding of a batch into the last embedding of a shorter recording, as the original
+            implementation does.
+        seed: of what sampled answers draw.
+
+    Raises:
+        ConfigurationError: a library is missing, or the checkpoint cannot be loaded; the message says why.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        kind: Literal["chat", "base", "think"] = "chat",
+        device: str = "auto",
+        dtype: str = "auto",
+        device_map: str | None = None,
+        batch_size: int = 8,
+        compile: bool = False,  # noqa: A002 - as users of PyTorch call it
+        padded_audio: bool = False,
+        seed: int = 0,
+    ) -> None:
+        torch = import_torch()
+        from step_audio_2.assistant import Assistant
+        from step_audio_2.checkpoint import checkpoint_folder
+
+        device = chosen_device(device)
+        if dtype == "auto":
+            dtype = "bfloat16" if device == "cuda" else "float32"
+        try:
+            with loading(path):
+                folder = checkpoint_folder(path)
+                self._assistant = Assistant.from_pretrained(
+                    folder,
+                    kind,
+                    static_cache=compile,
+                    dtype=getattr(torch, dtype),
+                    device_map=device_map or {"": device},
+                )
+        except CheckpointError as error:
+            raise ConfigurationError(str(error)) from error
+        self._assistant.model.padded_audio = padded_audio
+        self._weights = folder_digest(folder)
+        self._settings = {"kind": kind, "dtype": dtype, "padded_audio": padded_audio, "seed": seed}
+        self._seed = seed
+        self.capabilities = Capabilities(sample_rate=SAMPLE_RATE, batch_size=batch_size, tools=kind != "base")
+
+    def generate(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer requests, those with equal decoding settings together.
+
+        Raises:
+            ConfigurationError: a decoding setting is not known.
+            AudioError: a recording cannot be read.
+            ValueError: a conversation is longer than the model can read.
+        """
+        alike: dict[str, list[int]] = {}
+        for index, request in enumerate(requests):
+            alike.setdefault(json.dumps(dict(request.generation), sort_keys=True), []).append(index)
+        responses: dict[int, Response] = {}
+        for together in alike.values():
+            settings = generation_settings(requests[together[0]].generation)
+            questions = [question_of(requests[index], self._seed) for index in together]
+            for index, replies in zip(together, self._assistant.answer(questions, **settings), strict=True):
+                responses[index] = _response(replies)
+        return [responses[index] for index in range(len(requests))]
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """The weights by content, the arithmetic, and what else decides an answer."""
+        return {
+            "adapter": "step_audio_2",
+            "weights": {"sha256": self._weights},
+            "device": self._assistant.model.device.type,
+            **self._settings,
+            "versions": {name: metadata.version(name) for name in ("torch", "transformers")},
+        }
+
+    def close(self) -> None:
+        """Free the weights."""
+        torch = import_torch()
+        del self._assistant
+        torch.cuda.empty_cache()
+
+
+def _response(replies: Sequence["Reply"]) -> Response:
+    first = replies[0].answer
+    texts = tuple(reply.answer.text for reply in replies)
+    return Response(
+        text=texts[0],
+        replies=texts if len(texts) > 1 else (),
+        tool_calls=tuple(ToolCall(call.name, call.arguments) for call in first.tool_calls),
+        finish_reason="stop" if first.stopped else "length",
+        # Words alone are put into the history as words.
+        tokens=json.dumps(first.ids) if first.audio_codes else "",
+        usage=Usage(
+            input_tokens=sum(reply.input_tokens for reply in replies),
+            output_tokens=sum(reply.output_tokens for reply in replies),
+            input_audio_tokens=sum(reply.audio_tokens for reply in replies),
+            output_audio_tokens=sum(len(reply.answer.audio_codes) for reply in replies),
+        ),
+    )

@@ -1,0 +1,160 @@
+"""The adapter of the model in this repository, on a small random checkpoint."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evalkit.audio import Audio
+from evalkit.errors import AudioError, ConfigurationError
+from evalkit.types import Message, Request, ToolCall
+from model_adapters.step_audio_2 import StepAudio2
+from model_adapters.step_audio_2_messages import generation_settings, question_of
+from tests.model_adapters.conftest import noise
+
+pytest.importorskip("torch", reason="torch is not installed")
+
+SHORT = {"max_new_tokens": 12}
+TOOLS = ({"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}},)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_step_audio_2: Path) -> Iterator[StepAudio2]:
+    adapter = StepAudio2(str(tiny_step_audio_2), device="cpu", batch_size=4)
+    yield adapter
+    adapter.close()
+
+
+def hearing(path: Path, text: str = "", **settings: object) -> Request:
+    parts = (Audio(path.name, path), *([text] if text else []))
+    return Request((Message("system", ("Listen.",)), Message("user", parts)), generation={**SHORT, **settings})
+
+
+def test_requests_of_different_settings_are_answered_each_by_its_own(model: StepAudio2, tmp_path: Path) -> None:
+    paths = [noise(tmp_path / f"{seed}.wav", 0.8 + 0.7 * seed, seed=seed) for seed in range(3)]
+    requests = [
+        hearing(paths[0]),
+        hearing(paths[1], "And now?", do_sample=True, temperature=0.7),
+        hearing(paths[2], num_beams=2, do_sample=False),
+        hearing(paths[1]),
+        hearing(paths[2], "And now?", do_sample=True, temperature=0.7),
+        Request((Message("user", ("No sound at all.",)),), generation={"max_new_tokens": 3}),
+    ]
+    together = model.generate(requests)
+    assert together == [model.generate([request])[0] for request in requests]
+    assert len({response.text for response in together}) > 4
+    assert together[5].usage is not None
+    assert together[5].usage.output_tokens <= 3
+    assert together[0].usage is not None
+    assert together[0].usage.input_audio_tokens > 0
+    assert {response.finish_reason for response in together} <= {"stop", "length"}
+
+
+def test_replies_are_sampled_apart_and_attempts_anew(model: StepAudio2, tmp_path: Path) -> None:
+    path = noise(tmp_path / "a.wav", 1.0)
+    messages = (Message("user", (Audio("a", path),)),)
+    settings = {**SHORT, "do_sample": True, "temperature": 1.0}
+    (response,) = model.generate([Request(messages, generation=settings, replies=3)])
+    assert len(set(response.replies)) == 3
+    assert response.replies[0] == response.text
+    first, again = (
+        model.generate([Request(messages, generation=settings, attempt=attempt)])[0].text for attempt in (0, 1)
+    )
+    assert first != again
+    assert model.generate([Request(messages, generation=settings)])[0].text == first
+
+
+def test_another_seed_draws_other_answers(model: StepAudio2, tiny_step_audio_2: Path, tmp_path: Path) -> None:
+    request = hearing(noise(tmp_path / "a.wav", 1.0), do_sample=True, temperature=1.0)
+    other = StepAudio2(str(tiny_step_audio_2), device="cpu", seed=1)
+    assert other.generate([request]) != model.generate([request])
+    assert other.fingerprint() != model.fingerprint()
+    greedy = hearing(noise(tmp_path / "a.wav", 1.0))
+    assert other.generate([greedy]) == model.generate([greedy])
+
+
+def test_a_conversation_is_put_into_the_models_own_roles() -> None:
+    request = Request(
+        (
+            Message("system", ("Be kind.",)),
+            Message("user", ("Hello.",)),
+            Message("assistant", ("Hi.",), tool_calls=(ToolCall("search", '{"query": "天气"}', "1"),)),
+            Message("tool", ("Rain.",), tool_call_id="1"),
+            Message("assistant", ("Spoken.", Audio("speech/1.flac")), tokens="[151696, 5]"),
+            Message("user", ("Bye.",)),
+        ),
+        tools=TOOLS,
+        output="speech",
+    )
+    question = question_of(request, 0)
+    assert [message.role for message in question.messages] == [
+        "system",
+        "tool_json_schemas",
+        "human",
+        "assistant",
+        "input",
+        "assistant",
+        "human",
+    ]
+    assert json.loads(str(question.messages[1].content)) == list(TOOLS)
+    assert question.messages[3].content == 'Hi.<tool_call>function\nsearch\n{"query": "天气"}</tool_call>'
+    assert "Rain." in (question.messages[4].content or ())
+    opening, tokens = question.messages[5].content or ()
+    assert opening == "<tts_start>"
+    assert tokens.ids == [151696, 5]  # type: ignore[union-attr]
+    assert question.spoken
+    assert question.tool_names == ["search"]
+
+
+def test_tools_come_first_where_there_is_no_system_message() -> None:
+    question = question_of(Request((Message("user", ("Hello.",)),), tools=TOOLS), 0)
+    assert [message.role for message in question.messages] == ["tool_json_schemas", "human"]
+
+
+def test_sound_in_a_turn_of_the_assistant_that_is_not_its_own_is_left_out() -> None:
+    request = Request((Message("assistant", ("Words.", Audio("speech/1.flac"))), Message("user", ("Go on.",))))
+    assert question_of(request, 0).messages[0].content == "Words."
+
+
+def test_decoding_settings_mean_what_they_mean_elsewhere() -> None:
+    greedy = {"max_new_tokens": 2048, "do_sample": False}
+    assert generation_settings({}) == greedy
+    assert generation_settings({"temperature": 0, "top_p": 0.5}) == greedy
+    assert generation_settings({"do_sample": False, "temperature": 0.7}) == greedy
+    assert generation_settings({"temperature": 0.7}) == {"max_new_tokens": 2048, "do_sample": True, "temperature": 0.7}
+    assert generation_settings({"stop": "x", "max_new_tokens": 5}) == {
+        "max_new_tokens": 5,
+        "do_sample": False,
+        "stop_strings": ["x"],
+    }
+    with pytest.raises(ConfigurationError, match="'temprature' is no decoding setting of Step-Audio 2, did you mean 'temperature'"):
+        generation_settings({"temprature": 1})
+
+
+def test_what_cannot_be_loaded_is_a_configuration_error(tiny_step_audio_2: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no such folder"):
+        StepAudio2(str(tmp_path / "absent"))
+    folder = shutil.copytree(tiny_step_audio_2, tmp_path / "checkpoint")
+    (folder / "tokenizer.json").write_text("{")
+    with pytest.raises(ConfigurationError, match=r"tokenizer\.json: cannot be read"):
+        StepAudio2(str(folder))
+    shutil.copy(tiny_step_audio_2 / "tokenizer.json", folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ConfigurationError, match=r"model\.safetensors: is cut short, .* tensor .* is incomplete"):
+        StepAudio2(str(folder))
+
+
+def test_a_recording_that_cannot_be_read_is_named(model: StepAudio2, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.flac"
+    damaged.write_bytes(b"fLaC" + bytes(100))
+    with pytest.raises(AudioError, match=r"damaged\.flac"):
+        model.generate([hearing(damaged)])
+
+
+def test_the_base_model_is_offered_no_tools(tiny_step_audio_2: Path) -> None:
+    base = StepAudio2(str(tiny_step_audio_2), kind="base", device="cpu")
+    assert base.capabilities.refusal(Request((), tools=TOOLS), None) == "does not call tools"
+    assert base.fingerprint()["kind"] == "base"
