@@ -25,9 +25,6 @@ _SETTINGS = (
     "num_beams",
     "stop",
 )
-# Of the published examples; more than any answer needs.
-_MOST_TOKENS = 2048
-
 
 def question_of(request: Request, seed: int) -> Question:
     """What the model is asked.
@@ -53,7 +50,7 @@ def generation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: one is not known.
     """
-    wanted = {"max_new_tokens": _MOST_TOKENS, **settings}
+    wanted = dict(settings)
     for name in wanted:
         if name not in _SETTINGS:
             raise ConfigurationError(

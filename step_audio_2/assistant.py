@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["chat", "base", "think"]
 
+MOST_NEW_TOKENS = 2048
+"""Where answers are cut unless another length is asked for, as in the original."""
+_CACHE_STEP = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -170,11 +174,14 @@ class Assistant:
             )
         return prompt
 
-    def answer(self, questions: Sequence[Question], **settings: Any) -> list[list[Reply]]:
+    def answer(
+        self, questions: Sequence[Question], *, max_new_tokens: int = MOST_NEW_TOKENS, **settings: Any
+    ) -> list[list[Reply]]:
         """Answer questions together; none is influenced by the others.
 
         Args:
             questions: of one batch.
+            max_new_tokens: where an answer, or a thought, is cut.
             **settings: of ``StepAudio2ForCausalLM.generate``.
 
         Returns:
@@ -185,6 +192,7 @@ class Assistant:
         """
         if not questions:
             return []
+        settings["max_new_tokens"] = max_new_tokens
         rows = [(question, seed) for question in questions for seed in question.seeds]
         if self._kind != "think":
             prompts = {id(question): self.prompt(question) for question in questions}
@@ -195,19 +203,23 @@ class Assistant:
         remaining = iter(replies)
         return [[next(remaining) for _ in question.seeds] for question in questions]
 
-    def stream(self, question: Question, **settings: Any) -> Iterator[AnswerEvent]:
+    def stream(
+        self, question: Question, *, max_new_tokens: int = MOST_NEW_TOKENS, **settings: Any
+    ) -> Iterator[AnswerEvent]:
         """Answer one question, and give text, codes of speech and calls as soon as they are certain.
 
         The Think model's thought is not part of the stream, which begins when it is over.
 
         Args:
             question: with one seed.
+            max_new_tokens: see ``answer``.
             **settings: see ``answer``.
 
         Raises:
             ValueError: see ``answer``; a beam search cannot be streamed.
         """
         last = None
+        settings["max_new_tokens"] = max_new_tokens
         if self._kind == "think":
             last = self._after_thought(question, self._think([(question, question.seeds[0])], settings)[0])
         prompt = self.prompt(question, last)
@@ -233,7 +245,10 @@ class Assistant:
         arguments: dict[str, Any] = {name: tensor.to(device) for name, tensor in inputs.items()}
         arguments |= {"do_sample": False, "eos_token_id": self.stop_tokens, "pad_token_id": self.special.pad}
         if self._static_cache:
-            arguments["cache_implementation"] = "static"
+            # In steps, since another length has the graph compiled anew.
+            length = len(inputs["input_ids"][0]) + settings["max_new_tokens"]
+            length = -(-length // _CACHE_STEP) * _CACHE_STEP
+            arguments |= {"cache_implementation": "static", "max_cache_len": length}
         if "stop_strings" in settings:
             arguments["tokenizer"] = self.tokenizer
         return {**arguments, "seeds": seeds, **settings}

@@ -119,11 +119,11 @@ def test_sound_in_a_turn_of_the_assistant_that_is_not_its_own_is_left_out() -> N
 
 
 def test_decoding_settings_mean_what_they_mean_elsewhere() -> None:
-    greedy = {"max_new_tokens": 2048, "do_sample": False}
+    greedy = {"do_sample": False}
     assert generation_settings({}) == greedy
     assert generation_settings({"temperature": 0, "top_p": 0.5}) == greedy
     assert generation_settings({"do_sample": False, "temperature": 0.7}) == greedy
-    assert generation_settings({"temperature": 0.7}) == {"max_new_tokens": 2048, "do_sample": True, "temperature": 0.7}
+    assert generation_settings({"temperature": 0.7}) == {"do_sample": True, "temperature": 0.7}
     assert generation_settings({"stop": "x", "max_new_tokens": 5}) == {
         "max_new_tokens": 5,
         "do_sample": False,

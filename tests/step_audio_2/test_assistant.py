@@ -51,6 +51,11 @@ def test_questions_are_answered_together_as_each_alone(chat: Assistant, kind: Ki
     assert assistant.answer([], **SETTINGS) == []
 
 
+def test_a_cache_of_fixed_size_changes_no_answer(chat: Assistant) -> None:
+    static = Assistant(chat.model, chat.tokenizer, static_cache=True)
+    assert static.answer(QUESTIONS, **SETTINGS) == chat.answer(QUESTIONS, **SETTINGS)
+
+
 def test_a_question_gets_an_answer_for_each_of_its_seeds(chat: Assistant) -> None:
     question = Question(QUESTIONS[0].messages, seeds=(1, 2, 1))
     settings = {**SETTINGS, "do_sample": True, "temperature": 1.0}

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo
 from transformers import (
+    CompileConfig,
     LogitsProcessor,
     LogitsProcessorList,
     TemperatureLogitsWarper,
@@ -82,6 +84,22 @@ def test_a_static_cache_changes_no_token(
     model: StepAudio2ForCausalLM, questions: list[tuple[list[int], list[torch.Tensor]]]
 ) -> None:
     assert answers(model, questions, **GREEDY, cache_implementation="static") == answers(model, questions, **GREEDY)
+
+
+def test_decoding_is_one_graph_that_is_compiled_once(
+    model: StepAudio2ForCausalLM, questions: list[tuple[list[int], list[torch.Tensor]]]
+) -> None:
+    # What is compiled on CUDA, put through all but the code generator.
+    compiling = CompileConfig(backend="eager", mode=None, fullgraph=True)
+    compiling._compile_all_devices = True
+    settings: dict[str, Any] = {**GREEDY, "cache_implementation": "static", "max_cache_len": 512}
+    torch._dynamo.reset()
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    for few in (questions[:4], questions[4:8]):
+        assert answers(model, few, **settings, compile_config=compiling) == answers(model, few, **GREEDY)
+    assert counters["stats"]["unique_graphs"] == 1
+    assert not counters["graph_break"]
 
 
 def test_padding_on_either_side_changes_no_token(
