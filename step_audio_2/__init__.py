@@ -15,13 +15,19 @@ if TYPE_CHECKING:
     from step_audio_2.log_mel import audio_token_count as audio_token_count
     from step_audio_2.log_mel import log_mel_spectrogram as log_mel_spectrogram
     from step_audio_2.model import StepAudio2ForCausalLM as StepAudio2ForCausalLM
+    from step_audio_2.speech.flow_matching import FlowMatching as FlowMatching
+    from step_audio_2.speech.token2wav import Token2Wav as Token2Wav
+    from step_audio_2.speech.vocoder import HiFTVocoder as HiFTVocoder
 
 _MODULES = {
     "Assistant": "assistant",
     "CheckpointError": "errors",
+    "FlowMatching": "speech.flow_matching",
+    "HiFTVocoder": "speech.vocoder",
     "Question": "assistant",
     "StepAudio2Config": "configuration",
     "StepAudio2ForCausalLM": "model",
+    "Token2Wav": "speech.token2wav",
     "audio_token_count": "log_mel",
     "log_mel_spectrogram": "log_mel",
 }

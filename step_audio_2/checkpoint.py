@@ -9,7 +9,11 @@ from step_audio_2.errors import CheckpointError
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
-_FETCHED = ("*.json", "*.txt", "*.safetensors")
+TOKEN2WAV = "token2wav"
+"""The folder of a checkpoint that holds what makes its codes into speech."""
+DEFAULT_VOICE = "assets/default_female.wav"
+"""The recording whose voice it speaks in unless another is given."""
+_FETCHED = ("*.json", "*.txt", "*.safetensors", f"{TOKEN2WAV}/*", "assets/default_*.wav")
 _SHOWN = 3
 
 

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV
 from step_audio_2.special_tokens import END_OF_TURN, FIRST_AUDIO_CODE, PAD, VOCABULARY_SIZE
 from step_audio_2.tiny_tokenizer import N_TEXT_TOKENS, write_tiny_tokenizer
 
@@ -36,7 +37,7 @@ _END_OF_TURN_WEIGHT = 2.5
 def write_tiny_checkpoint(
     folder: str | Path, *, seed: int = 0, sizes: dict[str, dict[str, Any]] = TINY, shard_size: str = "5GB"
 ) -> Path:
-    """Write a checkpoint of random weights and a small tokenizer.
+    """Write a checkpoint of random weights with a small tokenizer, and what it speaks with: a voice and its synthesis.
 
     Args:
         folder: where to; made if it does not exist.
@@ -51,6 +52,7 @@ def write_tiny_checkpoint(
 
     from step_audio_2.configuration import StepAudio2Config
     from step_audio_2.model import StepAudio2ForCausalLM
+    from step_audio_2.tiny_token2wav import write_tiny_token2wav
 
     folder = Path(folder)
     with torch.random.fork_rng():
@@ -68,7 +70,22 @@ def write_tiny_checkpoint(
                 linear.weight.normal_(std=linear.in_features**-0.5)
     model.save_pretrained(folder, max_shard_size=shard_size)
     write_tiny_tokenizer(folder)
+    write_tiny_token2wav(folder / TOKEN2WAV, seed)
+    _write_voice(folder / DEFAULT_VOICE)
     return folder
+
+
+def _write_voice(path: Path) -> None:
+    """Two seconds of a humming voice, whose pitch and loudness rise and fall."""
+    import numpy as np
+    import soundfile
+
+    rate = 24_000
+    time = np.arange(2 * rate) / rate
+    phase = 2 * np.pi * np.cumsum(180 + 40 * np.sin(2 * np.pi * 1.5 * time)) / rate
+    hum = sum(np.sin(harmonic * phase) / harmonic for harmonic in range(1, 20))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.15 * hum * np.abs(np.sin(2 * np.pi * 2 * time)), rate)
 
 
 def main() -> None:

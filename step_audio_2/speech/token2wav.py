@@ -1,0 +1,195 @@
+"""From codes to speech of 24 kHz in the voice of a prompt: the flow model, the vocoder, and what describes a voice."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from step_audio_2.speech.codes import checked_codes
+from step_audio_2.speech.estimator_cache import KEPT_TAIL
+from step_audio_2.speech.flow_matching import STEPS, FlowInput, FlowMatching, FlowState
+from step_audio_2.speech.noise import Noise, SourceNoise
+from step_audio_2.speech.pretrained import load_flow, load_vocoder, load_voice_maker
+from step_audio_2.speech.streaming import CHUNK_CODES, SpeechStream
+from step_audio_2.speech.upsample_encoder import UPSAMPLING
+from step_audio_2.speech.vocoder import SAMPLES_PER_FRAME, HiFTVocoder
+from step_audio_2.speech.voice import Voice, VoiceError, VoiceMaker
+
+# The original's buffers hold 1000 mel frames: the prompt, 100 frames of the past, and a chunk.
+_LONGEST_STREAM_PROMPT = 1000 - KEPT_TAIL - UPSAMPLING * CHUNK_CODES
+# At full size what is remembered of a prompt of nine seconds takes 0.6 GB.
+_KEPT_STATES = 2
+
+VoiceOrPath = Voice | str | os.PathLike[str]
+
+
+class Token2Wav:
+    """Speech from codes, for whole utterances, several at once, or piece by piece.
+
+    The same codes, voice and seed give the same speech. Use ``from_pretrained`` for a published folder.
+
+    Args:
+        flow: makes mel spectrograms of codes.
+        vocoder: makes sound of mel spectrograms.
+        voices: makes voices of recordings; None if only voices already made will be asked for.
+        seed: of the vocoder's noise.
+        timesteps: of the flow; fewer are faster and worse.
+    """
+
+    sample_rate = 24_000
+
+    def __init__(
+        self,
+        flow: FlowMatching,
+        vocoder: HiFTVocoder,
+        voices: VoiceMaker | None = None,
+        seed: int = 0,
+        timesteps: int = STEPS,
+    ) -> None:
+        self.flow = flow
+        self.vocoder = vocoder
+        self.seed = seed
+        self.timesteps = timesteps
+        self._voices = voices
+        self._states: OrderedDict[Voice, FlowState] = OrderedDict()
+        self._lock = Lock()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | os.PathLike[str],
+        device: str | torch.device = "cpu",
+        precision: torch.dtype = torch.float32,
+        seed: int = 0,
+    ) -> "Token2Wav":
+        """Load a ``token2wav`` folder as published beside the language model.
+
+        Args:
+            folder: with ``flow.yaml``, ``flow.pt``, ``hift.pt``, ``speech_tokenizer_v2_25hz.onnx``, ``campplus.onnx``;
+                see ``step_audio_2.speech.pretrained`` for what may stand in their place.
+            device: where the flow and the vocoder run.
+            precision: what the flow's products are computed in: ``torch.float32``, ``float16`` or ``bfloat16``.
+            seed: of the flow's noise and the vocoder's.
+
+        Raises:
+            CheckpointError: a file is missing or damaged, or does not fit; the message names it.
+            ImportError: onnxruntime is needed and not installed.
+        """
+        path = Path(folder).expanduser()
+        flow = load_flow(path, seed, precision).to(device)
+        vocoder = load_vocoder(path).to(device)
+        return cls(flow, vocoder, load_voice_maker(path), seed)
+
+    def voice(self, voice: VoiceOrPath) -> Voice:
+        """The voice of a recording, made once and then remembered; a voice already made is returned as it is.
+
+        Raises:
+            VoiceError: the recording is missing, empty, too short, or no audio.
+        """
+        if isinstance(voice, Voice):
+            return voice
+        if self._voices is None:
+            raise VoiceError(f"{os.fspath(voice)}: there is no speech tokenizer and speaker model to make a voice with")
+        return self._voices.voice(voice)
+
+    def __call__(self, tokens: Sequence[int] | Tensor, voice: VoiceOrPath, noise: Noise | None = None) -> Tensor:
+        """The speech of one utterance.
+
+        Args:
+            tokens: codes, 25 a second; the padding code is passed over.
+            voice: a recording of 0.2 seconds or more, or a voice made of one.
+            noise: to start from instead of what the seed gives.
+
+        Returns:
+            A waveform [960 * codes] of 24 kHz in -1..1, in float32 on the CPU.
+
+        Raises:
+            ValueError: a code is out of range, or the utterance is longer than ten minutes.
+            VoiceError: the recording is missing, empty, too short, or no audio.
+        """
+        return self.synthesize([tokens], [voice], noise)[0]
+
+    def synthesize(
+        self,
+        utterances: Sequence[Sequence[int] | Tensor],
+        voices: Sequence[VoiceOrPath],
+        noise: Noise | None = None,
+    ) -> list[Tensor]:
+        """The speech of several utterances, computed as one batch; each is as if it were made alone.
+
+        Args:
+            utterances: codes of each; utterances of like length together waste least.
+            voices: one for each.
+            noise: to start from instead of what the seed gives, the same for all.
+
+        Returns:
+            A waveform [960 * codes] for each.
+
+        Raises:
+            ValueError: as for one utterance, or there are more or fewer voices than utterances.
+            VoiceError: likewise.
+        """
+        if len(utterances) != len(voices):
+            raise ValueError(f"there are {len(utterances)} utterances and {len(voices)} voices")
+        noise = noise or Noise()
+        codes = [checked_codes(tokens, self.flow.config.vocab_size) for tokens in utterances]
+        inputs = [
+            FlowInput(row, made.prompt_token[0], made.prompt_mel[0], made.speaker_embedding[0])
+            for row, made in zip(codes, map(self.voice, voices), strict=True)
+            if len(row)
+        ]
+        if not inputs:
+            return [torch.empty(0) for _ in codes]
+        mels = self.flow.inference_batch(inputs, self.timesteps, noise.flow)
+        waveforms = iter(self._sound(mels, SourceNoise(self.seed, noise.source)))
+        return [next(waveforms) if len(row) else torch.empty(0) for row in codes]
+
+    def stream(self, voice: VoiceOrPath, noise: Noise | None = None) -> SpeechStream:
+        """Begin an utterance whose codes come piece by piece.
+
+        Args:
+            voice: a recording of 0.2 to 17 seconds, or a voice made of one.
+            noise: to start from instead of what the seed gives.
+
+        Raises:
+            VoiceError: the recording is missing, empty, too short or too long, or no audio.
+        """
+        noise = noise or Noise()
+        state = self._prompt_state(self.voice(voice), noise.flow).clone()
+        return SpeechStream(self.flow, self.vocoder, state, noise.flow, SourceNoise(self.seed, noise.source))
+
+    def _prompt_state(self, voice: Voice, noise: Tensor | None) -> FlowState:
+        """The flow after the prompt, kept for the voices that were used last."""
+        frames = voice.prompt_mel.shape[1]
+        if frames > _LONGEST_STREAM_PROMPT:
+            per_second = self.sample_rate // SAMPLES_PER_FRAME
+            raise VoiceError(
+                f"{voice.name}: the prompt lasts {frames / per_second:.1f} s; "
+                f"{_LONGEST_STREAM_PROMPT / per_second:.0f} s is the longest for speech in pieces"
+            )
+        if noise is not None:
+            return self._start(voice, noise)
+        with self._lock:
+            if voice not in self._states:
+                self._states[voice] = self._start(voice, None)
+                if len(self._states) > _KEPT_STATES:
+                    self._states.popitem(last=False)
+            self._states.move_to_end(voice)
+            return self._states[voice]
+
+    def _start(self, voice: Voice, noise: Tensor | None) -> FlowState:
+        return self.flow.start(voice.prompt_token, voice.prompt_mel, voice.speaker_embedding, self.timesteps, noise)
+
+    def _sound(self, mels: list[Tensor], noise: SourceNoise) -> list[Tensor]:
+        """Waveforms of mel spectrograms [80, frames]."""
+        lengths = [mel.shape[1] for mel in mels]
+        batch = pad_sequence([mel.T for mel in mels], batch_first=True).transpose(1, 2)
+        drawn = noise.take(max(lengths) * SAMPLES_PER_FRAME).to(batch).expand(len(mels), -1, -1)
+        uneven = torch.tensor(lengths, device=batch.device) if min(lengths) < max(lengths) else None
+        waveforms, _ = self.vocoder(batch, noise=drawn, lengths=uneven)
+        return [row[: SAMPLES_PER_FRAME * frames] for row, frames in zip(waveforms.cpu(), lengths, strict=True)]

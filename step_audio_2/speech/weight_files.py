@@ -1,0 +1,95 @@
+"""Weights from files, compared with what a module has before any of them is taken over."""
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from step_audio_2.errors import CheckpointError
+
+_SHOWN = 3
+
+
+def read_torch_file(path: Path, prefix: str = "") -> dict[str, Tensor]:
+    """The tensors of a file that ``torch.save`` wrote, read without running anything that it holds.
+
+    Args:
+        path: the file.
+        prefix: taken off the names that begin with it.
+
+    Raises:
+        CheckpointError: the file is missing, cut short, or holds anything else.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path}: is damaged, or holds more than weights, which is not read") from error
+    except (EOFError, OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path}: is cut short or damaged ({_first_line(error)})") from error
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f"{path}: must hold tensors by name and nothing else")
+    return {str(name).removeprefix(prefix): tensor for name, tensor in content.items()}
+
+
+def read_safetensors_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The settings that a safetensors file states under ``config`` in its header, as JSON, and its tensors.
+
+    Raises:
+        CheckpointError: the file is cut short or damaged, or states no settings.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            config = json.loads((file.metadata() or {}).get("config", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no mapping)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: is cut short or damaged ({_first_line(error)})") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path}: states no settings under config in its header")
+    return config, tensors
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Give a module its weights.
+
+    Args:
+        module: whose names and shapes decide.
+        weights: by name.
+        path: where they are from, for messages.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown or of another shape; the message names it.
+    """
+    expected = module.state_dict()
+    if missing := sorted(expected.keys() - weights.keys()):
+        raise CheckpointError(f"{path}: lacks {_some(missing)}")
+    if unknown := sorted(weights.keys() - expected.keys()):
+        raise CheckpointError(f"{path}: holds {_some(unknown)}, which the model does not have")
+    shapes = [
+        f"{name} has the shape {[*weights[name].shape]} where the model has {[*tensor.shape]}"
+        for name, tensor in expected.items()
+        if weights[name].shape != tensor.shape
+    ]
+    if shapes:
+        raise CheckpointError(f"{path}: {_listed(shapes)}")
+    module.load_state_dict(weights)
+
+
+def _some(names: list[str]) -> str:
+    return _listed(names) if len(names) == 1 else f"{len(names)} tensors, {_listed(names)}"
+
+
+def _listed(items: list[str]) -> str:
+    rest = len(items) - _SHOWN
+    return ", ".join(items[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
