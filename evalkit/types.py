@@ -219,6 +219,7 @@ class Response:
         error: why the call failed, or None for a good response.
         seconds: the time that generating took, a batch's time being shared equally by its members.
         speech: what the model said; once stored, a file of the run folder.
+        first_sound: seconds until the beginning of its speech could be heard, where it was made piece by piece.
         tool_calls: the functions that the model wants called.
         replies: every answer, the first being ``text``, where more than one was wanted; else empty.
         finish_reason: why the model stopped, in the words of the server, such as ``length`` for an answer cut short.
@@ -233,6 +234,7 @@ class Response:
     error: str | None = None
     seconds: float | None = None
     speech: Audio | None = None
+    first_sound: float | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     replies: tuple[str, ...] = ()
     finish_reason: str | None = None
@@ -257,6 +259,8 @@ class Response:
         record: dict[str, Any] = {"text": self.text, "error": self.error, "seconds": self.seconds}
         if self.speech is not None:
             record["speech"] = self.speech.to_json()
+        if self.first_sound is not None:
+            record["first_sound"] = self.first_sound
         if self.tool_calls:
             record["tool_calls"] = [call.to_json() for call in self.tool_calls]
         if self.usage is not None:
@@ -274,6 +278,7 @@ class Response:
             error=record["error"],
             seconds=record["seconds"],
             speech=Audio.from_json(record["speech"]) if "speech" in record else None,
+            first_sound=record.get("first_sound"),
             tool_calls=tuple(ToolCall.from_json(call) for call in record.get("tool_calls", ())),
             replies=tuple(record.get("replies", ())),
             finish_reason=record.get("finish_reason"),

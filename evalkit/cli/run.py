@@ -63,7 +63,7 @@ def _run(config: DictConfig, choices: Mapping[str, Any]) -> None:
     for task, reason in provenance["left_out"].items():
         print(f"  left out: {task}: {reason}")
     if lines := usage_lines(provenance["usage"]):
-        print("Servers, over all sessions of this run", *lines, sep="\n")
+        print("Models, over all sessions of this run", *lines, sep="\n")
     print(f"\nRun folder: {plan.folder}\nTables and chart: evalkit report {plan.folder}")
     if failed := failed_samples(metrics):
         raise FailedSamplesError(

@@ -17,6 +17,8 @@ class RoleUsage:
         cached: how many of the answers came from the cache.
         spent: on what was asked of the server.
         saved: what the answers from the cache took when they were asked.
+        streamed: how many answers could be heard before they were whole.
+        first_sound: how many seconds these took, in all, until their beginning could be heard.
     """
 
     answers: int = 0
@@ -24,12 +26,17 @@ class RoleUsage:
     cached: int = 0
     spent: Usage = field(default_factory=Usage)
     saved: Usage = field(default_factory=Usage)
+    streamed: int = 0
+    first_sound: float = 0.0
 
     def add(self, response: Response) -> None:
         """Count one response in."""
         self.failures += response.failed
         self.answers += not response.failed
         self.cached += response.cached
+        if response.first_sound is not None and not response.cached:
+            self.streamed += 1
+            self.first_sound += response.first_sound
         if response.usage is not None:
             if response.cached:
                 self.saved += response.usage
@@ -43,6 +50,8 @@ class RoleUsage:
             self.cached + other.cached,
             self.spent + other.spent,
             self.saved + other.saved,
+            self.streamed + other.streamed,
+            self.first_sound + other.first_sound,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -53,17 +62,19 @@ class RoleUsage:
             "cached": self.cached,
             "spent": self.spent.to_json(),
             "saved": self.saved.to_json(),
+            **({"streamed": self.streamed, "first_sound": round(self.first_sound, 4)} if self.streamed else {}),
         }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "RoleUsage":
         """The inverse of ``to_json``."""
         counts = (record["answers"], record["failures"], record["cached"])
-        return cls(*counts, Usage(**record["spent"]), Usage(**record["saved"]))
+        streamed = (record.get("streamed", 0), record.get("first_sound", 0.0))
+        return cls(*counts, Usage(**record["spent"]), Usage(**record["saved"]), *streamed)
 
 
 def usage_lines(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One line for each role whose model is served, for the terminal.
+    """One line for each role whose model is served, or streams its speech, for the terminal.
 
     Args:
         tasks: the section ``usage`` of ``provenance.json``: by task, then by role.
@@ -72,14 +83,16 @@ def usage_lines(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for roles in tasks.values():
         for role, record in roles.items():
             sums[role] = sums.get(role, RoleUsage()) + RoleUsage.from_json(record)
-    return [f"  {role}: {_line(usage)}" for role, usage in sums.items() if usage.spent.requests or usage.cached]
+    return [f"  {role}: {line}" for role, usage in sums.items() if (line := _line(usage))]
 
 
 def _line(usage: RoleUsage) -> str:
     calls = usage.answers + usage.failures - usage.cached
-    parts = [f"{usage.spent.requests:,} requests for {calls:,} calls"]
-    if usage.spent.input_tokens or usage.spent.output_tokens:
-        parts.append(f"{usage.spent.input_tokens:,} tokens in and {usage.spent.output_tokens:,} out")
+    parts = []
+    if usage.spent.requests or usage.cached:
+        parts.append(f"{usage.spent.requests:,} requests for {calls:,} calls")
+        if usage.spent.input_tokens or usage.spent.output_tokens:
+            parts.append(f"{usage.spent.input_tokens:,} tokens in and {usage.spent.output_tokens:,} out")
     if usage.spent.audio_seconds:
         parts.append(f"{usage.spent.audio_seconds / 60:,.1f} minutes of audio")
     if usage.spent.cost is not None:
@@ -87,4 +100,6 @@ def _line(usage: RoleUsage) -> str:
     if usage.cached:
         saved = f", {usage.saved.cost:,.4f} saved" if usage.saved.cost else ""
         parts.append(f"{usage.cached:,} answers from the cache ({usage.saved.requests:,} requests saved{saved})")
+    if usage.streamed:
+        parts.append(f"first sound after {usage.first_sound / usage.streamed:.2f} s on average")
     return "; ".join(parts)

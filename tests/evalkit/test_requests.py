@@ -67,7 +67,7 @@ def test_samples_and_responses_survive_json() -> None:
     again = Sample.from_json(sample.to_json())
     assert again == sample
     assert again.audio[0].duration == 1.5
-    for response in (Response("t", None, 0.25), Response("t", None, 0.25, tokens="[1, 2]")):
+    for response in (Response("t", None, 0.25), Response("t", None, 0.25, tokens="[1, 2]", first_sound=0.5)):
         assert Response.from_json(response.to_json()) == response
 
 

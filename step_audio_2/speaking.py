@@ -1,0 +1,58 @@
+"""Speech while it is still being thought of: tokens are generated in one thread and made into sound in another."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from step_audio_2.answers import AnswerEnd, AnswerEvent, AudioCodes
+from step_audio_2.assistant import Assistant, Question
+from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """More of the speech.
+
+    Attributes:
+        waveform: [samples] of 24 kHz, to be played after what came before.
+        seconds: since the question was put.
+    """
+
+    waveform: Tensor
+    seconds: float
+
+
+def speak(
+    assistant: Assistant, question: Question, token2wav: Token2Wav, voice: VoiceOrPath, **settings: Any
+) -> Iterator[AnswerEvent | Sound]:
+    """Answer a question, and give text, codes, calls and sound as soon as there are any.
+
+    The model goes on generating while a piece of sound is made. Sound comes in pieces of a second; the end of the
+    answer comes after its last piece.
+
+    Args:
+        assistant: who answers.
+        question: with one seed, to be answered in speech.
+        token2wav: makes codes into sound.
+        voice: a recording of at most 17 seconds, or a voice made of one.
+        **settings: of ``Assistant.stream``.
+
+    Raises:
+        ValueError: the question is too long, a setting cannot be, or the voice cannot be streamed in.
+    """
+    started = time.perf_counter()
+    speech = token2wav.stream(voice)
+    for event in assistant.stream(question, **settings):
+        if isinstance(event, AnswerEnd):
+            yield from _sound(speech.flush(), started)
+        yield event
+        if isinstance(event, AudioCodes):
+            yield from _sound(speech.feed(event.codes), started)
+
+
+def _sound(waveform: Tensor, started: float) -> Iterator[Sound]:
+    if len(waveform):
+        yield Sound(waveform, time.perf_counter() - started)
