@@ -1,18 +1,17 @@
 """Requests and answers in the words of OpenAI's chat completions."""
 
-import io
 import json
 import uuid
-import wave
-from collections.abc import AsyncIterable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from evalkit.audio import Audio
-from evalkit.errors import AudioError, ConfigurationError
-from evalkit.hints import hint
+from evalkit.errors import AudioError
 from evalkit.served.failures import PermanentError, TransientError
 from evalkit.types import Message, Request, Response, ToolCall, Usage
-from model_adapters.wav import wavs
+from model_adapters.protocol_settings import protocol_settings
+from model_adapters.wav import wav_of_samples, wavs
 
 # Decoding settings of the protocol, by the names that requests use.
 _SETTINGS = {
@@ -31,6 +30,7 @@ _SETTINGS = {
     "tool_choice": "tool_choice",
     "parallel_tool_calls": "parallel_tool_calls",
 }
+_REMEDY = "if the server takes it, add it to the model's extensions=, else drop it from the prompt profile"
 _SPEECH_RATE = 24_000  # of speech that is streamed as bare samples
 
 
@@ -88,7 +88,13 @@ class ChatFormat:
         body = {
             "model": self._model,
             "messages": [self._message(message, recordings) for message in request.messages],
-            **self._settings(request.generation),
+            **protocol_settings(
+                {**self._generation, **request.generation},
+                self._names,
+                model=self._model,
+                protocol="chat completions",
+                remedy=_REMEDY,
+            ),
             **self._extra_body,
         }
         if replies != 1:
@@ -129,21 +135,6 @@ class ChatFormat:
         if message.tool_call_id:
             record["tool_call_id"] = message.tool_call_id
         return record
-
-    def _settings(self, generation: Mapping[str, Any]) -> dict[str, Any]:
-        settings = {}
-        wanted = {**self._generation, **generation}
-        # The protocol has no word for greedy decoding but a temperature of 0.
-        if wanted.pop("do_sample", None) is False:
-            wanted["temperature"] = 0
-        for name, value in wanted.items():
-            if name not in self._names:
-                raise ConfigurationError(
-                    f"model {self._model}: '{name}' is no setting of chat completions{hint(name, self._names)}; "
-                    "if the server takes it, add it to the model's extensions=, else drop it from the prompt profile"
-                )
-            settings[self._names[name]] = value
-        return settings
 
 
 def read_completion(completion: Any) -> Response:
@@ -216,34 +207,8 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
     )
 
 
-async def gathered(chunks: AsyncIterable[Any]) -> dict[str, Any]:
-    """The completion that a stream of chunks adds up to.
-
-    Raises:
-        TransientError: the stream ended before every answer was finished, or is not of the documented form.
-    """
-    choices: dict[int, dict[str, Any]] = {}
-    usage: Mapping[str, Any] | None = None
-    try:
-        async for chunk in chunks:
-            usage = chunk.get("usage") or usage
-            for choice in chunk["choices"]:
-                index = choice["index"]
-                so_far = choices.setdefault(index, {"index": index, "message": {}, "finish_reason": None})
-                _add(so_far["message"], choice.get("delta") or {})
-                so_far["finish_reason"] = choice.get("finish_reason") or so_far["finish_reason"]
-                if content := (choice.get("logprobs") or {}).get("content"):
-                    so_far.setdefault("logprobs", {"content": []})["content"] += content
-    except (AttributeError, KeyError, TypeError) as error:
-        raise TransientError(f"the stream is not of the documented form ({type(error).__name__}: {error})") from error
-    if not choices or any(choice["finish_reason"] is None for choice in choices.values()):
-        raise TransientError("the stream broke off before the answer was finished")
-    for choice in choices.values():
-        _close(choice["message"])
-    return {"choices": [choices[index] for index in sorted(choices)], "usage": usage}
-
-
-def _add(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
+def add_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    """Add what one chunk of a stream brings to the message so far, which ``gathered`` then closes."""
     for name in ("content", "refusal"):
         if delta.get(name):
             message[name] = (message.get(name) or "") + delta[name]
@@ -261,6 +226,39 @@ def _add(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
         call["function"]["arguments"] += function.get("arguments") or ""
 
 
+async def gathered(
+    chunks: AsyncIterable[Any], add: Callable[[dict[str, Any], Mapping[str, Any]], None] = add_delta
+) -> dict[str, Any]:
+    """The completion that a stream of chunks adds up to.
+
+    Args:
+        chunks: of the stream, as JSON values.
+        add: another way to add a delta to a message, for servers whose messages have further fields.
+
+    Raises:
+        TransientError: the stream ended before every answer was finished, or is not of the documented form.
+    """
+    choices: dict[int, dict[str, Any]] = {}
+    usage: Mapping[str, Any] | None = None
+    try:
+        async for chunk in chunks:
+            usage = chunk.get("usage") or usage
+            for choice in chunk["choices"]:
+                index = choice["index"]
+                so_far = choices.setdefault(index, {"index": index, "message": {}, "finish_reason": None})
+                add(so_far["message"], choice.get("delta") or {})
+                so_far["finish_reason"] = choice.get("finish_reason") or so_far["finish_reason"]
+                if content := (choice.get("logprobs") or {}).get("content"):
+                    so_far.setdefault("logprobs", {"content": []})["content"] += content
+    except (AttributeError, KeyError, TypeError) as error:
+        raise TransientError(f"the stream is not of the documented form ({type(error).__name__}: {error})") from error
+    if not choices or any(choice["finish_reason"] is None for choice in choices.values()):
+        raise TransientError("the stream broke off before the answer was finished")
+    for choice in choices.values():
+        _close(choice["message"])
+    return {"choices": [choices[index] for index in sorted(choices)], "usage": usage}
+
+
 def _close(message: dict[str, Any]) -> None:
     """Bring what was gathered piece by piece into the form of a whole message."""
     if "tool_calls" in message:
@@ -269,30 +267,11 @@ def _close(message: dict[str, Any]) -> None:
         import pybase64
 
         samples = b"".join(pybase64.b64decode(piece, validate=True) for piece in audio["data"])
-        audio["data"] = pybase64.b64encode_as_string(_wav(samples)) if samples else ""
-
-
-def _wav(samples: bytes) -> bytes:
-    container = io.BytesIO()
-    with wave.open(container, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(_SPEECH_RATE)
-        file.writeframes(samples)
-    return container.getvalue()
+        audio["data"] = pybase64.b64encode_as_string(wav_of_samples(samples, _SPEECH_RATE)) if samples else ""
 
 
 def together(parts: Sequence[Response], wanted: int) -> Response:
     """One response of several, each with some of the wanted replies."""
     replies = tuple(reply for part in parts for reply in (part.replies or (part.text,)))[:wanted]
     usage = sum((part.usage for part in parts if part.usage is not None), Usage())
-    first = parts[0]
-    return Response(
-        text=first.text,
-        replies=replies if wanted > 1 else (),
-        speech=first.speech,
-        tool_calls=first.tool_calls,
-        finish_reason=first.finish_reason,
-        logprobs=first.logprobs,
-        usage=usage,
-    )
+    return replace(parts[0], replies=replies if wanted > 1 else (), usage=usage)

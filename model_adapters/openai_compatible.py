@@ -1,6 +1,6 @@
 """Models behind a server that speaks OpenAI's protocol: OpenAI, Azure, vLLM, SGLang, LiteLLM, or your own."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from evalkit.adapter import Capabilities, ServedModelAdapter
@@ -8,7 +8,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.served.failures import PermanentError
 from evalkit.served.settings import Limits, Prices
 from evalkit.types import Request, Response, Usage
-from model_adapters.openai_chat import ChatFormat, gathered, read_completion, together
+from model_adapters.openai_chat import ChatFormat, add_delta, gathered, read_completion, together
 from model_adapters.openai_connection import OpenAIConnection
 from model_adapters.wav import wavs
 
@@ -71,6 +71,21 @@ class OpenAICompatible(ServedModelAdapter):
     async def close(self) -> None:
         """Close all connections."""
         await self._connection.close()
+
+    async def _posted(self, body: bytes, *, stream: bool, add: Callable[..., None] = add_delta) -> Any:
+        """The chat completion that a request body is answered with, as JSON values; see ``gathered`` for ``add``."""
+        from openai import AsyncStream
+
+        post = self._connection.client.post
+        url = self._connection.url("/chat/completions")
+        options: Any = {"headers": {"Content-Type": "application/json"}}
+        if not stream:
+            return await post(url, cast_to=object, content=body, options=options)
+        chunks: Any = await post(
+            url, cast_to=object, content=body, options=options, stream=True, stream_cls=AsyncStream[object]
+        )
+        async with chunks:
+            return await gathered(chunks, add)
 
 
 class ChatModel(OpenAICompatible):
@@ -140,25 +155,9 @@ class ChatModel(OpenAICompatible):
         return together(parts, request.replies)
 
     async def _completion(self, request: Request, replies: int, given: int) -> Response:
-        from openai import AsyncStream
-
         body = await self._format.body(request, replies, given)
         with self._connection.errors():
-            post = self._connection.client.post
-            url = self._connection.url("/chat/completions")
-            options: Any = {"headers": {"Content-Type": "application/json"}}
-            if self._stream:
-                chunks: Any = await post(
-                    url,
-                    cast_to=object,
-                    content=body,
-                    options=options,
-                    stream=True,
-                    stream_cls=AsyncStream[object],
-                )
-                async with chunks:
-                    return read_completion(await gathered(chunks))
-            return read_completion(await post(url, cast_to=object, content=body, options=options))
+            return read_completion(await self._posted(body, stream=self._stream))
 
     def fingerprint(self) -> Mapping[str, Any]:
         """The model's name, its server and its decoding settings."""

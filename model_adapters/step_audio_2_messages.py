@@ -26,6 +26,7 @@ _SETTINGS = (
     "stop",
 )
 
+
 def question_of(request: Request, seed: int) -> Question:
     """What the model is asked.
 

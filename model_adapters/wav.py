@@ -38,12 +38,17 @@ def wav_bytes(audio: Audio, sample_rate: int) -> bytes:
         return encoded
     samples = np.clip(np.rint(audio.waveform(sample_rate) * 32_768), -32_768, 32_767).astype("<i2")
     audio.release()
+    return wav_of_samples(samples.tobytes(), sample_rate)
+
+
+def wav_of_samples(samples: bytes, sample_rate: int) -> bytes:
+    """The WAV file of one channel of little-endian 16-bit samples at ``sample_rate`` hertz."""
     container = io.BytesIO()
     with wave.open(container, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)
-        file.writeframes(samples.tobytes())
+        file.writeframes(samples)
     return container.getvalue()
 
 

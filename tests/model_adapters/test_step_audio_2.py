@@ -129,7 +129,9 @@ def test_decoding_settings_mean_what_they_mean_elsewhere() -> None:
         "do_sample": False,
         "stop_strings": ["x"],
     }
-    with pytest.raises(ConfigurationError, match="'temprature' is no decoding setting of Step-Audio 2, did you mean 'temperature'"):
+    with pytest.raises(
+        ConfigurationError, match="'temprature' is no decoding setting of Step-Audio 2, did you mean 'temperature'"
+    ):
         generation_settings({"temprature": 1})
 
 

@@ -222,7 +222,7 @@ class OpenAIServer:
         """Check a request; raises an ``ApiError`` for one that gets no answer."""
         if self._key is not None:
             check_key(http.headers, self._key)
-        request = read_request(http, vllm=self._vllm)
+        request = self._read(http)
         if self._models is not None and request.fields["model"] not in self._models:
             raise ApiError(404, f"The model '{request.fields['model']}' does not exist.", code="model_not_found")
         if self._capacity is not None and self.journal.in_flight > self._capacity:
@@ -241,8 +241,15 @@ class OpenAIServer:
             result = self._backend(request)
             answer = result if isinstance(result, Answer) else await result
         self._answers += 1
-        reply = chat_reply if request.is_chat else transcription_reply
-        return reply(request, answer, f"{self._answers:08x}")
+        return self._reply(request, answer, f"{self._answers:08x}")
+
+    def _read(self, http: HttpRequest) -> ServedRequest:
+        """Check a request by the protocol; raises an ``ApiError`` for one that breaks it."""
+        return read_request(http, vllm=self._vllm)
+
+    def _reply(self, request: ServedRequest, answer: Answer, identifier: str) -> Reply:
+        """An answer in the words of the protocol."""
+        return (chat_reply if request.is_chat else transcription_reply)(request, answer, identifier)
 
     def _listing(self, http: HttpRequest) -> Reply:
         """The models served, or the counts so far."""

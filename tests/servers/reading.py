@@ -35,7 +35,7 @@ def read_request(http: HttpRequest, *, vllm: bool = False) -> ServedRequest:
     else:
         fields, sound = parse_transcription(*parse_form(content_type, http.body))
         texts, sounds = ((fields["prompt"],) if "prompt" in fields else ()), (sound,)
-    content = _digest(http.path, fields, b"" if http.path == CHAT else sounds[0].data)
+    content = request_digest(http.path, fields, b"" if http.path == CHAT else sounds[0].data)
     return ServedRequest(http.path, http.headers, fields, http.body, texts, sounds, content)
 
 
@@ -55,7 +55,8 @@ def _sounds(messages: list[Message]) -> Iterator[Sound]:
                     yield part.input_audio.sound
 
 
-def _digest(path: str, fields: Mapping[str, Any], file: bytes) -> str:
+def request_digest(path: str, fields: Mapping[str, Any], file: bytes = b"") -> str:
+    """By which repetitions of a request are known; see ``ServedRequest.content``."""
     digest = hashlib.sha256(path.encode())
     digest.update(json.dumps(fields, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass"))
     digest.update(file)

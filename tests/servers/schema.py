@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat/create and .../audio/createT
 import json
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,6 +19,8 @@ _CODES = {
     **dict.fromkeys(("string_type", "int_type", "float_type", "bool_type", "list_type", "dict_type"), "invalid_type"),
 }
 _PART_TYPES = ("text", "refusal", "input_audio")
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 class Voice(Strict):
@@ -141,6 +143,21 @@ def parse_chat(content_type: str, body: bytes, *, vllm: bool = False) -> tuple[C
     Raises:
         ViolationError: it breaks the schema; names the first place that does.
     """
+    chat, fields = parse_body(content_type, body, VllmChatRequest if vllm else ChatRequest)
+    _check_combinations(chat)
+    _check_tool_order(chat.messages)
+    return chat, fields
+
+
+def parse_body(content_type: str, body: bytes, kind: type[Body]) -> tuple[Body, dict[str, Any]]:
+    """Read a JSON object and check it against a shape.
+
+    Returns:
+        It in that shape, and as it was sent.
+
+    Raises:
+        ViolationError: it is no JSON, or not of that shape; names the first place that is not.
+    """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise ViolationError(f"the content type must be application/json, not '{content_type}'")
     try:
@@ -148,12 +165,9 @@ def parse_chat(content_type: str, body: bytes, *, vllm: bool = False) -> tuple[C
     except ValueError as error:
         raise ViolationError(f"We could not parse the JSON body of your request: {error}") from error
     try:
-        chat = (VllmChatRequest if vllm else ChatRequest).model_validate(fields)
+        return kind.model_validate(fields), fields
     except ValidationError as error:
         raise _violation(error, fields) from error
-    _check_combinations(chat)
-    _check_tool_order(chat.messages)
-    return chat, fields
 
 
 def parse_transcription(
