@@ -1,18 +1,23 @@
-"""From codes of Step-Audio 2's codec to sound, which its server leaves to the client."""
+"""From codes of Step-Audio 2's codec to sound, for the model in this process and for its server, which gives codes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evalkit.audio import Audio, Waveform
 from evalkit.errors import ConfigurationError
 from evalkit.served.failures import PermanentError
+from model_adapters.transformers_checkpoint import chosen_device
 from model_adapters.wav import wav_of_samples
 from model_adapters.weights import file_digest
+from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV
+
+if TYPE_CHECKING:
+    from step_audio_2.speech import Token2Wav, Voice
 
 SPEECH_RATE = 24_000
 """Of synthesised speech, in hertz."""
@@ -42,8 +47,10 @@ class Speech:
             return None
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "synthesizer")
-        wav = await asyncio.get_running_loop().run_in_executor(self._thread, self._wav, codes)
-        return Audio("spoken answer", content=lambda: wav)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._spoken, codes)
+        except ValueError as error:
+            raise PermanentError(str(error)) from error
 
     def close(self) -> None:
         """End the thread once it has finished the answer that it is at; none other is begun."""
@@ -51,19 +58,58 @@ class Speech:
             self._thread.shutdown(wait=False, cancel_futures=True)
             self._thread = None
 
-    def _wav(self, codes: Sequence[int]) -> bytes:
-        waveform = np.asarray(self._synthesizer(codes), np.float32)
-        if waveform.ndim != 1 or not np.isfinite(waveform).all():
-            raise PermanentError("the synthesizer gave no waveform of finite samples")
-        return wav_of_samples(np.rint(waveform.clip(-1, 1) * 32_767).astype("<i2").tobytes(), SPEECH_RATE)
+    def _spoken(self, codes: Sequence[int]) -> Audio:
+        return spoken_answer(self._synthesizer(codes))
 
 
-def load_synthesizer(token2wav: str, voice: str | None) -> Synthesizer:
-    """The published synthesizer with one voice, on the GPU where there is one.
+def spoken_answer(waveform: Waveform) -> Audio:
+    """What a model said, as 16-bit sound.
 
     Args:
-        token2wav: the folder of that name which comes with the weights.
-        voice: a recording of the voice in which to speak.
+        waveform: mono [samples] in -1..1 at ``SPEECH_RATE``.
+
+    Raises:
+        ValueError: it is no waveform, or holds samples that are not finite.
+    """
+    waveform = np.asarray(waveform, np.float32)
+    if waveform.ndim != 1 or not np.isfinite(waveform).all():
+        raise ValueError("the synthesizer gave no waveform of finite samples")
+    wav = wav_of_samples(np.rint(waveform.clip(-1, 1) * 32_767).astype("<i2").tobytes(), SPEECH_RATE)
+    return Audio("spoken answer", content=lambda: wav)
+
+
+def speech_files(checkpoint: Path, token2wav: str | None, voice: str | None) -> tuple[Path, Path] | None:
+    """The synthesizer's folder and the voice that were named, or else the checkpoint's own.
+
+    Args:
+        checkpoint: the folder of the model.
+        token2wav: the folder of the synthesizer, where one is named.
+        voice: the recording of the voice, where one is named.
+
+    Returns:
+        Both, or None where nothing is named and the checkpoint does not have both.
+
+    Raises:
+        ConfigurationError: one is named, and the other is neither named nor the checkpoint's.
+    """
+    folder = Path(token2wav).expanduser() if token2wav else checkpoint / TOKEN2WAV
+    recording = Path(voice).expanduser() if voice else checkpoint / DEFAULT_VOICE
+    if (token2wav or folder.is_dir()) and (voice or recording.is_file()):
+        return folder, recording
+    if token2wav:
+        raise ConfigurationError(f"the checkpoint has no {DEFAULT_VOICE} to speak like: name a recording with voice=")
+    if voice:
+        raise ConfigurationError(f"the checkpoint has no folder {TOKEN2WAV} to speak with: name one with token2wav=")
+    return None
+
+
+def load_token2wav(folder: str | Path, voice: str | Path | None, device: str = "auto") -> "tuple[Token2Wav, Voice]":
+    """The published synthesizer, and the voice that it is to speak in.
+
+    Args:
+        folder: ``token2wav``, which comes with the weights.
+        voice: a recording of the voice.
+        device: ``auto`` for the GPU where there is one.
 
     Raises:
         ConfigurationError: a file, or what is needed to use it, is missing or damaged.
@@ -71,30 +117,33 @@ def load_synthesizer(token2wav: str, voice: str | None) -> Synthesizer:
     if voice is None:
         raise ConfigurationError("token2wav speaks in the voice of a recording: give one with voice=")
     try:
-        import torch
-
         from step_audio_2 import CheckpointError, Token2Wav
-        from step_audio_2.speech.voice import VoiceError
+        from step_audio_2.speech import VoiceError
 
-        model = Token2Wav.from_pretrained(token2wav, "cuda" if torch.cuda.is_available() else "cpu")
+        token2wav = Token2Wav.from_pretrained(folder, chosen_device(device))
     except ImportError as error:
         raise ConfigurationError(f"token2wav needs more: pip install 'evalkit[step-audio-2]' ({error})") from error
     except CheckpointError as error:
         raise ConfigurationError(f"token2wav: {error}") from error
     try:
-        prompt = model.voice(Path(voice).expanduser())
+        return token2wav, token2wav.voice(Path(voice).expanduser())
     except VoiceError as error:
         raise ConfigurationError(f"voice: {error}") from error
 
+
+def load_synthesizer(folder: str, voice: str | None) -> Synthesizer:
+    """The published synthesizer as a function; see ``load_token2wav``."""
+    token2wav, prompt = load_token2wav(folder, voice)
+
     def synthesize(codes: Sequence[int]) -> Waveform:
-        waveform: Waveform = model(codes, prompt).numpy()
+        waveform: Waveform = token2wav(codes, prompt).numpy()
         return waveform
 
     return synthesize
 
 
-def synthesizer_identity(token2wav: str, voice: str) -> dict[str, Any]:
+def synthesizer_identity(folder: str | Path, voice: str | Path) -> dict[str, Any]:
     """What decides how codes sound: digests of the weights and of the voice."""
-    files = sorted(path for path in Path(token2wav).expanduser().iterdir() if path.is_file())
+    files = sorted(path for path in Path(folder).expanduser().iterdir() if path.is_file())
     weights = {path.name: file_digest(path) for path in files}
     return {"token2wav": weights, "voice": file_digest(Path(voice).expanduser())}

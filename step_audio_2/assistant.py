@@ -1,9 +1,9 @@
 """A checkpoint with its tokenizer: conversations in, answers out, many at a time or one as a stream."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from step_audio_2.answers import Answer, AnswerEvent, AnswerStream, split_answer
 from step_audio_2.chat import (
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 Kind = Literal["chat", "base", "think"]
+Event = TypeVar("Event")
 
 MOST_NEW_TOKENS = 2048
 """Where answers are cut unless another length is asked for, as in the original."""
@@ -73,6 +74,24 @@ class Reply:
 class _Generated:
     prompt: Prompt
     ids: list[int]
+
+
+def streamed(events: Generator[Event, None, Reply], take: Callable[[Event], object]) -> Reply:
+    """Read a stream to its end.
+
+    Args:
+        events: of ``Assistant.stream`` or ``step_audio_2.speaking.speak``.
+        take: given each event as it comes.
+
+    Returns:
+        The whole answer.
+    """
+    while True:
+        try:
+            take(next(events))
+        except StopIteration as end:
+            reply: Reply = end.value
+            return reply
 
 
 class Assistant:
@@ -205,30 +224,38 @@ class Assistant:
 
     def stream(
         self, question: Question, *, max_new_tokens: int = MOST_NEW_TOKENS, **settings: Any
-    ) -> Iterator[AnswerEvent]:
+    ) -> Generator[AnswerEvent, None, Reply]:
         """Answer one question, and give text, codes of speech and calls as soon as they are certain.
 
         The Think model's thought is not part of the stream, which begins when it is over.
 
         Args:
-            question: with one seed.
+            question: answered once, by its first seed.
             max_new_tokens: see ``answer``.
             **settings: see ``answer``.
+
+        Returns:
+            The whole, once the stream has ended; see ``streamed``.
 
         Raises:
             ValueError: see ``answer``; a beam search cannot be streamed.
         """
         last = None
+        thoughts: list[_Generated] = []
         settings["max_new_tokens"] = max_new_tokens
         if self._kind == "think":
-            last = self._after_thought(question, self._think([(question, question.seeds[0])], settings)[0])
+            thoughts = self._think([(question, question.seeds[0])], settings)
+            last = self._after_thought(question, thoughts[0])
         prompt = self.prompt(question, last)
+        ids = []
         splitter = AnswerStream(
             self.tokenizer, spoken=question.spoken, tool_names=question.tool_names, stop_ids=self.stop_tokens
         )
         for (token,) in stream(self.model, **self._arguments([prompt], question.seeds[:1], settings)):
+            ids.append(token)
             yield from splitter.push([token])
         yield from splitter.finish()
+        return self._reply(question, [*thoughts, _Generated(prompt, ids)])
 
     def _generate(
         self, prompts: Sequence[Prompt], rows: Sequence[tuple[Question, int]], settings: dict[str, Any]

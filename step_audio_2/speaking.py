@@ -1,14 +1,15 @@
 """Speech while it is still being thought of: tokens are generated in one thread and made into sound in another."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from step_audio_2.answers import AnswerEnd, AnswerEvent, AudioCodes
-from step_audio_2.assistant import Assistant, Question
+from step_audio_2.assistant import Assistant, Question, Reply
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
 
 
@@ -27,7 +28,7 @@ class Sound:
 
 def speak(
     assistant: Assistant, question: Question, token2wav: Token2Wav, voice: VoiceOrPath, **settings: Any
-) -> Iterator[AnswerEvent | Sound]:
+) -> Generator[AnswerEvent | Sound, None, Reply]:
     """Answer a question, and give text, codes, calls and sound as soon as there are any.
 
     The model goes on generating while a piece of sound is made. Sound comes in pieces of a second; the end of the
@@ -40,17 +41,26 @@ def speak(
         voice: a recording of at most 17 seconds, or a voice made of one.
         **settings: of ``Assistant.stream``.
 
+    Returns:
+        The whole answer, once the stream has ended; see ``step_audio_2.assistant.streamed``.
+
     Raises:
         ValueError: the question is too long, a setting cannot be, or the voice cannot be streamed in.
     """
     started = time.perf_counter()
     speech = token2wav.stream(voice)
-    for event in assistant.stream(question, **settings):
-        if isinstance(event, AnswerEnd):
-            yield from _sound(speech.flush(), started)
-        yield event
-        if isinstance(event, AudioCodes):
-            yield from _sound(speech.feed(event.codes), started)
+    with closing(assistant.stream(question, **settings)) as answer:
+        while True:
+            try:
+                event = next(answer)
+            except StopIteration as end:
+                reply: Reply = end.value
+                return reply
+            if isinstance(event, AnswerEnd):
+                yield from _sound(speech.flush(), started)
+            yield event
+            if isinstance(event, AudioCodes):
+                yield from _sound(speech.feed(event.codes), started)
 
 
 def _sound(waveform: Tensor, started: float) -> Iterator[Sound]:
