@@ -67,6 +67,11 @@ def add_spoken_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
         so_far[name] = so_far.get(name, "") + piece
 
 
+def spoken_codes(delta: Mapping[str, Any]) -> tuple[int, ...]:
+    """The codes of speech that one chunk of a stream brings; the server never divides one."""
+    return _codes((delta.get("tts_content") or {}).get("tts_audio", ""))
+
+
 def _tts_content(message: Mapping[str, Any]) -> dict[str, str]:
     """The speech in a message, empty texts where there is none."""
     spoken = message.get("tts_content") or {}

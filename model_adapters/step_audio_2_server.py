@@ -12,7 +12,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai_chat import together
 from model_adapters.openai_compatible import OpenAICompatible
-from model_adapters.step_audio_2_answers import SpokenAnswer, add_spoken_delta, read_answer
+from model_adapters.step_audio_2_answers import SpokenAnswer, add_spoken_delta, read_answer, spoken_codes
 from model_adapters.step_audio_2_requests import (
     SAMPLE_RATE,
     SPEECH_BEGINS,
@@ -22,7 +22,7 @@ from model_adapters.step_audio_2_requests import (
     server_messages,
     thought_settings,
 )
-from model_adapters.step_audio_2_speech import Speech, Synthesizer, load_synthesizer, synthesizer_identity
+from model_adapters.step_audio_2_speech import LiveSpeech, Speech, Synthesizer, load_speech, synthesizer_identity
 
 
 class StepAudio2Server(OpenAICompatible):
@@ -39,7 +39,8 @@ class StepAudio2Server(OpenAICompatible):
         synthesizer: what makes codes into sound, in place of ``token2wav`` and ``voice``.
         generation: decoding settings that hold where a request says nothing else.
         extra_body: further fields of every request body, as the server's documentation has them.
-        stream: whether answers are sent piece by piece.
+        stream: whether answers are sent piece by piece; those spoken by ``token2wav`` are then made into sound while
+            they come, and say how long it took until their beginning could be heard.
         **connection: see ``OpenAICompatible``.
 
     Raises:
@@ -63,9 +64,9 @@ class StepAudio2Server(OpenAICompatible):
         super().__init__(model, base_url, sample_rate=SAMPLE_RATE, **connection)
         if voice is not None and token2wav is None:
             raise ConfigurationError("voice= is the voice of a synthesizer: give its folder with token2wav=")
-        if token2wav is not None:
-            synthesizer = load_synthesizer(token2wav, voice)
         self._speech = None if synthesizer is None else Speech(synthesizer)
+        if token2wav is not None:
+            self._speech = load_speech(token2wav, voice)
         self.capabilities = replace(self.capabilities, speech_output=self._speech is not None, tools=True)
         self._thinking = thinking
         self._stream = stream
@@ -105,12 +106,20 @@ class StepAudio2Server(OpenAICompatible):
             settings = {"repetition_penalty": 1.05, **settings}
             usage += thought.usage or Usage()
         offered = [tool["function"]["name"] for tool in request.tools]
-        answer = await self._asked(self._format.body(request, messages, opening, settings), offered)
-        speech = None
-        if self._speech is not None and request.output == "speech":
+        speaks = self._speech is not None and request.output == "speech"
+        live = self._speech.listen() if self._speech is not None and speaks and self._stream else None
+        answer = await self._asked(self._format.body(request, messages, opening, settings), offered, live)
+        speech, first_sound = (None, None) if live is None else await live.finish(answer.codes)
+        if self._speech is not None and speaks and speech is None:
             speech = await self._speech.of_codes(answer.codes)
-        return replace(answer.response, speech=speech, usage=usage + (answer.response.usage or Usage()))
+        usage += answer.response.usage or Usage()
+        return replace(answer.response, speech=speech, first_sound=first_sound, usage=usage)
 
-    async def _asked(self, body: bytes, offered: Collection[str] = ()) -> SpokenAnswer:
+    async def _asked(self, body: bytes, offered: Collection[str] = (), live: LiveSpeech | None = None) -> SpokenAnswer:
+        def add(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
+            add_spoken_delta(message, delta)
+            if live is not None:
+                live.hear(spoken_codes(delta))
+
         with self._connection.errors():
-            return read_answer(await self._posted(body, stream=self._stream, add=add_spoken_delta), offered)
+            return read_answer(await self._posted(body, stream=self._stream, add=add), offered)

@@ -1,10 +1,11 @@
 """From codes of Step-Audio 2's codec to sound, for the model in this process and for its server, which gives codes."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -26,16 +27,32 @@ Synthesizer = Callable[[Sequence[int]], Waveform]
 """Makes codes, 25 a second, into a waveform, mono float32 [samples] in -1..1 at ``SPEECH_RATE``."""
 
 
+class Utterance(Protocol):
+    """Speech that is made piece by piece, as by ``step_audio_2.speech.SpeechStream``; gives tensors [samples]."""
+
+    def feed(self, codes: Sequence[int]) -> Any:
+        """Take in codes, and give what can be said already."""
+
+    def flush(self) -> Any:
+        """Give what is left."""
+
+
 class Speech:
     """A synthesizer at work in a thread of its own, on one answer at a time, while the event loop goes on.
 
     Args:
         synthesizer: called from that thread only.
+        begin: begins an utterance that is made piece by piece; called from that thread only. None if that cannot be.
     """
 
-    def __init__(self, synthesizer: Synthesizer) -> None:
+    def __init__(self, synthesizer: Synthesizer, begin: Callable[[], Utterance] | None = None) -> None:
         self._synthesizer = synthesizer
+        self._begin = begin
         self._thread: ThreadPoolExecutor | None = None
+
+    def listen(self) -> "LiveSpeech | None":
+        """What makes sound of an answer while it comes; None if the synthesizer makes whole answers only."""
+        return None if self._begin is None else LiveSpeech(self._pool(), self._begin)
 
     async def of_codes(self, codes: Sequence[int]) -> Audio | None:
         """What these codes sound like; None if there are none.
@@ -45,10 +62,8 @@ class Speech:
         """
         if not codes:
             return None
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "synthesizer")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._spoken, codes)
+            return await asyncio.get_running_loop().run_in_executor(self._pool(), self._spoken, codes)
         except ValueError as error:
             raise PermanentError(str(error)) from error
 
@@ -58,8 +73,66 @@ class Speech:
             self._thread.shutdown(wait=False, cancel_futures=True)
             self._thread = None
 
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "synthesizer")
+        return self._thread
+
     def _spoken(self, codes: Sequence[int]) -> Audio:
         return spoken_answer(self._synthesizer(codes))
+
+
+class LiveSpeech:
+    """The sound of one answer, begun before the answer is whole.
+
+    Args:
+        thread: where sound is made.
+        begin: see ``Speech``.
+    """
+
+    def __init__(self, thread: ThreadPoolExecutor, begin: Callable[[], Utterance]) -> None:
+        self._thread = thread
+        self._begin = begin
+        self._started = time.perf_counter()
+        self._utterance: Utterance | None = None
+        self._pieces: list[Waveform] = []
+        self._first_sound: float | None = None
+        self._under_way: list[Future[None]] = []
+        self._heard: list[int] = []
+
+    def hear(self, codes: Sequence[int]) -> None:
+        """Have more codes made into sound."""
+        if codes:
+            self._heard += codes
+            self._under_way.append(self._thread.submit(self._say, codes))
+
+    async def finish(self, codes: Sequence[int]) -> tuple[Audio | None, float | None]:
+        """The whole speech, and the seconds it took until its beginning could be heard.
+
+        Args:
+            codes: of the whole answer; if others were heard, or none, there is no speech here.
+
+        Raises:
+            PermanentError: the synthesizer gives what is no sound, or cannot speak in pieces.
+        """
+        if not self._heard or self._heard != list(codes):
+            return None, None
+        self._under_way.append(self._thread.submit(self._say, None))
+        try:
+            for piece in self._under_way:
+                await asyncio.wrap_future(piece)
+            return spoken_answer(np.concatenate(self._pieces)), self._first_sound
+        except ValueError as error:
+            raise PermanentError(str(error)) from error
+
+    def _say(self, codes: Sequence[int] | None) -> None:
+        """In the thread: make sound of codes, or of what is left."""
+        if self._utterance is None:
+            self._utterance = self._begin()
+        piece = np.asarray(self._utterance.flush() if codes is None else self._utterance.feed(codes), np.float32)
+        if len(piece) and self._first_sound is None:
+            self._first_sound = round(time.perf_counter() - self._started, 4)
+        self._pieces.append(piece)
 
 
 def spoken_answer(waveform: Waveform) -> Audio:
@@ -131,15 +204,15 @@ def load_token2wav(folder: str | Path, voice: str | Path | None, device: str = "
         raise ConfigurationError(f"voice: {error}") from error
 
 
-def load_synthesizer(folder: str, voice: str | None) -> Synthesizer:
-    """The published synthesizer as a function; see ``load_token2wav``."""
+def load_speech(folder: str, voice: str | None) -> Speech:
+    """The published synthesizer, ready to be used beside an event loop; see ``load_token2wav``."""
     token2wav, prompt = load_token2wav(folder, voice)
 
     def synthesize(codes: Sequence[int]) -> Waveform:
         waveform: Waveform = token2wav(codes, prompt).numpy()
         return waveform
 
-    return synthesize
+    return Speech(synthesize, lambda: token2wav.stream(prompt))
 
 
 def synthesizer_identity(folder: str | Path, voice: str | Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The model of this repository behind the server of StepFun's protocol, so that both of its adapters can be compared."""
+"""The model of this repository behind a server of StepFun's protocol, so that its two adapters can be compared."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ _BLOCK = re.compile(r"<audio_start>(?:<audio_patch>)+<audio_end>")
 
 
 def ascii_only(assistant: Assistant) -> Assistant:
-    """An assistant that writes plain characters only: a server sends text token by token, and no parts of characters."""
+    """An assistant that writes plain letters only: a server sends text token by token, and no parts of characters."""
     weights = assistant.model.lm_head.weight
     with torch.no_grad():
         for token in range(AUDIO_START):

@@ -15,7 +15,7 @@ from evalkit.served.failures import PermanentError
 from model_adapters.step_audio_2_server import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, asking, outcomes
 from tests.model_adapters.step_audio_2_exchange import MODEL, demo, exchange
-from tests.servers.step_audio_answers import spoken
+from tests.servers.step_audio_answers import Parsers, spoken
 from tests.servers.step_audio_server import StepAudioServer
 
 SPOKEN = spoken("Hello there", [3, 1, 4, 1, 5])
@@ -136,6 +136,35 @@ def test_the_published_synthesizer_speaks_in_the_voice_that_it_is_given(token2wa
     assert fingerprints[0]["speech"]["token2wav"] == fingerprints[1]["speech"]["token2wav"]
     assert fingerprints[0] != fingerprints[1]
     assert token2wav not in str(fingerprints), "where the files lie decides no answer"
+
+
+@pytest.mark.slow
+def test_a_streamed_answer_is_made_into_sound_while_it_comes(token2wav: str) -> None:
+    """All that the server will send comes at once here, but the sound is that of a stream, and its time is told."""
+    from step_audio_2 import Token2Wav
+
+    codes = [number * 7 % 6561 for number in range(90)]
+    voice = str(demo().path)
+    with StepAudioServer(Backend(spoken("Hello there", codes))) as server:
+        model = StepAudio2Server(MODEL, server.base_url, token2wav=token2wav, voice=voice, stream=True)
+        response, again = ask(model, asking(output="speech"), asking("again", output="speech"))
+    assert response.speech is not None
+    utterance = Token2Wav.from_pretrained(token2wav).stream(voice)
+    expected = np.concatenate([utterance.feed(codes).numpy(), utterance.flush().numpy()])
+    np.testing.assert_allclose(response.speech.waveform(24_000), expected.clip(-1, 1), atol=1 / 32_768)
+    assert response.first_sound is not None
+    assert again.first_sound is not None
+    assert response.tokens == again.tokens
+
+
+@pytest.mark.slow
+def test_speech_that_a_server_leaves_in_the_text_is_made_into_sound_whole(token2wav: str) -> None:
+    with StepAudioServer(Backend(SPOKEN), parsers=Parsers(speech=False)) as server:
+        model = StepAudio2Server(MODEL, server.base_url, token2wav=token2wav, voice=str(demo().path), stream=True)
+        (response,) = ask(model, asking(output="speech"))
+    assert response.speech is not None
+    assert len(response.speech.waveform(24_000)) == 5 * 960
+    assert response.first_sound is None
 
 
 @pytest.mark.slow
