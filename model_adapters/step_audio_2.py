@@ -70,8 +70,8 @@ class StepAudio2(ModelAdapter):
         device = chosen_device(device)
         if dtype == "auto":
             dtype = "bfloat16" if device == "cuda" else "float32"
-        try:
-            with loading(path):
+        with loading(path):
+            try:
                 folder = checkpoint_folder(path)
                 self._assistant = Assistant.from_pretrained(
                     folder,
@@ -80,8 +80,8 @@ class StepAudio2(ModelAdapter):
                     dtype=getattr(torch, dtype),
                     device_map=device_map or {"": device},
                 )
-        except CheckpointError as error:
-            raise ConfigurationError(str(error)) from error
+            except CheckpointError as error:  # says by itself what is wrong where
+                raise ConfigurationError(str(error)) from error
         self._assistant.model.padded_audio = padded_audio
         self._identity: dict[str, Any] = {
             "weights": {"sha256": folder_digest(folder)},

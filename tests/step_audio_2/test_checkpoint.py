@@ -1,7 +1,10 @@
 """Loading and saving checkpoints: the published layout, and what is wrong with a damaged one."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from step_audio_2.checkpoint import check_weights
 from step_audio_2.errors import CheckpointError
 from step_audio_2.model import StepAudio2ForCausalLM
 from step_audio_2.tiny_checkpoint import write_tiny_checkpoint
+from tests.evalkit.datasets.hub_server import hub
 
 EXPECTED = {"a": (2, 3), "b": (4,), "c": (2,)}
 
@@ -182,6 +186,40 @@ def test_no_code_of_a_checkpoint_is_run(tiny_checkpoint: Path, tmp_path: Path) -
     model = StepAudio2ForCausalLM.from_pretrained(folder)
     model.generate(torch.tensor([[1, 2]]), max_new_tokens=2)
     assert not marker.exists()
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_fetched_from_the_hub_without_its_code(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    files = {
+        str(path.relative_to(tiny_checkpoint)): path.read_bytes()
+        for path in tiny_checkpoint.rglob("*")
+        if path.is_file()
+    }
+    further = {"modeling_step_audio_2.py": b"raise SystemExit", "README.md": b"card", "assets/other.wav": b"RIFF"}
+    loading = (
+        "from step_audio_2 import Assistant, Token2Wav; from step_audio_2.checkpoint import checkpoint_folder\n"
+        "Assistant.from_pretrained('org/tiny')\n"
+        "folder = checkpoint_folder('org/tiny')\n"
+        "token2wav = Token2Wav.from_pretrained(folder / 'token2wav')\n"
+        "print(token2wav.voice(folder / 'assets' / 'default_female.wav').prompt_token.shape)"
+    )
+    with hub("org/tiny", {**files, **further}, kind="models") as server:
+        environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path)}
+        command = [sys.executable, "-c", loading]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[-2_000:]
+        assert set(server.fetched) == files.keys()
+    # What was fetched is there without the hub, and what was not is told in one line.
+    offline = {**environment, "HF_HUB_OFFLINE": "1"}
+    assert subprocess.run(command, env=offline, capture_output=True, timeout=120).returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-c", loading.replace("org/tiny", "org/absent")],
+        env=offline,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "CheckpointError: org/absent: no such folder, and not to be had from the hub (" in done.stderr
 
 
 def test_a_model_can_be_spread_over_devices_by_name(tiny_checkpoint: Path) -> None:

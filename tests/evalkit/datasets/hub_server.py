@@ -1,4 +1,4 @@
-"""As much of the Hugging Face hub as fetching the files of a data set's repository takes."""
+"""As much of the Hugging Face hub as fetching the files of a repository takes."""
 
 import hashlib
 import json
@@ -14,9 +14,11 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class Hub(ThreadingHTTPServer):
     """One repository and its files; remembers which files were fetched."""
 
-    def __init__(self, repository: str, files: Mapping[str, bytes], gated: bool) -> None:
+    def __init__(self, repository: str, files: Mapping[str, bytes], gated: bool, kind: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repository, self.files, self.gated = repository, files, gated
+        self.api = f"/api/{kind}/{repository}"
+        self.resolve = f"/{repository}/resolve/" if kind == "models" else f"/{kind}/{repository}/resolve/"
         self.fetched: list[str] = []
 
     @property
@@ -25,8 +27,8 @@ class Hub(ThreadingHTTPServer):
 
 
 @contextmanager
-def hub(repository: str, files: Mapping[str, bytes], *, gated: bool = False) -> Iterator[Hub]:
-    with Hub(repository, files, gated) as server:
+def hub(repository: str, files: Mapping[str, bytes], *, gated: bool = False, kind: str = "datasets") -> Iterator[Hub]:
+    with Hub(repository, files, gated, kind) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -43,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         server, path = self.server, unquote(urlsplit(self.path).path)
-        api, files = f"/api/datasets/{server.repository}", f"/datasets/{server.repository}/resolve/"
+        api, files = server.api, server.resolve
         if server.gated and path.startswith((api, files)):
             self._send(401, b"{}", {"X-Error-Code": "GatedRepo", "X-Error-Message": "restricted"})
         elif path.startswith(f"{api}/tree/"):
