@@ -211,7 +211,7 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
         *,
         seeds: Sequence[int] | None = None,
         **settings: Any,
-    ) -> Tensor:
+    ) -> Any:
         """Continue token sequences: each audio is encoded once, and each step computes one position a row.
 
         Rows may be padded on either side, and do not influence each other. Unlike in the original implementation,
@@ -230,7 +230,8 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
                 ``tokenizer``, ``streamer``, ``cache_implementation="static"`` and so on.
 
         Returns:
-            [rows, length + new]: the input as it was given, and the new tokens, padded after a stop token.
+            [rows, length + new]: the input as it was given, and the new tokens, padded after a stop token; with
+            ``return_dict_in_generate`` this is the attribute ``sequences``.
 
         Raises:
             ValueError: see ``forward``.
@@ -243,9 +244,16 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
             settings, choice = seeded_sampling(settings, self.generation_config, seeds)
             settings["logits_processor"] = LogitsProcessorList([*settings.get("logits_processor", ()), choice])
         length = ids.shape[1]
-        sequences: Tensor = super().generate(input_ids=ids, inputs_embeds=embeddings, attention_mask=mask, **settings)
-        prompts = input_ids.repeat_interleave(len(sequences) // len(input_ids), dim=0)
-        return torch.cat([prompts.to(sequences.device), sequences[:, length:]], dim=1)
+
+        def with_prompts(sequences: Tensor) -> Tensor:
+            prompts = input_ids.repeat_interleave(len(sequences) // len(input_ids), dim=0)
+            return torch.cat([prompts.to(sequences.device), sequences[:, length:]], dim=1)
+
+        output = super().generate(input_ids=ids, inputs_embeds=embeddings, attention_mask=mask, **settings)
+        if isinstance(output, Tensor):
+            return with_prompts(output)
+        output.sequences = with_prompts(output.sequences)
+        return output
 
 
 def _alike(frames: Sequence[int]) -> list[list[int]]:

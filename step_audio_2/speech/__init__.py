@@ -3,7 +3,6 @@
 from step_audio_2.speech.flow_matching import FlowInput, FlowMatching
 from step_audio_2.speech.noise import Noise
 from step_audio_2.speech.pcm import to_pcm16
-from step_audio_2.speech.resampling import resample
 from step_audio_2.speech.speaker_encoder import SpeakerEncoder, SpeakerEncoderConfig
 from step_audio_2.speech.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig
 from step_audio_2.speech.streaming import SpeechStream
@@ -24,6 +23,5 @@ __all__ = [
     "Token2Wav",
     "Voice",
     "VoiceError",
-    "resample",
     "to_pcm16",
 ]

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
+from step_audio_2.audio_file import AudioFileError, read_audio
 from step_audio_2.log_mel import SAMPLE_RATE, log_mel_spectrogram
+from step_audio_2.resampling import resample
 from step_audio_2.speech.filter_banks import PROMPT_MEL_RATE, kaldi_fbank, prompt_mel
-from step_audio_2.speech.resampling import resample
 from step_audio_2.speech.speaker_encoder import EmbedSpeaker
 from step_audio_2.speech.speech_tokenizer import Tokenize, tokenize_long
 
@@ -94,17 +94,11 @@ class VoiceMaker:
 
 def _read(path: Path) -> tuple[Tensor, int]:
     """A recording's channels [channels, samples] and its sample rate."""
-    import soundfile
-
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.removeprefix("Error : ").rstrip(".")
-        raise VoiceError(f"{path}: the prompt cannot be read as audio ({reason})") from error
-    channels = torch.from_numpy(samples.T)
+        channels, rate = read_audio(path)
+    except AudioFileError as error:
+        raise VoiceError(str(error)) from error
     seconds = channels.shape[1] / rate
     if seconds < _SHORTEST:
         raise VoiceError(f"{path}: the prompt lasts {seconds:.2f} s; at least {_SHORTEST} s of speech are wanted")
-    if not bool(channels.isfinite().all()):
-        raise VoiceError(f"{path}: the prompt holds samples that are not finite numbers")
     return channels, rate

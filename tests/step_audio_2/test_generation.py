@@ -198,6 +198,16 @@ def test_sampling_settings_out_of_their_range_are_refused(setting: dict[str, Any
         SeededChoice([0], **setting)
 
 
+def test_scores_are_given_where_they_are_asked_for(
+    model: StepAudio2ForCausalLM, questions: list[tuple[list[int], list[torch.Tensor]]]
+) -> None:
+    inputs = batch([ids for ids, _ in questions[:3]], [mels for _, mels in questions[:3]], PAD)
+    settings: dict[str, Any] = {**GREEDY, "max_new_tokens": 4, "eos_token_id": END_OF_TURN}
+    output = model.generate(**inputs, **settings, return_dict_in_generate=True, output_logits=True)
+    assert output.sequences.equal(model.generate(**inputs, **settings))
+    assert torch.stack(output.logits).argmax(-1)[0].equal(output.sequences[:, inputs["input_ids"].shape[1]])
+
+
 def test_beams_cannot_be_sampled_from_seeds(
     model: StepAudio2ForCausalLM, questions: list[tuple[list[int], list[torch.Tensor]]]
 ) -> None:

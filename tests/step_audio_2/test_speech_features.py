@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from step_audio_2.resampling import resample
 from step_audio_2.speech.filter_banks import kaldi_fbank, prompt_mel
-from step_audio_2.speech.resampling import resample
 from tests.step_audio_2.golden import golden
 
 torch.set_num_threads(1)

@@ -257,13 +257,13 @@ def test_bad_prompts(token2wav: Token2Wav, tmp_path: Path) -> None:
     write_prompt(tmp_path / "blip.wav", 0.1)
     soundfile.write(tmp_path / "broken.wav", np.full(24_000, np.nan, np.float32), 24_000, subtype="FLOAT")
     for name, message in {
-        "": "the prompt cannot be read as audio",
+        "": "no such file",
         "missing.wav": "the prompt cannot be read (No such file or directory)",
-        "empty.wav": "the prompt cannot be read as audio",
-        "text.wav": "the prompt cannot be read as audio",
+        "empty.wav": "cannot be read as audio",
+        "text.wav": "cannot be read as audio",
         "nothing.wav": "the prompt lasts 0.00 s; at least 0.2 s of speech are wanted",
         "blip.wav": "the prompt lasts 0.10 s",
-        "broken.wav": "the prompt holds samples that are not finite numbers",
+        "broken.wav": "holds samples that are not finite numbers",
     }.items():
         with pytest.raises(VoiceError) as caught:
             token2wav([1], tmp_path / name)
