@@ -5,10 +5,14 @@ and the last frame is dropped, so that a piece of L samples has (L + 479) // 160
 """
 
 from functools import cache
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SAMPLE_RATE = 16_000
 N_MELS = 128
@@ -27,7 +31,7 @@ def _mel_filters() -> Tensor:
     return torch.from_numpy(filters.T).to(torch.float32).contiguous()
 
 
-def log_mel_spectrogram(waveform: Tensor, padding: int = _PADDING) -> Tensor:
+def log_mel_spectrogram(waveform: "Tensor | npt.NDArray[np.float32]", padding: int = _PADDING) -> Tensor:
     """The log-mel spectrogram [128, frames] of one piece of audio, 100 frames a second, in float32.
 
     Args:
@@ -37,6 +41,7 @@ def log_mel_spectrogram(waveform: Tensor, padding: int = _PADDING) -> Tensor:
     Raises:
         ValueError: the waveform is not one-dimensional, or too short to make a frame of.
     """
+    waveform = torch.as_tensor(waveform)
     if waveform.dim() != 1 or len(waveform) + padding <= _N_FFT // 2:
         raise ValueError(f"a waveform of one dimension is wanted, with samples in it; its shape is {[*waveform.shape]}")
     waveform = torch.nn.functional.pad(waveform.to(torch.float32), (0, padding))

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from step_audio_2.checkpoint import check_weights
+from step_audio_2.configuration import StepAudio2Config
 from step_audio_2.errors import CheckpointError
 from step_audio_2.model import StepAudio2ForCausalLM
 from step_audio_2.tiny_checkpoint import write_tiny_checkpoint
@@ -230,3 +231,53 @@ def test_a_model_can_be_spread_over_devices_by_name(tiny_checkpoint: Path) -> No
     )
     ids = torch.tensor([[1, 2, 3]])
     assert placed(ids).logits.equal(whole(ids).logits)
+
+
+def test_a_configuration_as_published_makes_the_published_sizes() -> None:
+    """The counts are those of the original's classes, made with the same values."""
+    config = StepAudio2Config.from_dict(
+        {
+            "architectures": ["StepAudio2ForCausalLM"],
+            "auto_map": {"AutoModelForCausalLM": "modeling_step_audio_2.StepAudio2ForCausalLM"},
+            "model_type": "step_audio_2",
+            "torch_dtype": "bfloat16",
+            "audio_encoder_config": {
+                "n_mels": 128,
+                "n_audio_ctx": 1500,
+                "n_audio_state": 1280,
+                "n_audio_head": 20,
+                "n_audio_layer": 32,
+                "n_codebook_size": 4096,
+                "llm_dim": 3584,
+                "kernel_size": 3,
+                "adapter_stride": 2,
+            },
+            "text_config": {
+                "model_type": "step_audio_2_text",
+                "hidden_size": 3584,
+                "intermediate_size": 18944,
+                "num_hidden_layers": 28,
+                "num_attention_heads": 28,
+                "num_attention_groups": 4,
+                "num_key_value_heads": 4,
+                "vocab_size": 158720,
+                "max_seq_len": 16384,
+                "max_position_embeddings": 16384,
+                "rms_norm_eps": 1e-06,
+                "rope_theta": 1000000.0,
+                "rope_scaling": None,
+                "eos_token_id": 151643,
+                "pad_token_id": 151643,
+                "torch_dtype": "bfloat16",
+            },
+        }
+    )
+    with torch.device("meta"):
+        model = StepAudio2ForCausalLM(config)
+        default = StepAudio2ForCausalLM(StepAudio2Config())
+    sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
+    assert sizes == {"model": 7_094_474_240, "lm_head": 568_852_480, "encoder": 636_968_960, "adapter": 14_883_584}
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    assert len(shapes) == 832
+    assert shapes == {name: tensor.shape for name, tensor in default.state_dict().items()}
+    assert model.model.config.rope_parameters["rope_theta"] == 1e6
