@@ -67,8 +67,8 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
                 GPUs, ``device_map="auto"``; code of the repository is never run.
 
         Raises:
-            CheckpointError: the configuration does not fit, or a weight is missing, cut short, unknown or of another
-                shape; the message names it.
+            CheckpointError: the configuration does not fit, or a weight is missing, cut short or of another shape; the
+                message names it.
         """
         fetching = {name: options.pop(name) for name in ("cache_dir", "revision", "token") if name in options}
         folder = checkpoint_folder(str(name_or_path), **fetching)

@@ -28,8 +28,8 @@ def write_weights(folder: Path, **shapes: tuple[int, ...]) -> Path:
     return folder
 
 
-def test_a_whole_folder_passes(tmp_path: Path) -> None:
-    check_weights(write_weights(tmp_path, **EXPECTED), EXPECTED)
+def test_a_whole_folder_passes_and_may_hold_more(tmp_path: Path) -> None:
+    check_weights(write_weights(tmp_path, **EXPECTED, d=(1,)), EXPECTED)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,10 @@ def test_a_whole_folder_passes(tmp_path: Path) -> None:
     [
         ({"a": (2, 3), "c": (2,)}, "lacks the tensor b$"),
         ({}, r"lacks 3 tensors, a, b, c$"),
-        ({**EXPECTED, "d": (1,)}, "holds the tensor d, which the model does not have"),
         ({**EXPECTED, "a": (3, 2)}, r"tensor a has the shape \[3, 2\]; config.json makes it \[2, 3\]"),
     ],
 )
-def test_a_tensor_that_is_missing_unknown_or_of_another_shape_is_named(
+def test_a_tensor_that_is_missing_or_of_another_shape_is_named(
     tmp_path: Path, shapes: dict[str, tuple[int, ...]], message: str
 ) -> None:
     with pytest.raises(CheckpointError, match=message):
