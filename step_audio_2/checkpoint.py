@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from step_audio_2.errors import CheckpointError
+from step_audio_2.errors import CheckpointError, named
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
@@ -14,7 +14,6 @@ TOKEN2WAV = "token2wav"
 DEFAULT_VOICE = "assets/default_female.wav"
 """The recording whose voice it speaks in unless another is given."""
 _FETCHED = ("*.json", "*.txt", "*.safetensors", f"{TOKEN2WAV}/*", "assets/default_*.wav")
-_SHOWN = 3
 
 
 def checkpoint_folder(name_or_path: str, **options: Any) -> Path:
@@ -69,7 +68,7 @@ def check_weights(folder: Path, expected: Mapping[str, tuple[int, ...]]) -> None
     for file in _weight_files(folder):
         found |= _shapes(file)
     if missing := sorted(expected.keys() - found.keys()):
-        raise CheckpointError(f"{folder}: lacks {_some(missing)}")
+        raise CheckpointError(f"{folder}: lacks {named(missing)}")
     for name, shape in expected.items():
         if found[name] != shape:
             raise CheckpointError(
@@ -115,9 +114,3 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
             whole = max(ends.values())
             raise CheckpointError(f"{path}: is cut short, {size} bytes of {whole}; tensor {name} is incomplete")
     return shapes
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - _SHOWN
-    noun = "the tensor" if len(names) == 1 else f"{len(names)} tensors,"
-    return f"{noun} {', '.join(names[:_SHOWN])}{f' and {rest} more' if rest > 0 else ''}"

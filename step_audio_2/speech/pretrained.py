@@ -7,7 +7,9 @@ the header, is taken where the ONNX file of that name is not there.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
@@ -28,6 +30,8 @@ VOCODER_WEIGHTS = "hift.pt"
 VOCODER_PREFIX = "generator."
 SPEECH_TOKENIZER = "speech_tokenizer_v2_25hz"
 SPEAKER_ENCODER = "campplus"
+
+_Network = TypeVar("_Network", SpeechTokenizer, SpeakerEncoder)
 
 
 def load_flow(folder: Path, seed: int, precision: torch.dtype) -> FlowMatching:
@@ -82,26 +86,26 @@ def _tokenize(folder: Path) -> Tokenize:
     path = _either(folder, SPEECH_TOKENIZER)
     if path.suffix == ".onnx":
         return OnnxSpeechTokenizer(path).tokenize
-    config, weights = read_safetensors_file(path)
-    try:
-        tokenizer = SpeechTokenizer(SpeechTokenizerConfig(**config))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: its settings do not fit ({error})") from error
-    load_weights(tokenizer, weights, path)
-    return tokenizer.tokenize
+    tokenize: Tokenize = _network(path, SpeechTokenizer, SpeechTokenizerConfig).tokenize
+    return tokenize
 
 
 def _embed_speaker(folder: Path) -> EmbedSpeaker:
     path = _either(folder, SPEAKER_ENCODER)
     if path.suffix == ".onnx":
         return OnnxSpeakerEncoder(path).embed
+    return _network(path, SpeakerEncoder, SpeakerEncoderConfig).embed
+
+
+def _network(path: Path, network: type[_Network], sizes: Callable[..., Any]) -> _Network:
+    """One of our own networks, with the sizes and weights of a safetensors file."""
     config, weights = read_safetensors_file(path)
     try:
-        encoder = SpeakerEncoder(SpeakerEncoderConfig(**config))
+        made = network(sizes(**config))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its settings do not fit ({error})") from error
-    load_weights(encoder, weights, path)
-    return encoder.embed
+    load_weights(made, weights, path)
+    return made
 
 
 def _either(folder: Path, name: str) -> Path:

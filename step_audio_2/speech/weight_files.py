@@ -9,9 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from step_audio_2.errors import CheckpointError
-
-_SHOWN = 3
+from step_audio_2.errors import CheckpointError, first_of, named
 
 
 def read_torch_file(path: Path, prefix: str = "") -> dict[str, Tensor]:
@@ -69,26 +67,17 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -
     """
     expected = module.state_dict()
     if missing := sorted(expected.keys() - weights.keys()):
-        raise CheckpointError(f"{path}: lacks {_some(missing)}")
+        raise CheckpointError(f"{path}: lacks {named(missing)}")
     if unknown := sorted(weights.keys() - expected.keys()):
-        raise CheckpointError(f"{path}: holds {_some(unknown)}, which the model does not have")
+        raise CheckpointError(f"{path}: holds {named(unknown)}, which the model does not have")
     shapes = [
         f"{name} has the shape {[*weights[name].shape]} where the model has {[*tensor.shape]}"
         for name, tensor in expected.items()
         if weights[name].shape != tensor.shape
     ]
     if shapes:
-        raise CheckpointError(f"{path}: {_listed(shapes)}")
+        raise CheckpointError(f"{path}: {first_of(shapes)}")
     module.load_state_dict(weights)
-
-
-def _some(names: list[str]) -> str:
-    return _listed(names) if len(names) == 1 else f"{len(names)} tensors, {_listed(names)}"
-
-
-def _listed(items: list[str]) -> str:
-    rest = len(items) - _SHOWN
-    return ", ".join(items[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _first_line(error: Exception) -> str:
