@@ -11,7 +11,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response, ToolCall, Usage
 from model_adapters.step_audio_2_messages import SAMPLE_RATE, generation_settings, question_of
 from model_adapters.step_audio_2_speech import load_token2wav, speech_files, spoken_answer, synthesizer_identity
-from model_adapters.transformers_checkpoint import chosen_device, import_torch, loading
+from model_adapters.transformers_checkpoint import checked_dtype, chosen_device, import_torch, loading
 from model_adapters.weights import folder_digest
 from step_audio_2.checkpoint import checkpoint_folder
 from step_audio_2.errors import CheckpointError
@@ -64,12 +64,14 @@ class StepAudio2(ModelAdapter):
         padded_audio: bool = False,
         seed: int = 0,
     ) -> None:
-        torch = import_torch()
-        from step_audio_2.assistant import Assistant
+        import_torch()
+        from step_audio_2.assistant import KINDS, Assistant
 
+        if kind not in KINDS:
+            raise ConfigurationError(f"kind: '{kind}' must be {', '.join(KINDS[:-1])} or {KINDS[-1]}")
         device = chosen_device(device)
         if dtype == "auto":
-            dtype = "bfloat16" if device == "cuda" else "float32"
+            dtype = "float32" if device == "cpu" else "bfloat16"
         with loading(path):
             try:
                 folder = checkpoint_folder(path)
@@ -77,7 +79,7 @@ class StepAudio2(ModelAdapter):
                     folder,
                     kind,
                     static_cache=compile,
-                    dtype=getattr(torch, dtype),
+                    dtype=checked_dtype(dtype),
                     device_map=device_map or {"": device},
                 )
             except CheckpointError as error:  # says by itself what is wrong where

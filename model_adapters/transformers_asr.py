@@ -9,7 +9,7 @@ from evalkit.audio import Waveform
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
 from model_adapters.recordings import recording
-from model_adapters.transformers_checkpoint import chosen_device, import_torch, loading, weights_identity
+from model_adapters.transformers_checkpoint import checked_dtype, chosen_device, import_torch, loading, weights_identity
 from model_adapters.whisper_languages import language_token, understood_languages
 
 # Encoder-decoders that take a recording and nothing else; others want a prompt, and an adapter of their own.
@@ -52,14 +52,12 @@ class TransformersAsr(ModelAdapter):
         revision: str = "main",
         local_files_only: bool = False,
     ) -> None:
-        torch = import_torch()
-        if dtype not in ("float32", "float16", "bfloat16"):
-            raise ConfigurationError(f"dtype: '{dtype}' must be float32, float16 or bfloat16")
+        import_torch()
         self._dtype = dtype
         self._device = chosen_device(device)
         source = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": False}
         with loading(path):
-            self._processor, model = _load(path, getattr(torch, dtype), source)
+            self._processor, model = _load(path, checked_dtype(dtype), source)
             self._model = model.eval().to(self._device)
         self._weights = weights_identity(path, model)
         self._generation = {"do_sample": False, "num_beams": 1, **(generation or {})}

@@ -8,6 +8,8 @@ from typing import Any
 from evalkit.errors import ConfigurationError
 from model_adapters.weights import folder_digest
 
+_DTYPES = ("float32", "float16", "bfloat16")
+
 
 def import_torch() -> Any:
     """The module ``torch``, once transformers is known to be there too: missing libraries are not missing weights.
@@ -27,8 +29,26 @@ def import_torch() -> Any:
 
 
 def chosen_device(device: str) -> str:
-    """The device itself, or what ``auto`` stands for on this machine."""
-    return ("cuda" if import_torch().cuda.is_available() else "cpu") if device == "auto" else device
+    """The device itself, or what ``auto`` stands for on this machine.
+
+    Raises:
+        ConfigurationError: it is a GPU, and there is none.
+    """
+    has_gpu = import_torch().cuda.is_available()
+    if device.startswith("cuda") and not has_gpu:
+        raise ConfigurationError(f"device: '{device}' is not there: PyTorch sees no GPU; device=cpu does without")
+    return ("cuda" if has_gpu else "cpu") if device == "auto" else device
+
+
+def checked_dtype(dtype: str) -> Any:
+    """The type of PyTorch with this name.
+
+    Raises:
+        ConfigurationError: it is none that a model can be loaded in.
+    """
+    if dtype not in _DTYPES:
+        raise ConfigurationError(f"dtype: '{dtype}' must be {', '.join(_DTYPES[:-1])} or {_DTYPES[-1]}")
+    return getattr(import_torch(), dtype)
 
 
 @contextmanager

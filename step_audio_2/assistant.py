@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
 from step_audio_2.answers import Answer, AnswerEvent, AnswerStream, split_answer
 from step_audio_2.chat import (
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 Kind = Literal["chat", "base", "think"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Event = TypeVar("Event")
 
 MOST_NEW_TOKENS = 2048

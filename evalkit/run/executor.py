@@ -57,6 +57,8 @@ class LocalExecutor:
     def execute(self, adapter: ModelAdapter, pending: Iterable[PendingCall]) -> Iterator[tuple[PendingCall, Response]]:
         """Answer every pending call; see ``Executor``."""
         batch_size = self._batch_size or adapter.capabilities.batch_size
+        if batch_size < 1:
+            raise ConfigurationError(f"batch_size of {type(adapter).__name__} is {batch_size}; it must be at least 1")
         window = batch_size * self._batches_ahead
         calls = iter(pending)
         with ThreadPoolExecutor(self._decode_threads, thread_name_prefix="decode") as pool:

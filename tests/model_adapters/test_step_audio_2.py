@@ -149,6 +149,55 @@ def test_what_cannot_be_loaded_is_a_configuration_error(tiny_step_audio_2: Path,
         StepAudio2(str(folder))
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "chatt"}, "kind: 'chatt' must be chat, base or think"),
+        ({"dtype": "float33"}, "dtype: 'float33' must be float32, float16 or bfloat16"),
+        ({"device": "cuda"}, "device: 'cuda' is not there: PyTorch sees no GPU"),
+        ({"voice": "nowhere.wav"}, "voice: nowhere.wav: the prompt cannot be read"),
+        ({"token2wav": "nowhere"}, "token2wav: nowhere: no such folder"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_name(
+    tiny_step_audio_2: Path, settings: dict[str, str], message: str
+) -> None:
+    import torch
+
+    if settings.get("device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigurationError, match=message):
+        StepAudio2(str(tiny_step_audio_2), **{"device": "cpu", **settings})  # type: ignore[arg-type]
+
+
+def test_a_voice_or_a_synthesizer_alone_is_not_enough(tiny_step_audio_2: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_step_audio_2, tmp_path / "checkpoint")
+    voice = folder / "assets" / "default_female.wav"
+    elsewhere = shutil.copytree(folder / "token2wav", tmp_path / "token2wav")
+    shutil.rmtree(folder / "token2wav")
+    assert not StepAudio2(str(folder), device="cpu").capabilities.speech_output
+    with pytest.raises(ConfigurationError, match="no folder token2wav to speak with: name one with token2wav="):
+        StepAudio2(str(folder), device="cpu", voice=str(voice))
+    assert StepAudio2(str(folder), device="cpu", token2wav=str(elsewhere)).capabilities.speech_output
+    voice.rename(tmp_path / "voice.wav")
+    with pytest.raises(ConfigurationError, match="to speak like: name a recording with voice="):
+        StepAudio2(str(folder), device="cpu", token2wav=str(elsewhere))
+
+
+def test_speech_is_made_of_a_batch_as_of_each_alone(model: StepAudio2) -> None:
+    texts = ("say something", "and something else", "what time is it")
+    requests = [Request((Message("user", (text,)),), generation=SHORT, output="speech") for text in texts]
+    for together, request in zip(model.generate(requests), requests, strict=True):
+        (alone,) = model.generate([request])
+        assert (together.text, together.tokens) == (alone.text, alone.tokens)
+        assert (together.speech is None) == (alone.speech is None)
+        if together.speech is not None and alone.speech is not None:
+            one, other = (response.waveform(24_000) for response in (together.speech, alone.speech))
+            assert len(one) == len(other) == 960 * sum(151696 <= token < 158257 for token in json.loads(alone.tokens))
+            # Sound is stored in 16 bits.
+            assert abs(one - other).max() < 1e-4 + 1 / 32_768
+
+
 def test_a_recording_that_cannot_be_read_is_named(model: StepAudio2, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.flac"
     damaged.write_bytes(b"fLaC" + bytes(100))

@@ -126,3 +126,8 @@ def test_an_adapter_that_loses_answers_stops_the_run(tmp_path: Path) -> None:
 def test_settings_below_one_are_refused(setting: str) -> None:
     with pytest.raises(ConfigurationError, match=f"executor.{setting} is 0"):
         LocalExecutor(**{setting: 0})
+
+
+def test_a_model_that_wants_batches_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="batch_size of LengthReader is 0; it must be at least 1"):
+        run(LocalExecutor(), LengthReader(batch_size=0), pending(tmp_path, SECONDS))
