@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evalkit.audio import Audio
@@ -15,16 +15,17 @@ from step_audio_2.tool_calls import ToolCall
 
 SAMPLE_RATE = 16_000
 
-_SETTINGS = (
-    "max_new_tokens",
-    "do_sample",
-    "temperature",
-    "top_p",
-    "top_k",
-    "repetition_penalty",
-    "num_beams",
-    "stop",
-)
+# Decoding settings, and what must hold of them.
+_SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "max_new_tokens": (lambda value: value >= 1, "at least 1"),
+    "do_sample": (lambda value: isinstance(value, bool), "true or false"),
+    "temperature": (lambda value: value >= 0, "at least 0"),
+    "top_p": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
+    "top_k": (lambda value: value >= 0, "at least 0"),
+    "repetition_penalty": (lambda value: value > 0, "above 0"),
+    "num_beams": (lambda value: value >= 1, "at least 1"),
+    "stop": (lambda value: bool(value), "a text or several"),
+}
 
 
 def question_of(request: Request, seed: int) -> Question:
@@ -49,15 +50,18 @@ def generation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A prompt profile's decoding settings as ``StepAudio2ForCausalLM.generate`` takes them.
 
     Raises:
-        ConfigurationError: one is not known.
+        ConfigurationError: one is not known, or out of its range.
     """
     wanted = dict(settings)
-    for name in wanted:
+    for name, value in wanted.items():
         if name not in _SETTINGS:
             raise ConfigurationError(
                 f"'{name}' is no decoding setting of Step-Audio 2{hint(name, _SETTINGS)}; "
                 f"there are {', '.join(_SETTINGS)}"
             )
+        holds, requirement = _SETTINGS[name]
+        if (isinstance(value, str) and name != "stop") or value is None or not holds(value):
+            raise ConfigurationError(f"the decoding setting {name} is {value!r}; it must be {requirement}")
     sample = wanted.pop("do_sample", "temperature" in wanted) and wanted.get("temperature") != 0
     if not sample:
         for name in ("temperature", "top_p", "top_k"):
@@ -65,6 +69,8 @@ def generation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     if "stop" in wanted:
         stop = wanted.pop("stop")
         wanted["stop_strings"] = [stop] if isinstance(stop, str) else list(stop)
+    if sample and wanted.get("num_beams", 1) > 1:
+        raise ConfigurationError("beams cannot be sampled from seeds: choose num_beams=1 or do_sample=false")
     return {**wanted, "do_sample": bool(sample)}
 
 

@@ -135,6 +135,25 @@ def test_decoding_settings_mean_what_they_mean_elsewhere() -> None:
         generation_settings({"temprature": 1})
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_new_tokens": 0}, "max_new_tokens is 0; it must be at least 1"),
+        ({"max_new_tokens": None}, "max_new_tokens is None; it must be at least 1"),
+        ({"temperature": -1}, "temperature is -1; it must be at least 0"),
+        ({"temperature": "hot"}, "temperature is 'hot'; it must be at least 0"),
+        ({"top_p": 1.5}, "top_p is 1.5; it must be above 0 and at most 1"),
+        ({"num_beams": 0}, "num_beams is 0; it must be at least 1"),
+        ({"do_sample": "yes"}, "do_sample is 'yes'; it must be true or false"),
+        ({"stop": ""}, "stop is ''; it must be a text or several"),
+        ({"num_beams": 2, "temperature": 0.7}, "beams cannot be sampled"),
+    ],
+)
+def test_a_decoding_setting_out_of_its_range_stops_the_run(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        generation_settings(settings)
+
+
 def test_what_cannot_be_loaded_is_a_configuration_error(tiny_step_audio_2: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"^\S+absent: no such folder$"):
         StepAudio2(str(tmp_path / "absent"))
