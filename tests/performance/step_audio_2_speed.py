@@ -3,7 +3,8 @@
 Run with ``python -m tests.performance.step_audio_2_speed``. On a CPU: a model of middle size against a straight loop
 that encodes and reads everything again at every step, as the original does, with equal weights and equal tokens. On
 CUDA: the full size of mini in bfloat16, with the share that each figure is of the bound set by memory bandwidth or
-arithmetic, both measured in the same run. ``--tiny`` runs either with a tiny model, to try the script itself.
+arithmetic, both measured in the same run. ``--tiny`` runs both with a tiny model on what there is, to try the script
+itself.
 """
 
 import argparse
@@ -108,16 +109,16 @@ def against_the_straight_loop(sizes: dict[str, dict[str, Any]]) -> None:
         print(f"{f'with a cache, {rows} at once':24}{own:17.2f}{straight / own:8.1f}")
 
 
-def bandwidth(size: int) -> float:
+def bandwidth(size: int, device: str) -> float:
     """Bytes a second of a copy on the device, read and written."""
-    source = torch.randn(size, device="cuda").to(torch.bfloat16)
+    source = torch.randn(size, device=device).to(torch.bfloat16)
     target = torch.empty_like(source)
     return 2 * source.nbytes / seconds(lambda: target.copy_(source), runs=10)
 
 
-def arithmetic(size: int) -> float:
+def arithmetic(size: int, device: str) -> float:
     """Operations a second of a large product in bfloat16."""
-    left, right = (torch.randn(size, size, device="cuda").to(torch.bfloat16) for _ in range(2))
+    left, right = (torch.randn(size, size, device=device).to(torch.bfloat16) for _ in range(2))
     return float(2 * size**3 / seconds(lambda: left @ right, runs=10))
 
 
@@ -147,10 +148,11 @@ def first_token(model: StepAudio2ForCausalLM) -> float:
     return seconds(once, runs=5)
 
 
-def on_a_gpu(sizes: dict[str, dict[str, Any]], scale: int) -> None:
-    copied, multiplied = bandwidth(2**29 // scale), arithmetic(8192 // scale)
-    print(torch.cuda.get_device_name(), f"copy {copied / 1e9:.0f} GB/s, product {multiplied / 1e12:.0f} TFLOP/s")
-    model = make_model(sizes, "cuda", torch.bfloat16)
+def against_the_bounds(sizes: dict[str, dict[str, Any]], scale: int, device: str) -> None:
+    copied, multiplied = bandwidth(2**29 // scale, device), arithmetic(8192 // scale, device)
+    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    print(f"{name}: copy {copied / 1e9:.0f} GB/s, product {multiplied / 1e12:.2f} TFLOP/s, bfloat16")
+    model = make_model(sizes, device, torch.bfloat16)
     positions = len(prompt()[0])
     context = positions + NEW_TOKENS // 2
     reading = operations_of_reading(model, positions) / multiplied
@@ -179,9 +181,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tiny", action="store_true")
     tiny = parser.parse_args().tiny
-    if torch.cuda.is_available():
-        on_a_gpu(TINY if tiny else FULL, 16 if tiny else 1)
-    else:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if tiny or device == "cuda":
+        against_the_bounds(TINY if tiny else FULL, 16 if tiny else 1, device)
+    if tiny or device == "cpu":
         against_the_straight_loop(TINY if tiny else MIDDLE)
 
 
