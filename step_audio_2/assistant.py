@@ -264,7 +264,8 @@ class Assistant:
         arguments = self._arguments(prompts, [seed for _, seed in rows], settings)
         sequences = self.model.generate(**arguments)
         length = arguments["input_ids"].shape[1]
-        tokens = new_tokens(sequences, length, self.stop_tokens, self.special.pad)
+        padding = self.special.pad if "stop_strings" in settings else None
+        tokens = new_tokens(sequences, length, self.stop_tokens, padding)
         return [_Generated(prompt, ids) for prompt, ids in zip(prompts, tokens, strict=True)]
 
     def _arguments(self, prompts: Sequence[Prompt], seeds: Sequence[int], settings: dict[str, Any]) -> dict[str, Any]:

@@ -31,21 +31,22 @@ def batch(prompts: Sequence[Sequence[int]], mels: Sequence[Sequence[Tensor]], pa
     return inputs
 
 
-def new_tokens(sequences: Tensor, prompt_length: int, stop_tokens: Collection[int], pad_token: int) -> list[list[int]]:
+def new_tokens(
+    sequences: Tensor, prompt_length: int, stop_tokens: Collection[int], pad_token: int | None = None
+) -> list[list[int]]:
     """What ``generate`` added to each row, up to and with its stop token.
 
     Args:
         sequences: [rows, length + new], from ``generate``.
         prompt_length: the length of its input.
         stop_tokens: what ends a row.
-        pad_token: what follows the end of a row that a stop string ended.
+        pad_token: what follows the end of a row that a stop string ended; None if there were no stop strings.
     """
     rows = []
     for row in sequences[:, prompt_length:].tolist():
         end = next((index + 1 for index, token in enumerate(row) if token in stop_tokens), None)
         if end is None:
             end = len(row)
-            # The last token of a row as long as the batch allows is its own; a shorter row's is padding.
             while end and row[end - 1] == pad_token:
                 end -= 1
         rows.append(row[:end])

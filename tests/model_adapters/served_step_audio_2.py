@@ -48,7 +48,7 @@ class TinyBackend:
         settings: dict[str, Any] = {"do_sample": False, "max_new_tokens": request.fields["max_tokens"]}
         sequences = self._assistant.model.generate(**inputs, **settings, eos_token_id=self._assistant.stop_tokens)
         stop = self._assistant.stop_tokens
-        (ids,) = new_tokens(sequences, len(prompt.input_ids), stop, self._assistant.special.pad)
+        (ids,) = new_tokens(sequences, len(prompt.input_ids), stop)
         kept = [token for token in ids if token not in stop]
         return Answer(("".join(self._written(token) for token in kept),))
 

@@ -55,7 +55,8 @@ def answers(
 ) -> list[list[int]]:
     inputs = batch([ids for ids, _ in questions], [mels for _, mels in questions], PAD)
     sequences = model.generate(**inputs, eos_token_id=END_OF_TURN, **{"max_new_tokens": 20, **settings})
-    return new_tokens(sequences, inputs["input_ids"].shape[1], [END_OF_TURN], PAD)
+    padding = PAD if "stop_strings" in settings else None
+    return new_tokens(sequences, inputs["input_ids"].shape[1], [END_OF_TURN], padding)
 
 
 GREEDY: dict[str, Any] = {"do_sample": False}
@@ -100,6 +101,13 @@ def test_decoding_is_one_graph_that_is_compiled_once(
         assert answers(model, few, **settings, compile_config=compiling) == answers(model, few, **GREEDY)
     assert counters["stats"]["unique_graphs"] == 1
     assert not counters["graph_break"]
+
+
+def test_where_a_row_ends() -> None:
+    rows = torch.tensor([[1, 2, 9, PAD, PAD], [1, PAD, 3, PAD, PAD], [1, 2, 3, 4, 5]])
+    assert new_tokens(rows, 1, [9]) == [[2, 9], [PAD, 3, PAD, PAD], [2, 3, 4, 5]]
+    assert new_tokens(rows, 1, [9], PAD) == [[2, 9], [PAD, 3], [2, 3, 4, 5]]
+    assert new_tokens(rows, 1, [PAD]) == [[2, 9, PAD], [PAD], [2, 3, 4, 5]]
 
 
 def test_padding_on_either_side_changes_no_token(
