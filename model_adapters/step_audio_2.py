@@ -18,7 +18,8 @@ from step_audio_2.errors import CheckpointError
 
 if TYPE_CHECKING:
     from evalkit.audio import Waveform
-    from step_audio_2.assistant import Assistant, Question, Reply
+    from step_audio_2.assistant import Assistant, Reply
+    from step_audio_2.chat import Question
     from step_audio_2.speech import Token2Wav, Voice
 
 
@@ -64,7 +65,7 @@ class StepAudio2(ModelAdapter):
         padded_audio: bool = False,
         seed: int = 0,
     ) -> None:
-        import_torch()
+        import_torch("step-audio-2")
         from step_audio_2.assistant import KINDS, Assistant
 
         if kind not in KINDS:

@@ -10,7 +10,6 @@ from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.types import Message, Request
 from step_audio_2 import chat
-from step_audio_2.assistant import Question
 from step_audio_2.tool_calls import ToolCall
 
 SAMPLE_RATE = 16_000
@@ -28,7 +27,7 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def question_of(request: Request, seed: int) -> Question:
+def question_of(request: Request, seed: int) -> chat.Question:
     """What the model is asked.
 
     Args:
@@ -38,7 +37,7 @@ def question_of(request: Request, seed: int) -> Question:
     Raises:
         AudioError: a recording cannot be read.
     """
-    return Question(
+    return chat.Question(
         messages=list(_messages(request)),
         spoken=request.output == "speech",
         tool_names=[tool["function"]["name"] for tool in request.tools],

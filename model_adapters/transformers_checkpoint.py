@@ -11,8 +11,11 @@ from model_adapters.weights import folder_digest
 _DTYPES = ("float32", "float16", "bfloat16")
 
 
-def import_torch() -> Any:
+def import_torch(extra: str = "transformers") -> Any:
     """The module ``torch``, once transformers is known to be there too: missing libraries are not missing weights.
+
+    Args:
+        extra: the part of evalkit that brings them, for the message.
 
     Raises:
         ConfigurationError: one of them is missing or does not fit the machine.
@@ -22,7 +25,7 @@ def import_torch() -> Any:
         import transformers
     except (ImportError, OSError) as error:  # a torch that does not fit the machine raises OSError
         raise ConfigurationError(
-            f"this model needs torch and transformers: pip install 'evalkit[transformers]' ({error})"
+            f"this model needs torch and transformers: pip install 'evalkit[{extra}]' ({error})"
         ) from error
     transformers.utils.logging.disable_progress_bar()  # a run shows its own progress
     return torch

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from step_audio_2.assistant import Assistant as Assistant
-    from step_audio_2.assistant import Question as Question
     from step_audio_2.audio_file import load_audio as load_audio
+    from step_audio_2.chat import Question as Question
     from step_audio_2.configuration import StepAudio2Config as StepAudio2Config
     from step_audio_2.errors import CheckpointError as CheckpointError
     from step_audio_2.log_mel import audio_token_count as audio_token_count
@@ -25,7 +25,7 @@ _MODULES = {
     "CheckpointError": "errors",
     "FlowMatching": "speech.flow_matching",
     "HiFTVocoder": "speech.vocoder",
-    "Question": "assistant",
+    "Question": "chat",
     "StepAudio2Config": "configuration",
     "StepAudio2ForCausalLM": "model",
     "Token2Wav": "speech.token2wav",

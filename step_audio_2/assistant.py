@@ -1,7 +1,7 @@
 """A checkpoint with its tokenizer: conversations in, answers out, many at a time or one as a stream."""
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
@@ -14,6 +14,7 @@ from step_audio_2.chat import (
     Message,
     Part,
     Prompt,
+    Question,
     answer_after_thought,
     render,
     render_base,
@@ -33,23 +34,6 @@ Event = TypeVar("Event")
 MOST_NEW_TOKENS = 2048
 """Where answers are cut unless another length is asked for, as in the original."""
 _CACHE_STEP = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is to be answered.
-
-    Attributes:
-        messages: the conversation, without the open message of the assistant at its end.
-        spoken: whether to answer in speech.
-        tool_names: the functions that ``messages`` offer; calls of others are not taken for calls.
-        seeds: where answers are sampled, one for each answer wanted; what an answer draws depends on nothing else.
-    """
-
-    messages: Sequence[Message]
-    spoken: bool = False
-    tool_names: Sequence[str] = ()
-    seeds: Sequence[int] = field(default=(0,))
 
 
 @dataclass(frozen=True, slots=True)

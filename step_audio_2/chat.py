@@ -81,6 +81,23 @@ class Message:
     end_of_turn: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be answered.
+
+    Attributes:
+        messages: the conversation, without the open message of the assistant at its end.
+        spoken: whether to answer in speech.
+        tool_names: the functions that ``messages`` offer; calls of others are not taken for calls.
+        seeds: where answers are sampled, one for each answer wanted; what an answer draws depends on nothing else.
+    """
+
+    messages: Sequence[Message]
+    spoken: bool = False
+    tool_names: Sequence[str] = ()
+    seeds: Sequence[int] = (0,)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
     """What the model is given.

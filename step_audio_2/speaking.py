@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from step_audio_2.answers import AnswerEnd, AnswerEvent, AudioCodes
-from step_audio_2.assistant import Assistant, Question, Reply
+from step_audio_2.assistant import Assistant, Reply
+from step_audio_2.chat import Question
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
 
 

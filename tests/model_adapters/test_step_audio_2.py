@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +154,18 @@ def test_decoding_settings_mean_what_they_mean_elsewhere() -> None:
 def test_a_decoding_setting_out_of_its_range_stops_the_run(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         generation_settings(settings)
+
+
+def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from model_adapters.step_audio_2 import StepAudio2\n"
+        "StepAudio2('anything')"
+    )
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert "ConfigurationError: this model needs torch and transformers: pip install 'evalkit[step-audio-2]'" in (
+        outcome.stderr
+    )
 
 
 def test_what_cannot_be_loaded_is_a_configuration_error(tiny_step_audio_2: Path, tmp_path: Path) -> None:

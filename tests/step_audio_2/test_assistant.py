@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from step_audio_2.answers import AnswerEnd, AudioCodes, SpeechDelta
-from step_audio_2.assistant import Assistant, Kind, Question
-from step_audio_2.chat import AudioPart, Message, spoken_turn, tool_schemas
+from step_audio_2.assistant import Assistant, Kind
+from step_audio_2.chat import AudioPart, Message, Question, spoken_turn, tool_schemas
 from step_audio_2.special_tokens import AUDIO_PATCH, AUDIO_START, END_OF_TEXT, END_OF_TURN, TTS_START
 from step_audio_2.tool_calls import ContentDelta
 

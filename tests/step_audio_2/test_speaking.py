@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from step_audio_2.answers import AnswerEnd, AudioCodes
-from step_audio_2.assistant import Assistant, Question
-from step_audio_2.chat import Message
+from step_audio_2.assistant import Assistant
+from step_audio_2.chat import Message, Question
 from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV
 from step_audio_2.speaking import Sound, speak
 from step_audio_2.special_tokens import END_OF_TURN, FIRST_AUDIO_CODE
