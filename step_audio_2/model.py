@@ -17,6 +17,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from step_audio_2.checkpoint import check_weights, checkpoint_folder, read_json
 from step_audio_2.configuration import PAD_TOKEN, STOP_TOKENS, StepAudio2Config
 from step_audio_2.encoder import Adaptor, AudioEncoder
+from step_audio_2.grouping import alike
 from step_audio_2.sampling import seeded_sampling
 from step_audio_2.special_tokens import AUDIO_START
 
@@ -167,7 +168,7 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
             return self.adapter(self.encoder(mels, every, valid)), counts
         positions = ((mels.shape[-1] + 1) // 2 // 2 + 1) // 2
         embeddings = mels.new_zeros(len(mels), positions, self.config.audio_encoder_config.llm_dim)
-        for group in _alike((valid + 2).tolist()):
+        for group in alike((valid + 2).tolist(), _FRAMES_AT_ONCE):
             frames = valid[group] + 2
             encoded = self.adapter(self.encoder(mels[group, :, : int(frames.max())], frames, valid[group]))
             embeddings[group, : encoded.shape[1]] = encoded
@@ -254,18 +255,6 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
             return with_prompts(output)
         output.sequences = with_prompts(output.sequences)
         return output
-
-
-def _alike(frames: Sequence[int]) -> list[list[int]]:
-    """Indices of spectrograms, in groups of similar length that the encoder can take at once."""
-    groups: list[list[int]] = []
-    for index in sorted(range(len(frames)), key=lambda index: -frames[index]):
-        longest = frames[groups[-1][0]] if groups else 0
-        if groups and longest * (len(groups[-1]) + 1) <= _FRAMES_AT_ONCE and 2 * frames[index] >= longest:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return groups
 
 
 def _padded_on_the_left(ids: Tensor, mask: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor, Tensor]:

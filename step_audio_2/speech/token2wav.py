@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from step_audio_2.grouping import alike
 from step_audio_2.speech.codes import checked_codes
 from step_audio_2.speech.estimator_cache import KEPT_TAIL
 from step_audio_2.speech.flow_matching import STEPS, FlowInput, FlowMatching, FlowState
@@ -24,6 +25,8 @@ from step_audio_2.speech.voice import Voice, VoiceError, VoiceMaker
 _LONGEST_STREAM_PROMPT = 1000 - KEPT_TAIL - UPSAMPLING * CHUNK_CODES
 # At full size what is remembered of a prompt of nine seconds takes 0.6 GB.
 _KEPT_STATES = 2
+# Codes, with those of the prompts, that are made into sound at once: 16 answers of 20 seconds.
+_CODES_AT_ONCE = 16 * 25 * 30
 
 VoiceOrPath = Voice | str | os.PathLike[str]
 
@@ -120,10 +123,10 @@ class Token2Wav:
         voices: Sequence[VoiceOrPath],
         noise: Noise | None = None,
     ) -> list[Tensor]:
-        """The speech of several utterances, computed as one batch; each is as if it were made alone.
+        """The speech of several utterances, those of like length in one batch; each is as if it were made alone.
 
         Args:
-            utterances: codes of each; utterances of like length together waste least.
+            utterances: codes of each.
             voices: one for each.
             noise: to start from instead of what the seed gives, the same for all.
 
@@ -138,16 +141,20 @@ class Token2Wav:
             raise ValueError(f"there are {len(utterances)} utterances and {len(voices)} voices")
         noise = noise or Noise()
         codes = [checked_codes(tokens, self.flow.config.vocab_size) for tokens in utterances]
-        inputs = [
-            FlowInput(row, made.prompt_token[0], made.prompt_mel[0], made.speaker_embedding[0])
-            for row, made in zip(codes, map(self.voice, voices), strict=True)
+        inputs = {
+            index: FlowInput(row, made.prompt_token[0], made.prompt_mel[0], made.speaker_embedding[0])
+            for index, (row, made) in enumerate(zip(codes, map(self.voice, voices), strict=True))
             if len(row)
-        ]
-        if not inputs:
-            return [torch.empty(0) for _ in codes]
-        mels = self.flow.inference_batch(inputs, self.timesteps, noise.flow)
-        waveforms = iter(self._sound(mels, SourceNoise(self.seed, noise.source)))
-        return [next(waveforms) if len(row) else torch.empty(0) for row in codes]
+        }
+        said = list(inputs)
+        waveforms = [torch.empty(0) for _ in codes]
+        for group in alike([len(codes[index]) + len(inputs[index].prompt_token) for index in said], _CODES_AT_ONCE):
+            together = [said[place] for place in group]
+            mels = self.flow.inference_batch([inputs[index] for index in together], self.timesteps, noise.flow)
+            sounds = self._sound(mels, SourceNoise(self.seed, noise.source))
+            for index, sound in zip(together, sounds, strict=True):
+                waveforms[index] = sound
+        return waveforms
 
     def stream(self, voice: VoiceOrPath, noise: Noise | None = None) -> SpeechStream:
         """Begin an utterance whose codes come piece by piece.

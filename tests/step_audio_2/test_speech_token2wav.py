@@ -102,8 +102,9 @@ def test_pieces_equal_recorded(recorded_model: Token2Wav, recorded_voice: Voice)
 
 
 def test_a_batch_of_voices_equals_each_alone(token2wav: Token2Wav, voices: list[Voice]) -> None:
-    utterances = [TOKENS[:30], TOKENS[30:], [], TOKENS[:1]]
-    speakers = [voices[0], voices[1], voices[0], voices[2]]
+    # Some of like length, which share a batch and are padded, and some that do not.
+    utterances = [TOKENS[:30], TOKENS[30:], [], TOKENS[:1], TOKENS[:26]]
+    speakers = [voices[0], voices[1], voices[0], voices[2], voices[0]]
     together = token2wav.synthesize(utterances, speakers)
     for tokens, voice, waveform in zip(utterances, speakers, together, strict=True):
         assert len(waveform) == 960 * len(tokens)
