@@ -23,6 +23,8 @@ from tests.model_adapters.served_step_audio_2 import TinyBackend, ascii_only
 from tests.model_adapters.serving import outcomes
 from tests.servers.step_audio_server import StepAudioServer
 
+pytestmark = pytest.mark.slow  # every worker of the fast suite would have to start a server with a model behind it
+
 SHORT = {"max_new_tokens": 40}
 TOOLS = ({"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}},)
 

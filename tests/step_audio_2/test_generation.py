@@ -69,7 +69,6 @@ SAMPLED: dict[str, Any] = {"do_sample": True, "temperature": 0.8, "top_p": 0.9}
         GREEDY,
         {**GREEDY, "repetition_penalty": 1.3},
         {**GREEDY, "num_beams": 3, "repetition_penalty": 1.3, "max_new_tokens": 8},
-        {**GREEDY, "cache_implementation": "static"},
     ],
 )
 def test_sixteen_together_get_the_answers_that_each_gets_alone(

@@ -13,6 +13,8 @@ from step_audio_2.speaking import Sound, speak
 from step_audio_2.special_tokens import END_OF_TURN, FIRST_AUDIO_CODE
 from step_audio_2.speech import Token2Wav
 
+pytestmark = pytest.mark.slow
+
 QUESTION = Question([Message("user", "Say something long.")], spoken=True)
 
 

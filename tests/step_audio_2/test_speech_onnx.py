@@ -17,6 +17,8 @@ from step_audio_2.tiny_token2wav import SPEAKER, TOKENIZER, write_tiny_token2wav
 
 torch.set_num_threads(1)
 
+pytestmark = pytest.mark.slow  # writing the files takes seconds
+
 pytest.importorskip("onnxruntime", reason="needs the package onnxruntime")
 pytest.importorskip("onnx", reason="writing ONNX files needs the package onnx")
 
