@@ -127,14 +127,20 @@ class ChatFormat:
                     recordings.append(part)
                     audio = {"data": self._mark, "format": "wav"}
                     record["content"].append({"type": "input_audio", "input_audio": audio})
-        if message.tool_calls:
-            record["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-                for call in message.tool_calls
-            ]
-        if message.tool_call_id:
-            record["tool_call_id"] = message.tool_call_id
-        return record
+        return record | tool_fields(message)
+
+
+def tool_fields(message: Message) -> dict[str, Any]:
+    """The fields of a message that are about tools: the calls that it makes, and the one that it answers."""
+    fields: dict[str, Any] = {}
+    if message.tool_calls:
+        fields["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields
 
 
 def read_completion(completion: Any) -> Response:

@@ -14,6 +14,7 @@ import numpy as np
 from evalkit.audio import Audio
 from evalkit.served.failures import PermanentError
 from evalkit.types import Message, Request
+from model_adapters.openai_chat import tool_fields
 from model_adapters.protocol_settings import protocol_settings
 from model_adapters.wav import wav_of_samples
 
@@ -169,14 +170,7 @@ async def _server_message(message: Message) -> dict[str, Any]:
         raise PermanentError(f"Step-Audio 2's server takes recordings of a user only, not of a {message.role}")
     else:
         record["content"] = [{"type": "text", "text": text}] if message.role == "tool" else text
-    if message.tool_calls:
-        record["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id:
-        record["tool_call_id"] = message.tool_call_id
-    return record
+    return record | tool_fields(message)
 
 
 def audio_pieces(audio: Audio) -> list[bytes]:

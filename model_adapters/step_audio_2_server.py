@@ -106,12 +106,12 @@ class StepAudio2Server(OpenAICompatible):
             settings = {"repetition_penalty": 1.05, **settings}
             usage += thought.usage or Usage()
         offered = [tool["function"]["name"] for tool in request.tools]
-        speaks = self._speech is not None and request.output == "speech"
-        live = self._speech.listen() if self._speech is not None and speaks and self._stream else None
+        voice = self._speech if request.output == "speech" else None
+        live = voice.listen() if voice is not None and self._stream else None
         answer = await self._asked(self._format.body(request, messages, opening, settings), offered, live)
         speech, first_sound = (None, None) if live is None else await live.finish(answer.codes)
-        if self._speech is not None and speaks and speech is None:
-            speech = await self._speech.of_codes(answer.codes)
+        if voice is not None and speech is None:
+            speech = await voice.of_codes(answer.codes)
         usage += answer.response.usage or Usage()
         return replace(answer.response, speech=speech, first_sound=first_sound, usage=usage)
 

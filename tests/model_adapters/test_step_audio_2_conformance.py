@@ -20,7 +20,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 from model_adapters.step_audio_2_server import StepAudio2Server
 from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV
 from tests.model_adapters.served_step_audio_2 import TinyBackend, ascii_only
-from tests.model_adapters.serving import outcomes
+from tests.model_adapters.serving import ask as ask_served
 from tests.servers.step_audio_server import StepAudioServer
 
 pytestmark = pytest.mark.slow  # every worker of the fast suite would have to start a server with a model behind it
@@ -59,14 +59,7 @@ def behind(server: StepAudioServer, folder: Path) -> StepAudio2Server:
 
 def ask(model: Model, *requests: Request) -> list[Response]:
     """The responses of either kind of model; what is raised is raised."""
-    if isinstance(model, ModelAdapter):
-        return model.generate(requests)
-    responses = []
-    for outcome in outcomes(model, *requests):
-        if isinstance(outcome, Exception):
-            raise outcome
-        responses.append(outcome)
-    return responses
+    return model.generate(requests) if isinstance(model, ModelAdapter) else ask_served(model, *requests)
 
 
 def hearing(*paths: Path, **fields: object) -> Request:
