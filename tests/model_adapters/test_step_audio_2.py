@@ -231,6 +231,16 @@ def test_speech_is_made_of_a_batch_as_of_each_alone(model: StepAudio2) -> None:
             assert abs(one - other).max() < 1e-4 + 1 / 32_768
 
 
+def test_only_what_was_spoken_is_remembered_by_its_tokens(model: StepAudio2) -> None:
+    """The random model writes codes among its words; in an answer in writing they are no speech."""
+    texts = ("say something", "and something else", "what time is it")
+    for output in ("text", "speech"):
+        requests = [Request((Message("user", (text,)),), generation=SHORT, output=output) for text in texts]  # type: ignore[arg-type]
+        responses = model.generate(requests)
+        assert any(response.usage.output_audio_tokens for response in responses if response.usage)
+        assert any(response.tokens for response in responses) == (output == "speech")
+
+
 def test_a_recording_that_cannot_be_read_is_named(model: StepAudio2, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.flac"
     damaged.write_bytes(b"fLaC" + bytes(100))
