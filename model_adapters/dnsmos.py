@@ -13,7 +13,7 @@ import numpy as np
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
-from model_adapters.recordings import recording
+from model_adapters.shared.one_recording import recording
 
 _SAMPLE_RATE = 16_000
 SCORES = ("ovrl", "sig", "bak", "p808")

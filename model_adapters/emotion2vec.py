@@ -17,8 +17,8 @@ import yaml
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
-from model_adapters.recordings import recording
-from model_adapters.weights import file_digest
+from model_adapters.shared.one_recording import recording
+from model_adapters.shared.weights import file_digest
 
 _SAMPLE_RATE = 16_000
 _DECIMALS = 7

@@ -10,7 +10,7 @@ from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.audio import Waveform
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
-from model_adapters.recordings import recording
+from model_adapters.shared.one_recording import recording
 
 _SAMPLE_RATE = 16_000
 

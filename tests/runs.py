@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evalkit.cli.configuration import compose_configuration
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config
-from evalkit.run.run import carry_out
 from tests.conftest import write_jsonl
 
 

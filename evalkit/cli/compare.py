@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evalkit.cli.main import EXIT_FOUND_FAULT
-from evalkit.compare import ONLY_IN, Cell, Change, Comparison, compare
+from evalkit.results.comparison import ONLY_IN, Cell, Change, Comparison, compare
 
 
 def command(arguments: Sequence[str]) -> int:

@@ -10,12 +10,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from evalkit.acquisition.preparation import Recipe, place_archives, prepare
+from evalkit.acquisition.verification import Report, verify
 from evalkit.cli.catalogue import entries
 from evalkit.cli.columns import columns
 from evalkit.cli.configuration import compose_configuration, show_whole_errors
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
-from evalkit.datasets.preparation import Recipe, place_archives, prepare
-from evalkit.datasets.verification import Report, verify
 from evalkit.errors import ConfigurationError, EvalkitError
 from evalkit.progress import say
 from evalkit.run.plan import tasks_from_config

@@ -14,10 +14,10 @@ from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.names import CONFIG_MODULE, CONFIG_NAME
 from evalkit.cli.summary import summary
 from evalkit.errors import EvalkitError
-from evalkit.run.folder import read_json
+from evalkit.results.folder import read_json
+from evalkit.results.usage import usage_lines
+from evalkit.run.evaluate import carry_out, failed_samples
 from evalkit.run.plan import plan_from_config
-from evalkit.run.run import carry_out, failed_samples
-from evalkit.run.usage import usage_lines
 
 
 class FailedSamplesError(EvalkitError):

@@ -12,13 +12,13 @@ from omegaconf.errors import OmegaConfBaseException
 from evalkit.adapter import Model
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.hints import hint
-from evalkit.run.executor import Executor
-from evalkit.run.folder import without_secrets
+from evalkit.inference.batching import Executor
+from evalkit.inference.served.budget import BudgetCaps
+from evalkit.inference.served.cache import CacheSettings
+from evalkit.inference.served.clock import Clock
+from evalkit.results.folder import without_secrets
 from evalkit.run.scoring import BootstrapSettings
 from evalkit.run.selection import Selection
-from evalkit.served.budget import BudgetCaps
-from evalkit.served.cache import CacheSettings
-from evalkit.served.clock import Clock
 from evalkit.task import Task
 
 ROLES = ("model", "transcriber", "judge", "audio_judge", "emotion_classifier", "mos_predictor")

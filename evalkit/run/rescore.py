@@ -6,11 +6,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from evalkit.run.chain import Chain, follow
-from evalkit.run.folder import RunFolder, read_json
+from evalkit.inference.replay import Chain, follow
+from evalkit.results.folder import RunFolder, read_json
+from evalkit.results.responses import ResponseStore
 from evalkit.run.plan import load_run_config, tasks_from_config, titles_from_config
 from evalkit.run.scoring import BootstrapSettings, score_task, stored_samples
-from evalkit.run.store import ResponseStore
 from evalkit.task import Task
 from evalkit.types import Sample
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from evalkit.errors import ConfigurationError, DataError, StoreError
+from evalkit.inference.replay import Chain
 from evalkit.metrics.metric import COUNTS, Metric, Statistics, recipe_line
 from evalkit.metrics.resampling import bootstrap_values, percentile_interval
-from evalkit.run.chain import Chain
 from evalkit.task import Task
 from evalkit.types import Response, Sample
 

@@ -15,9 +15,9 @@ import soxr
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.cli.configuration import compose_configuration
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import Plan, plan_from_config
 from evalkit.run.rescore import rescore
-from evalkit.run.run import carry_out
 from evalkit.types import Request, Response
 from reports.write import Report, write_report
 from tests.conftest import DEMO_SPEECH

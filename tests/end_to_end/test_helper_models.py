@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from evalkit.cli.configuration import compose_configuration
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config
-from evalkit.run.run import carry_out
 from tests.conftest import DEMO_SPEECH, write_jsonl
 from tests.model_adapters.tiny_classifiers import save_wav2vec2_classifier
 

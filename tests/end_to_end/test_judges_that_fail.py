@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.served.clock import Clock
-from evalkit.served.failures import ServerUnavailableError
+from evalkit.errors import ServerUnavailableError
+from evalkit.inference.served.clock import Clock
 from tasks.toolcall.calls import parse_calls
 from tests.conftest import DEMO_SPEECH, write_jsonl
 from tests.end_to_end.served_runs import evalkit_run

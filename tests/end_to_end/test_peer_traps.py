@@ -23,13 +23,13 @@ Multiple choice and judged answers (``tests/tasks/``)
 Run control
 - a choice without a seed: ``tests/evalkit/run/test_selection.py``
 - an existing record deleted at the start: ``test_resume.py``
-- a lock that outlives its process: ``tests/evalkit/run/test_folder.py``
+- a lock that outlives its process: ``tests/evalkit/results/test_folder.py``
 
 Cache and secrets
-- failures cached: ``tests/evalkit/served/test_cache.py::test_failures_never_enter`` and
+- failures cached: ``tests/evalkit/inference/served/test_cache.py::test_failures_never_enter`` and
   ``test_served.py::test_refusals_are_failures_at_once_and_never_cached``
 - the key in the cache or in print, another port another model:
-  ``tests/evalkit/served/test_cache.py::test_the_model_its_server_and_its_settings_count_but_not_the_port_or_the_key``
+  ``tests/evalkit/inference/served/test_cache.py::test_the_model_its_server_and_its_settings_count_but_not_the_port_or_the_key``
   and ``test_served.py::test_every_request_is_answered_exactly_once_whatever_fails``
 """
 

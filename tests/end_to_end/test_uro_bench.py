@@ -10,8 +10,8 @@ import pytest
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from evalkit.cli.configuration import compose_configuration
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config
-from evalkit.run.run import carry_out
 from tests.conftest import DEMO_SPEECH, write_jsonl
 
 pytest.importorskip("pocketsphinx")

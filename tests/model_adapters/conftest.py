@@ -77,6 +77,6 @@ def tiny_wav2vec2(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: No
 
 @pytest.fixture(scope="session")
 def tiny_step_audio_2(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: None) -> Path:
-    from step_audio_2.tiny_checkpoint import write_tiny_checkpoint
+    from step_audio_2.testing.tiny_checkpoint import write_tiny_checkpoint
 
     return write_tiny_checkpoint(tmp_path_factory.mktemp("step_audio_2"))

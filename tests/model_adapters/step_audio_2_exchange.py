@@ -7,7 +7,7 @@ import numpy as np
 
 from evalkit.audio import Audio, Waveform
 from evalkit.types import Request, Response
-from model_adapters.step_audio_2_server import StepAudio2Server
+from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask
 from tests.servers.step_audio_answers import Parsers

@@ -8,7 +8,7 @@ import pytest
 
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request
-from model_adapters.audio_classifier import AudioClassifier
+from model_adapters.transformers.audio_classifier import AudioClassifier
 from tests.model_adapters.conftest import asking, noise
 from tests.model_adapters.tiny_checkpoints import save_wav2vec2
 from tests.model_adapters.tiny_classifiers import (

@@ -10,10 +10,10 @@ from evalkit.adapter import ModelAdapter
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.types import Message, Request
-from model_adapters.faster_whisper import FasterWhisper
 from model_adapters.pocketsphinx import PocketSphinx
-from model_adapters.predictions import Predictions
-from model_adapters.transformers_asr import TransformersAsr
+from model_adapters.stand_ins.predictions import Predictions
+from model_adapters.transformers.asr import TransformersAsr
+from model_adapters.whisper.faster_whisper import FasterWhisper
 
 RECOGNISERS = ("faster_whisper", "pocketsphinx", "transformers_whisper", "transformers_ctc")
 

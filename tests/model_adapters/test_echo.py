@@ -1,7 +1,7 @@
 """The model that says back what it hears."""
 
 from evalkit.types import Message, Request
-from model_adapters.echo import Echo
+from model_adapters.stand_ins.echo import Echo
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.conftest import asking
 

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 
 from evalkit.errors import ConfigurationError
-from model_adapters.faster_whisper import FasterWhisper
-from model_adapters.packaged_weights import packaged_folder
+from model_adapters.whisper.faster_whisper import FasterWhisper
+from model_adapters.whisper.packaged_weights import packaged_folder
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.conftest import asking, utterances
 
@@ -166,7 +166,7 @@ class TestWhatIsMissing:
 def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
     program = (
         "import sys; sys.modules['faster_whisper'] = None\n"
-        "from model_adapters.faster_whisper import FasterWhisper\n"
+        "from model_adapters.whisper.faster_whisper import FasterWhisper\n"
         "FasterWhisper('package:whisper-tiny.en')"
     )
     outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
@@ -180,7 +180,7 @@ def test_neither_torch_nor_the_network_is_needed() -> None:
         "import socket, sys\n"
         "def refuse(*arguments): raise AssertionError('the network was asked')\n"
         "socket.socket.connect = refuse\n"
-        "from model_adapters.faster_whisper import FasterWhisper\n"
+        "from model_adapters.whisper.faster_whisper import FasterWhisper\n"
         "FasterWhisper('package:whisper-tiny.en', device='cpu')\n"
         "assert 'torch' not in sys.modules"
     )

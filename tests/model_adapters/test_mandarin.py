@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import evalkit
-from model_adapters.faster_whisper import FasterWhisper
+from model_adapters.whisper.faster_whisper import FasterWhisper
 from tests.model_adapters.conftest import utterances
 
 

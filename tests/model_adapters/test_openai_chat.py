@@ -13,7 +13,7 @@ import soundfile
 from evalkit.audio import Audio
 from evalkit.errors import AudioError, ConfigurationError
 from evalkit.types import Message, Request, Response, ToolCall, Usage
-from model_adapters.openai_compatible import ChatModel
+from model_adapters.openai.models import ChatModel
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, http, outcomes
 from tests.servers.backends import Answer, Called, ServedRequest, Tokens, digest_answer

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from evalkit.audio import Audio
-from evalkit.errors import ConfigurationError
-from evalkit.served.budget import Budget, BudgetCaps
-from evalkit.served.caller import ServedCaller
-from evalkit.served.clock import Clock
-from evalkit.served.failures import PermanentError, ServerUnavailableError, TransientError
+from evalkit.errors import ConfigurationError, PermanentError, ServerUnavailableError, TransientError
+from evalkit.inference.served.budget import Budget, BudgetCaps
+from evalkit.inference.served.caller import ServedCaller
+from evalkit.inference.served.clock import Clock
 from evalkit.types import Response
-from model_adapters.openai_compatible import ChatModel, TranscriptionModel
+from model_adapters.openai.models import ChatModel, TranscriptionModel
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, http, outcomes
 from tests.servers.backends import digest_answer
@@ -301,7 +300,7 @@ def test_a_library_that_is_missing_is_named_with_what_to_install(library: str) -
     code = (
         f"import sys; sys.modules[{library!r}] = None\n"
         "from evalkit.errors import ConfigurationError\n"
-        "from model_adapters.openai_compatible import ChatModel\n"
+        "from model_adapters.openai.models import ChatModel\n"
         "try:\n    ChatModel('m', 'http://127.0.0.1/v1')\n"
         "except ConfigurationError as error:\n    print(error)"
     )

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from evalkit.audio import Audio
-from evalkit.errors import ConfigurationError
-from evalkit.served.failures import PermanentError, TransientError
+from evalkit.errors import ConfigurationError, PermanentError, TransientError
 from evalkit.types import Response
-from model_adapters.openai_compatible import ChatModel, TranscriptionModel
+from model_adapters.openai.models import ChatModel, TranscriptionModel
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, http, outcomes
 from tests.servers.faults import Fault, scripted_faults

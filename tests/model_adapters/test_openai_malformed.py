@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from evalkit.served.failures import TransientError
+from evalkit.errors import TransientError
 from evalkit.types import Response, Usage
-from model_adapters.openai_compatible import ChatModel
+from model_adapters.openai.models import ChatModel
 from tests.model_adapters.serving import RawServer, ask_raw, asking, http
 
 

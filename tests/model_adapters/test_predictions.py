@@ -6,7 +6,7 @@ import pytest
 
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request
-from model_adapters.predictions import Predictions
+from model_adapters.stand_ins.predictions import Predictions
 
 
 def answers(adapter: Predictions, *sample_ids: str, task: str = "") -> list[str | None]:

@@ -12,8 +12,8 @@ import pytest
 from evalkit.audio import Audio
 from evalkit.errors import AudioError, ConfigurationError
 from evalkit.types import Message, Request, ToolCall
-from model_adapters.step_audio_2 import StepAudio2
-from model_adapters.step_audio_2_messages import generation_settings, question_of
+from model_adapters.step_audio_2.local import StepAudio2
+from model_adapters.step_audio_2.questions import generation_settings, question_of
 from tests.model_adapters.conftest import noise
 
 pytest.importorskip("torch", reason="torch is not installed")
@@ -159,7 +159,7 @@ def test_a_decoding_setting_out_of_its_range_stops_the_run(settings: dict[str, o
 def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
     program = (
         "import sys; sys.modules['torch'] = None\n"
-        "from model_adapters.step_audio_2 import StepAudio2\n"
+        "from model_adapters.step_audio_2.local import StepAudio2\n"
         "StepAudio2('anything')"
     )
     outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from evalkit.audio import Waveform
-from evalkit.served.failures import TransientError
+from evalkit.errors import TransientError
 from evalkit.types import Message, Request, Response, ToolCall, Usage
-from model_adapters.step_audio_2_answers import read_answer
-from model_adapters.step_audio_2_server import StepAudio2Server
+from model_adapters.step_audio_2.served import StepAudio2Server
+from model_adapters.step_audio_2.server_answers import read_answer
 from tests.model_adapters.serving import Backend, ask_raw, asking, http
 from tests.model_adapters.step_audio_2_exchange import MODEL, WEATHER, demo, exchange, silence
 from tests.servers.backends import Answer, ServedRequest, Tokens

@@ -11,13 +11,13 @@ from evalkit.adapter import Model, ModelAdapter
 from evalkit.audio import Audio
 from evalkit.errors import AudioError, ConfigurationError
 from evalkit.types import Message, Request, Response
-from model_adapters.step_audio_2 import StepAudio2
+from model_adapters.step_audio_2.local import StepAudio2
 from tests.model_adapters.conftest import noise
 
 pytest.importorskip("openai", reason="the openai extra is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 
-from model_adapters.step_audio_2_server import StepAudio2Server
+from model_adapters.step_audio_2.served import StepAudio2Server
 from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV
 from tests.model_adapters.served_step_audio_2 import TinyBackend, ascii_only
 from tests.model_adapters.serving import ask as ask_served

@@ -6,11 +6,11 @@ import logging
 
 import pytest
 
-from evalkit.served.budget import Budget, BudgetCaps
-from evalkit.served.caller import ServedCaller
-from evalkit.served.failures import PermanentError, TransientError
+from evalkit.errors import PermanentError, TransientError
+from evalkit.inference.served.budget import Budget, BudgetCaps
+from evalkit.inference.served.caller import ServedCaller
 from evalkit.types import Response
-from model_adapters.step_audio_2_server import StepAudio2Server
+from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, http, outcomes
 from tests.model_adapters.step_audio_2_exchange import MODEL, WEATHER, demo, silence
 from tests.servers.faults import Fault, Faults, Refusal, scripted_faults

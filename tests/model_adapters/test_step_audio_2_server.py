@@ -11,11 +11,10 @@ import pytest
 import soundfile
 
 from evalkit.audio import Audio
-from evalkit.errors import AudioError, ConfigurationError
-from evalkit.served.failures import PermanentError
+from evalkit.errors import AudioError, ConfigurationError, PermanentError
 from evalkit.types import Message, Request, ToolCall
-from model_adapters.step_audio_2_requests import audio_pieces
-from model_adapters.step_audio_2_server import StepAudio2Server
+from model_adapters.step_audio_2.served import StepAudio2Server
+from model_adapters.step_audio_2.server_requests import audio_pieces
 from tests.model_adapters.serving import Backend, asking, outcomes
 from tests.model_adapters.step_audio_2_exchange import MODEL, WEATHER, demo, exchange, silence
 from tests.servers.step_audio_answers import prompt_of

@@ -8,7 +8,7 @@ import pytest
 
 from evalkit.cli.configuration import compose_configuration
 from evalkit.run.plan import plan_from_config
-from model_adapters.step_audio_2_server import StepAudio2Server
+from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, asking
 from tests.servers.step_audio_server import StepAudioServer
 
@@ -42,7 +42,7 @@ def test_nested_and_listed_settings_of_a_configuration_arrive_at_the_server() ->
 
 def test_a_model_that_only_writes_needs_no_heavy_library() -> None:
     code = (
-        "import sys, model_adapters.step_audio_2_server as _; print({'torch', 'openai', 'aiohttp'} & set(sys.modules))"
+        "import sys, model_adapters.step_audio_2.served as _; print({'torch', 'openai', 'aiohttp'} & set(sys.modules))"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert outcome.stdout == "set()\n", outcome.stderr

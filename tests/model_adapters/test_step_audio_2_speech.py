@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from evalkit.errors import ConfigurationError
-from evalkit.served.failures import PermanentError
-from model_adapters.step_audio_2_server import StepAudio2Server
+from evalkit.errors import ConfigurationError, PermanentError
+from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, asking, outcomes
 from tests.model_adapters.step_audio_2_exchange import MODEL, demo, exchange
 from tests.servers.step_audio_answers import Parsers, spoken
@@ -111,7 +110,7 @@ def test_a_synthesizer_that_gives_no_sound_costs_one_answer(sound: npt.NDArray[n
 @pytest.fixture(scope="module")
 def token2wav(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: None) -> str:
     """A folder in the form of the published one."""
-    from step_audio_2.tiny_token2wav import write_tiny_token2wav
+    from step_audio_2.testing.tiny_token2wav import write_tiny_token2wav
 
     return str(write_tiny_token2wav(tmp_path_factory.mktemp("token2wav")))
 

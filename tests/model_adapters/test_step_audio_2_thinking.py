@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from evalkit.types import Message, Request
-from model_adapters.step_audio_2_server import StepAudio2Server
+from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, asking
 from tests.model_adapters.step_audio_2_exchange import MODEL, WEATHER, demo, exchange, silence
 from tests.servers.backends import Answer, ServedRequest, Tokens

@@ -12,7 +12,7 @@ import soundfile
 
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request
-from model_adapters.transformers_asr import TransformersAsr
+from model_adapters.transformers.asr import TransformersAsr
 from tests.model_adapters.conftest import asking, noise
 from tests.model_adapters.tiny_checkpoints import WINDOW_SECONDS, save_wav2vec2, save_whisper
 
@@ -154,7 +154,7 @@ def test_settings_that_cannot_be_are_refused_at_once(
 def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
     program = (
         "import sys; sys.modules['transformers'] = None\n"
-        "from model_adapters.transformers_asr import TransformersAsr\n"
+        "from model_adapters.transformers.asr import TransformersAsr\n"
         "TransformersAsr('anything')"
     )
     outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)

@@ -10,7 +10,7 @@ import pytest
 
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request
-from model_adapters.utmos import Utmos
+from model_adapters.transformers.utmos import Utmos
 from tests.model_adapters.conftest import asking, noise
 from tests.model_adapters.tiny_utmos import save_utmos
 

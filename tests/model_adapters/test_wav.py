@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evalkit.audio import Audio
 from evalkit.errors import AudioError
-from model_adapters.wav import wav_bytes
+from model_adapters.shared.wav import wav_bytes
 from tests.conftest import DEMO_SPEECH
 
 

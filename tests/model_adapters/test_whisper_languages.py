@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_adapters.whisper_languages import language_token, understood_languages
+from model_adapters.whisper.languages import language_token, understood_languages
 
 
 def test_a_checkpoint_with_chinese_is_asked_in_the_varieties_it_has_no_token_for() -> None:

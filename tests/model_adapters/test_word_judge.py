@@ -3,7 +3,7 @@
 import pytest
 
 from evalkit.types import Message, Request, Response
-from model_adapters.word_judge import WordJudge
+from model_adapters.stand_ins.word_judge import WordJudge
 from tasks.big_bench_audio import judge_question
 from tasks.paralinguistic.dimensions import DIMENSIONS, load_judge_prompts
 from tasks.uro_bench.judge_prompts import filled

@@ -17,14 +17,14 @@ import numpy as np
 import soundfile
 
 from evalkit.audio import Audio
-from evalkit.run.executor import LocalExecutor
-from evalkit.run.inference import ask
-from evalkit.run.store import ResponseStore
-from evalkit.served.budget import Budget, BudgetCaps
-from evalkit.served.caller import ServedCaller
+from evalkit.inference.ask import ask
+from evalkit.inference.batching import LocalExecutor
+from evalkit.inference.served.budget import Budget, BudgetCaps
+from evalkit.inference.served.caller import ServedCaller
+from evalkit.results.responses import ResponseStore
 from evalkit.task import Score, Task
 from evalkit.types import Call, Message, Request, Response, Sample
-from model_adapters.openai_compatible import ChatModel
+from model_adapters.openai.models import ChatModel
 
 LATENCY = 0.2
 SECONDS = 10

@@ -20,7 +20,7 @@ from step_audio_2.generation import batch, stream
 from step_audio_2.log_mel import audio_token_count, log_mel_spectrogram
 from step_audio_2.model import StepAudio2ForCausalLM
 from step_audio_2.special_tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, PAD
-from step_audio_2.tiny_checkpoint import TINY
+from step_audio_2.testing.tiny_checkpoint import TINY
 
 SECONDS = 10
 NEW_TOKENS = 64

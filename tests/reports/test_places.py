@@ -8,8 +8,8 @@ import pytest
 
 from evalkit.cli.catalogue import entries
 from evalkit.cli.configuration import compose_configuration
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config
-from evalkit.run.run import carry_out
 from reports.averages import SUBSETS, recomputed_averages
 from reports.measured import read_run
 from reports.published import load_published

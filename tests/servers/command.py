@@ -56,7 +56,7 @@ def _serve(options: argparse.Namespace) -> Coroutine[Any, Any, None]:
 
 def _backend(name: str) -> Backend:
     if name == "whisper-tiny.en":
-        from model_adapters.faster_whisper import FasterWhisper
+        from model_adapters.whisper.faster_whisper import FasterWhisper
 
         return transcriber_backend(FasterWhisper("package:whisper-tiny.en", device="cpu", compute_type="int8"))
     if name == "pocketsphinx":

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from step_audio_2.model import StepAudio2ForCausalLM
 from step_audio_2.special_tokens import SpecialTokens, load_tokenizer
-from step_audio_2.tiny_checkpoint import write_tiny_checkpoint
-from step_audio_2.tiny_tokenizer import write_tiny_tokenizer
+from step_audio_2.testing.tiny_checkpoint import write_tiny_checkpoint
+from step_audio_2.testing.tiny_tokenizer import write_tiny_tokenizer
 from tests.step_audio_2.golden import golden_json, golden_state_dict
 
 

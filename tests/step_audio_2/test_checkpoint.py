@@ -17,7 +17,7 @@ from step_audio_2.checkpoint import check_weights
 from step_audio_2.configuration import StepAudio2Config
 from step_audio_2.errors import CheckpointError
 from step_audio_2.model import StepAudio2ForCausalLM
-from step_audio_2.tiny_checkpoint import write_tiny_checkpoint
+from step_audio_2.testing.tiny_checkpoint import write_tiny_checkpoint
 from tests.evalkit.datasets.hub_server import hub
 
 EXPECTED = {"a": (2, 3), "b": (4,), "c": (2,)}

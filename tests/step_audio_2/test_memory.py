@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from step_audio_2.tiny_checkpoint import write_tiny_checkpoint
+from step_audio_2.testing.tiny_checkpoint import write_tiny_checkpoint
 
 pytestmark = [
     pytest.mark.slow,

@@ -13,7 +13,7 @@ from step_audio_2.speech.onnx_models import OnnxSpeakerEncoder, OnnxSpeechTokeni
 from step_audio_2.speech.speaker_encoder import SpeakerEncoder
 from step_audio_2.speech.speech_tokenizer import SpeechTokenizer
 from step_audio_2.speech.token2wav import Token2Wav
-from step_audio_2.tiny_token2wav import SPEAKER, TOKENIZER, write_tiny_token2wav
+from step_audio_2.testing.tiny_token2wav import SPEAKER, TOKENIZER, write_tiny_token2wav
 
 torch.set_num_threads(1)
 

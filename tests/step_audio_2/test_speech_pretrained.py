@@ -15,7 +15,7 @@ from step_audio_2.speech.flow_matching import FlowMatching
 from step_audio_2.speech.flow_yaml import read_flow_yaml
 from step_audio_2.speech.token2wav import Token2Wav
 from step_audio_2.speech.vocoder import HiFTVocoder
-from step_audio_2.tiny_token2wav import FLOW, write_tiny_token2wav
+from step_audio_2.testing.tiny_token2wav import FLOW, write_tiny_token2wav
 
 torch.set_num_threads(1)
 

@@ -17,7 +17,7 @@ from step_audio_2.speech.token2wav import Token2Wav
 from step_audio_2.speech.vocoder import HiFTVocoder
 from step_audio_2.speech.vocoder_stream import VocoderStream, fade_window
 from step_audio_2.speech.voice import Voice, VoiceError
-from step_audio_2.tiny_token2wav import write_tiny_token2wav
+from step_audio_2.testing.tiny_token2wav import write_tiny_token2wav
 from tests.step_audio_2.golden import golden, golden_json, golden_state_dict
 
 torch.set_num_threads(1)

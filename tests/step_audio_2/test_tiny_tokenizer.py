@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from step_audio_2.special_tokens import SPECIAL_STRINGS, SpecialTokens, load_tokenizer
-from step_audio_2.tiny_tokenizer import write_tiny_tokenizer
+from step_audio_2.testing.tiny_tokenizer import write_tiny_tokenizer
 
 QWEN = {
     "<|endoftext|>": 151643,

@@ -16,8 +16,8 @@ from evalkit.audio import Audio
 from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config, tasks_from_config
-from evalkit.run.run import carry_out
 from evalkit.types import Request, Response, Sample
 from tasks.big_bench_audio import BigBenchAudio, judge_question, read_verdict
 from tests.conftest import write_jsonl

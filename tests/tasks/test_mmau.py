@@ -15,8 +15,8 @@ from evalkit.audio import Audio
 from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import HubDataset, Manifest
 from evalkit.errors import ConfigurationError, DataError
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config, tasks_from_config
-from evalkit.run.run import carry_out
 from evalkit.types import Response, Sample
 from tasks.mmau import Mmau, extract_response, matches, strip_option_letters
 from tests.conftest import ROOT, write_jsonl

@@ -13,8 +13,8 @@ import pytest
 from evalkit.audio import Audio
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError, DataError
+from evalkit.inference.replay import Chain
 from evalkit.metrics.metric import recipe_line
-from evalkit.run.chain import Chain
 from evalkit.run.scoring import BootstrapSettings, score_task
 from evalkit.types import Call, Response, Sample
 from reports.published import load_published

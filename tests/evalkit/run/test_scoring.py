@@ -8,7 +8,7 @@ import pytest
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.error_rate import error_rate
-from evalkit.run.folder import without_secrets
+from evalkit.results.folder import without_secrets
 from evalkit.run.rescore import rescore
 from tests.runs import make_run
 

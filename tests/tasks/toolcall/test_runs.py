@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from evalkit.cli.configuration import compose_configuration
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config
 from evalkit.run.rescore import rescore
-from evalkit.run.run import carry_out
 from tasks.toolcall.calls import parse_calls
 from tests.servers.backends import Answer, Called, ServedRequest
 from tests.servers.openai_server import OpenAIServer
@@ -124,7 +124,7 @@ def test_served_models_call_and_judge_over_http(tmp_path: Path, input_mode: str)
                 for role in ("model", "judge")
                 for override in (
                     f"~{role}.path",
-                    f"{role}._target_=model_adapters.openai_compatible.ChatModel",
+                    f"{role}._target_=model_adapters.openai.models.ChatModel",
                     f"+{role}.model={role}",
                     f"+{role}.base_url={server.base_url}",
                     f"prompts@{role}.prompts=chat",

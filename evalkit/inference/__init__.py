@@ -1,0 +1,1 @@
+"""How calls are answered: by models in this process, or by servers."""

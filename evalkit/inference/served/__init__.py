@@ -1,0 +1,1 @@
+"""Calling served models: at their pace, with patience, within a budget."""

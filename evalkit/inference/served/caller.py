@@ -1,0 +1,218 @@
+"""One served model as the engine calls it: at the server's pace, with patience, within the budget."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from evalkit.adapter import ServedModelAdapter
+from evalkit.errors import AudioError, EvalkitError, PermanentError, ServerUnavailableError, TransientError
+from evalkit.inference.served.budget import Budget
+from evalkit.inference.served.cache import AnswerCache, identity
+from evalkit.inference.served.clock import Clock
+from evalkit.inference.served.concurrency import AdaptiveConcurrency, Slot
+from evalkit.inference.served.pace import Pace
+from evalkit.types import Request, Response, Usage
+
+# A server that has never answered is more likely misspelt than overloaded.
+_PATIENCE_AT_FIRST = 60.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
+
+
+class ServedCaller:
+    """Puts requests to one served model.
+
+    Args:
+        role: that the model plays, for messages.
+        adapter: the model.
+        budget: of the run, shared by its callers.
+        cache: of answers, or None.
+        clock: by which it waits.
+        notify: told, in a line for people, of every turn for the worse.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        adapter: ServedModelAdapter,
+        budget: Budget,
+        cache: AnswerCache | None = None,
+        clock: Clock | None = None,
+        notify: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.adapter = adapter
+        self._role = role
+        self._budget = budget
+        self._cache = cache
+        self._clock = clock or Clock()
+        self._notify = notify
+        self._fingerprint = dict(adapter.fingerprint())
+        limits = adapter.limits
+        self._concurrency = AdaptiveConcurrency(limits.concurrency)
+        self._requests = _pace(limits.requests_per_minute, self._clock)
+        self._tokens = _pace(limits.tokens_per_minute, self._clock)
+        self._tokens_each = 0.0
+        self._answers = 0
+        self._last_sign: float | None = None  # of life: an answer, or the first attempt after nothing was asked
+        self._notified = False
+
+    async def answer(self, request: Request) -> Response:
+        """The model's response, which may be a failure that says why.
+
+        Raises:
+            BudgetReachedError: the budget leaves no room for the request.
+            ServerUnavailableError: the server has been away for longer than the limits allow.
+        """
+        try:
+            if self._cache is None:
+                return await self._asked(request)
+            key = await asyncio.to_thread(identity, request, self._fingerprint)
+            if (found := self._cache.get(key)) is not None:
+                return found
+            response = await self._asked(request)
+            self._cache.put(key, response)
+            return response
+        except AudioError as error:
+            return Response(error=str(error))
+
+    async def _asked(self, request: Request) -> Response:
+        async with self._concurrency.slot() as slot:
+            if self._concurrency.in_flight == 1:
+                self._last_sign = None  # it was asked nothing, so its silence says nothing
+            call = _Call(request, slot)
+            try:
+                return await self._until_answered(call)
+            except TransientError as error:
+                reason = f"gave up after {call.requests} attempts: {error}"
+            except PermanentError as error:
+                self._note_answer()  # a refusal is a sign of life
+                reason = str(error)
+            except (EvalkitError, asyncio.CancelledError):
+                raise
+            except Exception as error:
+                # What an adapter did not foresee costs one sample its answer, not the run.
+                reason = f"{type(error).__name__}: {error}"
+            return Response(error=self.adapter.redact(reason), usage=Usage(requests=call.requests))
+
+    async def _until_answered(self, call: "_Call") -> Response:
+        """Attempt after attempt; raises the last failure once the request has had as many as it may."""
+        while True:
+            try:
+                return await self._attempt(call)
+            except TransientError as error:
+                if call.counted >= self.adapter.limits.attempts:
+                    raise
+                # What the server asks for, and no less than exponential back-off with full jitter.
+                longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(call.requests - 1, 10))
+                await self._clock.sleep(max(error.retry_after or 0.0, random.uniform(0.0, longest)))  # noqa: S311
+
+    async def _attempt(self, call: "_Call") -> Response:
+        if self._requests is not None:
+            await self._requests.take()
+        expected_tokens = self._tokens_each
+        if self._tokens is not None:
+            await self._tokens.take(expected_tokens)
+        now = self._clock.now()
+        if self._last_sign is None:
+            self._last_sign = now
+        self._budget.take()
+        call.begin(now, self._answers)
+        usage = Usage(requests=1)
+        started = time.perf_counter()
+        try:
+            response = await self._within_deadline(call.request)
+            usage = replace(response.usage or Usage(), requests=(response.usage or usage).requests or 1)
+            usage = self._priced(usage)
+        except TransientError as error:
+            self._note_failure(error, call)
+            raise
+        except AudioError:
+            usage = Usage()  # nothing was sent
+            raise
+        finally:
+            self._budget.give_back(usage)
+        call.slot.succeeded()
+        self._note_answer()
+        tokens = usage.input_tokens + usage.output_tokens
+        if self._tokens is not None:
+            self._tokens.charge(tokens - expected_tokens)
+        self._tokens_each += 0.1 * (tokens - self._tokens_each)
+        usage = replace(usage, requests=call.requests - 1 + usage.requests)
+        return replace(response, usage=usage, seconds=round(time.perf_counter() - started, 4))
+
+    async def _within_deadline(self, request: Request) -> Response:
+        deadline = self.adapter.limits.deadline
+        try:
+            async with asyncio.timeout(deadline):
+                return await self.adapter.answer(request)
+        except TimeoutError as error:
+            raise _DeadlineError(f"no complete answer within {deadline:g} s", overloaded=True) from error
+
+    def _priced(self, usage: Usage) -> Usage:
+        prices = self.adapter.prices
+        return usage if prices is None else replace(usage, cost=prices.cost(usage))
+
+    def _note_answer(self) -> None:
+        self._answers += 1
+        self._last_sign = self._clock.now()
+        self._notified = False
+
+    def _note_failure(self, error: TransientError, call: "_Call") -> None:
+        """Draw from a failed attempt what it says about the server, and end the run if it has been away too long."""
+        if error.overloaded or error.unavailable:
+            call.slot.overloaded()
+        # A busy server says nothing about the request; nor does one that is away, unless it answered others meanwhile.
+        busy = error.overloaded and not isinstance(error, _DeadlineError)
+        if not busy and not (error.unavailable and call.answers_before == self._answers):
+            call.counted += 1
+        if self._clock.now() - call.started > self.adapter.limits.patience:
+            call.counted = self.adapter.limits.attempts
+        if error.overloaded or error.unavailable or error.retry_after:
+            self._check_patience(error)
+
+    def _check_patience(self, error: TransientError) -> None:
+        limits = self.adapter.limits
+        patience = limits.patience
+        if self._answers == 0 and error.unavailable:
+            patience = min(patience, _PATIENCE_AT_FIRST)
+        away = self._clock.now() - (self._last_sign or 0.0)
+        asked = error.retry_after or 0.0
+        message = self.adapter.redact(str(error))
+        if away > patience or asked > limits.patience:
+            wish = f", it asks to wait {asked:.0f} s" if asked else ""
+            raise ServerUnavailableError(
+                f"{self._role}: no answer for {away:.0f} s ({message}{wish}). What was answered is kept: "
+                "see to the server, then run the same command again"
+            )
+        if not self._notified:
+            self._notified = True
+            self._notify(f"{self._role}: {message}; trying again, for up to {patience:.0f} s without an answer")
+
+
+class _DeadlineError(TransientError):
+    """No whole answer in time: the server may have too much to do, or the request may be more than it can do."""
+
+
+class _Call:
+    """How far one request has come."""
+
+    def __init__(self, request: Request, slot: Slot) -> None:
+        self.request = request
+        self.slot = slot
+        self.started = 0.0
+        self.requests = 0  # sent
+        self.counted = 0  # attempts that failed for a reason that may lie in the request
+        self.answers_before = 0
+
+    def begin(self, now: float, answers: int) -> None:
+        """One more attempt, at a time when the server has given so many answers."""
+        if self.requests == 0:
+            self.started = now
+        self.requests += 1
+        self.answers_before = answers
+        self.slot.attempt_begins()
+
+
+def _pace(per_minute: float | None, clock: Clock) -> Pace | None:
+    return None if per_minute is None else Pace(per_minute, clock)

@@ -1,0 +1,1 @@
+"""A run folder and what it holds: responses, scores, metrics, provenance; and comparing runs."""

@@ -1,0 +1,225 @@
+"""The append-only record of every call of one task: one JSON Lines file per role, one line per call.
+
+A line is written whole and handed to the operating system before the next call's answer is taken, so a killed run
+loses only what was in flight. A torn last line, which a kill or a full disk can leave, is cut off on opening.
+"""
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from evalkit.audio import Audio, write_flac
+from evalkit.errors import AudioError, StoreError
+from evalkit.results.usage import RoleUsage
+from evalkit.types import Call, Response
+
+SPEECH = "speech"
+
+
+class ResponseStore:
+    """Every response of one task's calls, on disk; in memory only where each lies.
+
+    A response is found again by the sample's id, the call's place in the sample's chain and the request's content
+    hash: a changed prompt is a new question. Failed responses are recorded but not found again by a later session,
+    so that a restarted run asks them once more.
+
+    Args:
+        folder: the task's folder inside the run folder; created if need be.
+        writable: False to open a finished run for reading only.
+
+    Attributes:
+        usage: what the calls took, by role.
+    """
+
+    def __init__(self, folder: Path, *, writable: bool = True) -> None:
+        self._folder = folder
+        self._writable = writable
+        self._logs: dict[str, _RoleLog] = {}
+        self.usage: defaultdict[str, RoleUsage] = defaultdict(RoleUsage)
+        if writable:
+            _make_folder(folder)
+        for path in sorted(folder.glob("*.jsonl")):
+            log = self._log(path.stem)
+            for offset, record in log.records():
+                self.usage[path.stem].add(self._response(record))
+                # A response that failed in an earlier session is not found, and so is asked for again.
+                if record["response"]["error"] is None or not writable:
+                    log.offsets[_identity(record["sample"], record["call"], record["request"])] = offset
+
+    def get(self, sample_id: str, position: int, call: Call) -> Response | None:
+        """The stored response to the ``position``-th call of a sample, or None if there is none."""
+        log = self._logs.get(call.role)
+        if log is None:
+            return None
+        offset = log.offsets.get(_identity(sample_id, position, call.request.content_hash()))
+        return None if offset is None else self._response(log.read(offset))
+
+    def append(self, sample_id: str, position: int, call: Call, response: Response) -> Response:
+        """Record a response, failed or good, and make it the one that ``get`` finds.
+
+        What the model said is written first, as a file named after its content.
+
+        Returns:
+            The response as ``get`` will give it.
+
+        Raises:
+            StoreError: the disk is full or cannot be written; nothing recorded before is lost.
+        """
+        request_hash = call.request.content_hash()
+        log = self._log(call.role)
+        if response.speech is not None:
+            response = self._with_stored_speech(response, response.speech)
+        line = (
+            f'{{"sample":{_json(sample_id)},"call":{position},"request":"{request_hash}",'
+            f'"asked":{call.request.content()},"response":{_json(response.to_json())}}}'
+        )
+        log.offsets[_identity(sample_id, position, request_hash)] = log.append(line)
+        self.usage[call.role].add(response)
+        return response
+
+    def _response(self, record: dict[str, Any]) -> Response:
+        response = Response.from_json(record["response"])
+        if response.speech is None:
+            return response
+        return replace(response, speech=self._speech(response.speech.locator, response.speech.duration))
+
+    def _speech(self, locator: str, duration: float | None) -> Audio:
+        return Audio(locator, self._folder / locator, duration=duration, root=self._folder)
+
+    def _with_stored_speech(self, response: Response, speech: Audio) -> Response:
+        try:
+            # Named after its content: another speech is another question to whoever transcribes it.
+            locator = f"{SPEECH}/{hashlib.blake2b(speech.encoded(), digest_size=12).hexdigest()}.flac"
+            (self._folder / SPEECH).mkdir(exist_ok=True)
+            duration = write_flac(speech, self._folder / locator)
+        except AudioError as error:
+            return replace(response, speech=None, error=f"the model's speech cannot be read: {error}")
+        except OSError as error:
+            raise StoreError(f"{self._folder / SPEECH}: cannot be written ({error.strerror})") from error
+        # Speech of no length is no speech, and no audio file to decode either.
+        return replace(response, speech=self._speech(locator, round(duration, 3)) if duration else None)
+
+    def close(self) -> None:
+        """Close the files."""
+        for log in self._logs.values():
+            log.close()
+
+    def __enter__(self) -> "ResponseStore":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _log(self, role: str) -> "_RoleLog":
+        if role not in self._logs:
+            self._logs[role] = _RoleLog(self._folder / f"{role}.jsonl", writable=self._writable)
+        return self._logs[role]
+
+
+def _identity(sample_id: str, position: int, request_hash: str) -> int:
+    """64 bits that name a call within this process: an index of them stays small."""
+    return hash((sample_id, position, request_hash))
+
+
+class _RoleLog:
+    """One JSON Lines file, appended to line by line and read at the offsets it remembers."""
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self._path = path
+        self.offsets: dict[int, int] = {}
+        try:
+            flags = (os.O_RDWR | os.O_CREAT) if writable else os.O_RDONLY
+            self._file = os.open(path, flags, 0o666)
+            size = os.fstat(self._file).st_size
+            self._end = self._end_of_last_whole_line(size)
+            if self._end < size and writable:
+                os.ftruncate(self._file, self._end)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be opened ({error.strerror})") from error
+
+    def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Every record with its offset, in the order of writing."""
+        offset = 0
+        with self._path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if offset >= self._end:
+                    break
+                yield offset, self._parse(line, f"line {number}")
+                offset += len(line)
+
+    def read(self, offset: int) -> dict[str, Any]:
+        """The record that starts at ``offset``."""
+        pieces: list[bytes] = []
+        position = offset
+        while True:
+            piece = os.pread(self._file, 4096, position)
+            if not piece:
+                raise StoreError(f"{self._path}: cut short while it was in use, at byte {position}")
+            head, newline, _ = piece.partition(b"\n")
+            pieces.append(head)
+            if newline:
+                return self._parse(b"".join(pieces), f"byte {offset}")
+            position += len(piece)
+
+    def append(self, text: str) -> int:
+        """Write one record, as JSON text without line breaks, and return its offset."""
+        line = _encode(text)
+        start = self._end
+        try:
+            written = 0
+            while written < len(line):
+                written += os.pwrite(self._file, line[written:], start + written)
+        except OSError as error:
+            os.ftruncate(self._file, start)
+            raise StoreError(
+                f"{self._path}: cannot be written ({error.strerror}); the answers before are kept"
+            ) from error
+        self._end += len(line)
+        return start
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _end_of_last_whole_line(self, size: int) -> int:
+        position = size
+        while position > 0:
+            start = max(0, position - 65_536)
+            newline = os.pread(self._file, position - start, start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            position = start
+        return 0
+
+    def _parse(self, line: bytes, where: str) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(line)
+        except ValueError as error:
+            raise StoreError(
+                f"{self._path}: {where} is damaged; delete that line to have its call asked again"
+            ) from error
+        return record
+
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode() + b"\n"
+    except UnicodeEncodeError:  # a model may answer with half of a surrogate pair, which JSON can only escape
+        return json.dumps(json.loads(text), separators=(",", ":")).encode() + b"\n"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be made ({error.strerror})") from error

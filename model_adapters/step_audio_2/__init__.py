@@ -1,0 +1,1 @@
+"""Step-Audio 2, in this process and behind StepFun's server."""

@@ -1,0 +1,191 @@
+"""Step-Audio 2 mini, mini Base and mini Think, by the implementation in this repository."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Literal
+
+from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.errors import ConfigurationError
+from evalkit.types import Request, Response, ToolCall, Usage
+from model_adapters.shared.weights import folder_digest
+from model_adapters.step_audio_2.questions import SAMPLE_RATE, generation_settings, question_of
+from model_adapters.step_audio_2.speech import load_token2wav, speech_files, spoken_answer, synthesizer_identity
+from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading
+from step_audio_2.checkpoint import checkpoint_folder
+from step_audio_2.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from evalkit.audio import Waveform
+    from step_audio_2.assistant import Assistant, Reply
+    from step_audio_2.chat import Question
+    from step_audio_2.speech import Token2Wav, Voice
+
+
+class StepAudio2(ModelAdapter):
+    """A checkpoint of Step-Audio 2 in this process.
+
+    Greedy answers do not depend on what else is asked in a batch, and sampled ones only on the question and the seed.
+
+    Args:
+        path: a checkpoint folder, or a repository of the Hugging Face hub.
+        kind: ``chat`` for mini, ``base`` for mini Base, ``think`` for mini Think.
+        device: ``cuda``, ``cpu``, or ``auto`` for the first that there is.
+        dtype: of the weights; ``auto`` for bfloat16 on CUDA, float32 elsewhere.
+        device_map: how to spread the model over several GPUs, such as ``auto``; goes before ``device``.
+        batch_size: requests to answer together.
+        compile: decode with a compiled graph and a cache of fixed size; pays on CUDA, after a minute of compiling.
+        token2wav: the folder that makes codes into speech; the checkpoint's own if it has one.
+        voice: a recording of the voice in which to speak; the checkpoint's own if it has one. Without the two the model
+            is asked for text only.
+        stream: answer spoken questions one at a time, make sound of them while they are generated, and say how long it
+            took until their beginning could be heard.
+        padded_audio: True lets the padding of a batch into the last embedding of a shorter recording, as the original
+            implementation does.
+        seed: of what sampled answers draw.
+
+    Raises:
+        ConfigurationError: a library is missing, or the checkpoint cannot be loaded; the message says why.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        kind: Literal["chat", "base", "think"] = "chat",
+        device: str = "auto",
+        dtype: str = "auto",
+        device_map: str | None = None,
+        batch_size: int = 8,
+        compile: bool = False,  # noqa: A002 - as users of PyTorch call it
+        token2wav: str | None = None,
+        voice: str | None = None,
+        stream: bool = False,
+        padded_audio: bool = False,
+        seed: int = 0,
+    ) -> None:
+        import_torch("step-audio-2")
+        from step_audio_2.assistant import KINDS, Assistant
+
+        if kind not in KINDS:
+            raise ConfigurationError(f"kind: '{kind}' must be {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+        device = chosen_device(device)
+        if dtype == "auto":
+            dtype = "float32" if device == "cpu" else "bfloat16"
+        with loading(path):
+            try:
+                folder = checkpoint_folder(path)
+                self._assistant = Assistant.from_pretrained(
+                    folder,
+                    kind,
+                    static_cache=compile,
+                    dtype=checked_dtype(dtype),
+                    device_map=device_map or {"": device},
+                )
+            except CheckpointError as error:  # says by itself what is wrong where
+                raise ConfigurationError(str(error)) from error
+        self._assistant.model.padded_audio = padded_audio
+        self._identity: dict[str, Any] = {
+            "weights": {"sha256": folder_digest(folder)},
+            "device": self._assistant.model.device.type,
+            "kind": kind,
+            "dtype": dtype,
+            "padded_audio": padded_audio,
+            "seed": seed,
+        }
+        self._speech: tuple[Token2Wav, Voice] | None = None
+        if files := speech_files(folder, token2wav, voice):
+            self._speech = load_token2wav(*files, device)
+            self._identity |= {**synthesizer_identity(*files), "stream": stream}
+        self._seed = seed
+        self._streams = stream
+        self.capabilities = Capabilities(
+            sample_rate=SAMPLE_RATE,
+            batch_size=batch_size,
+            speech_output=self._speech is not None,
+            tools=kind != "base",
+        )
+
+    def generate(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer requests, those with equal decoding settings together.
+
+        Raises:
+            ConfigurationError: a decoding setting is not known.
+            AudioError: a recording cannot be read.
+            ValueError: a conversation is longer than the model can read.
+        """
+        alike: dict[tuple[str, bool], list[int]] = {}
+        for index, request in enumerate(requests):
+            wanted = json.dumps(dict(request.generation), sort_keys=True)
+            alike.setdefault((wanted, request.output == "speech"), []).append(index)
+        responses: dict[int, Response] = {}
+        for (_, spoken), together in alike.items():
+            settings = generation_settings(requests[together[0]].generation)
+            questions = [question_of(requests[index], self._seed) for index in together]
+            if spoken and self._speech is not None:
+                answered = self._spoken(questions, settings, *self._speech)
+            else:
+                answered = [_response(replies) for replies in self._assistant.answer(questions, **settings)]
+            responses |= zip(together, answered, strict=True)
+        return [responses[index] for index in range(len(requests))]
+
+    def _spoken(
+        self, questions: Sequence["Question"], settings: Mapping[str, Any], token2wav: "Token2Wav", voice: "Voice"
+    ) -> list[Response]:
+        if self._streams:
+            return [_streamed(self._assistant, question, settings, token2wav, voice) for question in questions]
+        answers = self._assistant.answer(questions, **settings)
+        waveforms = token2wav.synthesize([replies[0].answer.audio_codes for replies in answers], [voice] * len(answers))
+        return [_response(replies, waveform.numpy()) for replies, waveform in zip(answers, waveforms, strict=True)]
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """The weights by content, the arithmetic, and what else decides an answer or how it sounds."""
+        return {
+            "adapter": "step_audio_2",
+            **self._identity,
+            "versions": {name: metadata.version(name) for name in ("torch", "transformers")},
+        }
+
+    def close(self) -> None:
+        """Free the weights."""
+        torch = import_torch()
+        del self._assistant, self._speech
+        torch.cuda.empty_cache()
+
+
+def _streamed(
+    assistant: "Assistant", question: "Question", settings: Mapping[str, Any], token2wav: "Token2Wav", voice: "Voice"
+) -> Response:
+    """The response to one question, whose speech is made while it is generated."""
+    import torch
+
+    from step_audio_2.assistant import streamed
+    from step_audio_2.speaking import Sound, speak
+
+    sounds: list[Sound] = []
+    events = speak(assistant, question, token2wav, voice, **settings)
+    reply = streamed(events, lambda event: sounds.append(event) if isinstance(event, Sound) else None)
+    waveform = torch.cat([sound.waveform for sound in sounds]) if sounds else torch.empty(0)
+    first_sound = round(sounds[0].seconds, 4) if sounds else None
+    return replace(_response([reply], waveform.numpy()), first_sound=first_sound)
+
+
+def _response(replies: Sequence["Reply"], waveform: "Waveform | None" = None) -> Response:
+    first = replies[0].answer
+    texts = tuple(reply.answer.text for reply in replies)
+    return Response(
+        text=texts[0],
+        replies=texts if len(texts) > 1 else (),
+        speech=spoken_answer(waveform) if waveform is not None and len(waveform) else None,
+        tool_calls=tuple(ToolCall(call.name, call.arguments) for call in first.tool_calls),
+        finish_reason="stop" if first.stopped else "length",
+        # What was written, or said without a sound, goes into the history as words.
+        tokens=json.dumps(first.ids) if waveform is not None and first.audio_codes else "",
+        usage=Usage(
+            input_tokens=sum(reply.input_tokens for reply in replies),
+            output_tokens=sum(reply.output_tokens for reply in replies),
+            input_audio_tokens=sum(reply.audio_tokens for reply in replies),
+            output_audio_tokens=sum(len(reply.answer.audio_codes) for reply in replies),
+        ),
+    )

@@ -1,0 +1,89 @@
+"""Answers in the words of StepFun's vLLM server: text, codes of speech, and calls of tools.
+
+A message has ``content``, ``tool_calls`` and ``tts_content``, which is ``{"tts_text": …, "tts_audio": …}`` with codes
+such as ``<audio_12><audio_345>`` (repository stepfun-ai/Step-Audio2, stepaudio2vllm.py). What a server that was started
+without its parsers leaves in the text is told apart here, by the rules of those parsers.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from evalkit.types import Response, ToolCall
+from model_adapters.openai.chat_format import add_delta, read_completion
+from step_audio_2.special_tokens import N_AUDIO_CODES
+from step_audio_2.tool_calls import parse_tool_calls
+
+_CODE = re.compile(r"<audio_(\d+)>")
+_MARKS = re.compile(r"<audio_(?:\d+|start|end|patch)>|<tts_(?:start|end|pad)>")
+_END_OF_TURN = "<|EOT|>"
+_SPEECH_FIELDS = ("tts_text", "tts_audio")
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenAnswer:
+    """An answer whose speech is not yet sound.
+
+    Attributes:
+        response: everything else; its ``tokens`` are the ``tts_content`` by which the server knows the speech again.
+        codes: of the codec, 25 a second, each below 6561; none if the model only wrote.
+    """
+
+    response: Response
+    codes: tuple[int, ...] = ()
+
+
+def read_answer(completion: Any, offered: Collection[str] = ()) -> SpokenAnswer:
+    """The answer that a completion amounts to.
+
+    Args:
+        completion: as JSON values.
+        offered: the names of the tools that the model may call.
+
+    Raises:
+        ValueError: it is not of the documented form.
+    """
+    response = replace(read_completion(completion), replies=())  # more than one choice are the beams of a search
+    spoken = _tts_content(completion["choices"][0]["message"])
+    text = _words(spoken["tts_text"] or response.text)
+    codes = _codes(spoken["tts_audio"] or response.text)
+    calls = tuple(replace(call, arguments=call.arguments or "{}") for call in response.tool_calls)
+    if offered and not calls:
+        parsed = parse_tool_calls(text, offered)
+        text, calls = parsed.content, tuple(ToolCall(call.name, call.arguments) for call in parsed.tool_calls)
+    if codes and not spoken["tts_audio"]:
+        spoken = {"tts_text": text, "tts_audio": "".join(f"<audio_{code}>" for code in codes)}
+    tokens = json.dumps(spoken, ensure_ascii=False) if codes else ""  # words alone go into the history as words
+    return SpokenAnswer(replace(response, text=text, tool_calls=calls, tokens=tokens), codes)
+
+
+def add_spoken_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    """Add what one chunk of a stream brings, speech among it, to the message so far."""
+    add_delta(message, delta)
+    for name, piece in (delta.get("tts_content") or {}).items():
+        so_far = message.setdefault("tts_content", {})
+        so_far[name] = so_far.get(name, "") + piece
+
+
+def spoken_codes(delta: Mapping[str, Any]) -> tuple[int, ...]:
+    """The codes of speech that one chunk of a stream brings; the server never divides one."""
+    return _codes((delta.get("tts_content") or {}).get("tts_audio", ""))
+
+
+def _tts_content(message: Mapping[str, Any]) -> dict[str, str]:
+    """The speech in a message, empty texts where there is none."""
+    spoken = message.get("tts_content") or {}
+    if not (isinstance(spoken, Mapping) and all(isinstance(spoken.get(name, ""), str) for name in _SPEECH_FIELDS)):
+        raise ValueError(f"tts_content is {spoken!r}, not the texts tts_text and tts_audio")
+    return {name: spoken.get(name, "") for name in _SPEECH_FIELDS}
+
+
+def _words(text: str) -> str:
+    # Beam search and the parser of speech work on token ids, which may go on to the end of the turn and past it.
+    return _MARKS.sub("", text.partition(_END_OF_TURN)[0])
+
+
+def _codes(text: str) -> tuple[int, ...]:
+    return tuple(code for code in map(int, _CODE.findall(text)) if code < N_AUDIO_CODES)

@@ -1,0 +1,221 @@
+"""From codes of Step-Audio 2's codec to sound, for the model in this process and for its server, which gives codes."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from evalkit.audio import Audio, Waveform
+from evalkit.errors import ConfigurationError, PermanentError
+from model_adapters.shared.wav import wav_of_samples
+from model_adapters.shared.weights import file_digest
+from model_adapters.transformers.checkpoint import chosen_device
+from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV
+
+if TYPE_CHECKING:
+    from step_audio_2.speech import Token2Wav, Voice
+
+SPEECH_RATE = 24_000
+"""Of synthesised speech, in hertz."""
+
+Synthesizer = Callable[[Sequence[int]], Waveform]
+"""Makes codes, 25 a second, into a waveform, mono float32 [samples] in -1..1 at ``SPEECH_RATE``."""
+
+
+class Utterance(Protocol):
+    """Speech that is made piece by piece, as by ``step_audio_2.speech.SpeechStream``; gives tensors [samples]."""
+
+    def feed(self, codes: Sequence[int]) -> Any:
+        """Take in codes, and give what can be said already."""
+
+    def flush(self) -> Any:
+        """Give what is left."""
+
+
+class Speech:
+    """A synthesizer at work in a thread of its own, on one answer at a time, while the event loop goes on.
+
+    Args:
+        synthesizer: called from that thread only.
+        begin: begins an utterance that is made piece by piece; called from that thread only. None if that cannot be.
+    """
+
+    def __init__(self, synthesizer: Synthesizer, begin: Callable[[], Utterance] | None = None) -> None:
+        self._synthesizer = synthesizer
+        self._begin = begin
+        self._thread: ThreadPoolExecutor | None = None
+
+    def listen(self) -> "LiveSpeech | None":
+        """What makes sound of an answer while it comes; None if the synthesizer makes whole answers only."""
+        return None if self._begin is None else LiveSpeech(self._pool(), self._begin)
+
+    async def of_codes(self, codes: Sequence[int]) -> Audio | None:
+        """What these codes sound like; None if there are none.
+
+        Raises:
+            PermanentError: the synthesizer gives what is no sound.
+        """
+        if not codes:
+            return None
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool(), self._spoken, codes)
+        except ValueError as error:
+            raise PermanentError(str(error)) from error
+
+    def close(self) -> None:
+        """End the thread once it has finished the answer that it is at; none other is begun."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._thread = None
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "synthesizer")
+        return self._thread
+
+    def _spoken(self, codes: Sequence[int]) -> Audio:
+        return spoken_answer(self._synthesizer(codes))
+
+
+class LiveSpeech:
+    """The sound of one answer, begun before the answer is whole.
+
+    Args:
+        thread: where sound is made.
+        begin: see ``Speech``.
+    """
+
+    def __init__(self, thread: ThreadPoolExecutor, begin: Callable[[], Utterance]) -> None:
+        self._thread = thread
+        self._begin = begin
+        self._started = time.perf_counter()
+        self._utterance: Utterance | None = None
+        self._pieces: list[Waveform] = []
+        self._first_sound: float | None = None
+        self._under_way: list[Future[None]] = []
+        self._heard: list[int] = []
+
+    def hear(self, codes: Sequence[int]) -> None:
+        """Have more codes made into sound."""
+        if codes:
+            self._heard += codes
+            self._under_way.append(self._thread.submit(self._say, codes))
+
+    async def finish(self, codes: Sequence[int]) -> tuple[Audio | None, float | None]:
+        """The whole speech, and the seconds it took until its beginning could be heard.
+
+        Args:
+            codes: of the whole answer; if others were heard, or none, there is no speech here.
+
+        Raises:
+            PermanentError: the synthesizer gives what is no sound, or cannot speak in pieces.
+        """
+        if not self._heard or self._heard != list(codes):
+            return None, None
+        self._under_way.append(self._thread.submit(self._say, None))
+        try:
+            for piece in self._under_way:
+                await asyncio.wrap_future(piece)
+            return spoken_answer(np.concatenate(self._pieces)), self._first_sound
+        except ValueError as error:
+            raise PermanentError(str(error)) from error
+
+    def _say(self, codes: Sequence[int] | None) -> None:
+        """In the thread: make sound of codes, or of what is left."""
+        if self._utterance is None:
+            self._utterance = self._begin()
+        piece = np.asarray(self._utterance.flush() if codes is None else self._utterance.feed(codes), np.float32)
+        if len(piece) and self._first_sound is None:
+            self._first_sound = round(time.perf_counter() - self._started, 4)
+        self._pieces.append(piece)
+
+
+def spoken_answer(waveform: Waveform) -> Audio:
+    """What a model said, as 16-bit sound.
+
+    Args:
+        waveform: mono [samples] in -1..1 at ``SPEECH_RATE``.
+
+    Raises:
+        ValueError: it is no waveform, or holds samples that are not finite.
+    """
+    waveform = np.asarray(waveform, np.float32)
+    if waveform.ndim != 1 or not np.isfinite(waveform).all():
+        raise ValueError("the synthesizer gave no waveform of finite samples")
+    wav = wav_of_samples(np.rint(waveform.clip(-1, 1) * 32_767).astype("<i2").tobytes(), SPEECH_RATE)
+    return Audio("spoken answer", content=lambda: wav)
+
+
+def speech_files(checkpoint: Path, token2wav: str | None, voice: str | None) -> tuple[Path, Path] | None:
+    """The synthesizer's folder and the voice that were named, or else the checkpoint's own.
+
+    Args:
+        checkpoint: the folder of the model.
+        token2wav: the folder of the synthesizer, where one is named.
+        voice: the recording of the voice, where one is named.
+
+    Returns:
+        Both, or None where nothing is named and the checkpoint does not have both.
+
+    Raises:
+        ConfigurationError: one is named, and the other is neither named nor the checkpoint's.
+    """
+    folder = Path(token2wav).expanduser() if token2wav else checkpoint / TOKEN2WAV
+    recording = Path(voice).expanduser() if voice else checkpoint / DEFAULT_VOICE
+    if (token2wav or folder.is_dir()) and (voice or recording.is_file()):
+        return folder, recording
+    if token2wav:
+        raise ConfigurationError(f"the checkpoint has no {DEFAULT_VOICE} to speak like: name a recording with voice=")
+    if voice:
+        raise ConfigurationError(f"the checkpoint has no folder {TOKEN2WAV} to speak with: name one with token2wav=")
+    return None
+
+
+def load_token2wav(folder: str | Path, voice: str | Path | None, device: str = "auto") -> "tuple[Token2Wav, Voice]":
+    """The published synthesizer, and the voice that it is to speak in.
+
+    Args:
+        folder: ``token2wav``, which comes with the weights.
+        voice: a recording of the voice.
+        device: ``auto`` for the GPU where there is one.
+
+    Raises:
+        ConfigurationError: a file, or what is needed to use it, is missing or damaged.
+    """
+    if voice is None:
+        raise ConfigurationError("token2wav speaks in the voice of a recording: give one with voice=")
+    try:
+        from step_audio_2 import CheckpointError, Token2Wav
+        from step_audio_2.speech import VoiceError
+
+        token2wav = Token2Wav.from_pretrained(folder, chosen_device(device))
+    except ImportError as error:
+        raise ConfigurationError(f"token2wav needs more: pip install 'evalkit[step-audio-2]' ({error})") from error
+    except CheckpointError as error:
+        raise ConfigurationError(f"token2wav: {error}") from error
+    try:
+        return token2wav, token2wav.voice(Path(voice).expanduser())
+    except VoiceError as error:
+        raise ConfigurationError(f"voice: {error}") from error
+
+
+def load_speech(folder: str, voice: str | None) -> Speech:
+    """The published synthesizer, ready to be used beside an event loop; see ``load_token2wav``."""
+    token2wav, prompt = load_token2wav(folder, voice)
+
+    def synthesize(codes: Sequence[int]) -> Waveform:
+        waveform: Waveform = token2wav(codes, prompt).numpy()
+        return waveform
+
+    return Speech(synthesize, lambda: token2wav.stream(prompt))
+
+
+def synthesizer_identity(folder: str | Path, voice: str | Path) -> dict[str, Any]:
+    """What decides how codes sound: digests of the weights and of the voice."""
+    files = sorted(path for path in Path(folder).expanduser().iterdir() if path.is_file())
+    weights = {path.name: file_digest(path) for path in files}
+    return {"token2wav": weights, "voice": file_digest(Path(voice).expanduser())}

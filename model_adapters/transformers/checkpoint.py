@@ -1,0 +1,74 @@
+"""What all models from a checkpoint of transformers need: the libraries, a device, and an identity."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from evalkit.errors import ConfigurationError
+from model_adapters.shared.weights import folder_digest
+
+_DTYPES = ("float32", "float16", "bfloat16")
+
+
+def import_torch(extra: str = "transformers") -> Any:
+    """The module ``torch``, once transformers is known to be there too: missing libraries are not missing weights.
+
+    Args:
+        extra: the part of evalkit that brings them, for the message.
+
+    Raises:
+        ConfigurationError: one of them is missing or does not fit the machine.
+    """
+    try:
+        import torch
+        import transformers
+    except (ImportError, OSError) as error:  # a torch that does not fit the machine raises OSError
+        raise ConfigurationError(
+            f"this model needs torch and transformers: pip install 'evalkit[{extra}]' ({error})"
+        ) from error
+    transformers.utils.logging.disable_progress_bar()  # a run shows its own progress
+    return torch
+
+
+def chosen_device(device: str) -> str:
+    """The device itself, or what ``auto`` stands for on this machine.
+
+    Raises:
+        ConfigurationError: it is a GPU, and there is none.
+    """
+    has_gpu = import_torch().cuda.is_available()
+    if device.startswith("cuda") and not has_gpu:
+        raise ConfigurationError(f"device: '{device}' is not there: PyTorch sees no GPU; device=cpu does without")
+    return ("cuda" if has_gpu else "cpu") if device == "auto" else device
+
+
+def checked_dtype(dtype: str) -> Any:
+    """The type of PyTorch with this name.
+
+    Raises:
+        ConfigurationError: it is none that a model can be loaded in.
+    """
+    if dtype not in _DTYPES:
+        raise ConfigurationError(f"dtype: '{dtype}' must be {', '.join(_DTYPES[:-1])} or {_DTYPES[-1]}")
+    return getattr(import_torch(), dtype)
+
+
+@contextmanager
+def loading(path: str) -> Iterator[None]:
+    """Report in one line what keeps transformers from loading a checkpoint.
+
+    Raises:
+        ConfigurationError: it cannot be loaded.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigurationError(f"{path}: transformers cannot load it: {reason}") from error
+
+
+def weights_identity(path: str, model: Any) -> dict[str, Any]:
+    """What tells a loaded model's weights apart: a digest of a local folder, or the commit on the hub."""
+    folder = Path(path)
+    return {"sha256": folder_digest(folder)} if folder.is_dir() else {"hub": path, "commit": model.config._commit_hash}

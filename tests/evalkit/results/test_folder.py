@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from evalkit.errors import ConfigurationError, StoreError
+from evalkit.results.folder import RunFolder, read_json
+
+
+def test_a_folder_is_one_process_at_a_time_and_free_afterwards(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(StoreError, match="another evalkit process is writing to this run"):
+        RunFolder(tmp_path / "run")
+    folder.close()
+    RunFolder(tmp_path / "run").close()
+
+
+def test_a_folder_belongs_to_the_models_that_answered_in_it(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.claim({"model": {"weights": "a"}})
+    folder.write_json("provenance.json", {"models": {"model": {"weights": "a"}}})
+    folder.claim({"model": {"weights": "a"}, "judge": {"weights": "c"}})
+    with pytest.raises(ConfigurationError, match=r"another model \(weights was a, now b\)"):
+        folder.claim({"model": {"weights": "b"}})
+
+
+def test_a_fingerprint_equals_itself_read_back(tmp_path: Path) -> None:
+    models = {"model": {"weights": "a", "languages": ("en", "zh")}}
+    folder = RunFolder(tmp_path)
+    folder.write_json("provenance.json", {"models": models})
+    folder.claim(models)
+
+
+def test_json_is_replaced_whole_and_refuses_what_json_does_not_know(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_json("x.json", {"value": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        folder.write_json("x.json", {"value": float("nan")})
+    assert read_json(tmp_path / "x.json") == {"value": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
+@pytest.mark.parametrize(("content", "message"), [("{", "not valid JSON"), ("[1]", "not a JSON object")])
+def test_unreadable_json_is_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(StoreError, match=f"x.json: is {message}"):
+        read_json(tmp_path / "x.json")

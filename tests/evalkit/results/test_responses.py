@@ -1,0 +1,119 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evalkit.errors import StoreError
+from evalkit.results.responses import ResponseStore
+from evalkit.types import Call, Message, Request, Response
+
+
+def call(text: str = "what is said?", role: str = "model") -> Call:
+    return Call(role, Request((Message("user", (text,)),)))
+
+
+def test_a_response_is_found_again_by_another_session(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.append("a", 0, call(), Response("中文 \ud800 \n\t“x”", seconds=0.5))
+        assert store.get("a", 0, call()) == Response("中文 \ud800 \n\t“x”", seconds=0.5)
+    with ResponseStore(tmp_path) as store:
+        assert store.get("a", 0, call()) == Response("中文 \ud800 \n\t“x”", seconds=0.5)
+
+
+def test_another_sample_place_role_or_question_is_another_call(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.append("a", 0, call(), Response("x"))
+        assert store.get("b", 0, call()) is None
+        assert store.get("a", 1, call()) is None
+        assert store.get("a", 0, call("and now?")) is None
+        assert store.get("a", 0, call(role="judge")) is None
+
+
+def test_a_failure_is_known_in_its_session_and_asked_again_in_the_next(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.append("a", 0, call(), Response(error="timed out"))
+        assert store.get("a", 0, call()) == Response(error="timed out")
+    with ResponseStore(tmp_path) as store:
+        assert store.get("a", 0, call()) is None
+        store.append("a", 0, call(), Response("x"))
+    with ResponseStore(tmp_path, writable=False) as store:
+        assert store.get("a", 0, call()) == Response("x")
+
+
+@pytest.mark.parametrize("lost", [1, 7, 40])
+def test_a_torn_last_line_is_cut_off_and_the_rest_kept(tmp_path: Path, lost: int) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.append("a", 0, call(), Response("first"))
+        store.append("b", 0, call(), Response("second"))
+    path = tmp_path / "model.jsonl"
+    path.write_bytes(path.read_bytes()[:-lost])
+    with ResponseStore(tmp_path) as store:
+        assert store.get("a", 0, call()) == Response("first")
+        assert store.get("b", 0, call()) is None
+        store.append("b", 0, call(), Response("again"))
+    assert [json.loads(line)["response"]["text"] for line in path.read_text().splitlines()] == [
+        "first",
+        "again",
+    ]
+
+
+def test_a_store_of_one_torn_line_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "model.jsonl").write_bytes(b'{"sample":"a","ca')
+    with ResponseStore(tmp_path) as store:
+        assert store.get("a", 0, call()) is None
+    assert (tmp_path / "model.jsonl").read_bytes() == b""
+
+
+def test_lines_longer_than_a_read_come_back_whole(tmp_path: Path) -> None:
+    long = "长" * 100_000
+    with ResponseStore(tmp_path) as store:
+        store.append("a", 0, call(), Response(long))
+        store.append("b", 0, call(), Response("short"))
+        assert store.get("a", 0, call()) == Response(long)
+        assert store.get("b", 0, call()) == Response("short")
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.append("a", 0, call(), Response("first"))
+    path = tmp_path / "model.jsonl"
+    path.write_bytes(path.read_bytes() + b"{]\n" + path.read_bytes())
+    with pytest.raises(StoreError, match=r"model\.jsonl: line 2 is damaged"):
+        ResponseStore(tmp_path)
+
+
+FILL_THE_DISK = """
+import resource, sys
+from pathlib import Path
+from evalkit.errors import StoreError
+from evalkit.results.responses import ResponseStore
+from evalkit.types import Call, Message, Request, Response
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+written = 0
+with ResponseStore(Path(sys.argv[1])) as store:
+    try:
+        while True:
+            store.append(str(written), 0, Call("model", Request((Message("user", ("?",)),))), Response("x" * 1_000))
+            written += 1
+    except StoreError as error:
+        print(written, error)
+"""
+
+
+def test_when_the_disk_is_full_the_store_says_so_and_keeps_every_whole_answer(tmp_path: Path) -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-c", FILL_THE_DISK, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    written, _, message = outcome.stdout.partition(" ")
+    assert int(written) > 10
+    assert "model.jsonl: cannot be written (File too large); the answers before are kept" in message
+    lines = (tmp_path / "model.jsonl").read_bytes().splitlines()
+    assert [json.loads(line)["sample"] for line in lines] == [str(number) for number in range(int(written))]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="file/task: cannot be made"):
+        ResponseStore(tmp_path / "file" / "task")
