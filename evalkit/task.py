@@ -2,28 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from evalkit.chain import CallFailed, Chain, Score
 from evalkit.datasets.dataset import Dataset
 from evalkit.metrics.metric import Metric
 from evalkit.types import Call, Response, Sample
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One sample's score.
-
-    Attributes:
-        statistics: for each metric key of the task, its vector of sufficient statistics.
-        details: what the score was computed from, for people to read (normalised texts, …).
-        failure: why the sample counts as failed although every call was answered, such as a judge whose replies
-            could not be read; its statistics are then those of a wrong answer.
-    """
-
-    statistics: Mapping[str, Sequence[float]]
-    details: Mapping[str, str] = field(default_factory=dict)
-    failure: str | None = None
 
 
 class Task(ABC):
@@ -54,17 +38,31 @@ class Task(ABC):
     def samples(self) -> Iterable[Sample]:
         """The data set, lazily, in the same order every time; may be iterated more than once."""
 
-    @abstractmethod
+    def chain(self, sample: Sample) -> Chain:
+        """The sample's calls and, in the end, its score."""
+        responses: list[Response] = []
+        while (call := self.next_call(sample, responses)) is not None:
+            try:
+                responses.append((yield call))
+            except CallFailed:
+                break
+        return self.score(sample, responses)
+
+    def unanswered(self, sample: Sample) -> Score:
+        """The score of a sample to which no answer could be had, as the benchmark scores no answer."""
+        return self.score(sample, ())
+
     def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
         """What to ask next, given the good responses so far; None when there is nothing more to ask."""
+        raise NotImplementedError
 
-    @abstractmethod
     def score(self, sample: Sample, responses: Sequence[Response]) -> Score:
         """Score a sample by its good responses.
 
         A chain that broke off has fewer of them than it would have: what is missing is scored as the benchmark scores
         no answer.
         """
+        raise NotImplementedError
 
     @property
     def data_at_hand(self) -> bool:

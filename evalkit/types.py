@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from evalkit.audio import Audio
 
@@ -210,13 +210,54 @@ class Usage:
         return Usage(**values, cost=sum(known) if known else None)
 
 
+FailureKind = Literal[
+    "timeout",
+    "refused",
+    "overloaded",
+    "unavailable",
+    "unreadable_audio",
+    "out_of_memory",
+    "unreadable_reply",
+    "invalid_response",
+    "not_applicable",
+    "error",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call has no answer, or a sample no score of its own.
+
+    Attributes:
+        kind: ``timeout``: no whole answer within the deadline; ``refused``: the model or its server will not answer
+            this request; ``overloaded``, ``unavailable``: the server had too much to do, or was away, until patience
+            ended; ``unreadable_audio``: a recording cannot be decoded; ``out_of_memory``; ``unreadable_reply``: a
+            judge or classifier answered what cannot be read; ``invalid_response``: what came back is no response;
+            ``not_applicable``: the model cannot be asked at all (a skipped sample); ``error``: anything else.
+        message: what happened, in one line for people.
+    """
+
+    kind: FailureKind
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        """Kind and message."""
+        return {"kind": self.kind, "message": self.message}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Failure":
+        """The inverse of ``to_json``; a kind that this version does not know becomes ``error``."""
+        kind = record["kind"]
+        return cls(kind if kind in get_args(FailureKind) else "error", record["message"])
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """What a model answered, or why it did not.
 
     Attributes:
         text: the answer; empty if there is none. Of a spoken answer, the words that the model says it spoke.
-        error: why the call failed, or None for a good response.
+        failure: why the call has no answer, or None for a good response.
         seconds: the time that generating took, a batch's time being shared equally by its members.
         speech: what the model said; once stored, a file of the run folder.
         first_sound: seconds until the beginning of its speech could be heard, where it was made piece by piece.
@@ -231,7 +272,7 @@ class Response:
     """
 
     text: str = ""
-    error: str | None = None
+    failure: Failure | None = None
     seconds: float | None = None
     speech: Audio | None = None
     first_sound: float | None = None
@@ -252,11 +293,18 @@ class Response:
     @property
     def failed(self) -> bool:
         """True if the call gave no answer."""
-        return self.error is not None
+        return self.failure is not None
+
+    @property
+    def error(self) -> str | None:
+        """The message of the failure, or None."""
+        return None if self.failure is None else self.failure.message
 
     def to_json(self) -> dict[str, Any]:
-        """The response as JSON values; what is empty beyond the first three is left out, and speech is its name."""
-        record: dict[str, Any] = {"text": self.text, "error": self.error, "seconds": self.seconds}
+        """The response as JSON values; what is empty beyond the first two is left out, and speech is its name."""
+        record: dict[str, Any] = {"text": self.text, "seconds": self.seconds}
+        if self.failure is not None:
+            record["failure"] = self.failure.to_json()
         if self.speech is not None:
             record["speech"] = self.speech.to_json()
         if self.first_sound is not None:
@@ -275,7 +323,7 @@ class Response:
         """The inverse of ``to_json``."""
         return cls(
             text=record["text"],
-            error=record["error"],
+            failure=Failure.from_json(record["failure"]) if "failure" in record else None,
             seconds=record["seconds"],
             speech=Audio.from_json(record["speech"]) if "speech" in record else None,
             first_sound=record.get("first_sound"),

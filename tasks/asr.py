@@ -7,12 +7,13 @@ with spaces, character error rate for Chinese, Cantonese and Japanese, corpus-le
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from evalkit.chain import Score
 from evalkit.datasets import Dataset
 from evalkit.errors import ConfigurationError
 from evalkit.metrics.error_rate import count_errors, error_rate_metric
 from evalkit.metrics.metric import Metric
 from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask, Score
+from evalkit.task import DatasetTask
 from evalkit.text import get_scheme, scheme_names
 from evalkit.types import Call, Response, Sample
 

@@ -9,11 +9,12 @@ with the official answer.
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from evalkit.chain import Score
 from evalkit.datasets import Dataset
 from evalkit.errors import ConfigurationError
 from evalkit.metrics.mean import mean_metric
 from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask, Score
+from evalkit.task import DatasetTask
 from evalkit.types import Call, Response, Sample
 from tasks.judging import Judging
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evalkit.types import Call, Message, Request, Response
+from evalkit.types import Call, Failure, Message, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Verdict:
     """
 
     marks: tuple[float, ...] = ()
-    failure: str | None = None
+    failure: Failure | None = None
 
     @property
     def mean(self) -> float:
@@ -74,10 +74,11 @@ class Judging:
     def verdict(self, answers: Sequence[Response]) -> Verdict:
         """What the judge's answers to one question amount to."""
         if not answers:
-            return Verdict(failure="the judge was not asked")
+            return Verdict(failure=Failure("unreadable_reply", "the judge was not asked"))
         marks = self._marks(answers[-1])
         if marks is None:
-            return Verdict(failure=f"the judge's reply cannot be read: {replies_of(answers[-1])!r}")
+            message = f"the judge's reply cannot be read: {replies_of(answers[-1])!r}"
+            return Verdict(failure=Failure("unreadable_reply", message))
         return Verdict(marks)
 
     def _marks(self, answer: Response) -> tuple[float, ...] | None:

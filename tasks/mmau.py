@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from evalkit.chain import Score
 from evalkit.datasets import Dataset
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.metrics.mean import mean_metric
 from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask, Score
-from evalkit.types import Call, Response, Sample
+from evalkit.task import DatasetTask
+from evalkit.types import Call, Failure, Response, Sample
 
 Extraction = Literal["response_tag", "none"]
 OptionLetters = Literal["kept", "stripped"]
@@ -156,7 +157,7 @@ class Mmau(DatasetTask):
             extracted, answer, choices = strip_option_letters(extracted, answer, choices)
         details = {"extracted_answer": extracted}
         if not answer.strip():
-            return Score({"accuracy": (0.0, 0.0)}, details, _NO_ANSWER_KNOWN)
+            return Score({"accuracy": (0.0, 0.0)}, details, Failure("not_applicable", _NO_ANSWER_KNOWN))
         return Score({"accuracy": (float(matches(extracted, answer, choices)), 1.0)}, details)
 
 

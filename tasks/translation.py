@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from evalkit.audio import Audio
+from evalkit.chain import Score
 from evalkit.datasets import Dataset
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
@@ -18,7 +19,7 @@ from evalkit.metrics.bleu_schemes import BleuScheme, get_bleu_scheme
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
 from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask, Score
+from evalkit.task import DatasetTask
 from evalkit.types import Call, Request, Response, Sample
 
 # What prompts call a language: in English, and in Chinese.

@@ -7,7 +7,7 @@ from typing import Any
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.audio import Audio
-from evalkit.task import Score
+from evalkit.chain import Score
 from evalkit.types import Call, Request, Response, Sample
 from tasks.uro_bench import EmotionGeneration, JudgedAnswers, JudgedDialogues, JudgedSpeech, Repetition, UroBenchSubset
 from tasks.uro_bench.subsets import load_subsets

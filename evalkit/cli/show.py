@@ -35,7 +35,7 @@ def _lines(task: Task, model: str) -> list[str]:
     lines.append(f"  samples expected: {task.expected_samples or 'not known'}")
     lines += ["", f"roles: {', '.join(task.roles)}"]
     sample, remark = _first_sample(task)
-    call = task.next_call(sample, ())
+    call = next(task.chain(sample), None)
     lines += ["", f"request to {model}{remark}"]
     if call is not None:
         content: Any = {"role": call.role, **call.request.to_json()}

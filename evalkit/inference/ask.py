@@ -12,10 +12,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
 from evalkit.adapter import Model, ModelAdapter
+from evalkit.chain import ChainRun
 from evalkit.errors import BudgetReachedError, EvalkitError
 from evalkit.inference.batching import Executor, PendingCall
 from evalkit.inference.local import LocalLane
-from evalkit.inference.replay import Chain, follow, refusal_by, replay
+from evalkit.inference.replay import follow, refusal_by, replay
 from evalkit.inference.served.caller import ServedCaller
 from evalkit.results.responses import ResponseStore
 from evalkit.task import Task
@@ -129,7 +130,8 @@ class _Asking:
                     await self._next_end()
                 self._lane.more_may_come(True)
             self._under_way += 1
-            self._advance(sample, replay(self._task, self._adapters, self._store, sample), asked=False)
+            refusal = refusal_by(self._task, self._adapters, sample)
+            self._advance(replay(self._task, self._store, sample, refusal), asked=False)
             if number % _WALKED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # let answers be taken in the meantime
 
@@ -137,16 +139,16 @@ class _Asking:
         self._chain_ended.clear()
         await self._chain_ended.wait()
 
-    def _advance(self, sample: Sample, chain: Chain, *, asked: bool = True) -> None:
+    def _advance(self, run: ChainRun, *, asked: bool = True) -> None:
         """Put a chain's next call to its model, or count the chain as ended."""
-        if chain.next_call is None or self.out_of_budget is not None:
+        if run.call is None or self.out_of_budget is not None:
             self._under_way -= 1
             self._chain_ended.set()
             if self._on_sample is not None and self.out_of_budget is None:
                 self._on_sample(asked)
             return
-        item = PendingCall(sample, chain.responses, chain.next_call)
-        if chain.next_call.role in self._callers:
+        item = PendingCall(run, run.call)
+        if run.call.role in self._callers:
             self._put_to_server(item)
         else:
             self._lane.put(item)
@@ -167,7 +169,7 @@ class _Asking:
                 response = await self._callers[role].answer(item.call.request)
             except BudgetReachedError as error:
                 self.out_of_budget = self.out_of_budget or error
-                self._advance(item.sample, Chain(item.responses))
+                self._advance(item.run)
             else:
                 self._settle(item, response)
         self._askers[role] -= 1
@@ -186,7 +188,8 @@ class _Asking:
 
     def _settle(self, item: PendingCall, response: Response) -> None:
         """Store a response and let its chain go on."""
-        response = self._store.append(item.sample.id, len(item.responses), item.call, response)
+        sample = item.run.sample
+        response = self._store.append(sample.id, item.run.position, item.call, response)
         if self._on_answer is not None:
             self._on_answer(response)
         if response.error is not None:
@@ -194,11 +197,9 @@ class _Asking:
             if self._max_failures is not None and self._failures > self._max_failures:
                 raise TooManyFailuresError(
                     f"{self._task.name}: {self._failures} calls failed, more than max_failures={self._max_failures}; "
-                    f"the last, sample {item.sample.id}: {response.error}. What was answered is kept: run the same "
+                    f"the last, sample {sample.id}: {response.error}. What was answered is kept: run the same "
                     "command again to continue, or raise max_failures"
                 )
-            self._advance(item.sample, Chain(item.responses, error=response.error))
-            return
-        responses = (*item.responses, response)
-        refusal = refusal_by(self._task, self._adapters, item.sample)
-        self._advance(item.sample, follow(self._task, self._store, item.sample, refusal, responses))
+        item.run.send(response)
+        follow(item.run, self._store)
+        self._advance(item.run)

@@ -9,16 +9,16 @@ from itertools import islice
 from typing import Protocol
 
 from evalkit.adapter import ModelAdapter
+from evalkit.chain import ChainRun
 from evalkit.errors import AudioError, ConfigurationError
-from evalkit.types import Call, Response, Sample
+from evalkit.types import Call, Failure, FailureKind, Response
 
 
 @dataclass(frozen=True, slots=True)
 class PendingCall:
-    """A call that waits for its answer, and the good responses of its sample's chain before it."""
+    """A call that waits for its answer, and the chain that made it."""
 
-    sample: Sample
-    responses: tuple[Response, ...]
+    run: ChainRun
     call: Call
 
 
@@ -69,7 +69,7 @@ class LocalExecutor:
                     if error is None:
                         playable.append(item)
                     else:
-                        yield item, Response(error=error)
+                        yield item, Response(failure=Failure("unreadable_audio", error))
                 if batch_size > 1:
                     playable.sort(key=_seconds_of_audio, reverse=True)
                 while playable:
@@ -122,7 +122,8 @@ def _answer(adapter: ModelAdapter, batch: Sequence[PendingCall], batch_size: int
         raise
     except Exception as error:
         if len(batch) == 1:
-            return [Response(error=f"{type(error).__name__}: {error}")], batch_size
+            kind: FailureKind = "out_of_memory" if _out_of_memory(error) else "error"
+            return [Response(failure=Failure(kind, f"{type(error).__name__}: {error}"))], batch_size
         half = (len(batch) + 1) // 2 if _out_of_memory(error) else 1
         parts = [batch[start : start + half] for start in range(0, len(batch), half)]
         answered = [_answer(adapter, part, half) for part in parts]

@@ -1,39 +1,52 @@
-"""A sample's chain of calls, as far as stored answers lead."""
+"""A sample's chain of calls, as far as stored responses lead."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 from evalkit.adapter import Model
-from evalkit.errors import ConfigurationError
+from evalkit.chain import ChainRun, Outcome
+from evalkit.errors import ConfigurationError, StoreError
 from evalkit.results.responses import ResponseStore
 from evalkit.task import Task
-from evalkit.types import Call, Response, Sample
+from evalkit.types import Call, Sample
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """Where a sample stands: what was answered, and what comes next.
-
-    Attributes:
-        responses: the good responses so far, in order.
-        next_call: what to ask now; None if the chain is complete, broken or not to be started.
-        error: why the chain broke, or None.
-        skipped: why the sample is not put to the model at all, or None.
-    """
-
-    responses: tuple[Response, ...]
-    next_call: Call | None = None
-    error: str | None = None
-    skipped: str | None = None
-
-
-def replay(task: Task, adapters: Mapping[str, Model], store: ResponseStore, sample: Sample) -> Chain:
-    """Follow a sample's chain as far as stored answers lead.
+def replay(
+    task: Task, store: ResponseStore, sample: Sample, refusal: Callable[[Call], str | None] | None = None
+) -> ChainRun:
+    """Follow a sample's chain through the store until it ends or meets a call that is not answered yet.
 
     Raises:
         ConfigurationError: no model fills the role of the next call.
     """
-    return follow(task, store, sample, refusal_by(task, adapters, sample))
+    run = ChainRun(task.chain(sample), task.unanswered, sample, task=task.name, refusal=refusal)
+    follow(run, store)
+    return run
+
+
+def follow(run: ChainRun, store: ResponseStore) -> None:
+    """Let a chain go on with stored responses until it ends or meets a call that is not answered yet."""
+    while run.call is not None:
+        response = store.get(run.sample.id, run.position, run.call)
+        if response is None:
+            return
+        run.send(response)
+
+
+def outcome_of(
+    task: Task, store: ResponseStore, sample: Sample, refusal: Callable[[Call], str | None] | None = None
+) -> Outcome:
+    """How a sample ended, by stored responses alone.
+
+    Raises:
+        StoreError: the store holds no response to a call of its chain.
+    """
+    outcome = replay(task, store, sample, refusal).outcome
+    if outcome is None:
+        raise StoreError(
+            f"task {task.name}: the run holds no answer for sample {sample.id} to what is asked now; "
+            "run the same command again to have it asked"
+        )
+    return outcome
 
 
 def refusal_by(task: Task, adapters: Mapping[str, Model], sample: Sample) -> Callable[[Call], str | None]:
@@ -50,34 +63,3 @@ def refusal_by(task: Task, adapters: Mapping[str, Model], sample: Sample) -> Cal
         return f"the {call.role} {reason}" if reason else None
 
     return refusal
-
-
-def follow(
-    task: Task,
-    store: ResponseStore,
-    sample: Sample,
-    refusal: Callable[[Call], str | None] | None = None,
-    so_far: Sequence[Response] = (),
-) -> Chain:
-    """Follow a sample's chain of calls through the store until it ends, breaks or meets a call not yet answered.
-
-    Args:
-        task: the benchmark.
-        store: where answers are.
-        sample: whose chain it is.
-        refusal: says why a call cannot be put to its model, or None.
-        so_far: the responses that the chain begins with, if they are already known.
-    """
-    responses = list(so_far)
-    while True:
-        call = task.next_call(sample, responses)
-        if call is None:
-            return Chain(tuple(responses))
-        if refusal is not None and (skipped := refusal(call)):
-            return Chain(tuple(responses), skipped=skipped)
-        response = store.get(sample.id, len(responses), call)
-        if response is None:
-            return Chain(tuple(responses), next_call=call)
-        if response.error is not None:
-            return Chain(tuple(responses), error=response.error)
-        responses.append(response)

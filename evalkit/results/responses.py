@@ -17,7 +17,7 @@ from typing import Any
 from evalkit.audio import Audio, write_flac
 from evalkit.errors import AudioError, StoreError
 from evalkit.results.usage import RoleUsage
-from evalkit.types import Call, Response
+from evalkit.types import Call, Failure, Response
 
 SPEECH = "speech"
 
@@ -49,7 +49,7 @@ class ResponseStore:
             for offset, record in log.records():
                 self.usage[path.stem].add(self._response(record))
                 # A response that failed in an earlier session is not found, and so is asked for again.
-                if record["response"]["error"] is None or not writable:
+                if "failure" not in record["response"] or not writable:
                     log.offsets[_identity(record["sample"], record["call"], record["request"])] = offset
 
     def get(self, sample_id: str, position: int, call: Call) -> Response | None:
@@ -99,7 +99,8 @@ class ResponseStore:
             (self._folder / SPEECH).mkdir(exist_ok=True)
             duration = write_flac(speech, self._folder / locator)
         except AudioError as error:
-            return replace(response, speech=None, error=f"the model's speech cannot be read: {error}")
+            failure = Failure("unreadable_audio", f"the model's speech cannot be read: {error}")
+            return replace(response, speech=None, failure=failure)
         except OSError as error:
             raise StoreError(f"{self._folder / SPEECH}: cannot be written ({error.strerror})") from error
         # Speech of no length is no speech, and no audio file to decode either.

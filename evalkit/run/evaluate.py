@@ -12,7 +12,7 @@ from evalkit.adapter import Model, ModelAdapter, ServedModelAdapter
 from evalkit.datasets import Fingerprint
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.inference.ask import ask
-from evalkit.inference.replay import Chain, replay
+from evalkit.inference.replay import outcome_of, refusal_by
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.inference.served.caller import ServedCaller
@@ -24,7 +24,7 @@ from evalkit.run.plan import Plan
 from evalkit.run.scoring import score_task
 from evalkit.run.selection import SelectedSamples
 from evalkit.task import Task
-from evalkit.types import Sample, Usage
+from evalkit.types import Usage
 
 _REASONS_SHOWN = 3
 
@@ -85,13 +85,9 @@ def carry_out(plan: Plan) -> dict[str, Any]:
 def _score(
     plan: Plan, task: Task, samples: SelectedSamples, adapters: Mapping[str, Model], store: ResponseStore
 ) -> dict[str, Any]:
-    def chain_of(sample: Sample) -> Chain:
-        return replay(task, adapters, store, sample)
-
     return score_task(
         task,
-        samples,
-        chain_of,
+        (outcome_of(task, store, sample, refusal_by(task, adapters, sample)) for sample in samples),
         plan.folder / task.name,
         plan.bootstrap,
         titles=plan.titles,

@@ -6,13 +6,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from evalkit.inference.replay import Chain, follow
+from evalkit.chain import Outcome
+from evalkit.inference.replay import outcome_of
 from evalkit.results.folder import RunFolder, read_json
 from evalkit.results.responses import ResponseStore
 from evalkit.run.plan import load_run_config, tasks_from_config, titles_from_config
 from evalkit.run.scoring import BootstrapSettings, score_task, stored_samples
 from evalkit.task import Task
-from evalkit.types import Sample
+from evalkit.types import Failure
 
 
 def rescore(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -37,27 +38,20 @@ def rescore(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _rescore_task(folder: Path, task: Task, metrics: dict[str, Any], config: DictConfig) -> dict[str, Any]:
-    skipped: dict[str, str] = {}
-    scores = folder / "scores.parquet"
-
-    def samples() -> Iterator[Sample]:
-        for sample, status, reason in stored_samples(scores):
-            if status == "skipped":
-                skipped[sample.id] = reason or ""
-            yield sample
-
-    def chain_of(sample: Sample) -> Chain:
-        if sample.id in skipped:
-            return Chain((), skipped=skipped.pop(sample.id))
-        return follow(task, store, sample)
-
     with ResponseStore(folder, writable=False) as store:
         return score_task(
             task,
-            samples(),
-            chain_of,
+            _outcomes(task, store, folder / "scores.parquet"),
             folder,
             BootstrapSettings(**OmegaConf.to_container(config.statistics)),  # type: ignore[arg-type]
             titles=titles_from_config(config),
             partial=metrics["tasks"][task.name]["partial"],
         )
+
+
+def _outcomes(task: Task, store: ResponseStore, scores: Path) -> Iterator[Outcome]:
+    for sample, status, reason in stored_samples(scores):
+        if status == "skipped":
+            yield Outcome(sample, "skipped", reason=Failure("not_applicable", reason or ""))
+        else:
+            yield outcome_of(task, store, sample)

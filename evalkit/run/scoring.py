@@ -2,15 +2,15 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evalkit.chain import Outcome
 from evalkit.errors import ConfigurationError, DataError, StoreError
-from evalkit.inference.replay import Chain
 from evalkit.metrics.metric import COUNTS, Metric, Statistics, recipe_line
 from evalkit.metrics.resampling import bootstrap_values, percentile_interval
 from evalkit.task import Task
@@ -47,29 +47,27 @@ class _Tally:
 
 def score_task(
     task: Task,
-    samples: Iterable[Sample],
-    chain_of: Callable[[Sample], Chain],
+    outcomes: Iterable[Outcome],
     folder: Path,
     bootstrap: BootstrapSettings,
     *,
     titles: Mapping[str, str] | None = None,
     partial: bool = False,
 ) -> dict[str, Any]:
-    """Score every sample, write ``scores.parquet``, and return the task's entry of ``metrics.json``.
+    """Count every sample's outcome, write ``scores.parquet``, and return the task's entry of ``metrics.json``.
 
-    A failed sample is scored by the answers before the failure; a skipped one is counted and left out of the figures.
+    A failed sample counts with the score of what was answered; a skipped one is counted and left out of the figures.
 
     Args:
         task: the benchmark.
-        samples: its samples, in the order of the data set.
-        chain_of: finds a sample's stored responses.
+        outcomes: of its samples, in the order of the data set.
         folder: the task's folder in the run folder.
         bootstrap: how intervals are made.
         titles: what people call the model of each role; a figure says which transcriber and judge had a part in it.
         partial: True if the samples are known to be only a part of the data set.
     """
     tally = _Tally(statistics={key: [] for key in task.metrics})
-    _write_parquet(folder / "scores.parquet", task, (_row(task, sample, chain_of(sample), tally) for sample in samples))
+    _write_parquet(folder / "scores.parquet", task, (_row(task, outcome, tally) for outcome in outcomes))
     counts = tally.counts
     total = sum(counts[status] for status in COUNTS)
     arrays = {
@@ -93,27 +91,22 @@ def score_task(
     }
 
 
-def _row(task: Task, sample: Sample, chain: Chain, tally: _Tally) -> dict[str, Any]:
-    if chain.next_call is not None:
-        raise StoreError(
-            f"task {task.name}: the run holds no answer for sample {sample.id} to what is asked now; "
-            "run the same command again to have it asked"
-        )
-    score = None if chain.skipped else task.score(sample, chain.responses)
-    reason = chain.skipped or chain.error or (score.failure if score else None)
-    status = "skipped" if chain.skipped else "failed" if reason else "scored"
+def _row(task: Task, outcome: Outcome, tally: _Tally) -> dict[str, Any]:
+    sample, status, score = outcome.sample, outcome.status, outcome.score
+    reason = None if outcome.reason is None else outcome.reason.message
+    good = [exchange.response for exchange in outcome.exchanges if not exchange.response.failed]
     tally.counts[status] += 1
     row: dict[str, Any] = {
         **sample.to_json(),
         "status": status,
         "reason": reason,
-        "responses": [response.text for response in chain.responses],
+        "responses": [response.text for response in good],
     }
     if score is None:
         tally.reasons.add(str(reason))
         return row
     # An empty answer is a good response and may be right, for silence; the count lets the reader judge.
-    tally.counts["empty"] += status == "scored" and not any(_says_something(answer) for answer in chain.responses)
+    tally.counts["empty"] += status == "scored" and not any(_says_something(response) for response in good)
     tally.groups.append(sample.groups)
     for key, metric in task.metrics.items():
         vector = tuple(score.statistics[key])

@@ -9,7 +9,7 @@ from typing import Any
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
-from evalkit.types import Request, Response
+from evalkit.types import Failure, Request, Response
 from model_adapters.shared.weights import file_digest
 
 _TASK = "{task}"
@@ -52,7 +52,8 @@ class Predictions(ModelAdapter):
     def _respond(self, request: Request) -> Response:
         text = self._answers_of(request.task).get(request.sample_id)
         if text is None:
-            return Response(error=f"no prediction for {request.sample_id} in {self._path.replace(_TASK, request.task)}")
+            path = self._path.replace(_TASK, request.task)
+            return Response(failure=Failure("refused", f"no prediction for {request.sample_id} in {path}"))
         return Response(text=text)
 
     def _answers_of(self, task: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from evalkit import normalizer
 from evalkit.adapter import Capabilities, ModelAdapter
-from evalkit.types import Request, Response
+from evalkit.types import Failure, Request, Response
 
 _VERSION = 1
 # A Chinese character is a word, and so is what is written together in other scripts.
@@ -80,7 +80,9 @@ def _respond(request: Request) -> Response:
     question = "\n".join(part for part in request.messages[-1].content if isinstance(part, str))
     form = next((form for marker, form in _FORMS.items() if marker in question), None)
     if form is None:
-        return Response(error="the word judge can only answer questions that give it a reference answer")
+        return Response(
+            failure=Failure("refused", "the word judge can only answer questions that give it a reference answer")
+        )
     wanted = _words(form.reference.findall(question))
     found = _words(form.answer.findall(question))
     reply = form.reply(len(wanted & found) / len(wanted) if wanted else 0.0)

@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from evalkit.audio import Audio
+from evalkit.chain import Score
 from evalkit.datasets import Dataset
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.hints import hint
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
 from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask, Score
+from evalkit.task import DatasetTask
 from evalkit.types import Call, Request, Response, Sample
 from tasks.judging import Judging, Verdict
 from tasks.paralinguistic.dimensions import DIMENSIONS, load_judge_prompts, read_reply

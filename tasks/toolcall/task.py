@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from evalkit.audio import Audio
+from evalkit.chain import Score
 from evalkit.datasets import Dataset
 from evalkit.errors import ConfigurationError
 from evalkit.metrics.mean import mean_metric
 from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask, Score
+from evalkit.task import DatasetTask
 from evalkit.types import Call, Message, Response, Sample, ToolCall
 from tasks.judging import Judging, Verdict
 from tasks.toolcall.calls import Calls, parse_calls

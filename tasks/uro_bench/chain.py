@@ -1,14 +1,9 @@
 """A sample's chain of calls, written down as one function that yields calls and is sent their answers."""
 
-from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from evalkit.audio import Audio
-from evalkit.task import Score
-from evalkit.types import Call, Response
-
-Chain = Generator[Call, Response, Score]
-"""Yields each call, is sent its answer, and returns the score once there is nothing more to ask."""
+from evalkit.types import Failure
 
 NO_RECORDING = " "
 """What the original writes down for an answer that was not spoken."""
@@ -30,15 +25,4 @@ class Answer:
     own_words: str = ""
     speech: Audio | None = None
     opinion_score: float | None = None
-    failure: str | None = None
-
-
-def advance(chain: Chain, responses: Sequence[Response]) -> tuple[Call | None, Score | None]:
-    """Where a fresh chain stands once it has got these answers: at its next call, or at its score."""
-    try:
-        call = next(chain)
-        for response in responses:
-            call = chain.send(response)
-    except StopIteration as end:
-        return None, end.value
-    return call, None
+    failure: Failure | None = None

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from evalkit.chain import Chain
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
 from evalkit.types import Call, Message, Response, Sample
 from tasks.judging import Judging, replies_of
-from tasks.uro_bench.chain import Answer, Chain
+from tasks.uro_bench.chain import Answer
 from tasks.uro_bench.judge_prompts import filled, load_judge_prompts
 from tasks.uro_bench.marks import mark_share, read_mark, read_yes, says_nothing
 from tasks.uro_bench.task import SpokenConversations
@@ -38,7 +39,8 @@ class JudgedAnswers(SpokenConversations):
         read = read_yes if self._subset.mode == "qa" else read_mark
         return Judging(read, load_judge_prompts().system, _REPLIES, _GENERATION)
 
-    def _chain(self, sample: Sample) -> Chain:
+    def chain(self, sample: Sample) -> Chain:
+        """Speak with the model, then mark what it said."""
         answers = yield from self._answers(sample)
         if not self._to_be_judged(answers):
             return self._scored(self._nothing, answers, judgement="nothing was said")

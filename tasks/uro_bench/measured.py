@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from evalkit.chain import Chain
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
-from evalkit.types import Sample
-from tasks.uro_bench.chain import Chain
+from evalkit.types import Failure, Sample
 from tasks.uro_bench.marks import (
     emotion_score,
     read_probability,
@@ -28,7 +28,8 @@ class Repetition(SpokenConversations):
     modes = frozenset({"wer"})
     _nothing: ClassVar[Sequence[float]] = (0.0, 0.0, 1.0)
 
-    def _chain(self, sample: Sample) -> Chain:
+    def chain(self, sample: Sample) -> Chain:
+        """Speak with the model, then mark what it said."""
         answers = yield from self._answers(sample)
         rate = error_rate_of_pair(answers[0].text, sample.references[0], self._language)
         return self._scored(repetition(rate), answers, judgement=f"error rate {rate:.4f}")
@@ -60,7 +61,8 @@ class EmotionGeneration(SpokenConversations):
     judges_sound = True
     _nothing: ClassVar[Sequence[float]] = (0.0, 1.0)
 
-    def _chain(self, sample: Sample) -> Chain:
+    def chain(self, sample: Sample) -> Chain:
+        """Speak with the model, then mark what it said."""
         answers = yield from self._answers(sample)
         speech, emotion = answers[0].speech, sample.groups["emotion"]
         if speech is None:
@@ -68,7 +70,8 @@ class EmotionGeneration(SpokenConversations):
         heard = yield self._hearing("emotion_classifier", speech, sample)
         probability = read_probability(heard.text, emotion)
         if probability is None:
-            failure = f"the emotion classifier's reply gives no probability of {emotion!r}: {heard.text!r}"
+            message = f"the emotion classifier's reply gives no probability of {emotion!r}: {heard.text!r}"
+            failure = Failure("unreadable_reply", message)
             return self._scored(self._nothing, answers, failure=failure)
         rate = error_rate_of_pair(answers[0].text, sample.references[0], self._language)
         judgement = f"{emotion} {probability:.4f}, error rate {rate:.4f}"

@@ -11,14 +11,15 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from evalkit.audio import Audio
+from evalkit.chain import Score
 from evalkit.datasets import Dataset
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
 from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask, Score
-from evalkit.types import Call, Message, Request, Response, Sample
-from tasks.uro_bench.chain import NO_RECORDING, Answer, Chain, advance
+from evalkit.task import DatasetTask
+from evalkit.types import Call, Failure, Message, Request, Response, Sample
+from tasks.uro_bench.chain import NO_RECORDING, Answer
 from tasks.uro_bench.marks import read_opinion_score
 from tasks.uro_bench.rates import SCHEME, error_rate_of_pair
 from tasks.uro_bench.subsets import VERSIONS, get_subset
@@ -99,10 +100,6 @@ class SpokenConversations(DatasetTask):
         self.metrics: Mapping[str, Metric] = {**self._scores, **self._further_metrics()}
 
     @abstractmethod
-    def _chain(self, sample: Sample) -> Chain:
-        """The sample's calls and, in the end, its score."""
-
-    @abstractmethod
     def _score_metrics(self) -> Mapping[str, Metric]:
         """The headline metric, and others of the same statistics."""
 
@@ -123,14 +120,9 @@ class SpokenConversations(DatasetTask):
                 )
             yield sample
 
-    def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
-        """The model's next round, then what is to be done with its answers."""
-        return advance(self._chain(sample), responses)[0]
-
-    def score(self, sample: Sample, responses: Sequence[Response]) -> Score:
-        """The score of a finished chain; one that broke off is scored like silence."""
-        score = advance(self._chain(sample), responses)[1] if responses else None
-        return score or self._scored(self._nothing)
+    def unanswered(self, sample: Sample) -> Score:  # noqa: ARG002 - all are worth the same
+        """A conversation that broke off is scored like silence."""
+        return self._scored(self._nothing)
 
     def describe(self) -> Mapping[str, Any]:
         """What the subset holds, its source, licence and access, and where it is read from."""
@@ -176,7 +168,9 @@ class SpokenConversations(DatasetTask):
             return answer
         rated = yield self._hearing("mos_predictor", said.speech, sample)
         rating = read_opinion_score(rated.text)
-        failure = f"the MOS predictor's reply cannot be read: {rated.text!r}" if rating is None else None
+        failure = None
+        if rating is None:
+            failure = Failure("unreadable_reply", f"the MOS predictor's reply cannot be read: {rated.text!r}")
         return Answer(answer.text, answer.own_words, answer.speech, rating, failure)
 
     def _hearing(self, role: str, speech: Audio, sample: Sample) -> Call:
@@ -189,7 +183,7 @@ class SpokenConversations(DatasetTask):
         answers: Sequence[Answer] = (),
         *,
         judgement: str = "",
-        failure: str | None = None,
+        failure: Failure | None = None,
         further: Mapping[str, Sequence[float]] | None = None,
     ) -> Score:
         """The score with these statistics of the headline metric, and what is known beside it."""

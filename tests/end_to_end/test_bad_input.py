@@ -60,15 +60,16 @@ def test_bad_audio_fails_its_own_sample_and_no_other(
     assert metrics["metrics"]["wer"]["statistics"]["deletions"] >= 4 * 3
     assert "scored:3|failed:4|skipped:0" in metrics["metrics"]["wer"]["recipe"]
     responses = {record["sample"]: record["response"] for record in log(tmp_path)}
-    assert {name for name, response in responses.items() if response["error"]} == {
+    assert {name for name, response in responses.items() if "failure" in response} == {
         "truncated",
         "silent",
         "text",
         "missing",
     }
-    assert "cut short" in responses["truncated"]["error"] or "cannot be read" in responses["truncated"]["error"]
-    assert "no samples" in responses["silent"]["error"]
-    assert "missing.flac: no such audio file" in responses["missing"]["error"]
+    messages = {name: response["failure"]["message"] for name, response in responses.items() if "failure" in response}
+    assert "cut short" in messages["truncated"] or "cannot be read" in messages["truncated"]
+    assert "no samples" in messages["silent"]
+    assert "missing.flac: no such audio file" in messages["missing"]
     assert responses["stereo"]["text"]
 
     soundfile.write(tmp_path / "missing.flac", samples, rate)

@@ -16,7 +16,7 @@ from evalkit.results.responses import ResponseStore
 from evalkit.run.evaluate import carry_out, failed_samples
 from evalkit.run.plan import Plan
 from evalkit.run.scoring import BootstrapSettings, stored_samples
-from evalkit.types import Request, Response
+from evalkit.types import Failure, Request, Response
 from tasks.paralinguistic import ParalinguisticQuestions, open_questions
 from tests.conftest import DEMO_SPEECH
 
@@ -61,7 +61,7 @@ class WordCounter(ModelAdapter):
         self.asked.append(question)
         expected, given = (words(line) for line in re.findall(r"文本[12]: (.*)", question))
         if self.breaks_down_at and self.breaks_down_at in expected:
-            return Response(error="the server answered 500")
+            return Response(failure=Failure("error", "the server answered 500"))
         if self.evades and self.evades in expected:
             return Response("That depends.")
         return Response(" Yes\n" if len(expected & given) >= len(expected) / 2 else "no")

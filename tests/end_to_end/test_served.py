@@ -108,7 +108,7 @@ def test_every_request_is_answered_exactly_once_whatever_fails(
     with sqlite3.connect(runs / "cache" / "answers.sqlite") as cache:
         kept = [json.loads(response) for (response,) in cache.execute("SELECT response FROM answers")]
     assert len(kept) == 2 * count
-    assert not any(response["error"] for response in kept)
+    assert not any("failure" in response for response in kept)
     for secret in (KEY, base64.b64encode(KEY.encode()).decode()):
         assert secret not in output
         for file in (path for path in runs.rglob("*") if path.is_file()):
@@ -130,9 +130,9 @@ def test_refusals_are_failures_at_once_and_never_cached(tmp_path: Path, environm
     with OpenAIServer(model_and_judge, key=KEY, refuse=refuse) as server:
         carry_out(make_plan(words(manifest, server.base_url, runs, "refused", *arguments)))
         assert max(Counter(hit.content for hit in server.journal.hits).values()) == 1, "a refusal was asked again"
-    failed = [record["response"] for record in records(runs / "refused", "model") if record["response"]["error"]]
+    failed = [record["response"] for record in records(runs / "refused", "model") if "failure" in record["response"]]
     assert 5 <= len(failed) < 30
-    messages = " ".join(response["error"] for response in failed)
+    messages = " ".join(response["failure"]["message"] for response in failed)
     for words_of_server in ("HTTP 400: The audio is longer", "HTTP 401: Incorrect API key provided: (key removed)"):
         assert words_of_server in messages
     assert KEY not in messages
@@ -174,7 +174,7 @@ def test_an_outage_of_five_minutes_is_waited_for(tmp_path: Path, environment: di
         assert server.journal.turned_away > 10
     assert time_passed >= 300
     assert metrics_of(runs / "outage") == metrics_of(runs / "undisturbed")
-    assert not any(record["response"]["error"] for record in records(runs / "outage", "model"))
+    assert not any("failure" in record["response"] for record in records(runs / "outage", "model"))
 
 
 @pytest.mark.slow

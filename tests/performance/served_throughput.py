@@ -17,12 +17,13 @@ import numpy as np
 import soundfile
 
 from evalkit.audio import Audio
+from evalkit.chain import Score
 from evalkit.inference.ask import ask
 from evalkit.inference.batching import LocalExecutor
 from evalkit.inference.served.budget import Budget, BudgetCaps
 from evalkit.inference.served.caller import ServedCaller
 from evalkit.results.responses import ResponseStore
-from evalkit.task import Score, Task
+from evalkit.task import Task
 from evalkit.types import Call, Message, Request, Response, Sample
 from model_adapters.openai.models import ChatModel
 

@@ -18,7 +18,7 @@ from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError
 from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config, tasks_from_config
-from evalkit.types import Request, Response, Sample
+from evalkit.types import Failure, Request, Response, Sample
 from tasks.big_bench_audio import BigBenchAudio, judge_question, read_verdict
 from tests.conftest import write_jsonl
 
@@ -139,7 +139,10 @@ def test_a_judge_that_cannot_be_understood_fails_the_sample_and_keeps_it_in_the_
 def test_a_judge_that_is_down_is_no_verdict(tmp_path: Path) -> None:
     config = configured(published_layout(tmp_path))
     metrics, rows = evaluate(
-        tmp_path, config, model=lambda _: Response("yes"), judge=lambda _: Response(error="HTTP 503")
+        tmp_path,
+        config,
+        model=lambda _: Response("yes"),
+        judge=lambda _: Response(failure=Failure("error", "HTTP 503")),
     )
     assert metrics["samples"]["failed"] == 4
     assert {row["reason"] for row in rows} == {"HTTP 503"}

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evalkit.chain import Score
 from evalkit.metrics.metric import Metric
-from evalkit.task import Score
 from evalkit.types import Response, Sample
 from tasks.uro_bench import averages
 from tasks.uro_bench.chain import Answer

@@ -13,7 +13,7 @@ from evalkit.inference.served.cache import AnswerCache, identity
 from evalkit.inference.served.clock import Clock
 from evalkit.inference.served.concurrency import AdaptiveConcurrency, Slot
 from evalkit.inference.served.pace import Pace
-from evalkit.types import Request, Response, Usage
+from evalkit.types import Failure, FailureKind, Request, Response, Usage
 
 # A server that has never answered is more likely misspelt than overloaded.
 _PATIENCE_AT_FIRST = 60.0
@@ -74,7 +74,7 @@ class ServedCaller:
             self._cache.put(key, response)
             return response
         except AudioError as error:
-            return Response(error=str(error))
+            return Response(failure=Failure("unreadable_audio", str(error)))
 
     async def _asked(self, request: Request) -> Response:
         async with self._concurrency.slot() as slot:
@@ -84,16 +84,17 @@ class ServedCaller:
             try:
                 return await self._until_answered(call)
             except TransientError as error:
-                reason = f"gave up after {call.requests} attempts: {error}"
+                failure = Failure(_kind(error), f"gave up after {call.requests} attempts: {error}")
             except PermanentError as error:
                 self._note_answer()  # a refusal is a sign of life
-                reason = str(error)
+                failure = Failure("refused", str(error))
             except (EvalkitError, asyncio.CancelledError):
                 raise
             except Exception as error:
                 # What an adapter did not foresee costs one sample its answer, not the run.
-                reason = f"{type(error).__name__}: {error}"
-            return Response(error=self.adapter.redact(reason), usage=Usage(requests=call.requests))
+                failure = Failure("error", f"{type(error).__name__}: {error}")
+            failure = replace(failure, message=self.adapter.redact(failure.message))
+            return Response(failure=failure, usage=Usage(requests=call.requests))
 
     async def _until_answered(self, call: "_Call") -> Response:
         """Attempt after attempt; raises the last failure once the request has had as many as it may."""
@@ -192,6 +193,12 @@ class ServedCaller:
 
 class _DeadlineError(TransientError):
     """No whole answer in time: the server may have too much to do, or the request may be more than it can do."""
+
+
+def _kind(error: TransientError) -> FailureKind:
+    if isinstance(error, _DeadlineError):
+        return "timeout"
+    return "overloaded" if error.overloaded else "unavailable" if error.unavailable else "error"
 
 
 class _Call:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.chain import Score
 from evalkit.errors import ConfigurationError
 from evalkit.inference.ask import TooManyFailuresError, ask
 from evalkit.inference.batching import LocalExecutor
 from evalkit.inference.replay import Chain, replay
 from evalkit.results.responses import ResponseStore
-from evalkit.task import Score, Task
-from evalkit.types import Call, Message, Request, Response, Sample
+from evalkit.task import Task
+from evalkit.types import Call, Failure, Message, Request, Response, Sample
 
 
 class Arithmetic(ModelAdapter):
@@ -33,7 +34,7 @@ class Arithmetic(ModelAdapter):
     def _answer(self, question: str) -> Response:
         self.asked.append(question)
         if question in self.fails_on:
-            return Response(error=f"no idea about {question}")
+            return Response(failure=Failure("error", f"no idea about {question}"))
         operations = {"add": int(question) + 1, "double": int(question) * 2, "negate": -int(question)}
         return Response(str(operations[self.operation]))
 

@@ -7,7 +7,7 @@ import pytest
 
 from evalkit.errors import StoreError
 from evalkit.results.responses import ResponseStore
-from evalkit.types import Call, Message, Request, Response
+from evalkit.types import Call, Failure, Message, Request, Response
 
 
 def call(text: str = "what is said?", role: str = "model") -> Call:
@@ -33,8 +33,8 @@ def test_another_sample_place_role_or_question_is_another_call(tmp_path: Path) -
 
 def test_a_failure_is_known_in_its_session_and_asked_again_in_the_next(tmp_path: Path) -> None:
     with ResponseStore(tmp_path) as store:
-        store.append("a", 0, call(), Response(error="timed out"))
-        assert store.get("a", 0, call()) == Response(error="timed out")
+        store.append("a", 0, call(), Response(failure=Failure("error", "timed out")))
+        assert store.get("a", 0, call()) == Response(failure=Failure("error", "timed out"))
     with ResponseStore(tmp_path) as store:
         assert store.get("a", 0, call()) is None
         store.append("a", 0, call(), Response("x"))

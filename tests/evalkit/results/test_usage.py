@@ -1,7 +1,7 @@
 """What the calls of a run took, added up."""
 
 from evalkit.results.usage import RoleUsage, usage_lines
-from evalkit.types import Response, Usage
+from evalkit.types import Failure, Response, Usage
 
 
 def test_the_time_to_the_first_sound_is_that_of_streamed_answers() -> None:
@@ -11,7 +11,7 @@ def test_the_time_to_the_first_sound_is_that_of_streamed_answers() -> None:
         Response(first_sound=1.5),
         Response(),
         Response(first_sound=9.0, cached=True),
-        Response(error="no"),
+        Response(failure=Failure("error", "no")),
     ):
         usage.add(response)
     again = RoleUsage.from_json(usage.to_json())

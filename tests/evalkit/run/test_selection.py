@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
+from evalkit.chain import Score
 from evalkit.errors import ConfigurationError
 from evalkit.run.selection import SelectedSamples, Selection
-from evalkit.task import Score, Task
+from evalkit.task import Task
 from evalkit.types import Call, Response, Sample
 
 

@@ -15,7 +15,7 @@ import pytest
 from evalkit.audio import Audio
 from evalkit.errors import AudioError, StoreError
 from evalkit.inference.served.cache import AnswerCache, identity
-from evalkit.types import Message, Request, Response, ToolCall, Usage
+from evalkit.types import Failure, Message, Request, Response, ToolCall, Usage
 from model_adapters.openai.models import ChatModel, TranscriptionModel
 from tests.servers.sound import encode_speech, tone
 
@@ -132,10 +132,10 @@ def test_answers_come_back_whole_and_marked(tmp_path: Path) -> None:
 
 def test_failures_never_enter(tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path)
-    cache.put("a", Response(text="partial", error="HTTP 500"))
+    cache.put("a", Response(text="partial", failure=Failure("error", "HTTP 500")))
     assert cache.get("a") is None
     cache.put("a", Response(text="good"))
-    cache.put("a", Response(error="HTTP 500"))
+    cache.put("a", Response(failure=Failure("error", "HTTP 500")))
     found = cache.get("a")
     assert found is not None
     assert found.text == "good"

@@ -1,0 +1,160 @@
+"""A sample's chain of model calls, written as a generator: it yields calls, is sent responses, and returns a score.
+
+A task writes ``def chain(self, sample) -> Chain``; steps that tasks share are sub-generators (``yield from``). What is
+yielded depends on nothing but the responses sent before, so that resuming a run is replaying its chains.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from evalkit.types import Call, Failure, Response, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One sample's score.
+
+    Attributes:
+        statistics: for each metric key of the task, its vector of sufficient statistics.
+        details: what the score was computed from, for people to read (normalised texts, …).
+        failure: why the sample counts as failed although every call was answered, such as a judge whose replies
+            could not be read; its statistics are then those of a wrong answer.
+    """
+
+    statistics: Mapping[str, Sequence[float]]
+    details: Mapping[str, str] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+Chain = Generator[Call, Response, Score]
+"""Yields each call, is sent its good response, and returns the score once there is nothing more to ask."""
+
+
+class CallFailed(Exception):  # noqa: N818 - an event of the chain, not a fault of the program
+    """Thrown into a chain at the call whose answer cannot be had.
+
+    A chain that catches it returns the score of what was answered before, or asks for something else; from a chain
+    that does not, the engine takes ``Task.unanswered(sample)``.
+
+    Attributes:
+        call: that was made.
+        failure: why it has no answer.
+    """
+
+    def __init__(self, call: Call, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.call = call
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call of a chain and its response, good or failed."""
+
+    call: Call
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a sample ended.
+
+    Attributes:
+        sample: whose chain ended.
+        status: ``scored``; ``failed``, which counts as a wrong answer; or ``skipped``, which does not count.
+        exchanges: every call with its response, in order.
+        score: None where the sample was skipped.
+        reason: why it failed or was skipped, or None.
+    """
+
+    sample: Sample
+    status: Literal["scored", "failed", "skipped"]
+    exchanges: tuple[Exchange, ...] = ()
+    score: Score | None = None
+    reason: Failure | None = None
+
+
+class ChainRun:
+    """One sample's chain while it is under way.
+
+    Args:
+        chain: fresh, not yet advanced.
+        unanswered: gives the score of a chain that does not catch ``CallFailed``.
+        sample: whose chain it is.
+        task: the task's name; every call's request is stamped with it and with the sample's id.
+        refusal: says why a call cannot be put to the model of its role, or None if it can; the sample is then skipped.
+
+    Attributes:
+        call: to be answered next; None once the chain has ended.
+        outcome: of an ended chain, else None.
+    """
+
+    __slots__ = ("_chain", "_exchanges", "_failure", "_refusal", "_sample", "_task", "_unanswered", "call", "outcome")
+
+    def __init__(
+        self,
+        chain: Chain,
+        unanswered: Callable[[Sample], Score],
+        sample: Sample,
+        *,
+        task: str,
+        refusal: Callable[[Call], str | None] | None = None,
+    ) -> None:
+        self._chain = chain
+        self._unanswered = unanswered
+        self._sample = sample
+        self._task = task
+        self._refusal = refusal
+        self._exchanges: list[Exchange] = []
+        self._failure: Failure | None = None
+        self.call: Call | None = None
+        self.outcome: Outcome | None = None
+        self._advance(lambda: next(chain))
+
+    @property
+    def position(self) -> int:
+        """How many calls of the chain were answered or failed before the one that is next."""
+        return len(self._exchanges)
+
+    @property
+    def sample(self) -> Sample:
+        """The sample whose chain it is."""
+        return self._sample
+
+    def send(self, response: Response) -> None:
+        """Let the chain go on with the response to ``call``, or without it if it failed."""
+        call = self.call
+        if call is None:
+            raise ValueError("the chain has ended: there is no call to respond to")
+        self._exchanges.append(Exchange(call, response))
+        failure = response.failure
+        if failure is None:
+            self._advance(lambda: self._chain.send(response))
+        else:
+            self._failure = self._failure or failure
+            self._advance(lambda: self._chain.throw(CallFailed(call, failure)))
+
+    def _advance(self, step: Callable[[], Call]) -> None:
+        try:
+            call = step()
+        except StopIteration as end:
+            self._end(end.value)
+        except CallFailed:
+            self._end(self._unanswered(self._sample))
+        else:
+            # Where a request comes from is the engine's to say; it is not part of the request's content.
+            call = replace(call, request=replace(call.request, task=self._task, sample_id=self._sample.id))
+            if self._refusal is not None and (reason := self._refusal(call)):
+                self._chain.close()
+                self.call = None
+                self.outcome = Outcome(
+                    self._sample, "skipped", tuple(self._exchanges), reason=Failure("not_applicable", reason)
+                )
+            else:
+                self.call = call
+
+    def _end(self, score: Score) -> None:
+        reason = self._failure or score.failure
+        self.call = None
+        self.outcome = Outcome(self._sample, "failed" if reason else "scored", tuple(self._exchanges), score, reason)
