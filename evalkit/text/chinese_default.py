@@ -5,11 +5,10 @@ import unicodedata
 
 from evalkit.text.chinese_read_aloud import read_aloud
 from evalkit.text.chinese_spellings import simplify, unify_spellings
+from evalkit.text.unspoken import remove_unspoken
 
 # Text in which nothing has to be folded or read aloud; the detour for the rest costs several times as much.
 _PLAIN = re.compile("[一-鿿A-Za-z \n，。！？、；：…“”‘’《》]*")
-# Marks of models and annotators that are never speech: <|zh|>, <unk>, <SPOKEN_NOISE>.
-_TAG = re.compile(r"<\|[^<>]*\|>|</?[a-z_]+>")
 _READ_ALOUD = re.compile("[0-9+=×]")
 _UNSPOKEN = re.compile(r"[\W_]+")
 
@@ -24,8 +23,7 @@ def normalize_mandarin(text: str) -> str:
     if _PLAIN.fullmatch(text):
         text = simplify(text.lower())
     else:
-        text = _TAG.sub(" ", unicodedata.normalize("NFKC", text).lower())
-        text = simplify(text)
+        text = simplify(unicodedata.normalize("NFKC", remove_unspoken(text)).lower())
         if _READ_ALOUD.search(text):
             text = read_aloud(text)
     return unify_spellings(_UNSPOKEN.sub("", text))

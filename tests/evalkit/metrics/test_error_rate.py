@@ -117,7 +117,7 @@ def test_interval_covers_the_value_and_is_reproducible() -> None:
     ("language", "scheme", "name", "recipe"),
     [
         ("en", "default", "WER", "metric:WER|unit:word|normaliser:whisper-en.v1|averaging:corpus"),
-        ("ja", "default", "CER", "metric:CER|unit:character|normaliser:default-ja.v1|averaging:corpus"),
+        ("ja", "default", "CER", "metric:CER|unit:character|normaliser:default-ja.v2|averaging:corpus"),
         ("yue", "kimi_audio", "MER", "metric:MER|unit:token|normaliser:kimi_audio-yue.v1|averaging:corpus"),
     ],
 )
