@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 import soundfile
 from sacrebleu.metrics import BLEU
+from tasks.toolcall.calls import parse_calls
 from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from tasks.toolcall.calls import parse_calls
 from tests.conftest import DEMO_SPEECH, SHARED_DATA, write_jsonl
 from tests.end_to_end.task_runs import (
     TEXTS,

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tasks.toolcall.calls import parse_calls
 
 from evalkit.errors import ServerUnavailableError
 from evalkit.inference.served.clock import Clock
-from tasks.toolcall.calls import parse_calls
 from tests.conftest import DEMO_SPEECH, write_jsonl
 from tests.end_to_end.served_runs import evalkit_run
 from tests.end_to_end.task_runs import (

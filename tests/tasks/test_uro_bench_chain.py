@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from tasks.uro_bench.judge_prompts import filled, load_judge_prompts
 
 from evalkit.audio import Audio
 from evalkit.types import Response
-from tasks.uro_bench.judge_prompts import filled, load_judge_prompts
 from tasks.uro_bench.marks import read_mark, read_opinion_score, read_probability
 from tests.uro_bench import chain_through, sample_of, task_of_mode
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tasks.uro_bench.chain import Answer
 
 from evalkit.chain import Score
 from evalkit.metrics.metric import Metric
 from evalkit.types import Response, Sample
 from tasks.uro_bench import averages
-from tasks.uro_bench.chain import Answer
 from tasks.uro_bench.marks import says_nothing
 from tasks.uro_bench.rates import error_rate_of_pair
 from tests.conftest import ROOT

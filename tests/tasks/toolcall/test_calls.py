@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tasks.toolcall.calls import Calls, parse_calls
 
 from evalkit.types import Response, ToolCall
-from tasks.toolcall.calls import Calls, parse_calls
 
 SEARCH = ToolCall("search", '{"query": "上证指数"}')
 WEATHER = ToolCall("get_weather", '{"location": "chengdu"}')

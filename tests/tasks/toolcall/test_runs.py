@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tasks.toolcall.calls import parse_calls
 
 from evalkit.cli.configuration import compose_configuration
 from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config
 from evalkit.run.rescore import rescore
-from tasks.toolcall.calls import parse_calls
 from tests.servers.backends import Answer, Called, ServedRequest
 from tests.servers.openai_server import OpenAIServer
 from tests.tasks.toolcall.replica import judgement, reply, spoken_words, write_replica
