@@ -20,8 +20,6 @@ from step_audio_2.speech.voice import Voice, VoiceError
 from step_audio_2.testing.tiny_token2wav import write_tiny_token2wav
 from tests.step_audio_2.golden import golden, golden_json, golden_state_dict
 
-torch.set_num_threads(1)
-
 GENERATOR = np.random.default_rng(5)
 TOKENS = GENERATOR.integers(0, 6561, 90).tolist()
 
