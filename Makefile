@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Older versions of PyTorch are installed with a graphics driver's libraries, several gigabytes of them.
 LOWEST_TORCH := torch==2.13.0
+PACKAGES := configs evalkit model_adapters reports step_audio_2 tasks
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .PHONY: demo test test-lowest test-python check docs mutation performance clean
@@ -23,8 +24,9 @@ demo: .venv/installed-demo ## run small models on the embedded speech, fill ever
 	@echo "  runs/demo-report/comparison.md     is Whisper tiny.en better than PocketSphinx?"
 	@echo "  runs/whisper_tiny_en-demo/metrics.json"
 
-test: .venv/installed-dev ## the fast tests, then the slow ones
+test: .venv/installed-dev ## the fast tests and the examples of docstrings, then the slow tests
 	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest --doctest-modules $(PACKAGES)
 	$(BIN)/python -m pytest -m slow
 
 test-lowest: .venv/bin/python ## the fast tests on the lowest versions that pyproject.toml allows

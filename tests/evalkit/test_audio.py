@@ -291,5 +291,6 @@ def test_all_real_recordings_decode_to_their_stated_duration(shared_data: Path) 
             row = json.loads(line)
             audio = Audio(row["id"], manifest.parent / row["audio"])
             samples = len(audio.waveform(16000))
+            assert audio.duration is not None
             assert audio.duration == pytest.approx(row["duration"], abs=0.02), row["id"]
             assert samples == pytest.approx(audio.duration * 16000, abs=1), row["id"]

@@ -84,8 +84,8 @@ def test_the_notebook_reads_and_compares_runs(
     words = (*CONFIGS, "task=keywords", "model=nearest_length", "name=base")
     assert evalkit_command("run", *words, env=ENVIRONMENT).returncode == 0
     with server("Twenty red apples.") as url:
-        words = (*CONFIGS, "task=keywords", "model=own_server", f"model.url={url}", "name=new")
-        assert evalkit_command("run", *words, env=ENVIRONMENT).returncode == 0
+        served = (*CONFIGS, "task=keywords", "model=own_server", f"model.url={url}", "name=new")
+        assert evalkit_command("run", *served, env=ENVIRONMENT).returncode == 0
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for cell in json.loads((EXAMPLES / "read_and_compare.ipynb").read_text())["cells"]:

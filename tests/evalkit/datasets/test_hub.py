@@ -31,7 +31,7 @@ def flac(samples: int) -> bytes:
     return buffer.getvalue()
 
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {
         "id": f"u{number}",
         "audio": {"bytes": flac(1600 + number), "path": f"u{number}.flac"},

@@ -103,7 +103,7 @@ def test_where_that_selects_nothing_names_the_values_there_are(tmp_path: Path) -
 
 
 def test_options_may_be_containers_of_omegaconf(tmp_path: Path) -> None:
-    options = OmegaConf.create(
+    options: Any = OmegaConf.create(
         {
             "columns": {"text": "subset", "duration": None},
             "groups": ["speaker"],
@@ -224,7 +224,7 @@ def test_json_lines_that_are_not(tmp_path: Path, content: str | bytes, complaint
 
 def test_a_json_file_is_one_array_of_rows(tmp_path: Path) -> None:
     path = written(tmp_path, "\ufeff" + json.dumps(ROWS, indent=2), "set.json")
-    options = {"groups": ["subset"], "where": {"speaker": "s1"}}
+    options: dict[str, Any] = {"groups": ["subset"], "where": {"speaker": "s1"}}
     assert list(Manifest(path, **options)) == list(Manifest(jsonl(tmp_path, ROWS), **options))
     (tmp_path / "manifest.jsonl").unlink()
     path.rename(tmp_path / "manifest.json")
