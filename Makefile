@@ -49,6 +49,10 @@ check: .venv/installed-dev ## lint, format, types and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+mutation: .venv/installed-dev ## change the code at random places and see whether the tests notice; an hour
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "mutmut>=3.8,<4"
+	$(BIN)/python scripts/sample_mutants.py 300 evalkit/inference evalkit/metrics evalkit/results evalkit/text reports
+
 performance: .venv/installed-dev ## measure speed; prints ratios, judges nothing
 	for script in tests/performance/*.py; do $(BIN)/python -m tests.performance.$$(basename $$script .py); done
 
