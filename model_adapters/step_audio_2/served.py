@@ -107,7 +107,7 @@ class StepAudio2Server(OpenAICompatible):
             usage += thought.usage or Usage()
         offered = [tool["function"]["name"] for tool in request.tools]
         voice = self._speech if request.output == "speech" else None
-        live = voice.listen() if voice is not None and self._stream else None
+        live = voice.begin_stream() if voice is not None and self._stream else None
         answer = await self._asked(self._format.body(request, messages, opening, settings), offered, live)
         speech, first_sound = (None, None) if live is None else await live.finish(answer.codes)
         if voice is not None and speech is None:
@@ -119,7 +119,7 @@ class StepAudio2Server(OpenAICompatible):
         def add(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
             add_spoken_delta(message, delta)
             if live is not None:
-                live.hear(spoken_codes(delta))
+                live.feed(spoken_codes(delta))
 
         with self._connection.errors():
             return read_answer(await self._posted(body, stream=self._stream, add=add), offered)

@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import DEMO_SPEECH, ROOT, write_jsonl
+
+TYPED = ("evalkit", "model_adapters", "reports", "step_audio_2", "tasks")
 
 
 @pytest.mark.slow
@@ -24,6 +27,9 @@ def test_an_installed_evalkit_works_from_any_folder(tmp_path: Path) -> None:
 
     run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", ROOT)
     [wheel] = (tmp_path / "dist").glob("evalkit-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        typed = {name for name in archive.namelist() if name.endswith("py.typed")}
+    assert typed == {f"{package}/py.typed" for package in TYPED}
     run(sys.executable, "-m", "venv", tmp_path / "venv")
     python, evalkit = tmp_path / "venv/bin/python", tmp_path / "venv/bin/evalkit"
     run(python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel)

@@ -15,7 +15,7 @@ from tests.model_adapters.tiny_classifiers import save_emotion2vec
 
 
 @pytest.fixture
-def tiny_emotion2vec(tmp_path: Path, one_torch_thread: None) -> Path:
+def tiny_emotion2vec(tmp_path: Path) -> Path:
     pytest.importorskip("funasr", reason="FunASR is not installed")
     folder = tmp_path / "emotion2vec"
     folder.mkdir()

@@ -271,7 +271,7 @@ def test_a_fingerprint_names_the_server_without_its_port() -> None:
 def test_a_deployment_on_azure_is_asked_by_its_url_and_key_header(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_KEY", KEY)
     monkeypatch.delenv("OPENAI_API_VERSION", raising=False)
-    settings = {"api_key_variable": "AZURE_KEY", "azure_api_version": "2025-01-01-preview"}
+    settings: dict[str, Any] = {"api_key_variable": "AZURE_KEY", "azure_api_version": "2025-01-01-preview"}
     response, server = ask_raw(http(COMPLETION), lambda url: ChatModel("my-gpt", url.removesuffix("/v1"), **settings))
     assert isinstance(response, Response)
     assert response.text == "fine"

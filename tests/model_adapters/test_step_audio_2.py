@@ -30,7 +30,7 @@ def model(tiny_step_audio_2: Path) -> Iterator[StepAudio2]:
 
 
 def hearing(path: Path, text: str = "", **settings: object) -> Request:
-    parts = (Audio(path.name, path), *([text] if text else []))
+    parts: tuple[str | Audio, ...] = (Audio(path.name, path), *([text] if text else []))
     return Request((Message("system", ("Listen.",)), Message("user", parts)), generation={**SHORT, **settings})
 
 
@@ -235,7 +235,7 @@ def test_only_what_was_spoken_is_remembered_by_its_tokens(model: StepAudio2) -> 
     """The random model writes codes among its words; in an answer in writing they are no speech."""
     texts = ("say something", "and something else", "what time is it")
     for output in ("text", "speech"):
-        requests = [Request((Message("user", (text,)),), generation=SHORT, output=output) for text in texts]  # type: ignore[arg-type]
+        requests = [Request((Message("user", (text,)),), generation=SHORT, output=output) for text in texts]
         responses = model.generate(requests)
         assert any(response.usage.output_audio_tokens for response in responses if response.usage)
         assert any(response.tokens for response in responses) == (output == "speech")

@@ -15,6 +15,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
+from typing import Self
 
 from tests.servers.backends import Answer, Backend, ServedRequest, digest_backend
 from tests.servers.completions import chat_reply
@@ -93,7 +94,7 @@ class OpenAIServer:
         """What clients are given, once the server runs."""
         return f"http://127.0.0.1:{self._port}/v1"
 
-    def __enter__(self) -> "OpenAIServer":
+    def __enter__(self) -> Self:
         started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run_until_stopped(started)), daemon=True)
         self._thread.start()

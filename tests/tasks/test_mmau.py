@@ -317,8 +317,7 @@ def test_the_hub_s_copy_reads_through_the_configuration(tmp_path: Path, monkeypa
     (tmp_path / "hub").mkdir()
     datasets.Dataset.from_list(rows).to_parquet(tmp_path / "hub" / "v05.15.25-00000.parquet")
     config = compose_configuration(["task=mmau_test_mini", "model=predictions", "model.path=none"])
-    hub = OmegaConf.to_container(config.tasks.mmau_test_mini.dataset.hub)
-    assert isinstance(hub, dict)
+    hub: Any = OmegaConf.to_container(config.tasks.mmau_test_mini.dataset.hub)
     hub["repository"], hub["split"] = str(tmp_path / "hub"), "train"
     sample, *_ = HubDataset(**hub)
     assert (sample.references, sample.metadata["choices"]) == (("Man",), ["Man", "Woman", "Child", "Robot"])

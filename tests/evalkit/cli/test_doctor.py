@@ -16,7 +16,7 @@ def test_a_model_whose_key_is_absent_is_named_with_the_variable_that_is_to_hold_
     assert "OPENAI_API_KEY" not in os.environ
     outcome = evalkit_command("doctor", env={} if key is None else {"OPENAI_API_KEY": key})
     assert outcome.returncode == 0, outcome.stderr
-    state = {}
+    state: dict[str, str] = {}
     for line in outcome.stdout.splitlines():
         name, _, rest = line.partition(" ")
         state.setdefault(name, rest.strip())

@@ -94,8 +94,8 @@ def test_a_whole_corpus_and_its_interval_are_those_of_sacrebleu() -> None:
 def test_two_systems_can_be_compared() -> None:
     references, better = noisy_corpus(200, 0.1)
     _, worse = noisy_corpus(200, 0.3)
-    statistics = [bleu(references, hypotheses, "en").statistics for hypotheses in (better, worse)]
-    difference, interval, p_value = paired_test(*statistics, corpus_bleu, resamples=500)
+    of_better, of_worse = (bleu(references, hypotheses, "en").statistics for hypotheses in (better, worse))
+    difference, interval, p_value = paired_test(of_better, of_worse, corpus_bleu, resamples=500)
     assert 0 < interval.low < difference < interval.high < 1
     assert p_value < 0.01
 

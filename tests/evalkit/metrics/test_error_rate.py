@@ -97,7 +97,7 @@ def test_a_single_text_is_no_list() -> None:
 
 def test_a_missing_answer_is_named_by_its_row() -> None:
     with pytest.raises(DataError, match="hypothesis 1 is None"):
-        error_rate(["a", "b"], ["a", None], "en")
+        error_rate(["a", "b"], ["a", None], "en")  # type: ignore[list-item]
 
 
 def test_interval_covers_the_value_and_is_reproducible() -> None:
