@@ -17,10 +17,11 @@ from evalkit.errors import ConfigurationError
 from evalkit.metrics.mean import mean_metric
 from evalkit.prompts import Prompt
 from evalkit.task import DatasetTask
-from evalkit.types import Call, Message, Response, Sample, ToolCall
+from evalkit.types import Call, Response, Sample, ToolCall
 from tasks.judging import Judging, Verdict
 from tasks.toolcall.calls import Calls, parse_calls
 from tasks.toolcall.parameters import PROMPT_NAME, question, read_verdict
+from tasks.toolcall.sessions import history_message
 from tasks.toolcall.tools import load_tools
 
 # Where no data set is at hand to take the shape of a conversation from.
@@ -147,7 +148,10 @@ class ToolCalling(DatasetTask):
             self._prompt.request(
                 (self._content(sample, last),),
                 language=sample.language,
-                history=[Message(turn["role"], (self._content(sample, turn),)) for turn in earlier],
+                history=[
+                    history_message(turns, position, self._content(sample, turn))
+                    for position, turn in enumerate(earlier)
+                ],
                 tools=[tool.schema for tool in load_tools().values()],
                 output=self._answer_mode,
                 task=self.name,
