@@ -1,9 +1,9 @@
 """Reading StepEval-Audio-Toolcall as its authors publish it.
 
 Eight files ``{timbre,get_date_time,get_weather,web_search}_{positive,negative}.jsonl`` hold one session per line, a
-JSON list of turns. A turn has ``from`` (``Human``, ``Assistant``, or ``Input`` for the result of a tool; capitals do not
-matter) and ``text``. Its ``value`` is ``{"type": "wav", "value": "wav/…"}`` where it was spoken, and else the same words
-again. The last turn is the assistant's reference, what goes before it is the input.
+JSON list of turns. A turn has ``from`` (``Human``, ``Assistant``, or ``Input`` for the result of a tool; capitals do
+not matter) and ``text``. Its ``value`` is ``{"type": "wav", "value": "wav/…"}`` where it was spoken, and else the same
+words again. The last turn is the assistant's reference, what goes before it is the input.
 """
 
 import json
