@@ -42,21 +42,29 @@ _LOGGED_BROKEN_PAGE = re.compile(r"^Ogg ?: Junk after the last page", re.MULTILI
 _REFUSED = (RuntimeError, TypeError, ValueError, OSError)
 
 
-def read_mono(source: Source, name: str) -> tuple[Waveform, int]:
+def read_mono(source: Source, name: str, span: tuple[float, float] | None = None) -> tuple[Waveform, int]:
     """Decode the mean of all channels [samples], and the sample rate in hertz.
+
+    Args:
+        source: a file, or its bytes.
+        name: what messages call it.
+        span: where the part to decode begins and ends, in seconds; by default all is decoded.
 
     Raises:
         AudioError: it is not audio, damaged, cut short, or out of bounds; the message begins with ``name``.
     """
-    with _opened(source, name) as file:
+    with _opened(source, name, span) as file:
         try:
-            blocks = list(_mono_blocks(file, name))
+            blocks = list(_mono_blocks(file, name, span))
             mono = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
         except _REFUSED as error:
             raise AudioError(f"{name}: the audio is cut short or damaged ({reason(error)})") from error
         except MemoryError as error:
             raise AudioError(f"{name}: the audio does not fit into memory") from error
-        _check_complete(file, source, len(mono), name)
+        if span is None:
+            _check_complete(file, source, len(mono), name)
+        elif span[1] - span[0] - len(mono) / file.samplerate > _TOLERANCE:
+            raise AudioError(f"{name}: ends before {span[1]:.2f} seconds, where the part that is wanted ends")
         return mono, int(file.samplerate)
 
 
@@ -119,7 +127,7 @@ def reason(error: Exception) -> str:
 
 
 @contextmanager
-def _opened(source: Source, name: str) -> Iterator[Any]:
+def _opened(source: Source, name: str, span: tuple[float, float] | None = None) -> Iterator[Any]:
     """An open ``soundfile.SoundFile`` whose rate and length are within bounds."""
     try:
         file = _open(source)
@@ -132,7 +140,7 @@ def _opened(source: Source, name: str) -> Iterator[Any]:
         low, high = RATES
         if not low <= file.samplerate <= high:
             raise AudioError(f"{name}: its rate is {file.samplerate:,} Hz; recordings have {low:,} to {high:,} Hz")
-        if file.frames != _UNKNOWN_LENGTH:
+        if file.frames != _UNKNOWN_LENGTH and span is None:
             _check_length(file.frames, file.samplerate, name)
         yield file
 
@@ -179,10 +187,18 @@ def _content(source: Source) -> bytes:
         return file.read() if file.read(4).startswith(MENDED) and file.seek(0) == 0 else b""
 
 
-def _mono_blocks(file: Any, name: str) -> Iterator[Waveform]:
+def _mono_blocks(file: Any, name: str, span: tuple[float, float] | None) -> Iterator[Waveform]:
+    left = _UNKNOWN_LENGTH
+    if span is not None:
+        start, end = (round(seconds * file.samplerate) for seconds in span)
+        if start >= file.frames:
+            return
+        file.seek(start)
+        left = end - start
     frames = 0
     block_frames = max(1, _BLOCK_VALUES // file.channels)
-    while len(block := file.read(block_frames, dtype="float32", always_2d=True)):
+    while left and len(block := file.read(min(block_frames, left), dtype="float32", always_2d=True)):
+        left -= len(block)
         frames += len(block)
         _check_length(frames, file.samplerate, name)
         # Adding up columns is ten times as fast as a mean over such a short axis.

@@ -5,14 +5,12 @@ import io
 import os
 import struct
 import tempfile
-import wave
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from evalkit.audio.decoding import check_finite, reason
 from evalkit.audio.recording import Audio
+from evalkit.audio.wav import wav_of_waveform
 from evalkit.errors import AudioError
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
@@ -41,20 +39,9 @@ def wav_bytes(audio: Audio, sample_rate: int) -> bytes:
     encoded = audio.encoded()
     if _is_plain(encoded, sample_rate):
         return encoded
-    samples = np.clip(np.rint(audio.waveform(sample_rate) * 32_768), -32_768, 32_767).astype("<i2")
+    encoded = wav_of_waveform(audio.waveform(sample_rate), sample_rate)
     audio.release()
-    return wav_of_samples(samples.tobytes(), sample_rate)
-
-
-def wav_of_samples(samples: bytes, sample_rate: int) -> bytes:
-    """The WAV file of one channel of little-endian 16-bit samples at ``sample_rate`` hertz."""
-    container = io.BytesIO()
-    with wave.open(container, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        file.writeframes(samples)
-    return container.getvalue()
+    return encoded
 
 
 def _is_plain(encoded: bytes, sample_rate: int) -> bool:

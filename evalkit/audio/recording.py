@@ -10,6 +10,7 @@ from typing import Any
 
 from evalkit.audio.decoding import Waveform, read_mono, resampled, seconds_by_header
 from evalkit.audio.digests import DIGEST_BYTES, file_digest
+from evalkit.audio.wav import wav_of_waveform
 from evalkit.errors import AudioError
 
 
@@ -22,13 +23,14 @@ class Audio:
         content: gives the bytes of a recording that is not a file of its own.
         duration: seconds, where the data set says so.
         root: a folder that the file must lie in once links are followed, or None for anywhere.
+        span: where in the file or bytes the recording begins and ends, in seconds, if it is a part of them.
 
     Attributes:
         locator: see above.
         duration: seconds, where the data set says so or the audio has been decoded; else None.
     """
 
-    __slots__ = ("_content", "_digest", "_path", "_root", "_waveform", "duration", "locator")
+    __slots__ = ("_content", "_digest", "_path", "_root", "_span", "_waveform", "duration", "locator")
 
     def __init__(
         self,
@@ -38,12 +40,14 @@ class Audio:
         content: Callable[[], bytes] | None = None,
         duration: float | None = None,
         root: str | PathLike[str] | None = None,
+        span: tuple[float, float] | None = None,
     ) -> None:
         self.locator = locator
         self._path = path
         self.duration = duration
         self._content = content
         self._root = root
+        self._span = span
         self._waveform: tuple[int, Waveform] | None = None
         self._digest: str | None = None
 
@@ -74,11 +78,13 @@ class Audio:
         return self._waveform[1]
 
     def encoded(self) -> bytes:
-        """The bytes as they lie on disk or in the data set, in whatever container they are.
+        """The bytes as they lie on disk or in the data set, in whatever container they are; of a part, a WAV file.
 
         Raises:
-            AudioError: they are not at hand.
+            AudioError: they are not at hand, or the part cannot be decoded.
         """
+        if self._span is not None:
+            return wav_of_waveform(*self.read_mono())
         source = self._source()
         try:
             if isinstance(source, io.BytesIO):
@@ -93,11 +99,10 @@ class Audio:
 
         That of a file is remembered, and made anew when size or times of the file have changed.
         """
-        if self._content is None:
-            return None if self._path is None else file_digest(os.fspath(self._path))
-        if self._digest is None:
+        if self._content is not None and self._digest is None:
             self._digest = hashlib.blake2b(self._content(), digest_size=DIGEST_BYTES).hexdigest()
-        return self._digest
+        digest = self._digest or (None if self._path is None else file_digest(os.fspath(self._path)))
+        return digest if digest is None or self._span is None else f"{digest} {self._span[0]:g}-{self._span[1]:g}"
 
     def seconds(self, *, decode: bool = False) -> float:
         """The length, by the header, decoded no further than shows that the file is whole; or by decoding all of it.
@@ -105,10 +110,9 @@ class Audio:
         Raises:
             AudioError: the recording cannot be read; see ``waveform``.
         """
-        source = self._source()
-        if not decode:
-            return seconds_by_header(source, self.name)
-        mono, rate = read_mono(source, self.name)
+        if not decode and self._span is None:
+            return seconds_by_header(self._source(), self.name)
+        mono, rate = self.read_mono()
         resampled(mono, rate, rate, self.name)
         if len(mono) == 0:
             raise AudioError(f"{self.name}: the audio holds no samples")
@@ -120,7 +124,7 @@ class Audio:
         Raises:
             AudioError: as ``waveform`` does, but for a recording without samples.
         """
-        return read_mono(self._source(), self.name)
+        return read_mono(self._source(), self.name, self._span)
 
     def release(self) -> None:
         """Forget the decoded samples."""
@@ -161,10 +165,16 @@ class Audio:
             raise AudioError(f"{path}: {problem}")
         if self._root is not None and not _lies_in(os.path.realpath(path), os.path.realpath(self._root)):
             raise AudioError(
-                f"{path}: a link leads out of the data root {self._root}; "
-                "set the data set's root= to a folder that holds both"
+                f"{path}: a link leads out of the data root {self._root}; allow it with "
+                f"{root_to_type(os.path.realpath(path), os.fspath(self._root))}"
             )
         return path
+
+
+def root_to_type(file: str, root: str) -> str:
+    """What to type so that a data set may use a file outside its root; it holds both."""
+    both = os.path.commonpath([os.path.dirname(os.path.abspath(file)), os.path.abspath(root)])
+    return f"++tasks.<name>.dataset.root={both}"
 
 
 def _lies_in(path: str, folder: str) -> bool:

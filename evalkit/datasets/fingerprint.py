@@ -26,7 +26,7 @@ class Fingerprint:
 
     def add(self, sample: Sample) -> None:
         """Take in one more sample."""
-        recordings = [(audio.locator, audio.digest()) for audio in sample.audio]
+        recordings = [_known_as(audio.locator, audio.digest()) for audio in sample.audio]
         self._sum += _number([sample.id, sample.references, recordings])
         self._ids += _number(sample.id)
         self.samples += 1
@@ -46,6 +46,10 @@ class Fingerprint:
             recorded: what ``to_json`` gave. One of other samples, as of a larger selection, tells nothing.
         """
         return recorded.get("ids") == _text(self._ids) and recorded.get("fingerprint") != self.hexdigest()
+
+
+def _known_as(locator: str, digest: str | None) -> Any:
+    return locator if digest is None else [locator, digest]
 
 
 def _number(content: Any) -> int:

@@ -5,14 +5,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from evalkit.datasets.aishell import TRANSCRIPT, AishellFolder
-from evalkit.datasets.covost import TABLES, CovostFolder
-from evalkit.datasets.cvss import CLIPS_OF_A_SPLIT, CvssFolder
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.hub import HubDataset
-from evalkit.datasets.kaldi import KaldiFolder
-from evalkit.datasets.librispeech import TRANSCRIPTS, LibriSpeechFolder
-from evalkit.datasets.manifest import MANIFEST_SUFFIXES, Manifest
+from evalkit.datasets.layouts.aishell import TRANSCRIPT, AishellFolder
+from evalkit.datasets.layouts.covost import TABLES, CovostFolder
+from evalkit.datasets.layouts.cvss import CLIPS_OF_A_SPLIT, CvssFolder
+from evalkit.datasets.layouts.kaldi import KaldiFolder
+from evalkit.datasets.layouts.librispeech import TRANSCRIPTS, LibriSpeechFolder
+from evalkit.datasets.manifest import Manifest
+from evalkit.datasets.tables import MANIFEST_SUFFIXES, table_suffix
 from evalkit.errors import ConfigurationError, DataError, EvalkitError
 from evalkit.hints import hint
 from evalkit.types import Sample
@@ -111,8 +112,9 @@ class _LocalOrHub(Dataset):
 
 def _find_manifest(path: Path) -> Path | None:
     if path.is_file():
-        return path if path.suffix.lower() in MANIFEST_SUFFIXES else None
-    return next((file for suffix in MANIFEST_SUFFIXES if (file := path / f"manifest{suffix}").is_file()), None)
+        return path if table_suffix(path) in MANIFEST_SUFFIXES else None
+    names = (*(f"{stem}{suffix}" for stem in ("manifest", "metadata") for suffix in MANIFEST_SUFFIXES), "data.list")
+    return next((file for name in names if (file := path / name).is_file()), None)
 
 
 def _find_covost(path: Path) -> Path | None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from evalkit.audio import Audio
-from evalkit.audio.encoding import wav_of_samples, wavs
+from evalkit.audio.encoding import wavs
+from evalkit.audio.wav import wav_of_samples
 from evalkit.errors import AudioError, PermanentError, TransientError
 from evalkit.types import Message, Request, Response, ToolCall, Usage
 from model_adapters.shared.settings import protocol_settings

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from evalkit.audio import Audio
-from evalkit.audio.encoding import wav_of_samples
+from evalkit.audio.wav import wav_of_samples
 from evalkit.errors import PermanentError
 from evalkit.types import Message, Request
 from model_adapters.openai.chat_format import tool_fields

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evalkit.datasets.audio_folder import AudioFolder
-from evalkit.datasets.common_voice import CLIPS, clip_id, table_rows
 from evalkit.datasets.dataset import Dataset
+from evalkit.datasets.layouts.common_voice import CLIPS, clip_id, table_rows
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.types import Sample
 

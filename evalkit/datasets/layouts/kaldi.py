@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from evalkit.datasets.audio_folder import AudioFolder
-from evalkit.datasets.columns import by_name
+from evalkit.datasets.column_mapping import by_name
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.text_file import keyed_lines
 from evalkit.datasets.transcript import join_characters
