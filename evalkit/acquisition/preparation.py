@@ -1,7 +1,5 @@
 """Getting a data set to where a task looks for it: from archives, from the hub, or by saying what to do by hand."""
 
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,6 @@ from typing import Any
 from evalkit.acquisition.downloading import download
 from evalkit.acquisition.hub_copy import copy_tables, fetch_files, write_manifest
 from evalkit.acquisition.unpacking import ARCHIVE_SUFFIXES, Placement, unpack
-from evalkit.datasets.layouts.common_voice import CLIPS, clip_id, table_rows
 from evalkit.datasets.tables import MANIFEST_SUFFIXES
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.task import Task
@@ -53,7 +50,6 @@ class Acquisition:
         hub_files: what of it to take from a hub repository.
         downloads: what of it lies at plain URLs; taken only when asked for.
         unpack: patterns, relative to ``root``, of archives that come out of archives or from the hub.
-        index: a table of Common Voice, relative to ``root``, of which to make a manifest.
         by_hand: what to do where none of this is possible.
     """
 
@@ -62,12 +58,11 @@ class Acquisition:
     hub_files: HubFiles | None = None
     downloads: tuple[Download, ...] = ()
     unpack: tuple[str, ...] = ()
-    index: str | None = None
     by_hand: str = ""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], root: Path) -> "Acquisition":
-        """The acquisition that a file of ``configs/data_set`` writes down, its folders relative to ``root``."""
+        """What a file of ``configs/data_set`` says, its folders relative to ``root``."""
         files = config.get("hub_files")
         return cls(
             root,
@@ -81,7 +76,6 @@ class Acquisition:
                 for entry in config.get("downloads", ())
             ),
             tuple(config.get("unpack", ())),
-            config.get("index"),
             str(config.get("by_hand", "")).strip(),
         )
 
@@ -115,7 +109,7 @@ def prepare(task: Task, dataset: Mapping[str, Any], acquisition: Acquisition, *,
     Raises:
         DataError: the data set is not there, and what there was to do did not help.
     """
-    at_hand: list[Callable[[], None]] = [lambda: _unpack_found(acquisition, say), lambda: _index(acquisition, say)]
+    at_hand: list[Callable[[], None]] = [lambda: _unpack_found(acquisition, say)]
     from_afar: list[Callable[[], None]] = []
     if download_urls and acquisition.downloads:
         from_afar = [lambda: _download(acquisition, say), *at_hand]
@@ -167,24 +161,6 @@ def _unpack_found(acquisition: Acquisition, say: Say) -> None:
     for archive in sorted({file for pattern in acquisition.unpack for file in acquisition.root.glob(pattern)}):
         folder, new = unpack(archive, acquisition.placements, otherwise=archive.parent)
         say(f"{archive}: {new:,} new files in {folder}")
-
-
-def _index(acquisition: Acquisition, say: Say) -> None:
-    """Make a manifest of a Common Voice table, which names clips that lie in a folder beside it."""
-    if acquisition.index is None:
-        return
-    table = acquisition.root / acquisition.index
-    manifest = table.with_name("manifest.jsonl")
-    if not table.is_file() or manifest.exists():
-        return
-    rows = [
-        {"id": clip_id(row["path"]), "audio": f"{CLIPS}/{row['path']}", "text": row["sentence"]}
-        for _, row in table_rows(table, ("path", "sentence"))
-    ]
-    unfinished = manifest.with_name(f".{manifest.name}.part")
-    unfinished.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    os.replace(unfinished, manifest)
-    say(f"{manifest}: written from {table.name}, {len(rows):,} rows")
 
 
 def _download(acquisition: Acquisition, say: Say) -> None:

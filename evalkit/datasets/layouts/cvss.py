@@ -97,6 +97,6 @@ class CvssFolder(Dataset):
             return None, None
         if self._reference == "covost":
             table = find_table(self._common_voice, self._split)
-            return column_by_clip(table, "translation"), table
+            return column_by_clip(table, "translation", escaped=True), table
         table = self._common_voice / SENTENCES
         return column_by_clip(table, "sentence"), table

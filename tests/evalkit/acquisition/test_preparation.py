@@ -192,4 +192,4 @@ def test_a_recipe_is_read_from_its_configuration(tmp_path: Path) -> None:
     assert acquisition.hub_files is not None
     assert (acquisition.hub_files.patterns, acquisition.hub_files.into) == (("*.jsonl",), tmp_path / "b")
     assert acquisition.downloads == (Download("https://x/y.json", tmp_path / "b", "00"),)
-    assert (acquisition.unpack, acquisition.index, acquisition.by_hand) == ((), None, "Ask.")
+    assert (acquisition.unpack, acquisition.by_hand) == ((), "Ask.")
