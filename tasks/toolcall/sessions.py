@@ -6,7 +6,6 @@ not matter) and ``text``. Its ``value`` is ``{"type": "wav", "value": "wav/…"}
 words again. The last turn is the assistant's reference, what goes before it is the input.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from evalkit.audio import Audio
 from evalkit.datasets.audio_folder import AudioFolder
 from evalkit.datasets.dataset import Dataset, checked_groups
+from evalkit.datasets.tables import parsed_json
 from evalkit.datasets.text_file import placed_lines
 from evalkit.errors import DataError
 from evalkit.types import Message, Response, Sample, ToolCall
@@ -139,10 +139,7 @@ def _turns(line: str, place: str) -> list[tuple[str, dict[str, Any]]]:
     Raises:
         DataError: the line is not a session.
     """
-    try:
-        session = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: not JSON ({error})") from error
+    session = parsed_json(line, place)
     if not isinstance(session, list):
         raise DataError(f"{place}: not a session; each line must be a JSON list of turns")
     turns = [(f"{place}, turn {number}", turn) for number, turn in enumerate(session, 1)]

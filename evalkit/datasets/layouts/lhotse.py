@@ -64,7 +64,8 @@ def cut_files(path: Path) -> list[Path]:
 
 def _audio(cut: Mapping[str, Any], folder: AudioFolder, place: str) -> Audio:
     recording = cut.get("recording")
-    sources = _objects(recording, "sources", place) if isinstance(recording, dict) else []
+    recording = recording if isinstance(recording, dict) else {}
+    sources = _objects(recording, "sources", place) if recording else []
     if len(sources) != 1:
         raise DataError(f"{place}: a cut of {len(sources)} recordings; cuts of one are read")
     (source,) = sources
