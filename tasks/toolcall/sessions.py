@@ -16,8 +16,8 @@ from evalkit.datasets.dataset import Dataset, checked_groups
 from evalkit.datasets.tables import parsed_json
 from evalkit.datasets.text_file import placed_lines
 from evalkit.errors import DataError
-from evalkit.types import Message, Response, Sample, ToolCall
-from tasks.toolcall.calls import parse_calls
+from evalkit.tool_syntax import calls_in_text, well_formed
+from evalkit.types import Message, Sample, ToolCall
 from tasks.toolcall.tools import Tool, load_tools
 
 _REPOSITORY = "stepfun-ai/StepEval-Audio-Toolcall"
@@ -95,10 +95,11 @@ class Sessions(Dataset):
             if entry["role"] == "user" and (recording := _recording(turn, place)):
                 entry["audio"] = len(audio)
                 audio.append(recordings.audio(recording, place))
-            if entry["role"] == "assistant" and (calls := parse_calls(Response(turn["text"])).valid):
+            calls = calls_in_text(turn["text"]) if entry["role"] == "assistant" else ()
+            if called := [call for each in calls if (call := well_formed(each)) is not None]:
                 entry["calls"] = [
                     ToolCall(call.name, call.arguments, f"call-{len(turns)}-{number}").to_json()
-                    for number, call in enumerate(calls)
+                    for number, call in enumerate(called)
                 ]
             turns.append(entry)
         return Sample(

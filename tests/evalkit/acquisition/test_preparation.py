@@ -53,7 +53,7 @@ def got(
 ) -> tuple[Any, list[str]]:
     """The samples that preparing leads to, and what was said."""
     said: list[str] = []
-    task = Transcription("t", "T", "en", open_dataset(**config))
+    task = Transcription(name="t", title="T", language="en", dataset=open_dataset(**config))
     prepare(task, config, acquisition or Acquisition(Path("nowhere")), download_urls=download_urls, say=said.append)
     return list(task.samples()), said
 

@@ -86,7 +86,7 @@ def test_a_session_in_the_published_form_is_read(tmp_path: Path) -> None:
 def test_calls_and_results_in_the_history_reach_the_model_as_such(tmp_path: Path) -> None:
     sessions = Sessions(one_session(tmp_path, PUBLISHED_SESSION), tools=["timbre"])
     [sample] = sessions
-    call = next(ToolCalling("toolcall", "Tool calling", sessions).chain(sample))
+    call = next(ToolCalling(name="toolcall", title="Tool calling", dataset=sessions).chain(sample))
     timbre = ToolCall("timbre_rag", '{"query": "老爷爷的声音"}', "call-1-0")
     assert call.request.messages == (
         Message("user", (sample.audio[0],)),
