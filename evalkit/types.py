@@ -98,8 +98,8 @@ class Message:
     tokens: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """A record in which an audio part stands as its locator; what is empty is left out."""
-        content = [part if isinstance(part, str) else {"audio": part.locator} for part in self.content]
+        """A record in which an audio part stands as its locator and its digest; what is empty is left out."""
+        content = [part if isinstance(part, str) else _named_by_content(part) for part in self.content]
         record: dict[str, Any] = {"role": self.role, "content": content}
         if self.tool_calls:
             record["tool_calls"] = [call.to_json() for call in self.tool_calls]
@@ -108,6 +108,12 @@ class Message:
         if self.tokens:
             record["tokens"] = self.tokens
         return record
+
+
+def _named_by_content(audio: Audio) -> dict[str, str]:
+    """What a recording is known by: without its digest, another one of the same name would pass for it."""
+    digest = audio.digest()
+    return {"audio": audio.locator} if digest is None else {"audio": audio.locator, "digest": digest}
 
 
 @dataclass(frozen=True, slots=True)

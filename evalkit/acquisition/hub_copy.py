@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from evalkit.datasets.columns import by_name
+from evalkit.datasets.column_mapping import by_name
 from evalkit.datasets.hub import HubDataset
 from evalkit.datasets.hub_table import load_table
 from evalkit.errors import ConfigurationError, DataError

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from evalkit.audio import Audio
+from evalkit.audio.encoding import wavs
+from evalkit.audio.wav import wav_of_samples
 from evalkit.errors import AudioError, PermanentError, TransientError
 from evalkit.types import Message, Request, Response, ToolCall, Usage
 from model_adapters.shared.settings import protocol_settings
-from model_adapters.shared.wav import wav_of_samples, wavs
 
 # Decoding settings of the protocol, by the names that requests use.
 _SETTINGS = {

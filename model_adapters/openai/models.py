@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
+from evalkit.audio.encoding import wavs
 from evalkit.errors import ConfigurationError, PermanentError
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.chat_format import ChatFormat, add_delta, gathered, read_completion, together
 from model_adapters.openai.connection import OpenAIConnection
-from model_adapters.shared.wav import wavs
 
 
 class OpenAICompatible(ServedModelAdapter):

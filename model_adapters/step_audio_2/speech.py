@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from evalkit.audio import Audio, Waveform
+from evalkit.audio.wav import wav_of_samples
 from evalkit.errors import ConfigurationError, PermanentError
-from model_adapters.shared.wav import wav_of_samples
 from model_adapters.shared.weights import file_digest
 from model_adapters.transformers.checkpoint import chosen_device
 from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV

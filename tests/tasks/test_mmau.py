@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from evalkit.audio import Audio
 from evalkit.cli.configuration import compose_configuration
-from evalkit.datasets import HubDataset, Manifest
+from evalkit.datasets import HubDataset, Manifest, open_dataset
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.prompts import Prompts
 from evalkit.run.evaluate import carry_out
@@ -293,7 +293,7 @@ def test_where_answers_are_not_public_the_figure_is_blank_and_says_why(tmp_path:
     [
         ({"choices": "['Man', 'Woman']"}, "sample item-0: the choices are \"['Man', 'Woman']\", not a list of texts"),
         ({"choices": []}, "sample item-0: the choices are [], not a list of texts"),
-        ({"choices": [3, 4]}, "sample item-0: the choices are [3, 4], not a list of texts"),
+        ({"choices": [3, None]}, "sample item-0: the choices are [3, None], not a list of texts"),
         ({"question": None}, "sample item-0: the question is None, not a text"),
     ],
 )
@@ -342,3 +342,14 @@ def test_the_official_record_is_asked_and_scored_with_its_real_recording(shared_
     assert sample.groups["sub-category"] == "Melodic Structure Interpretation"
     metrics, _ = run(tmp_path, data, {record["id"]: "<RESPONSE>Aggressive and talking</RESPONSE>"})
     assert metrics["metrics"]["accuracy"]["value"] == 1.0
+
+
+def test_choices_that_are_numbers_are_read_as_their_texts(tmp_path: Path) -> None:
+    rows = [{"id": "a", "audio": "a.wav", "text": "3", "question": "How many?", "choices": [1, 2.5, "3"]}]
+    (tmp_path / "m.json").write_text(json.dumps(rows))
+    task = Mmau(name="mmau", title="MMAU", dataset=open_dataset(tmp_path / "m.json", metadata=["question", "choices"]))
+    (sample,) = task.samples()
+    assert sample.metadata["choices"] == ["1", "2.5", "3"]
+    (tmp_path / "m.json").write_text(json.dumps([{**rows[0], "choices": [True]}]))
+    with pytest.raises(DataError, match="sample a: the choices are"):
+        list(task.samples())

@@ -91,7 +91,9 @@ def test_kaldi_entries_start_from_the_root(tmp_path: Path) -> None:
         ({"text": "u1 a\nu2 b\nu1 c\n"}, r"text line 3: id 'u1' was already used at .*text line 1"),
         ({"text": "u1 a\nu9 b\n"}, r"text line 2: utterance 'u9' is not in"),
         ({"text": ""}, "no samples"),
-        ({"segments": "u1 r1 0.0 1.5\n"}, r"segments: utterances that are parts of longer recordings"),
+        ({"segments": "u1 r1 0.0 1.5\n"}, r"segments line 1: utterance 'r1' is not in .*wav\.scp"),
+        ({"segments": "u1 1 1.5 1.5\n"}, r"segments line 1: '1 1.5 1.5' is not of the form RECORDING START END"),
+        ({"segments": "u9 1 0 1\n"}, r"text line 1: utterance 'u1' is not in .*segments"),
     ],
 )
 def test_a_broken_kaldi_folder_names_file_and_line(tmp_path: Path, change: dict[str, str], complaint: str) -> None:

@@ -1,5 +1,6 @@
 """Manifests, and the mistakes that people make in them."""
 
+import gzip
 import json
 import os
 import re
@@ -8,9 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from omegaconf import OmegaConf
 
+from evalkit.audio import Audio
 from evalkit.datasets import Manifest, open_dataset
 from evalkit.errors import AudioError, ConfigurationError, DataError
 from evalkit.types import Sample
@@ -184,9 +188,9 @@ def test_a_value_of_the_wrong_kind_names_its_line(tmp_path: Path, row: dict[str,
 
 
 def test_a_missing_key_names_line_and_nearest_key(tmp_path: Path) -> None:
-    row = {"id": "u2", "audio": "a.wav", "txt": "two"}
+    row = {"id": "u2", "audio": "a.wav", "texts": "two"}
     message = refusal(Manifest(jsonl(tmp_path, [ROWS[0], row])))
-    assert "line 2: no column 'text', did you mean 'txt'? (there are id, audio, txt;" in message
+    assert "line 2: no column 'text', did you mean 'texts'? (there are id, audio, texts;" in message
 
 
 @pytest.mark.parametrize("option", [{"groups": ["speakr"]}, {"metadata": "speakr"}, {"columns": {"id": "speakr"}}])
@@ -235,8 +239,11 @@ def test_a_json_file_is_one_array_of_rows(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         ('[\n  {"id": "u1", "audio": "a.wav", "text": "one"},\n]', "set.json line "),
-        ('{"id": "u1"}\n{"id": "u2"}\n', "line 2: not JSON (Extra data at character 1); a file of one JSON object a"),
-        ('{"rows": []}', "set.json: not a JSON array"),
+        ('{"id": "u1"}\n{"id": "u2"}\n', "line 1: no column 'audio'"),
+        ('{"rows": []}', "line 1: no column 'audio'"),
+        ('"rows"', "set.json: not a JSON array"),
+        ('[{"id": "u\\ud83d", "audio": "a.wav", "text": "one"}]', "set.json item 1: holds half of a character"),
+        ("[" * 100_000, "set.json: not JSON that can be read (nested too deep)"),
         ('[{"id": "u1", "audio": "a.wav", "text": "one"}, "u2"]', "set.json item 2: not a JSON object"),
         ('[{"id": "u1", "audio": "a.wav"}]', "set.json item 1: no column 'text'"),
         (json.dumps([ROWS[0], ROWS[0]]), "set.json item 2: id 'u1' was already used at "),
@@ -287,7 +294,109 @@ def test_a_missing_manifest_is_an_error_when_it_is_read(tmp_path: Path) -> None:
         Manifest(tmp_path / "manifest.xlsx")
 
 
+# As other programs write them
+
+
+def test_usual_names_of_columns_are_understood(tmp_path: Path) -> None:
+    """NeMo's, those of folders on the hub, wenet's list, and an object a line in a file named .json."""
+    forms = {
+        "nemo.json": '{"audio_filepath": "a.wav", "duration": 1.5, "text": "one"}\n',
+        "metadata.csv": "file_name,transcription\na.wav,one\n",
+        "metadata.jsonl": '{"file_name": "a.wav", "sentence": "one"}\n',
+        "data.list": '{"key": "a", "wav": "a.wav", "txt": "one"}\n',
+    }
+    for name, content in forms.items():
+        (sample,) = open_dataset(written(tmp_path, content, name))
+        assert (sample.id, sample.audio[0].locator, sample.references) == ("a", "a.wav", ("one",)), name
+    (tmp_path / "folder").mkdir()
+    for name in ("metadata.csv", "metadata.jsonl", "data.list"):
+        (tmp_path / name).rename(tmp_path / "folder" / name)
+        assert [sample.id for sample in open_dataset(tmp_path / "folder")] == ["a"]
+        (tmp_path / "folder" / name).unlink()
+
+
+def test_packed_lines_are_read_and_damage_in_them_is_named(tmp_path: Path) -> None:
+    packed = gzip.compress((json.dumps(ROWS[0]) + "\n").encode())
+    (tmp_path / "m.jsonl.gz").write_bytes(packed)
+    assert [sample.id for sample in Manifest(tmp_path / "m.jsonl.gz")] == ["u1"]
+    (tmp_path / "m.jsonl.gz").write_bytes(packed[:-12])
+    assert re.search(r"m\.jsonl\.gz line 1: cannot be read", refusal(Manifest(tmp_path / "m.jsonl.gz")))
+
+
+def test_a_row_may_be_a_part_of_a_recording(tmp_path: Path) -> None:
+    times = np.arange(3 * 16000) / 16000
+    soundfile.write(tmp_path / "a.flac", np.sin(2 * np.pi * 100 * times) * times / 4, 16000)
+    whole = soundfile.read(tmp_path / "a.flac", dtype="float32")[0]
+    rows = [{"audio": "a.flac", "text": "x", "offset": start, "duration": 1.0} for start in (0, 1.25)]
+    first, second = Manifest(jsonl(tmp_path, rows))
+    assert [first.id, second.id] == ["a", "a-1.250"]
+    np.testing.assert_array_equal(second.audio[0].waveform(16000), whole[20000:36000])
+    assert second.audio[0].duration == 1.0
+    assert len({first.audio[0].digest(), second.audio[0].digest()}) == 2
+    again = Audio("again", content=second.audio[0].encoded).waveform(16000)
+    np.testing.assert_allclose(again, whole[20000:36000], atol=1e-4)
+    (late,) = Manifest(jsonl(tmp_path, [rows[1] | {"duration": 9}]))
+    with pytest.raises(AudioError, match=r"ends before 10\.25 seconds"):
+        late.audio[0].waveform(16000)
+    assert "no duration" in refusal(Manifest(jsonl(tmp_path, [{"audio": "a.flac", "text": "x", "offset": 1}])))
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.tsv", "m.jsonl"])
+def test_a_text_may_be_as_long_as_it_likes(tmp_path: Path, name) -> None:
+    text = "so " * 100_000
+    separator = "\t" if name == "m.tsv" else ","
+    content = f"id{separator}audio{separator}text\nu1{separator}a.wav{separator}{text}\n"
+    if name == "m.jsonl":
+        content = json.dumps({"id": "u1", "audio": "a.wav", "text": text})
+    (sample,) = Manifest(written(tmp_path, content, name))
+    assert sample.references == (text,)
+
+
+def test_languages_by_name_and_what_is_none(tmp_path: Path) -> None:
+    rows = [ROWS[0] | {"language": name, "id": name} for name in ("Mandarin Chinese", "English", "zh-Hant-HK")]
+    assert [sample.language for sample in Manifest(jsonl(tmp_path, rows))] == ["zh", "en", "zh-Hant-HK"]
+    for value in (5, ["en"], {"code": "en"}, "quite unknown", True):
+        path = jsonl(tmp_path, [ROWS[0], ROWS[1] | {"language": value}])
+        message = refusal(Manifest(path))
+        assert "line 2: the language is" in message
+        assert "columns={language: null}" in message
+        assert len(list(Manifest(path, columns={"language": None}, language="de"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('{"id": "a\\ud83d", "audio": "a.wav", "text": "x"}', r"holds half of a character \(\\ud83d alone\)"),
+        ('{"id": "a", "audio": "a.wav", "text": "x", "subset": "\\udc00"}', "holds half of a character"),
+        ("[" * 200_000, "nested too deep"),
+        ('{"id": ' + "[" * 200_000, "nested too deep"),
+        ('{"id": ' + "9" * 5000 + ', "audio": "a.wav", "text": "x"}', "line 1: not JSON that can be read"),
+        ('{"id": "a", "audio": "a.wav", "text": "x", "duration": ' + "9" * 400 + "}", "duration"),
+    ],
+)
+def test_what_nothing_could_store_is_refused_with_its_line(tmp_path: Path, line, complaint) -> None:
+    message = refusal(Manifest(written(tmp_path, line + "\n")))
+    assert re.search(complaint, message)
+    assert "line 1" in message
+    assert len(message) < 1000
+
+
+def test_whole_characters_written_as_two_halves_are_fine(tmp_path: Path) -> None:
+    (sample,) = Manifest(written(tmp_path, '{"id": "a", "audio": "a.wav", "text": "\\ud83d\\ude00"}\n'))
+    assert sample.references == ("😀",)
+
+
 # Where audio may lie
+
+
+def test_any_absolute_path_is_allowed_where_the_user_says_so(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    path = jsonl(tmp_path / "set", [ROWS[0] | {"audio": f"{tmp_path}/elsewhere/a.wav"}])
+    message = refusal(Manifest(path))
+    assert message.endswith(f"++tasks.<name>.dataset.root={tmp_path}")
+    for root in (tmp_path, "/"):
+        (sample,) = Manifest(path, root=root)
+        assert sample.audio[0].path == tmp_path / "elsewhere" / "a.wav"
 
 
 @pytest.mark.parametrize("path", ["../secret.wav", "audio/../../secret.wav", "/etc/secret.wav"])

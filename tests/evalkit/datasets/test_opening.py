@@ -68,6 +68,20 @@ def test_parquet_is_recognised_and_takes_its_columns_from_the_hub_entry(
     assert (sample.id, sample.references, sample.language) == ("a", ("one",), "en")
 
 
+def test_a_copy_of_the_hub_s_tables_has_their_columns_not_those_of_the_other_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets", reason="the hub extra is not installed")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "copy" / "data").mkdir(parents=True)
+    rows = [{"id": "q1", "answer": "one", "sub_category": "x", "audio": {"bytes": b"RIFF", "path": "a.wav"}}]
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "copy" / "data" / "test-00000-of-00001.parquet")
+    hub = {"repository": "some/where", "columns": {"text": "answer"}, "groups": {"sub-category": "sub_category"}}
+    json_form = {"columns": {"audio": "audio_id", "text": "answer"}, "groups": ["sub-category"]}
+    (sample,) = open_dataset(tmp_path / "copy", hub=hub, **json_form)
+    assert (sample.id, sample.groups) == ("q1", {"sub-category": "x"})
+
+
 def test_the_hub_is_asked_when_nothing_is_at_the_path(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets", reason="the hub extra is not installed")
     datasets.Dataset.from_list([ROW | {"audio": {"bytes": b"RIFF", "path": "a.wav"}}]).save_to_disk(tmp_path / "hub")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from evalkit.audio import Audio
 from evalkit.datasets.audio_folder import AudioFolder
-from evalkit.datasets.common_voice import CLIPS, SENTENCES, clip_id, column_by_clip, table_rows
-from evalkit.datasets.covost import find_table
 from evalkit.datasets.dataset import Dataset
+from evalkit.datasets.layouts.common_voice import CLIPS, SENTENCES, clip_id, column_by_clip, table_rows
+from evalkit.datasets.layouts.covost import find_table
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.hints import hint
 from evalkit.types import Sample
@@ -97,6 +97,6 @@ class CvssFolder(Dataset):
             return None, None
         if self._reference == "covost":
             table = find_table(self._common_voice, self._split)
-            return column_by_clip(table, "translation"), table
+            return column_by_clip(table, "translation", escaped=True), table
         table = self._common_voice / SENTENCES
         return column_by_clip(table, "sentence"), table

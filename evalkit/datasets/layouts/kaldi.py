@@ -1,10 +1,11 @@
 """Kaldi's data folders, and AISHELL-2's, which differ in one file name."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from evalkit.datasets.audio_folder import AudioFolder
-from evalkit.datasets.columns import by_name
+from evalkit.datasets.column_mapping import by_name
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.text_file import keyed_lines
 from evalkit.datasets.transcript import join_characters
@@ -18,15 +19,17 @@ class KaldiFolder(Dataset):
     """A folder with ``wav.scp`` and ``text`` (AISHELL-2: ``trans.txt``), one utterance a line, key first.
 
     The transcripts give the samples and their order; a transcript without an entry in ``wav.scp`` is an
-    error. Tables in the same order as the transcripts, as Kaldi sorts them, are read in step; others are held
+    error. Where there are ``segments``, an utterance is the part of a recording that they say, and ``wav.scp`` names
+    the recordings. Tables in the same order as the transcripts, as Kaldi sorts them, are read in step; others are held
     in memory.
 
     Args:
         path: the folder.
-        root: where relative entries of ``wav.scp`` start from, and what all entries must stay inside;
-            by default the folder.
+        root: where relative entries of ``wav.scp`` start from, and what all entries must stay inside, ``/`` for
+            anywhere; by default the folder.
         transcript: the file of references; by default ``text`` or ``trans.txt``, whichever there is.
-        remove: words to take out of references, such as ``<SPOKEN_NOISE>``.
+        remove: what to take out of references, such as ``<SPOKEN_NOISE>``, wherever it stands in them.
+        paths: a pattern that the entry of ``wav.scp`` must match, such as ``*/phase1/*``; by default all are taken.
         join_characters: close up Chinese references that are written with spaces between words.
         groups: tables that become ``Sample.groups``, such as ``{speaker: utt2spk}``.
         language: of all samples.
@@ -39,6 +42,7 @@ class KaldiFolder(Dataset):
         root: str | Path | None = None,
         transcript: str | None = None,
         remove: Sequence[str] = (),
+        paths: str | None = None,
         join_characters: bool = False,
         groups: Mapping[str, str] | Sequence[str] = (),
         language: str | None = None,
@@ -46,23 +50,26 @@ class KaldiFolder(Dataset):
         self._path = Path(path).expanduser()
         self._root = root
         self._transcript = transcript
-        self._remove = {remove} if isinstance(remove, str) else set(remove)
+        self._remove = (remove,) if isinstance(remove, str) else tuple(remove)
+        self._paths = paths
         self._join_characters = join_characters
         self._groups = by_name(groups)
         self._language = language
         self.source = str(self._path)
 
     def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
-        if (self._path / "segments").exists():
-            raise DataError(
-                f"{self._path / 'segments'}: utterances that are parts of longer recordings are not read; "
-                "cut them into files first (Kaldi: extract-segments, wav-copy)"
-            )
         folder = AudioFolder(self._root or self._path)
         recordings = _Table(self._path / "wav.scp")
+        segments = _Table(self._path / "segments") if (self._path / "segments").exists() else None
         groups = {name: _Table(self._path / table) for name, table in self._groups.items()}
         for place, utterance, text in keyed_lines(self._transcript_file()):
-            entry_place, entry = recordings.get(utterance, place)
+            recording, asked_at, span = utterance, place, None
+            if segments is not None:
+                asked_at, segment = segments.get(utterance, place)
+                recording, span = _segment(segment, asked_at)
+            entry_place, entry = recordings.get(recording, asked_at)
+            if self._paths is not None and not fnmatchcase(entry, self._paths):
+                continue
             if entry.endswith("|"):
                 raise DataError(
                     f"{entry_place}: {entry!r} is a command, not a file, and is not run; "
@@ -72,7 +79,7 @@ class KaldiFolder(Dataset):
                 place,
                 Sample(
                     utterance,
-                    (folder.audio(entry, entry_place),),
+                    (folder.audio(entry, entry_place, span and span[1] - span[0], span),),
                     (self._reference(text),),
                     self._language,
                     {name: table.get(utterance, place)[1] for name, table in groups.items()},
@@ -81,7 +88,9 @@ class KaldiFolder(Dataset):
 
     def _reference(self, text: str) -> str:
         if self._remove:
-            text = " ".join(word for word in text.split() if word not in self._remove)
+            for mark in self._remove:
+                text = text.replace(mark, "")
+            text = " ".join(text.split())
         return join_characters(text) if self._join_characters else text
 
     def _transcript_file(self) -> Path:
@@ -92,6 +101,18 @@ class KaldiFolder(Dataset):
         raise DataError(f"{self._path}: no transcripts there ({' or '.join(names)}); transcript= names the file")
 
 
+def _segment(value: str, place: str) -> tuple[str, tuple[float, float]]:
+    """The recording of a line of ``segments`` after its key, and where in it the utterance begins and ends."""
+    recording, *times = value.split()
+    try:
+        start, end = map(float, times)
+    except ValueError:
+        start, end = 1.0, 0.0
+    if not 0 <= start < end < float("inf"):
+        raise DataError(f"{place}: {value!r} is not of the form RECORDING START END, in seconds")
+    return recording, (start, end)
+
+
 class _Table:
     """One value per utterance, read in step with the caller's order; held in memory if the orders differ."""
 
@@ -99,14 +120,17 @@ class _Table:
         self._path = path
         self._lines = keyed_lines(path)
         self._index: dict[str, tuple[str, str]] | None = None
+        self._last: tuple[str, str, str] | None = None
 
     def get(self, utterance: str, asked_at: str) -> tuple[str, str]:
         """Place and value."""
+        if self._last is not None and self._last[1] == utterance:  # one recording has many utterances
+            return self._last[0], self._last[2]
         if self._index is None:
-            line = next(self._lines, None)
-            if line and line[1] == utterance:
-                return line[0], line[2]
-            self._index = self._read()
+            self._last = next(self._lines, None)
+            if self._last and self._last[1] == utterance:
+                return self._last[0], self._last[2]
+            self._last, self._index = None, self._read()
         if utterance not in self._index:
             raise DataError(f"{asked_at}: utterance {utterance!r} is not in {self._path}")
         return self._index[utterance]

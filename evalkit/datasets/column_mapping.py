@@ -2,38 +2,44 @@
 
 import math
 import os
+import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from evalkit.audio import Audio
+from evalkit.datasets.languages import language_code
 from evalkit.datasets.selection import Selection, as_text
+from evalkit.datasets.tables import Row
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.hints import hint
 from evalkit.types import Sample
 
-Row = Mapping[str, Any]
-
+# The usual names, of which a row's first is taken: ours; NeMo's; those of the hub's folders and tables; wenet's.
 _DEFAULT_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "id": ("id",),
-    "audio": ("audio",),
-    "text": ("text",),
+    "id": ("id", "key"),
+    "audio": ("audio", "audio_filepath", "file_name", "wav"),
+    "text": ("text", "transcription", "sentence", "txt"),
     "language": ("language", "lang"),
     "duration": ("duration",),
+    "offset": ("offset",),
 }
 _ALWAYS_REQUIRED = ("audio", "text")
 
 
-class Columns:
+class ColumnMapping:
     """Which columns become which parts of a sample, and which rows are wanted.
 
     Args:
-        columns: for ``id``, ``audio``, ``text`` (the reference), ``language`` and ``duration`` (seconds), the
-            column that holds it, or None for a part that samples shall go without. Audio and text are
-            required unless set to None, the others only if a column is named here.
+        columns: for ``id``, ``audio``, ``text`` (the reference), ``language``, ``duration`` and ``offset`` (seconds),
+            the column that holds it, or None for a part that samples shall go without. Audio and text are
+            required unless set to None, the others only if a column is named here. By default ``id`` or ``key``;
+            ``audio``, ``audio_filepath``, ``file_name`` or ``wav``; ``text``, ``transcription``, ``sentence`` or
+            ``txt``; ``language`` or ``lang``. An offset makes the sample the part of its recording that begins there
+            and is as long as the duration says.
         groups: columns that become ``Sample.groups``; or a mapping from group to column.
         metadata: columns that become ``Sample.metadata``; or a mapping from key to column.
         where: see ``Selection``.
-        language: of rows that name none.
+        language: of rows that name none; a row may name a code (``zh``) or a language in English (``Mandarin``).
 
     Raises:
         ConfigurationError: ``columns`` names a part that samples do not have.
@@ -81,7 +87,7 @@ class Columns:
         """
         for part in sorted(self._required):
             if not any(column in available for column in self._candidates[part]):
-                _refuse_missing(self._candidates[part][0], available, place)
+                self._refuse_without(part, available, place)
         for column in (*self._groups.values(), *self._metadata.values(), *self._where):
             if column not in available:
                 _refuse_missing(column, available, place)
@@ -100,27 +106,41 @@ class Columns:
         return path
 
     def id(self, row: Row, place: str, audio_path: str | None, otherwise: str | None = None) -> str:
-        """The row's own id; else the name of its audio file without folder and extension; else ``otherwise``."""
+        """The row's own id; else the name of its audio file without folder and extension; else ``otherwise``.
+
+        The name of a file of which the row is a part is followed by where that begins.
+        """
         value = self._value("id", row, place)
         if value is None:
             value = os.path.splitext(os.path.basename(audio_path))[0] if audio_path else otherwise
-        if isinstance(value, int):
-            return str(value)
-        if not isinstance(value, str) or not value:
-            raise DataError(f"{place}: the id is {value!r}; it must be a text or a whole number")
-        return value
+            if value and (span := self.span(row, place)) and span[0]:
+                value = f"{value}-{span[0]:.3f}"
+        return checked_id(value, place)
 
     def duration(self, row: Row, place: str) -> float | None:
         """Seconds, or None where the row does not say."""
-        value = self._value("duration", row, place)
+        return self._seconds("duration", row, place)
+
+    def span(self, row: Row, place: str) -> tuple[float, float] | None:
+        """Where a part of a longer recording begins and ends, in seconds, or None where the row is a whole one."""
+        start = self._seconds("offset", row, place)
+        if start is None:
+            return None
+        length = self.duration(row, place)
+        if length is None:
+            raise DataError(f"{place}: the offset is {start:g}, but there is no duration to tell where the part ends")
+        return start, start + length
+
+    def _seconds(self, part: str, row: Row, place: str) -> float | None:
+        value = self._value(part, row, place)
         if value is None or value == "":
             return None
         try:
             seconds = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             seconds = math.nan
         if not 0 <= seconds < math.inf:
-            raise DataError(f"{place}: the duration is {value!r}, not a number of seconds")
+            raise DataError(f"{place}: the {part} is {_shown(value)}, not a number of seconds")
         return seconds
 
     def sample(self, row: Row, place: str, sample_id: str, audio: tuple[Audio, ...]) -> Sample:
@@ -133,7 +153,7 @@ class Columns:
             sample_id,
             audio,
             self._references(row, place),
-            self._value("language", row, place) or self._language,
+            self._language_of(row, place),
             {
                 group: as_text(value)
                 for group, column in self._groups.items()
@@ -142,12 +162,24 @@ class Columns:
             {key: _required(column, row, place) for key, column in self._metadata.items()},
         )
 
+    def _language_of(self, row: Row, place: str) -> str | None:
+        value = self._value("language", row, place)
+        if value is None or value == "":
+            return self._language
+        code = language_code(value) if isinstance(value, str) else None
+        if code is None:
+            raise DataError(
+                f"{place}: the language is {_shown(value)}, neither a code such as 'en' nor a language's English name; "
+                "columns={language: null} leaves that column aside"
+            )
+        return code
+
     def _references(self, row: Row, place: str) -> tuple[str, ...]:
         if not self._candidates["text"]:
             return ()
         text = self._value("text", row, place)
         if not isinstance(text, str):
-            raise DataError(f'{place}: the reference is {text!r}, not a text; an empty one is written ""')
+            raise DataError(f'{place}: the reference is {_shown(text)}, not a text; an empty one is written ""')
         return (text,)
 
     def _value(self, part: str, row: Row, place: str) -> Any:
@@ -156,8 +188,28 @@ class Columns:
             if column in row:
                 return row[column]
         if part in self._required:
-            _refuse_missing(candidates[0], row, place)
+            self._refuse_without(part, row, place)
         return None
+
+    def _refuse_without(self, part: str, available: Collection[str], place: str) -> NoReturn:
+        remedy = " (columns={audio: null} reads texts without recordings)" if part == "audio" else ""
+        _refuse_missing(self._candidates[part][0], available, place, remedy)
+
+
+def checked_id(value: Any, place: str) -> str:
+    """A value as the id of a sample.
+
+    Raises:
+        DataError: it is neither a text nor a whole number, or empty.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return str(value)
+        except ValueError:  # of more digits than Python writes
+            value = "a number of too many digits"
+    elif isinstance(value, str) and value:
+        return value
+    raise DataError(f"{place}: the id is {_shown(value)}; it must be a text or a whole number")
 
 
 def by_name(names: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
@@ -173,8 +225,15 @@ def _required(column: str, row: Row, place: str) -> Any:
     return row[column]
 
 
-def _refuse_missing(column: str, available: Collection[str], place: str) -> NoReturn:
+def _refuse_missing(column: str, available: Collection[str], place: str, remedy: str = "") -> NoReturn:
     raise DataError(
         f"{place}: no column {column!r}{hint(column, available)} (there are {', '.join(available)}; "
-        "the data set's columns= says which to use)"
+        f"the data set's columns= says which to use){remedy}"
     )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return reprlib.repr(value)
+    except (ValueError, RecursionError):
+        return "beyond what can be shown"

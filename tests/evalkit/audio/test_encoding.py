@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalkit.audio import Audio
+from evalkit.audio.encoding import wav_bytes
 from evalkit.errors import AudioError
-from model_adapters.shared.wav import wav_bytes
 from tests.conftest import DEMO_SPEECH
 
 
