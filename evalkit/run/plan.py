@@ -17,6 +17,7 @@ from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
 from evalkit.results.folder import without_secrets
+from evalkit.run.naming import run_folder, run_name
 from evalkit.run.scoring import BootstrapSettings
 from evalkit.run.selection import Selection
 from evalkit.task import Task
@@ -79,14 +80,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
         raise ConfigurationError(f"{key} must be given: {key}=VALUE")
     tasks = tasks_from_config(config)
     model_name = str(choices.get("model"))
-    name = config.name or f"{model_name}-{_choice(choices, 'suite') or _choice(choices, 'task') or 'run'}"
-    if Path(name).name != name:
-        raise ConfigurationError(f"name: '{name}' must be a plain folder name; runs= says where it goes")
-    for key, known in (("missing_data", ("error", "skip", "skip_remote")), ("missing_roles", ("error", "skip"))):
-        if config[key] not in known:
-            raise ConfigurationError(f"{key}: '{config[key]}' must be {' or '.join(known)}")
-    if config.max_failures is not None and config.max_failures < 0:
-        raise ConfigurationError(f"max_failures is {config.max_failures}; it must be at least 0, or null for no bound")
+    name = run_name(config.name, choices)
     roles = tuple(role for role in ROLES if config.get(role))
     _check_prices(config, roles)
     titles = {**titles_from_config(config), "model": str(config.model.get("title") or model_name)}
@@ -94,7 +88,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
     record = without_secrets({**resolved, "name": name, "model_name": model_name})
     return Plan(
         name=name,
-        folder=Path(config.runs) / name,
+        folder=run_folder(config.runs, name),
         tasks=tuple(tasks),
         titles=titles,
         load_models=lambda: {role: _made(_arguments(config[role])) for role in roles},
@@ -191,11 +185,3 @@ def _check_prices(config: DictConfig, roles: Sequence[str]) -> None:
             raise ConfigurationError(
                 f"budget.cost needs the prices of the {role}: give {role}.prices={{input: …, output: …}}"
             )
-
-
-def _choice(choices: Mapping[str, Any], group: str) -> str | None:
-    """What was chosen in a group, as a word fit for a folder name; Hydra gives a list of options as its text."""
-    chosen = choices.get(group)
-    if chosen in (None, "null"):
-        return None
-    return "+".join(part.strip(" '\"") for part in str(chosen).strip("[]").split(","))
