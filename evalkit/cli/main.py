@@ -141,7 +141,7 @@ def _mend_streams() -> None:
 def _described(error: Exception) -> str:
     """An error that nobody foresaw, in one line."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else f"a file failed: {error.strerror}"
+        return f"{error.filename}: {error.strerror}" if error.filename else f"cannot read or write: {error.strerror}"
     if isinstance(error, MemoryError):
         return "there is not enough memory"
     return f"unforeseen {type(error).__name__}: {error}"
