@@ -87,18 +87,28 @@ def _read(arguments: Sequence[str], invocation: _Invocation) -> None:
 
 def _dispatch(invocation: _Invocation) -> int:
     words = invocation.words
+    try:
+        return _dispatch_words(words, invocation.folders)
+    except SystemExit as leaving:  # as argparse leaves after its help or its complaint
+        return leaving.code if isinstance(leaving.code, int) else EXIT_ERROR
+
+
+def _dispatch_words(words: list[str], folders: list[str]) -> int:
     if words and words[0] in (*COMMANDS, *_HIDDEN):
         module = import_module(f"evalkit.cli.{words[0]}")
         if words[0] in _COMPOSING:
-            return int(module.command(words[1:], invocation.folders))
+            return int(module.command(words[1:], folders))
         return int(module.command(words[1:]))
-    parser = _parser()
-    if not words:
-        parser.print_help()
+    # Printed here and not by argparse, which says nothing of output that cannot be written.
+    if not words or words[0] in ("-h", "--help"):
+        print(_parser().format_help(), end="")
+        return 0
+    if words[0] == "--version":
+        print(f"evalkit {evalkit.__version__}")
         return 0
     if not words[0].startswith("-"):
         raise ConfigurationError(f"no command '{words[0]}'{hint(words[0], COMMANDS)} (there are {', '.join(COMMANDS)})")
-    parser.parse_args(words)
+    _parser().parse_args(words)
     return 0
 
 
@@ -112,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="evalkit [--version] [--debug] [--config-dir FOLDER] COMMAND ...",
     )
-    parser.add_argument("--version", action="version", version=f"evalkit {evalkit.__version__}")
+    parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--config-dir", metavar="FOLDER", help="find models, tasks and suites of yours there too")
     parser.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)

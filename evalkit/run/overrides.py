@@ -14,7 +14,7 @@ _TEXT_SETTINGS = re.compile(
     r"\+{0,2}(?:name|runs|data_root|cache\.folder"
     r"|[\w.@-]+\.(?:title|path|root|model|base_url|deployment|voice|token2wav|api_key_file|api_key_variable))"
 )
-_OPEN = re.compile(rf"[\w.@-]+\.(?:{'|'.join(OPEN_MAPPINGS)})\.[\w.-]+")
+_OPEN = re.compile(rf"(?:prompt_kinds|[\w.@-]+\.(?:{'|'.join(OPEN_MAPPINGS)}))\.[\w.-]+")
 # Groups of which nothing needs to be chosen; Hydra's grammar has no null for a group, and takes a choice away instead.
 _OPTIONAL_GROUPS = re.compile(r"suite|task|model@\w+")
 _SWEEP = re.compile(r",|^(?:choice|range|glob|interval|shuffle|sort|tag)\(")

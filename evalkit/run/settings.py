@@ -123,6 +123,7 @@ OPEN_MAPPINGS = ("generation", "extra_body", "headers", "prompts", "prices", "co
 
 _BUILT = ("executor",)
 _TASKS = "tasks"
+_KINDS = "prompt_kinds"
 
 
 def check_settings(config: DictConfig) -> None:
@@ -140,10 +141,12 @@ def check_settings(config: DictConfig) -> None:
         value = None if OmegaConf.is_missing(config, key) else config[key]
         if name == _TASKS:
             _check_tasks(value)
+        elif name == _KINDS:
+            _check_texts(name, value)
         elif name in _BUILT or (isinstance(value, DictConfig) and "_target_" in value):
             _check_built(name, value)
         elif value is not None:
-            raise ConfigurationError(unknown_key(name, [*_SETTINGS, *_BUILT, _TASKS]))
+            raise ConfigurationError(unknown_key(name, [*_SETTINGS, *_BUILT, _TASKS, _KINDS]))
     _check_section(config, _SETTINGS, "")
 
 
@@ -194,6 +197,11 @@ def _check_tasks(tasks: Any) -> None:
         raise ConfigurationError(f"tasks: '{_shown(tasks)}' must be a mapping from names to tasks")
     for name, task in tasks.items():
         _check_built(f"tasks.{name!s}", task)
+
+
+def _check_texts(name: str, texts: Any) -> None:
+    if not isinstance(texts, DictConfig) or not all(isinstance(text, str) for text in texts.values()):
+        raise ConfigurationError(f"{name}: '{_shown(texts)}' must be a mapping from names to texts")
 
 
 def _check_built(name: str, value: Any) -> None:

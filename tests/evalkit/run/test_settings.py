@@ -43,6 +43,7 @@ WORDS = ("model=predictions", "model.path=none", "task=demo_clean")
         ("schemes=3", "schemes: '3' must be a list of names"),
         ("tasks=3", "tasks: '3' must be a mapping"),
         ("+tasks.mine=3", "tasks.mine: '3' must be a mapping that says its class"),
+        ("prompt_kinds=3", "prompt_kinds: '3' must be a mapping from names to texts"),
         ("+foo=1", "unknown config key 'foo'"),
         ("+limt=1", "unknown config key 'limt', did you mean 'limit'?"),
         ("limt=1", "unknown config key 'limt', did you mean 'limit'?"),
@@ -98,7 +99,7 @@ def test_every_setting_of_the_configuration_has_a_type() -> None:
     named = [
         f"{key}.{inner}" if inner else key
         for key, value in content.items()
-        if key not in ("defaults", "hydra", "tasks")
+        if key not in ("defaults", "hydra", "tasks", "prompt_kinds")
         for inner in (value if isinstance(value, dict) else [""])
     ]
     assert sorted(named) == sorted(known_settings())
@@ -129,6 +130,7 @@ def test_open_mappings_take_new_keys_without_a_plus() -> None:
     model = compose_run(words).config.model
     assert model.generation == {"top_k": 3}
     assert model.extra_body == {"chat_template_kwargs": {"thinking": True}}
+    assert compose_run([*WORDS, "prompt_kinds.mine=ours"]).config.prompt_kinds.mine == "ours"
     with pytest.raises(ConfigurationError, match="unknown config key 'model.generatio'"):
         compose_run([*words, "model.generatio=3"])
 
@@ -139,6 +141,12 @@ def test_any_role_can_be_filled_and_emptied() -> None:
     config = compose_run(["suite=demo", "model=echo", "model@judge=null"]).config
     assert config.get("judge") is None
     assert compose_run([*WORDS, "suite=null"]).choices.get("suite") is None
+
+
+def test_a_model_in_a_role_that_nothing_asks_is_refused() -> None:
+    composition = compose_run([*WORDS[:2], "task=demo_clean", "model@trascriber=echo"])
+    with pytest.raises(ConfigurationError, match="model@trascriber: no task of this run .* did you mean 'transcriber'"):
+        plan_from_config(composition.config, composition.choices)
 
 
 def test_a_run_without_a_model_says_so() -> None:
