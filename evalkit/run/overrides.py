@@ -12,7 +12,7 @@ from evalkit.run.settings import OPEN_MAPPINGS
 # Settings that are names or paths, so that 2024_11_21 is no number and "Step (v2)" no function call.
 _TEXT_SETTINGS = re.compile(
     r"\+{0,2}(?:name|runs|data_root|cache\.folder"
-    r"|[\w.@-]+\.(?:title|path|root|model|base_url|deployment|voice|token2wav|api_key_file|api_key_variable))"
+    r"|[\w.@-]+\.(?:title|path|root|model|base_url|deployment|server|voice|token2wav|api_key_file|api_key_variable))"
 )
 _OPEN = re.compile(rf"(?:prompt_kinds|[\w.@-]+\.(?:{'|'.join(OPEN_MAPPINGS)}))\.[\w.-]+")
 # Groups of which nothing needs to be chosen; Hydra's grammar has no null for a group, and takes a choice away instead.
