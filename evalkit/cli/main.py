@@ -97,6 +97,8 @@ def _dispatch_words(words: list[str], folders: list[str]) -> int:
     if words and words[0] in (*COMMANDS, *_HIDDEN):
         module = import_module(f"evalkit.cli.{words[0]}")
         if words[0] in _COMPOSING:
+            if folders and words[0] not in _HIDDEN:
+                _say_what_is_hidden(folders)
             return int(module.command(words[1:], folders))
         return int(module.command(words[1:]))
     # Printed here and not by argparse, which says nothing of output that cannot be written.
@@ -110,6 +112,17 @@ def _dispatch_words(words: list[str], folders: list[str]) -> int:
         raise ConfigurationError(f"no command '{words[0]}'{hint(words[0], COMMANDS)} (there are {', '.join(COMMANDS)})")
     _parser().parse_args(words)
     return 0
+
+
+def _say_what_is_hidden(folders: list[str]) -> None:
+    from evalkit.run.search_path import hidden_files
+
+    for file in hidden_files(folders):
+        print(
+            f"evalkit: {printable(str(file))} is not used: a configuration of this name is found before it; "
+            "give it another name",
+            file=sys.stderr,
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

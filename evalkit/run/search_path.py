@@ -49,3 +49,19 @@ def config_places(folders: Sequence[str | Path] = ()) -> list[Traversable]:
                 f"the entry point {ENTRY_POINTS} names the package '{package}', which cannot be imported ({error})"
             ) from error
     return [*places, *config_folders(folders)]
+
+
+def hidden_files(folders: Sequence[str | Path]) -> list[Path]:
+    """Return the configurations in folders of ``--config-dir`` that an earlier place has under the same name.
+
+    Raises:
+        ConfigurationError: a folder is not there.
+    """
+    places = config_places(folders)
+    first = len(places) - len(folders)
+    return [
+        file
+        for position, folder in enumerate(config_folders(folders), start=first)
+        for file in sorted(folder.glob("*/*.yaml"))
+        if any((place / file.parent.name / file.name).is_file() for place in places[:position])
+    ]

@@ -91,6 +91,17 @@ def test_every_command_takes_a_folder_of_configurations(
         assert "My speech" in outcome.stdout
 
 
+def test_a_file_that_is_hidden_by_one_of_ours_is_said(tmp_path: Path, evalkit_command: CommandLine) -> None:
+    (tmp_path / "mine/model").mkdir(parents=True)
+    (tmp_path / "mine/model/echo.yaml").write_text("title: Mine\n")
+    (tmp_path / "mine/model/other.yaml").write_text("title: Other\n")
+    outcome = evalkit_command("--config-dir", "mine", "list", "models")
+    assert outcome.returncode == 0
+    said = f"evalkit: {tmp_path}/mine/model/echo.yaml is not used: a configuration of this name is found before it"
+    assert outcome.stderr.startswith(said)
+    assert len(outcome.stderr.splitlines()) == 1
+
+
 def test_a_sweep_names_its_runs_by_what_it_varies(
     tmp_path: Path, demo: list[str], evalkit_command: CommandLine
 ) -> None:
