@@ -12,10 +12,10 @@ import soundfile
 from omegaconf import OmegaConf
 
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import HubDataset, Manifest, open_dataset
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.prompts import Prompts
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config, tasks_from_config
 from evalkit.types import Response, Sample
