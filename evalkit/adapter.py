@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from evalkit.errors import ConfigurationError
+from evalkit.redaction import redacted_text
 from evalkit.types import Request, Response, Usage
 
 _PER = 1_000_000
@@ -160,11 +161,13 @@ class ServedModelAdapter(ABC):
     Attributes:
         limits: how hard the server may be pressed.
         prices: what its tokens cost, or None if nobody counts.
+        secrets: what must not be kept should a server repeat it, such as the key; cut out of every answer and message.
     """
 
     capabilities: Capabilities
     limits: Limits
     prices: Prices | None
+    secrets: tuple[str, ...] = ()
 
     @abstractmethod
     async def answer(self, request: Request) -> Response:
@@ -173,6 +176,7 @@ class ServedModelAdapter(ABC):
         Raises:
             TransientError: another attempt may succeed.
             PermanentError: the server will not answer this request.
+            RejectedError: the server will answer no request, since the key is wrong or it has no such model.
             AudioError: a recording of the request cannot be read.
         """
 
@@ -180,12 +184,28 @@ class ServedModelAdapter(ABC):
     def fingerprint(self) -> Mapping[str, Any]:
         """What decides this model's answers, as far as its caller can know it; see ``ModelAdapter``.
 
-        Without the port of the server, and without anything secret: a cache and a run folder keep it.
+        With the address of the server, port included: two servers on one machine may hold two checkpoints under one
+        name. Without anything secret: a cache and a run folder keep it.
         """
 
+    async def identify(self) -> Mapping[str, Any]:
+        """Ask the server what it says of itself, as JSON values; empty where it says nothing.
+
+        A run folder keeps it beside the fingerprint, and refuses to be continued where what was said before is said
+        otherwise; what is said for the first time, or no longer, is no contradiction.
+
+        Raises:
+            RejectedError: the server turns the caller away.
+        """
+        return {}
+
+    def answered_by(self) -> Mapping[str, Sequence[str]]:
+        """Return who gave the answers so far, by what the answers say, such as the models' names; sorted."""
+        return {}
+
     def redact(self, text: str) -> str:
-        """A text without what must stay secret, should a server have repeated it."""
-        return text
+        """Return a text without the secrets, should a server have repeated one."""
+        return redacted_text(text, self.secrets)
 
     async def close(self) -> None:  # noqa: B027 - some hold no connections
         """Close connections."""

@@ -268,6 +268,7 @@ class Response:
         tokens: the first answer in its model's own tokens, in a notation that its adapter alone reads: a model that
             speaks in codes cannot be reminded of what it said by words and sound. Empty where text says it all.
         usage: what it took, where that is counted.
+        notes: what of the model's or its server's answer could not be read and was left, in a line for people each.
         cached: whether it was taken from the cache; ``usage`` then says what it took when it was asked.
     """
 
@@ -282,6 +283,7 @@ class Response:
     logprobs: tuple[Mapping[str, Any], ...] = ()
     tokens: str = ""
     usage: Usage | None = None
+    notes: tuple[str, ...] = ()
     cached: bool = False
 
     @property
@@ -313,7 +315,7 @@ class Response:
             record["tool_calls"] = [call.to_json() for call in self.tool_calls]
         if self.usage is not None:
             record["usage"] = self.usage.to_json()
-        for name in ("replies", "finish_reason", "logprobs", "tokens", "cached"):
+        for name in ("replies", "finish_reason", "logprobs", "tokens", "notes", "cached"):
             if value := getattr(self, name):
                 record[name] = value
         return record
@@ -333,5 +335,6 @@ class Response:
             logprobs=tuple(record.get("logprobs", ())),
             tokens=record.get("tokens", ""),
             usage=Usage(**record["usage"]) if "usage" in record else None,
+            notes=tuple(record.get("notes", ())),
             cached=record.get("cached", False),
         )

@@ -3,15 +3,11 @@
 import fcntl
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from evalkit.errors import ConfigurationError, StoreError
-
-_SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|authorization)$", re.IGNORECASE)
-_REMOVED = "(removed)"
 
 
 class RunFolder:
@@ -91,15 +87,3 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise StoreError(f"{path}: is not a JSON object")
     return content
-
-
-def without_secrets(config: Any) -> Any:
-    """A copy of a configuration in which the values of keys such as ``api_key`` are replaced by a mark."""
-    if isinstance(config, Mapping):
-        return {
-            key: _REMOVED if value is not None and _SECRET_KEY.search(str(key)) else without_secrets(value)
-            for key, value in config.items()
-        }
-    if isinstance(config, list | tuple):
-        return [without_secrets(value) for value in config]
-    return config

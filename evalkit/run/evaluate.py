@@ -17,6 +17,7 @@ from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.inference.served.caller import ServedCaller
 from evalkit.progress import Progress, say
+from evalkit.redaction import without_secrets
 from evalkit.results import provenance
 from evalkit.results.folder import RunFolder
 from evalkit.results.responses import ResponseStore
@@ -46,7 +47,7 @@ def carry_out(plan: Plan) -> dict[str, Any]:
         runner = stack.enter_context(asyncio.Runner())
         adapters = plan.load_models()
         stack.callback(_close, runner, adapters)
-        models = {role: dict(adapter.fingerprint()) for role, adapter in adapters.items()}
+        models = {role: without_secrets(dict(adapter.fingerprint())) for role, adapter in adapters.items()}
         folder.claim(models)
         folder.write("config.yaml", plan.config)
         tasks = [task for task in plan.tasks if task.name not in missing]

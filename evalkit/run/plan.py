@@ -16,7 +16,7 @@ from evalkit.inference.batching import Executor
 from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
-from evalkit.results.folder import without_secrets
+from evalkit.redaction import known_secrets, without_secrets
 from evalkit.run.scoring import BootstrapSettings
 from evalkit.run.selection import Selection
 from evalkit.task import Task
@@ -91,7 +91,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
     _check_prices(config, roles)
     titles = {**titles_from_config(config), "model": str(config.model.get("title") or model_name)}
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    record = without_secrets({**resolved, "name": name, "model_name": model_name})
+    record = without_secrets({**resolved, "name": name, "model_name": model_name}, known_secrets(resolved))
     return Plan(
         name=name,
         folder=Path(config.runs) / name,

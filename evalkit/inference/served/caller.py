@@ -13,6 +13,7 @@ from evalkit.inference.served.cache import AnswerCache, identity
 from evalkit.inference.served.clock import Clock
 from evalkit.inference.served.concurrency import AdaptiveConcurrency, Slot
 from evalkit.inference.served.pace import Pace
+from evalkit.redaction import redacted, without_secrets
 from evalkit.types import Failure, FailureKind, Request, Response, Usage
 
 # A server that has never answered is more likely misspelt than overloaded.
@@ -47,7 +48,7 @@ class ServedCaller:
         self._cache = cache
         self._clock = clock or Clock()
         self._notify = notify
-        self._fingerprint = dict(adapter.fingerprint())
+        self._fingerprint = without_secrets(dict(adapter.fingerprint()))
         limits = adapter.limits
         self._concurrency = AdaptiveConcurrency(limits.concurrency)
         self._requests = _pace(limits.requests_per_minute, self._clock)
@@ -63,6 +64,7 @@ class ServedCaller:
         Raises:
             BudgetReachedError: the budget leaves no room for the request.
             ServerUnavailableError: the server has been away for longer than the limits allow.
+            RejectedError: the server will answer no request.
         """
         try:
             if self._cache is None:
@@ -140,7 +142,9 @@ class ServedCaller:
             self._tokens.charge(tokens - expected_tokens)
         self._tokens_each += 0.1 * (tokens - self._tokens_each)
         usage = replace(usage, requests=call.requests - 1 + usage.requests)
-        return replace(response, usage=usage, seconds=round(time.perf_counter() - started, 4))
+        seconds = round(time.perf_counter() - started, 4)
+        # Before anything keeps it: a server may have repeated the key in any of its fields.
+        return redacted(replace(response, usage=usage, seconds=seconds), self.adapter.secrets)
 
     async def _within_deadline(self, request: Request) -> Response:
         deadline = self.adapter.limits.deadline
@@ -152,7 +156,9 @@ class ServedCaller:
 
     def _priced(self, usage: Usage) -> Usage:
         prices = self.adapter.prices
-        return usage if prices is None else replace(usage, cost=prices.cost(usage))
+        # What nobody counted did not cost nothing: its cost is not known.
+        counted = usage.input_tokens or usage.output_tokens or usage.audio_seconds
+        return replace(usage, cost=prices.cost(usage)) if prices is not None and counted else usage
 
     def _note_answer(self) -> None:
         self._answers += 1
