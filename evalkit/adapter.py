@@ -48,6 +48,7 @@ class Limits:
             (429, 503) are not counted, nor those that find it away, unless it answers others at the same time: they
             say nothing about the request. Those that miss the deadline are.
         patience: seconds without a single answer after which a server counts as away and the run stops.
+        answer_bytes: the most that one answer may hold, once decompressed; a longer one fails.
     """
 
     concurrency: int = 32
@@ -56,6 +57,7 @@ class Limits:
     deadline: float = 300.0
     attempts: int = 8
     patience: float = 1800.0
+    answer_bytes: int = 64 * 1024 * 1024
 
     def __post_init__(self) -> None:
         check_numbers("limits", self, above_zero=True)

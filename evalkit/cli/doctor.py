@@ -16,7 +16,7 @@ from evalkit.cli.columns import columns
 # What each extra brings that can be looked for without importing it.
 _EXTRAS = {
     "hub": ("datasets",),
-    "openai": ("openai", "aiohttp", "pybase64"),
+    "openai": ("aiohttp", "pybase64"),
     "whisper": ("faster_whisper",),
     "pocketsphinx": ("pocketsphinx",),
     "transformers": ("torch", "transformers"),

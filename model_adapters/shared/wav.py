@@ -52,6 +52,26 @@ def wav_of_samples(samples: bytes, sample_rate: int) -> bytes:
     return container.getvalue()
 
 
+def samples_of_wav(encoded: bytes) -> tuple[bytes, int]:
+    """Return the samples of a WAV file as they stand in it, and their rate in hertz; its stated length is not heeded.
+
+    Raises:
+        ValueError: it is no WAV file of one channel of 16-bit samples.
+    """
+    position, rate = 12, 0
+    while position + 8 <= len(encoded):
+        name, size = struct.unpack_from("<4sI", encoded, position)
+        position += 8
+        if name == b"data" and rate:
+            return encoded[position:], rate
+        if name == b"fmt " and position + 16 <= len(encoded):
+            _, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", encoded, position)
+            if (channels, bits) != (1, 16):
+                break
+        position += size + size % 2
+    raise ValueError("its sound is no WAV file of one channel of 16-bit samples")
+
+
 def _is_plain(encoded: bytes, sample_rate: int) -> bool:
     """Whether decoding and encoding the bytes again would give the same bytes."""
     if len(encoded) <= _HEADER.size:

@@ -44,6 +44,7 @@ class OpenAIServer:
         retry_after: seconds that answers of status 429 ask to wait, where they say so.
         trickle_interval: seconds between the bytes of a trickle.
         keep_bodies: keep the bodies of requests in the journal.
+        oddity: what becomes of every good answer before it is sent; see ``tests.servers.oddities``.
 
     Attributes:
         journal: what it saw.
@@ -65,6 +66,7 @@ class OpenAIServer:
         retry_after: float = 0.05,
         trickle_interval: float = 0.1,
         keep_bodies: bool = False,
+        oddity: Callable[[Reply], Reply] = lambda reply: reply,
     ) -> None:
         self.journal = Journal(keep_bodies)
         self._backend = backend
@@ -79,6 +81,7 @@ class OpenAIServer:
         self._capacity = capacity
         self._retry_after = retry_after
         self._trickle_interval = trickle_interval
+        self._oddity = oddity
         self._answers = 0
         self._bugs: list[Exception] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -241,7 +244,7 @@ class OpenAIServer:
             result = self._backend(request)
             answer = result if isinstance(result, Answer) else await result
         self._answers += 1
-        return self._reply(request, answer, f"{self._answers:08x}")
+        return self._oddity(self._reply(request, answer, f"{self._answers:08x}"))
 
     def _read(self, http: HttpRequest) -> ServedRequest:
         """Check a request by the protocol; raises an ``ApiError`` for one that breaks it."""

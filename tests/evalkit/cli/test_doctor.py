@@ -11,7 +11,7 @@ from tests.conftest import CommandLine
 def test_a_model_whose_key_is_absent_is_named_with_the_variable_that_is_to_hold_it(
     key: str | None, evalkit_command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("openai", reason="openai is not installed")
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert "OPENAI_API_KEY" not in os.environ
     outcome = evalkit_command("doctor", env={} if key is None else {"OPENAI_API_KEY": key})
@@ -29,5 +29,5 @@ def test_a_model_whose_key_is_absent_is_named_with_the_variable_that_is_to_hold_
             )
     assert state["openai_chat"] == "yes, give model.model=, model.base_url="
     assert state["qwen3_32b"] == "yes"
-    assert state["openai"].startswith("openai ")
+    assert state["openai"].startswith("aiohttp ")
     assert "sk-secret" not in outcome.stdout + outcome.stderr
