@@ -159,6 +159,22 @@ class Request:
             record["attempt"] = self.attempt
         return record
 
+    def stamped(self, task: str, sample_id: str) -> "Request":
+        """Return the same request with where it comes from."""
+        if self.task == task and self.sample_id == sample_id:
+            return self
+        return Request(
+            self.messages,
+            self.language,
+            self.generation,
+            self.tools,
+            self.output,
+            self.replies,
+            self.attempt,
+            task,
+            sample_id,
+        )
+
     def content(self) -> str:
         """The content as JSON text, the same for equal requests."""
         if self._content is None:

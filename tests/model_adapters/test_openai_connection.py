@@ -6,11 +6,11 @@ import sys
 from typing import Any
 
 import pytest
+from evalkit.inference.served.caller import ServedCaller
 
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError, PermanentError, ServerUnavailableError, TransientError
 from evalkit.inference.served.budget import Budget, BudgetCaps
-from evalkit.inference.served.caller import ServedCaller
 from evalkit.inference.served.clock import Clock
 from evalkit.types import Response
 from model_adapters.openai.models import ChatModel, TranscriptionModel

@@ -5,10 +5,10 @@ import gc
 import logging
 
 import pytest
+from evalkit.inference.served.caller import ServedCaller
 
 from evalkit.errors import PermanentError, TransientError
 from evalkit.inference.served.budget import Budget, BudgetCaps
-from evalkit.inference.served.caller import ServedCaller
 from evalkit.types import Response
 from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, http, outcomes

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from evalkit.inference.served.caller import ServedCaller
 
 from evalkit.audio import Audio
 from evalkit.chain import Score
 from evalkit.inference.ask import ask
 from evalkit.inference.batching import LocalExecutor
 from evalkit.inference.served.budget import Budget, BudgetCaps
-from evalkit.inference.served.caller import ServedCaller
 from evalkit.results.responses import ResponseStore
 from evalkit.task import Task
 from evalkit.types import Call, Message, Request, Response, Sample

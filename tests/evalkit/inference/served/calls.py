@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from evalkit.inference.served.caller import ServedCaller
+
 from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
 from evalkit.errors import TransientError
 from evalkit.inference.served.budget import Budget, BudgetCaps
-from evalkit.inference.served.caller import ServedCaller
 from evalkit.types import Message, Request, Response, Usage
 from tests.evalkit.inference.served import virtual_time
 from tests.evalkit.inference.served.virtual_time import now

@@ -7,13 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from evalkit.inference.served.caller import ServedCaller
 
 from evalkit.adapter import Prices
 from evalkit.audio import Audio
 from evalkit.errors import AudioError, BudgetReachedError, ConfigurationError, PermanentError, ServerUnavailableError
 from evalkit.inference.served.budget import Budget, BudgetCaps
 from evalkit.inference.served.cache import AnswerCache
-from evalkit.inference.served.caller import ServedCaller
 from evalkit.types import Message, Request, Response, Usage
 from tests.evalkit.inference.served import virtual_time
 from tests.evalkit.inference.served.calls import (
