@@ -2,9 +2,9 @@
 
 Each sample in flight is a coroutine that follows its chain: a call that is stored is answered by the store, any other
 by the endpoint of its role, and kept the moment it is answered; so a judge works while the model under test still
-answers, and the models run dry once, at the end, and not after each task. Nothing but the store carries state from one session
-to the next: resuming a run is running it. As each call is a pure function of the answers before it, the order in which
-answers come does not matter; outcomes are handed out in the order of the data set all the same.
+answers, and the models run dry once, at the end, and not after each task. Nothing but the store carries state from one
+session to the next: resuming a run is running it. As each call is a pure function of the answers before it, the order
+in which answers come does not matter; outcomes are handed out in the order of the data set all the same.
 """
 
 import asyncio

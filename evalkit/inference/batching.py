@@ -12,6 +12,9 @@ from evalkit.errors import AudioError, EvalkitError
 from evalkit.inference.border import InvalidResponseError, checked_responses
 from evalkit.types import Call, Failure, FailureKind, Request, Response
 
+# Recordings that are decoded at once before the length of any is known.
+_FIRST_DECODED = 2
+
 
 @dataclass(slots=True, eq=False)
 class PendingCall:
@@ -53,23 +56,33 @@ class DecodedAhead:
     def __len__(self) -> int:
         return len(self._held)
 
-    def has_room(self, seconds_beside: float = 0.0) -> bool:
-        """Whether another call may be added, while so many seconds of audio are held elsewhere."""
+    def has_room(self, seconds_beside: float = 0.0, *, wait: bool = False) -> bool:
+        """Return whether another call may be added, while so many seconds of audio are held elsewhere.
+
+        Args:
+            seconds_beside: of audio that is decoded and held elsewhere.
+            wait: whether to wait for the lengths of recordings that are being decoded, rather than guess that there
+                is no room.
+        """
         if not self._held:
             return True
         if len(self._held) >= self._most:
             return False
         if self._sample_rate is None:
             return True
-        known, unknown = seconds_beside, 0
-        for item, decoding in self._held:
-            if decoding is None or decoding.done():
-                known += item.seconds
-            else:
-                unknown += 1
+        while not self._may_hold_another(seconds_beside):
+            decoding = next((each for _, each in self._held if each is not None and not each.done()), None)
+            if decoding is None or not wait:
+                return False
+            decoding.result()
+        return True
+
+    def _may_hold_another(self, seconds_beside: float) -> bool:
+        unknown = sum(decoding is not None and not decoding.done() for _, decoding in self._held)
+        seconds = seconds_beside + sum(item.seconds for item, decoding in self._held if decoding and decoding.done())
         if not self._decoded:
-            return known < self._seconds and unknown < self._pool._max_workers
-        return known + (unknown + 1) * self._decoded_seconds / self._decoded < self._seconds
+            return seconds < self._seconds and unknown < _FIRST_DECODED
+        return seconds + (unknown + 1) * self._decoded_seconds / self._decoded <= self._seconds
 
     def add(self, item: PendingCall) -> None:
         """Begin to decode a call's audio."""

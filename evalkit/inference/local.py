@@ -307,7 +307,7 @@ class _Worker:
 
     def _fill(self, endpoint: LocalEndpoint, ahead: DecodedAhead) -> None:
         """Take calls until the window is full, waiting for them while more may come."""
-        while ahead.has_room():
+        while ahead.has_room(wait=True):
             with self._changed:
                 while not endpoint.queue and (self._more_may_come or self._not_taken_in) and not self.closed:
                     self._changed.wait()

@@ -65,6 +65,7 @@ class ServedEndpoint:
         self._answers = 0
         self._last_sign: float | None = None  # of life: an answer, or the first attempt after nothing was asked
         self._notified = False
+        self._rejected: RejectedError | None = None
 
     async def facts(self) -> ModelFacts:
         """Return what the model is and can do."""
@@ -100,6 +101,8 @@ class ServedEndpoint:
 
     async def _asked(self, request: Request) -> Response:
         async with self._concurrency.slot() as slot:
+            if self._rejected is not None:
+                raise self._rejected
             if self._concurrency.in_flight == 1:
                 self._last_sign = None  # it was asked nothing, so its silence says nothing
             call = _Attempts(request, slot)
@@ -113,10 +116,11 @@ class ServedEndpoint:
             except InvalidResponseError as error:
                 failure = Failure("invalid_response", str(error))
             except RejectedError as error:
-                raise RejectedError(
+                self._rejected = RejectedError(
                     f"{self.role}: {self.adapter.redact(str(error))}. What was answered is kept: "
                     "mend that, then run the same command again"
-                ) from error
+                )
+                raise self._rejected from error
             except (EvalkitError, asyncio.CancelledError):
                 raise
             except Exception as error:
