@@ -133,9 +133,13 @@ class Capabilities:
 
 
 class ModelAdapter(ABC):
-    """A model in this process, in any role: the system under test, a transcriber, a judge."""
+    """A model in this process, in any role: the system under test, a transcriber, a judge.
 
-    capabilities: Capabilities
+    Attributes:
+        capabilities: what it can be asked; the usual ones where an adapter says none.
+    """
+
+    capabilities: Capabilities = Capabilities()
 
     @abstractmethod
     def generate(self, requests: Sequence[Request]) -> list[Response]:
@@ -161,14 +165,15 @@ class ServedModelAdapter(ABC):
     """A model behind a server, in any role. The engine keeps many requests under way at once, and repeats them.
 
     Attributes:
+        capabilities: what it can be asked; recordings go to the server as they are, unless an adapter says otherwise.
         limits: how hard the server may be pressed.
         prices: what its tokens cost, or None if nobody counts.
         secrets: what must not be kept should a server repeat it, such as the key; cut out of every answer and message.
     """
 
-    capabilities: Capabilities
-    limits: Limits
-    prices: Prices | None
+    capabilities: Capabilities = Capabilities(sample_rate=None)
+    limits: Limits = Limits()
+    prices: Prices | None = None
     secrets: tuple[str, ...] = ()
 
     @abstractmethod
@@ -178,7 +183,7 @@ class ServedModelAdapter(ABC):
         Raises:
             TransientError: another attempt may succeed.
             PermanentError: the server will not answer this request.
-            RejectedError: the server will answer no request, since the key is wrong or it has no such model.
+            RejectedError: it will answer none: the key is wrong, or there is no such model.
             AudioError: a recording of the request cannot be read.
         """
 
@@ -199,10 +204,6 @@ class ServedModelAdapter(ABC):
         Raises:
             RejectedError: the server turns the caller away.
         """
-        return {}
-
-    def answered_by(self) -> Mapping[str, Sequence[str]]:
-        """Return who gave the answers so far, by what the answers say, such as the models' names; sorted."""
         return {}
 
     def redact(self, text: str) -> str:

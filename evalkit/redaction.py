@@ -58,37 +58,36 @@ def known_secrets(config: Any) -> tuple[str, ...]:
     return tuple(sorted(found - {""}))
 
 
-def redacted(response: Response, secrets: Iterable[str]) -> Response:
-    """Return a response in which no field repeats a secret; the very same one where none does.
+def redacted(response: Response, redact: Callable[[str], str]) -> Response:
+    """Return a response none of whose fields repeats what must stay secret; the very same one where none does.
 
     Log probabilities are left out where the answer holds a secret: they spell it in pieces.
 
     Args:
         response: good or failed.
-        secrets: such as the key by which the server was asked.
+        redact: gives a text without the secret; see ``ServedModelAdapter.redact``.
     """
-    pattern = _pattern(secrets)
-    if pattern is None:
-        return response
-    cut = _cut_by(pattern)
-    calls = tuple(ToolCall(cut(call.name), cut(call.arguments), cut(call.id)) for call in response.tool_calls)
     failure = response.failure
     cleaned = replace(
         response,
-        text=cut(response.text),
-        failure=None if failure is None else Failure(failure.kind, cut(failure.message)),
-        tool_calls=calls,
-        replies=tuple(cut(reply) for reply in response.replies),
-        finish_reason=None if response.finish_reason is None else cut(response.finish_reason),
-        tokens=cut(response.tokens),
-        notes=tuple(cut(note) for note in response.notes),
+        text=redact(response.text),
+        failure=None if failure is None else Failure(failure.kind, redact(failure.message)),
+        tool_calls=tuple(
+            ToolCall(redact(call.name), redact(call.arguments), redact(call.id)) for call in response.tool_calls
+        ),
+        replies=tuple(redact(reply) for reply in response.replies),
+        finish_reason=None if response.finish_reason is None else redact(response.finish_reason),
+        tokens=redact(response.tokens),
+        notes=tuple(redact(note) for note in response.notes),
+        answered_by=redact(response.answered_by),
     )
-    spelt = "".join(str(entry.get("token", "")) for entry in response.logprobs)
-    if cleaned.text != response.text or pattern.search(spelt):
-        cleaned = replace(cleaned, logprobs=())
-    else:
-        cleaned = replace(cleaned, logprobs=tuple(_filtered(entry, cut, names=False) for entry in response.logprobs))
-    return response if cleaned == response else cleaned
+    if response.logprobs:
+        spelt = "".join(str(entry.get("token", "")) for entry in response.logprobs)
+        spells = cleaned.text != response.text or redact(spelt) != spelt
+        logprobs = () if spells else tuple(_filtered(entry, redact, names=False) for entry in response.logprobs)
+        cleaned = replace(cleaned, logprobs=logprobs)
+    unchanged = cleaned == response and cleaned.answered_by == response.answered_by
+    return response if unchanged else cleaned
 
 
 def redacted_text(text: str, secrets: Iterable[str]) -> str:

@@ -159,6 +159,22 @@ class Request:
             record["attempt"] = self.attempt
         return record
 
+    def stamped(self, task: str, sample_id: str) -> "Request":
+        """Return the same request with where it comes from."""
+        if self.task == task and self.sample_id == sample_id:
+            return self
+        return Request(
+            self.messages,
+            self.language,
+            self.generation,
+            self.tools,
+            self.output,
+            self.replies,
+            self.attempt,
+            task,
+            sample_id,
+        )
+
     def content(self) -> str:
         """The content as JSON text, the same for equal requests."""
         if self._content is None:
@@ -269,6 +285,7 @@ class Response:
             speaks in codes cannot be reminded of what it said by words and sound. Empty where text says it all.
         usage: what it took, where that is counted.
         notes: what of the model's or its server's answer could not be read and was left, in a line for people each.
+        answered_by: who gave it by the server's own words, such as the dated name behind an alias; empty if unsaid.
         cached: whether it was taken from the cache; ``usage`` then says what it took when it was asked.
     """
 
@@ -284,6 +301,7 @@ class Response:
     tokens: str = ""
     usage: Usage | None = None
     notes: tuple[str, ...] = ()
+    answered_by: str = field(default="", compare=False)
     cached: bool = False
 
     @property
@@ -315,7 +333,7 @@ class Response:
             record["tool_calls"] = [call.to_json() for call in self.tool_calls]
         if self.usage is not None:
             record["usage"] = self.usage.to_json()
-        for name in ("replies", "finish_reason", "logprobs", "tokens", "notes", "cached"):
+        for name in ("replies", "finish_reason", "logprobs", "tokens", "notes", "answered_by", "cached"):
             if value := getattr(self, name):
                 record[name] = value
         return record
@@ -336,5 +354,6 @@ class Response:
             tokens=record.get("tokens", ""),
             usage=Usage(**record["usage"]) if "usage" in record else None,
             notes=tuple(record.get("notes", ())),
+            answered_by=record.get("answered_by", ""),
             cached=record.get("cached", False),
         )

@@ -1,6 +1,6 @@
 """From a composed configuration to everything a run is made of."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from evalkit.adapter import Model
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.hints import hint
-from evalkit.inference.batching import Executor
+from evalkit.inference.endpoint import Executor, ModelSpec
 from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
@@ -33,24 +32,22 @@ class Plan:
         name: of the run; the last part of its folder.
         folder: where it is kept.
         tasks: the benchmarks, in order.
-        titles: what people call the model of each role that one was chosen for.
-        load_models: makes the model of each role; called once the data sets have been checked.
+        models: describes the model of each role that one was chosen for.
         model_name: of the system under test, as chosen.
-        executor: how calls reach the models.
+        executor: opens endpoints for the models of this process.
         config: the resolved configuration without secrets, as YAML.
         bootstrap: how intervals are made.
         budget: the most that may be spent on servers.
         cache: which answers of servers are kept for other runs, and where.
         clock: by which a served model's caller waits.
         selection: which samples of each task are taken.
-        max_failures, skip_missing_data, skip_remote_data, skip_missing_roles: see ``configs/run.yaml``.
+        fresh, max_failures, skip_missing_data, skip_remote_data, skip_missing_roles: see ``configs/run.yaml``.
     """
 
     name: str
     folder: Path
     tasks: tuple[Task, ...]
-    titles: Mapping[str, str]
-    load_models: Callable[[], Mapping[str, Model]]
+    models: Mapping[str, ModelSpec]
     model_name: str
     executor: Executor
     config: str
@@ -59,10 +56,16 @@ class Plan:
     cache: CacheSettings = field(default_factory=CacheSettings)
     clock: Clock = field(default_factory=Clock)
     selection: Selection = field(default_factory=Selection)
+    fresh: bool = False
     max_failures: int | None = None
     skip_missing_data: bool = False
     skip_remote_data: bool = False
     skip_missing_roles: bool = False
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What people call the model of each role."""
+        return {role: spec.title for role, spec in self.models.items()}
 
 
 def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
@@ -96,8 +99,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
         name=name,
         folder=Path(config.runs) / name,
         tasks=tuple(tasks),
-        titles=titles,
-        load_models=lambda: {role: _made(_arguments(config[role])) for role in roles},
+        models={role: ModelSpec(role, titles[role], _arguments(config[role])) for role in roles},
         model_name=model_name,
         executor=_made(config.executor),
         config=OmegaConf.to_yaml(OmegaConf.create(record)),
@@ -105,6 +107,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
         budget=BudgetCaps(**resolved["budget"]),
         cache=_cache(resolved["cache"]),
         selection=Selection(**{key: config[key] for key in ("limit", "fraction", "spread", "seed")}),
+        fresh=config.fresh,
         max_failures=config.max_failures,
         skip_missing_data=config.missing_data != "error",
         skip_remote_data=config.missing_data == "skip_remote",
@@ -170,10 +173,10 @@ def _made(config: Any, **arguments: Any) -> Any:
     return instantiate(config, _convert_="all", **arguments)
 
 
-def _arguments(model: DictConfig) -> dict[Any, Any]:
+def _arguments(model: DictConfig) -> dict[str, Any]:
     arguments = OmegaConf.to_container(model, resolve=True)
     assert isinstance(arguments, dict)  # noqa: S101 - a DictConfig becomes a dict
-    return {key: value for key, value in arguments.items() if key not in _NOT_ARGUMENTS}
+    return {str(key): value for key, value in arguments.items() if key not in _NOT_ARGUMENTS}
 
 
 def _cache(settings: Mapping[str, Any]) -> CacheSettings:

@@ -65,6 +65,7 @@ def read_completion(completion: Any, *, spoken: bool = False, bare_rate: int | N
         logprobs=first.logprobs,
         usage=read_usage(record.get("usage"), notes),
         notes=tuple(notes),
+        answered_by=_answered_by(record),
     )
 
 
@@ -219,6 +220,12 @@ def _finish_reason(value: Any, notes: list[str]) -> str | None:
         return plain(value) if value else None
     note(notes, f"finish_reason is {shown(value)}, which cannot be read")
     return None
+
+
+def _answered_by(record: Mapping[str, Any]) -> str:
+    """The model that a server says answered, and the fingerprint of its system, as far as it says them."""
+    said = [plain(record[name]) for name in ("model", "system_fingerprint") if isinstance(record.get(name), str)]
+    return " ".join(filter(None, said))
 
 
 def _logprobs(value: Any, notes: list[str]) -> Iterator[Mapping[str, Any]]:

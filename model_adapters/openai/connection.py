@@ -1,6 +1,6 @@
 """The connection to a server that speaks OpenAI's protocol: its paths, its key, and what it says of itself."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _TELLING = ("id", "root", "parent", "owned_by", "created")
 _SECONDS_OLD = 5  # a moment of creation younger than this is that of the listing: some servers make it up each time
 Answered = TypeVar("Answered")
-_ANSWERED_BY = ("model", "system_fingerprint")
 
 
 class OpenAIConnection:
@@ -69,7 +68,6 @@ class OpenAIConnection:
         self.address = self._server.address
         self._prefix = f"/openai/deployments/{model}" if self._is_azure else ""
         self._listed: tuple[str, ...] = ()
-        self._answered_by: dict[str, set[str]] = {}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -108,9 +106,7 @@ class OpenAIConnection:
                 await reply.drain()
             else:
                 completion = await reply.json()
-            answered = read(completion)
-        self._note_who_answered(fields(completion))
-        return answered
+            return read(completion)
 
     async def identify(self) -> Mapping[str, Any]:
         """Return what the server's listing of models says of this one; what it does not say is left out.
@@ -137,15 +133,6 @@ class OpenAIConnection:
         if "created" in said and not _is_settled(said["created"], now):
             del said["created"]
         return said
-
-    def answered_by(self) -> Mapping[str, Sequence[str]]:
-        """Return the models and system fingerprints that answers so far have named."""
-        return {name: sorted(values) for name, values in sorted(self._answered_by.items())}
-
-    def _note_who_answered(self, completion: Mapping[str, Any]) -> None:
-        for name in _ANSWERED_BY:
-            if isinstance(value := completion.get(name), str) and value:
-                self._answered_by.setdefault(name, set()).add(value)
 
 
 def _is_settled(created: Any, date: str) -> bool:

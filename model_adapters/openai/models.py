@@ -1,6 +1,6 @@
 """Models behind a server that speaks OpenAI's protocol: OpenAI, Azure, vLLM, SGLang, LiteLLM, or your own."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -75,10 +75,6 @@ class OpenAICompatible(ServedModelAdapter):
     async def identify(self) -> Mapping[str, Any]:
         """Ask the server what it says of the model; see ``OpenAIConnection``."""
         return await self._connection.identify()
-
-    def answered_by(self) -> Mapping[str, Sequence[str]]:
-        """Return the models and system fingerprints that answers so far have named."""
-        return self._connection.answered_by()
 
     async def close(self) -> None:
         """Close all connections."""

@@ -145,7 +145,4 @@ def _codes(body: Any) -> set[str]:
 
 
 def _rejected(server: str, message: str, remedy: str) -> RejectedError:
-    return RejectedError(
-        f"{server} turns the caller away ({message.rstrip('.')}): {remedy}. What was answered is kept: "
-        "run the same command again to continue"
-    )
+    return RejectedError(f"{server} turns the caller away ({message.rstrip('.')}): {remedy}")
