@@ -1,5 +1,6 @@
 """The connection to a server that speaks OpenAI's protocol: its paths, its key, and what it says of itself."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
@@ -136,9 +137,9 @@ class OpenAIConnection:
 
 
 def _is_settled(created: Any, date: str) -> bool:
-    """Whether a moment of creation lies before the listing that names it, by the server's own clock."""
+    """Whether a moment of creation lies before the listing that names it, by the server's own clock if it tells it."""
     try:
         now = parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):
-        return False
+        now = time.time()
     return isinstance(created, int) and created < now - _SECONDS_OLD

@@ -44,6 +44,7 @@ class OpenAIServer:
         retry_after: seconds that answers of status 429 ask to wait, where they say so.
         trickle_interval: seconds between the bytes of a trickle.
         keep_bodies: keep the bodies of requests in the journal.
+        root: where the listing says that the weights come from; None for nothing said.
         oddity: what becomes of every good answer before it is sent; see ``tests.servers.oddities``.
 
     Attributes:
@@ -66,6 +67,7 @@ class OpenAIServer:
         retry_after: float = 0.05,
         trickle_interval: float = 0.1,
         keep_bodies: bool = False,
+        root: str | None = None,
         oddity: Callable[[Reply], Reply] = lambda reply: reply,
     ) -> None:
         self.journal = Journal(keep_bodies)
@@ -82,6 +84,7 @@ class OpenAIServer:
         self._retry_after = retry_after
         self._trickle_interval = trickle_interval
         self._oddity = oddity
+        self._root = root
         self._answers = 0
         self._bugs: list[Exception] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -264,7 +267,9 @@ class OpenAIServer:
                 except ApiError as error:
                     return _error(error)
             models = self._models or ("local-model",)
-            served = [{"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "tests"} for name in models]
+            entry = {"object": "model", "created": 1_700_000_000, "owned_by": "tests"}
+            entry |= {} if self._root is None else {"root": self._root}
+            served = [{"id": name, **entry} for name in models]
             document = {"object": "list", "data": served}
         return Reply(200, "application/json", (json.dumps(document).encode(),))
 
