@@ -152,7 +152,8 @@ class _Inference:
             await endpoint.close()
         for chain in self._chains:
             chain.cancel()
-        await asyncio.gather(walk, *self._chains, *self._finishing, return_exceptions=True)
+        ending = (walk, *self._chains, *self._opening.values(), *self._finishing)
+        await asyncio.gather(*ending, return_exceptions=True)
 
     def _interrupted(self) -> None:
         self._notify("finishing the batch; press again to stop")

@@ -146,6 +146,7 @@ class LocalEndpoint:
         for future in (self._awaited, *self._waiting):
             if future is not None and not future.done():
                 future.set_exception(error)
+                future.exception()  # whoever waits has it raised; that nobody waits any longer is no fault to report
 
     @property
     def loaded(self) -> bool:

@@ -121,7 +121,7 @@ class _Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            _log.error("stopped: %s", error or type(error).__name__)
+            _log.error("stopped: %s", str(error) or type(error).__name__)
         self._stack.__exit__(kind, error, trace)
 
     def meet(self, role: str, facts: ModelFacts) -> None:

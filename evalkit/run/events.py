@@ -107,6 +107,7 @@ def run_log(folder: Path) -> Iterator[None]:
         raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
     level = _log.level
+    _log.disabled = False  # configuring logging, as Hydra does, switches off the loggers that are there already
     _log.addHandler(handler)
     _log.setLevel(logging.INFO)
     try:

@@ -62,6 +62,7 @@ class ServedEndpoint:
         self._notify = notify
         self._facts: ModelFacts | None = None
         self._identifying = asyncio.Lock()
+        self._askers: set[asyncio.Task[Any]] = set()
         limits = adapter.limits
         self._concurrency = AdaptiveConcurrency(limits.concurrency)
         self._requests = _rate_limiter(limits.requests_per_minute, self._clock)
@@ -112,7 +113,10 @@ class ServedEndpoint:
         """Do nothing: a server is asked one request at a time."""
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Give up what is being asked, and close the connections."""
+        for asker in self._askers:
+            asker.cancel()
+        await asyncio.gather(*self._askers, return_exceptions=True)
         await self.adapter.close()
 
     async def _said(self) -> dict[str, Any]:
@@ -133,6 +137,15 @@ class ServedEndpoint:
         )
 
     async def _asked(self, request: Request) -> Response:
+        asker = asyncio.current_task()
+        assert asker is not None  # noqa: S101 - a coroutine runs in a task
+        self._askers.add(asker)
+        try:
+            return await self._asked_in_turn(request)
+        finally:
+            self._askers.discard(asker)
+
+    async def _asked_in_turn(self, request: Request) -> Response:
         async with self._concurrency.slot() as slot:
             if self._rejected is not None:
                 raise self._rejected

@@ -56,12 +56,13 @@ def run(executor: LocalExecutor, adapter: ModelAdapter, asked: Sequence[Call]) -
         endpoint = executor.open(spec_of("model", adapter))
         answers = [asyncio.ensure_future(endpoint.answer(call)) for call in asked]
         await asyncio.sleep(0)
-        await endpoint.facts()
-        endpoint.expect_more(False)
         try:
+            await endpoint.facts()
+            endpoint.expect_more(False)
             return await asyncio.gather(*answers)
         finally:
             await endpoint.close()
+            await asyncio.gather(*answers, return_exceptions=True)
 
     return dict(zip((call.request.sample_id for call in asked), asyncio.run(main()), strict=True))
 
