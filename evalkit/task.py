@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from evalkit.chain import CallFailed, Chain, Score
@@ -22,6 +23,8 @@ class Task(ABC):
             ``set`` keeps data of another kind, such as a demo's, in a table of its own.
         details: names of the texts that ``score`` explains itself with.
         roles: in which it asks models.
+        generation: decoding settings that the user chose for the models of this run, by role; they win over those
+            that a prompt or the benchmark itself asks for.
         compared: the metrics by which two runs are compared; the headline figure alone if there are none.
     """
 
@@ -33,6 +36,7 @@ class Task(ABC):
     details: Sequence[str] = ()
     roles: Sequence[str] = ("model",)
     compared: Sequence[str] = ()
+    generation: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
     @abstractmethod
     def samples(self) -> Iterable[Sample]:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hydra.utils import get_object, instantiate
@@ -23,11 +23,13 @@ class ModelSpec:
         role: that it plays.
         title: what people call it.
         config: ``_target_``, the dotted name of an adapter class, and the arguments that it takes; plain values only.
+        generation: decoding settings of every request to it.
     """
 
     role: str
     title: str
     config: Mapping[str, Any]
+    generation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def target(self) -> Callable[..., Model]:

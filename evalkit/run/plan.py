@@ -21,7 +21,7 @@ from evalkit.run.selection import Selection
 from evalkit.task import Task
 
 ROLES = ("model", "transcriber", "judge", "audio_judge", "emotion_classifier", "mos_predictor")
-_NOT_ARGUMENTS = ("title", "prompts", "requires", "extra")
+_NOT_ARGUMENTS = ("title", "prompts", "generation", "requires", "extra")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
         name=name,
         folder=Path(config.runs) / name,
         tasks=tuple(tasks),
-        models={role: ModelSpec(role, titles[role], _arguments(config[role])) for role in roles},
+        models={role: _spec(role, titles[role], config[role]) for role in roles},
         model_name=model_name,
         executor=_made(config.executor),
         config=OmegaConf.to_yaml(OmegaConf.create(record)),
@@ -127,7 +127,11 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
     if config.get("transcriber"):
         # A transcriber is asked to transcribe, in its own family's way, whatever the model under test is asked.
         prompts["transcriber"] = _prompts(config.transcriber).get("asr")
-    return [_made(task, name=name, prompts=prompts) for name, task in config.tasks.items()]
+    tasks = [_made(task, name=name, prompts=prompts) for name, task in config.tasks.items()]
+    generation = {role: _generation(config[role]) for role in ROLES if config.get(role)}
+    for task in tasks:
+        task.generation = generation
+    return tasks
 
 
 def titles_from_config(config: DictConfig) -> dict[str, str]:
@@ -138,6 +142,20 @@ def titles_from_config(config: DictConfig) -> dict[str, str]:
 def _prompts(model: DictConfig) -> dict[str, Any]:
     profile: Any = OmegaConf.to_container(model.get("prompts") or OmegaConf.create({}), resolve=True)
     return dict(profile)
+
+
+def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
+    return ModelSpec(role, title, _arguments(model), _generation(model))
+
+
+def _generation(model: DictConfig) -> dict[str, Any]:
+    """The decoding settings that a model's configuration has for every request to it."""
+    settings: Any = OmegaConf.to_container(model.get("generation") or OmegaConf.create({}), resolve=True)
+    wanted = dict(settings)
+    if "temperature" in wanted:
+        # Or a prompt profile's greedy decoding would win over the temperature without a word.
+        wanted.setdefault("do_sample", bool(wanted["temperature"]))
+    return wanted
 
 
 def load_run_config(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:

@@ -191,8 +191,8 @@ class TranscriptionModel(OpenAICompatible):
         """Try once to have the one recording of a request transcribed."""
         if request.generation:
             raise ConfigurationError(
-                f"the prompt profile sets {', '.join(request.generation)}, but model {self._model} is a recogniser: "
-                "give it the profile 'recognizer', and set its own prompt= or temperature= if need be"
+                f"the prompt profile or generation= sets {', '.join(request.generation)}, but model {self._model} is "
+                "a recogniser: give it the profile 'recognizer', and set its own prompt= or temperature= if need be"
             )
         if len(request.audio) != 1:
             raise PermanentError(f"a transcription takes exactly one recording, this request has {len(request.audio)}")

@@ -8,6 +8,7 @@ import pytest
 
 from evalkit.errors import ConfigurationError, RejectedError
 from evalkit.run.evaluate import evaluate
+from evalkit.run.rescore import rescore
 from tests.end_to_end.served_runs import KEY, TASK, evalkit_run, model_and_judge, recordings, words
 from tests.end_to_end.test_served import make_plan
 from tests.servers.backends import Answer, Called, ServedRequest
@@ -110,3 +111,26 @@ def test_a_wrong_key_or_model_stops_the_run_at_the_first_answer_that_says_so(tmp
     assert ("see to the key" if wrong == "key" else "it lists the models step-2000") in last
     assert KEY not in stderr + str(error.value)
     assert "Traceback" not in stderr
+
+
+def test_decoding_settings_that_a_user_gives_win_for_every_role(tmp_path: Path) -> None:
+    manifest, runs = recordings(tmp_path / "data", 2), tmp_path / "runs"
+    asked: list[ServedRequest] = []
+
+    def noting(request: ServedRequest) -> Answer:
+        asked.append(request)
+        return model_and_judge(request)
+
+    overrides = ("+model.generation.max_new_tokens=32", "+judge.generation={max_new_tokens: 16, temperature: 0.5}")
+    with OpenAIServer(noting, key=KEY) as server:
+        _run(manifest, server, runs, "run", *overrides)
+        before = len(server.journal.hits)
+        _run(manifest, server, runs, "run", *overrides)
+        assert len(server.journal.hits) == before, "what was asked is found again"
+    settings = {request.fields["model"]: request.fields for request in asked}
+    assert settings["speaker"]["max_tokens"] == 32
+    assert (settings["judge"]["max_tokens"], settings["judge"]["temperature"]) == (16, 0.5)
+    models = json.loads((runs / "run" / "provenance.json").read_text())["models"]
+    assert models["model"]["generation"] == {"max_new_tokens": 32}
+    assert models["judge"]["generation"] == {"max_new_tokens": 16, "temperature": 0.5, "do_sample": True}
+    assert rescore(runs / "run")["tasks"][TASK]["samples"]["scored"] == 2
