@@ -72,7 +72,10 @@ class ModelSpec:
 
     def make(self) -> Model:
         """Make the model, whole and ready to be asked; this may take minutes and much memory."""
-        model: Model = instantiate(dict(self.config), _convert_="all")
+        config = dict(self.config)
+        if self.generation and "generation" in inspect.signature(self.target).parameters:
+            config["generation"] = dict(self.generation)
+        model: Model = instantiate(config, _convert_="all")
         return model
 
 
