@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from evalkit.errors import AudioError, EvalkitError
+from evalkit.tool_syntax import with_tool_calls
 from evalkit.types import Call, Failure, Response, Sample
 
 
@@ -142,6 +143,9 @@ class ChainRun:
         call = self.call
         if call is None:
             raise ValueError("the chain has ended: there is no call to respond to")
+        if call.request.tools:
+            # Read here and not by each adapter, so that stored answers and other people's adapters are read alike.
+            response = with_tool_calls(response)
         self._exchanges.append(Exchange(call, response))
         if response.failure is None:
             self._advance(self._chain.send, response)

@@ -42,6 +42,7 @@ class _Tally:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*COUNTS, "empty"), 0))
     statistics: dict[str, list[tuple[float, ...]]] = field(default_factory=dict)
     groups: list[Mapping[str, str]] = field(default_factory=list)
+    languages: set[str] = field(default_factory=set)
     reasons: set[str] = field(default_factory=set)
 
 
@@ -112,16 +113,19 @@ def _entry(
         for key, rows in tally.statistics.items()
     }
     helpers = {role: titles.get(role, "not named") for role in task.roles if role != "model"}
+    counted = {status: counts[status] for status in COUNTS}
     all_skipped = total > 0 and counts["skipped"] == total
     return {
         "title": task.title,
-        "table": dict(task.table),
+        "table": task.place.to_json(),
         "samples": {"expected": task.expected_samples, "total": total, **counts},
         "partial": partial or (task.expected_samples is not None and total < task.expected_samples),
         "not_applicable": "; ".join(sorted(tally.reasons)) if all_skipped else None,
         "headline": next(iter(task.metrics)),
         "metrics": {
-            key: _figure(metric, arrays[key], bootstrap, helpers | {status: counts[status] for status in COUNTS})
+            key: _figure(
+                metric, arrays[key], bootstrap, {**task.mixed_recipe(key, tally.languages), **helpers, **counted}
+            )
             for key, metric in task.metrics.items()
         },
         "groups": _by_group(task, arrays, tally.groups, bootstrap),
@@ -145,6 +149,8 @@ def _row(task: Task, outcome: Outcome, tally: _Tally) -> dict[str, Any]:
     # An empty answer is a good response and may be right, for silence; the count lets the reader judge.
     tally.counts["empty"] += status == "scored" and not any(_says_something(response) for response in good)
     tally.groups.append(sample.groups)
+    if sample.language is not None:
+        tally.languages.add(sample.language)
     for key, metric in task.metrics.items():
         vector = tuple(score.statistics[key])
         tally.statistics[key].append(vector)
