@@ -17,10 +17,9 @@ from evalkit.cli.summary import summary
 from evalkit.errors import ConfigurationError, EvalkitError
 from evalkit.hints import hint
 from evalkit.printable import printable
-from evalkit.results.folder import read_json
 from evalkit.results.usage import usage_lines
 from evalkit.run.composition import compose_run, configurations, listed_roles
-from evalkit.run.evaluate import carry_out, failed_samples
+from evalkit.run.evaluate import evaluate
 from evalkit.run.explanation import in_our_words
 from evalkit.run.naming import run_name
 from evalkit.run.overrides import added_roles, grammatical, quoted, swept_keys
@@ -118,17 +117,16 @@ class FailedSamplesError(EvalkitError):
 def _run(config: DictConfig, choices: Mapping[str, Any]) -> int:
     with in_our_words():
         plan = plan_from_config(config, choices)
-        metrics = carry_out(plan)
-    print(summary(metrics))
-    provenance = read_json(plan.folder / "provenance.json")
-    for task, reason in provenance["left_out"].items():
+        evaluation = evaluate(plan)
+    print(summary(evaluation.metrics))
+    for task, reason in evaluation.left_out.items():
         print(f"  left out: {task}: {printable(reason)}")
-    if lines := usage_lines(provenance["usage"]):
+    if lines := usage_lines(evaluation.usage):
         print("Models, over all sessions of this run", *lines, sep="\n")
     print(f"\nRun folder: {plan.folder}\nTables and chart: evalkit report {plan.folder}")
-    if failed := failed_samples(metrics):
+    if evaluation.failed:
         print(
-            f"evalkit: {failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
+            f"evalkit: {evaluation.failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
             "The same command asks again whatever was not answered",
             file=sys.stderr,
         )

@@ -44,7 +44,7 @@ def states(text: str) -> dict[str, str]:
 def test_a_model_whose_key_is_absent_is_named_with_the_variable_that_is_to_hold_it(
     key: str | None, tmp_path: Path, server: str, evalkit_command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("openai", reason="openai is not installed")
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
     monkeypatch.delenv(KEY, raising=False)
     (tmp_path / "mine/model").mkdir(parents=True)
     mine = f"defaults: [gpt_4o_mini, _self_]\ntitle: Mine\nbase_url: {server}\n"
@@ -57,7 +57,7 @@ def test_a_model_whose_key_is_absent_is_named_with_the_variable_that_is_to_hold_
     assert state["mine"] == ("yes" if key else absent)
     assert state["openai_chat"] == "yes, give model.model=, model.base_url="
     assert state["qwen3_32b"].startswith("no: nothing answers at http://127.0.0.1:8000/v1 (")
-    assert state["openai"].startswith("openai ")
+    assert state["openai"].startswith("aiohttp ")
     assert "sk-secret" not in outcome.stdout + outcome.stderr
     assert "${" not in outcome.stdout
 
