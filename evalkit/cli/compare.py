@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evalkit.cli.main import EXIT_FOUND_FAULT
+from evalkit.printable import printable
 from evalkit.results.comparison import ONLY_IN, Cell, Change, Comparison, compare
 
 
@@ -28,7 +29,7 @@ def command(arguments: Sequence[str]) -> int:
         parser.error("--level must lie between 0 and 1")
     comparison = compare(options.base, options.new, level=options.level, resamples=options.resamples, seed=options.seed)
     text = markdown(comparison)
-    print(text)
+    print(printable(text, lines=True))
     if options.markdown:
         options.markdown.write_text(text + "\n", encoding="utf-8")
     if options.json:

@@ -16,6 +16,7 @@ from evalkit.cli.catalogue import Folders, entries
 from evalkit.cli.columns import columns
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
 from evalkit.errors import ConfigurationError, EvalkitError
+from evalkit.printable import printable
 from evalkit.progress import say
 from evalkit.run.composition import compose_configuration
 from evalkit.run.explanation import in_our_words
@@ -91,8 +92,8 @@ def _prepare(task: Task, config: DictConfig, acquisition: Acquisition, options: 
     try:
         prepare(task, dataset, acquisition, download_urls=options.download, say=say)
     except EvalkitError as error:
-        print("\n".join(_what_to_do(task, facts, dataset, acquisition)))
-        print(f"{task.name}: not prepared: {error}\n")
+        print(printable("\n".join(_what_to_do(task, facts, dataset, acquisition)), lines=True))
+        print(f"{task.name}: not prepared: {printable(str(error))}\n")
         return EXIT_ERROR
     return _verify(task, facts, options.decode)
 
@@ -101,9 +102,9 @@ def _verify(task: Task, facts: Mapping[str, Any], decode: bool) -> int:
     try:
         report = verify(task, facts, decode=decode)
     except EvalkitError as error:
-        print(f"{task.name}: cannot be read: {error}\n")
+        print(f"{task.name}: cannot be read: {printable(str(error))}\n")
         return EXIT_ERROR
-    print("\n".join(_lines(task, report)))
+    print(printable("\n".join(_lines(task, report)), lines=True))
     return EXIT_FOUND_FAULT if report.differs else 0
 
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from evalkit.printable import printable
+
 
 def command(arguments: Sequence[str]) -> int:
     """Write the report files, print the tables, and say where the page lies."""
@@ -35,6 +37,6 @@ def command(arguments: Sequence[str]) -> int:
     report = write_report(options.runs, published=options.published, output_folder=output, rows=options.rows)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for table in report.tables:
-        print(render_markdown(table, width))
+        print(printable(render_markdown(table, width), lines=True))
     print(f"{len(report.files)} files written to {output}; open {report.files[0]}")
     return 0

@@ -118,7 +118,7 @@ def _run(config: DictConfig, choices: Mapping[str, Any]) -> int:
     with in_our_words():
         plan = plan_from_config(config, choices)
         evaluation = evaluate(plan)
-    print(summary(evaluation.metrics))
+    print(printable(summary(evaluation.metrics), lines=True))
     for task, reason in evaluation.left_out.items():
         print(f"  left out: {task}: {printable(reason)}")
     if lines := usage_lines(evaluation.usage):

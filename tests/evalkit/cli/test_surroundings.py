@@ -208,3 +208,14 @@ def test_completion_knows_the_folders_that_the_line_names(tmp_path: Path) -> Non
     assert candidates("evalkit run model=mi") == []
     assert "run" in candidates("evalkit ")
     assert candidates("evalkit run 'model=whisper_t") == ["model=whisper_tiny_en"]
+
+
+def test_escape_sequences_of_a_configuration_do_not_reach_the_terminal(
+    demo: list[str], evalkit_command: CommandLine
+) -> None:
+    outcome = evalkit_command(*demo, "model.title=a\x1b[31mb\u202ec", "tasks.demo_clean.title=t\x9b1m")
+    assert outcome.returncode == 0, outcome.stderr
+    reported = evalkit_command("report", "runs/predictions-demo_clean")
+    for text in (outcome.stdout, outcome.stderr, reported.stdout, reported.stderr):
+        assert not set("\x1b\x9b\u202e") & set(text)
+    assert "a\\x1b[31mb\\u202ec" in outcome.stdout
