@@ -128,7 +128,7 @@ def _missing_roles(plan: Plan) -> dict[str, str]:
     for task in plan.tasks:
         for role in task.roles:
             if role not in plan.titles:
-                reason = f"it needs a model in the role '{role}'; choose one with model@{role}=NAME"
+                reason = plan.need_of(role)
                 if not plan.skip_missing_roles:
                     raise ConfigurationError(f"task {task.name}: {reason}")
                 missing[task.name] = reason

@@ -66,6 +66,13 @@ class Plan:
     skip_remote_data: bool = False
     skip_missing_roles: bool = False
 
+    def need_of(self, role: str) -> str:
+        """Return what to say of a role that a task asks and no model was chosen for."""
+        asked = {role for task in self.tasks for role in task.roles}
+        misspelt = get_close_matches(role, [name for name in self.titles if name not in asked], n=1)
+        remark = f" (no task asks for '{misspelt[0]}', did you mean '{role}'?)" if misspelt else ""
+        return f"it needs a model in the role '{role}'; choose one with model@{role}=NAME{remark}"
+
 
 def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
     """Make a plan of the configuration that Hydra composed.
@@ -90,8 +97,6 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
     if config.max_failures is not None and config.max_failures < 0:
         raise ConfigurationError(f"max_failures is {config.max_failures}; it must be at least 0, or null for no bound")
     roles = roles_of(config)
-    if config.missing_roles == "error":
-        _check_filled(tasks, roles)
     _check_prices(config, roles)
     titles = {**titles_from_config(config), "model": str(config.model.get("title") or model_name)}
     resolved: Any = OmegaConf.to_container(config, resolve=True)
@@ -145,25 +150,6 @@ def titles_from_config(config: DictConfig) -> dict[str, str]:
 def _profile(model: DictConfig) -> dict[str, Any]:
     profile: Any = OmegaConf.to_container(model.get("prompts") or OmegaConf.create({}), resolve=True)
     return dict(profile)
-
-
-def _check_filled(tasks: Sequence[Task], roles: Sequence[str]) -> None:
-    """Refuse a task with a role that no model was chosen for.
-
-    Raises:
-        ConfigurationError: names the role, and one that no task asks for if its name is similar.
-    """
-    asked = {role for task in tasks for role in task.roles}
-    unused = [role for role in roles if role not in asked]
-    for task in tasks:
-        for role in task.roles:
-            if role not in roles:
-                misspelt = get_close_matches(role, unused, n=1)
-                remark = f" (no task asks for '{misspelt[0]}', did you mean '{role}'?)" if misspelt else ""
-                raise ConfigurationError(
-                    f"task {task.name}: it needs a model in the role '{role}'; choose one with "
-                    f"model@{role}=NAME{remark}"
-                )
 
 
 def _known_roles(tasks: Sequence[Task], roles: Sequence[str], choices: Mapping[str, Any]) -> list[str]:

@@ -87,13 +87,14 @@ def evaluate(folder: Path, config: DictConfig, **roles: Callable[[Request], Resp
         ("**INCORRECT**", 0.0),
         ("'Incorrect'", 0.0),
         ("", None),
-        ("yes", None),
+        ("yes", 1.0),
+        ("Final verdict: **INCORRECT**", 0.0),
         ("It is CORRECT", None),
         ("INCORRECT, not CORRECT", None),
         ("Not correct", None),
     ],
 )
-def test_only_the_one_word_is_a_verdict(reply: str, mark: float | None) -> None:
+def test_the_one_word_is_a_verdict_whatever_stands_around_it(reply: str, mark: float | None) -> None:
     assert read_verdict(reply) == mark
 
 

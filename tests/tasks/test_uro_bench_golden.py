@@ -135,6 +135,6 @@ def test_averages_of_subsets(case: dict[str, Any]) -> None:
 
 def test_a_conversation_whose_sample_was_not_answered_is_worth_nothing() -> None:
     for mode in ("open", "qa", "multi", "srt", "ge"):
-        score = score_of(task_of_mode(mode), Sample("s"), ())
+        score = task_of_mode(mode).unanswered(Sample("s"))
         assert tuple(score.statistics["score"]) == (0, 1)
-    assert tuple(score_of(task_of_mode("wer"), Sample("s"), ()).statistics["score"]) == (0, 0, 1)
+    assert tuple(task_of_mode("wer").unanswered(Sample("s")).statistics["score"]) == (0, 0, 1)

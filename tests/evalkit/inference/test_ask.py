@@ -152,8 +152,9 @@ def test_too_many_failures_stop_the_run_and_keep_the_answers(tmp_path: Path) -> 
     ):
         asyncio.run(ask(ThreeRoles(), adapters, store, LocalExecutor(), max_failures=2))
     with ResponseStore(tmp_path) as store:
-        kept = responses(ThreeRoles(), adapters, store, Sample("n0"))[0]
-        assert kept == store.get("n0", 0, Call("model", Request((Message("user", ("0",)),))))
+        kept = store.get("n0", 0, Call("model", Request((Message("user", ("0",)),))))
+        assert kept is not None
+        assert kept.text == "1"
 
 
 def test_samples_in_a_language_a_model_does_not_take_are_skipped_with_the_reason(tmp_path: Path) -> None:
