@@ -7,7 +7,7 @@ import pytest
 
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
-from evalkit.prompts import Prompt, Prompts
+from evalkit.prompts import Prompt, Prompts, fill
 from evalkit.types import Message, Request, Response, Sample, ToolCall
 
 AUDIO = Audio("a.flac", Path("/data/a.flac"))
@@ -76,3 +76,21 @@ def test_an_answer_goes_into_the_history_with_its_words_its_sound_and_its_tokens
     response = Response("words", speech=AUDIO, tool_calls=calls, tokens="[1, 2]")
     assert response.message == Message("assistant", ("words", AUDIO), calls, tokens="[1, 2]")
     assert Response().message == Message("assistant", ("",))
+
+
+def test_each_role_is_asked_by_its_own_profile() -> None:
+    prompts = Prompts({"model": {"asr": {"system": "M"}}, "transcriber": {"asr": {"system": "T"}}})
+    assert (prompts.of("asr").system, prompts.of("asr", "transcriber").system) == ("M", "T")
+    assert prompts.of("asr", "judge", default={"system": "D"}).system == "D"
+
+
+def test_a_kind_of_question_that_nobody_asks_is_refused_with_the_nearest_one() -> None:
+    prompts = Prompts({"model": {"asr": {}}, "transcriber": {"arr": {}}})
+    with pytest.raises(ConfigurationError, match=r"transcriber\.prompts: .* of the kind 'arr', did you mean 'asr'\?"):
+        prompts.check_kinds(["asr", "mmau"])
+    prompts.of("arr", "transcriber")
+    prompts.check_kinds(["asr"])  # a task of one's own asks it
+
+
+def test_fields_are_filled_at_one_go_and_other_braces_stay() -> None:
+    assert fill("{a} {b} {c} {a.x} {}", {"a": "{b}", "b": "2"}) == "{b} 2 {c} {a.x} {}"

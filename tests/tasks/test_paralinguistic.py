@@ -250,3 +250,14 @@ def test_the_cells_of_a_table_come_from_the_groups(tmp_path: Path) -> None:
         column: printed[column] for column in DIMENSIONS.values()
     }
     assert (result["partial"], result["samples"]["failed"]) == (False, 0)
+
+
+def test_an_answer_that_could_not_be_transcribed_is_wrong_but_not_missing(tmp_path: Path) -> None:
+    score = score_of(questions(tmp_path), SAMPLE, (SPEECH,))
+    assert score.statistics == {"accuracy": (0, 1), "no_answer": (0, 1)}
+
+
+def test_a_judge_that_failed_leaves_the_answer_to_be_seen(tmp_path: Path) -> None:
+    score = score_of(questions(tmp_path), SAMPLE, (SPEECH, Response("大概二十五岁")))
+    assert score.statistics == {"accuracy": (0, 1), "no_answer": (0, 1)}
+    assert score.details == {"answer": "大概二十五岁", "verdict": ""}

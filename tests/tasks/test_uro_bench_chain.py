@@ -247,3 +247,18 @@ def test_replies_of_an_emotion_classifier(reply: str, probability: float | None)
 @pytest.mark.parametrize(("reply", "score"), [("4.25", 4.25), (" 3\n", 3), ("inf", None), ("nan", None), ("x", None)])
 def test_replies_of_an_opinion_score_predictor(reply: str, score: float | None) -> None:
     assert read_opinion_score(reply) == score
+
+
+@pytest.mark.parametrize(
+    ("mode", "texts", "original", "tolerant"), [("qa", "Yes.", 0, 1), ("semi-open", "**4**", None, 4)]
+)
+def test_replies_are_read_as_the_original_reads_them_unless_asked_otherwise(
+    mode: str, texts: str, original: float | None, tolerant: float
+) -> None:
+    sample = sample_of(mode, QUESTION)
+    for reading, mark in (("original", original), ("tolerant", tolerant)):
+        task = task_of_mode(mode, answer_mode="text", judge_reading=reading)
+        attempts = [replies(texts, texts, texts)] * (3 if mark is None else 1)
+        _, score = chain_through(task, sample, [Response("an answer"), *attempts])
+        assert (score.statistics["score"], score.failure is None) == ((mark or 0, 1), mark is not None)
+        assert ("judge_reading" in task.metrics["score"].recipe) == (reading == "tolerant")

@@ -1,0 +1,69 @@
+"""From a configuration to a plan: roles, kinds of question, and what is refused before anything is asked."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf, open_dict
+
+from evalkit.cli.configuration import compose_configuration
+from evalkit.errors import ConfigurationError
+from evalkit.run.evaluate import carry_out
+from evalkit.run.plan import Plan, plan_from_config, roles_of, tasks_from_config
+
+CHOICES = {"model": "word_judge", "model@transcriber": None, "model@judge": None}
+
+
+def plan_of(folder: Path, *words: str, role: str = "", choices: object = None) -> Plan:
+    config = compose_configuration(["model=word_judge", f"runs={folder}", *words])
+    if role:
+        with open_dict(config):
+            config[role] = OmegaConf.create({"_target_": "model_adapters.stand_ins.word_judge.WordJudge"})
+    return plan_from_config(config, CHOICES)
+
+
+def test_the_kinds_of_question_in_the_configuration_are_those_that_the_tasks_ask() -> None:
+    config = compose_configuration(["suite=step_audio_2"])
+    tasks = tasks_from_config(config)
+    assert set(config.prompt_kinds) == tasks[0]._prompts.kinds  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("role", "words"), [("model", []), ("transcriber", ["model@transcriber=whisper_tiny_en"])])
+def test_a_profile_with_a_misspelt_kind_is_refused(tmp_path: Path, role: str, words: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^{role}\.prompts: .*kind 'arr', did you mean 'asr'\?"):
+        plan_of(tmp_path, "task=demo_clean", *words, f"+{role}.prompts.arr={{system: x}}")
+    plan_of(tmp_path, "task=demo_clean", *words, f"+{role}.prompts.arr={{system: x}}", "+prompt_kinds.arr=mine")
+
+
+def test_a_role_of_any_name_can_be_filled(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "task=demo_clean", "cache.roles=[referee]", role="referee")
+    assert list(plan.titles) == ["model", "referee"]
+    assert set(plan.load_models()) == {"model", "referee"}
+    assert plan.cache.roles == ("referee",)
+
+
+def test_a_role_that_nobody_filled_is_refused_with_the_misspelt_one(tmp_path: Path) -> None:
+    words = ["task=big_bench_audio", "model@transcriber=whisper_tiny_en"]
+    plan = plan_of(tmp_path, *words, role="juge")
+    complaint = (
+        r"^task big_bench_audio: it needs a model in the role 'judge'; choose one with model@judge=NAME "
+        r"\(no task asks for 'juge', did you mean 'judge'\?\)$"
+    )
+    with pytest.raises(ConfigurationError, match=complaint):
+        carry_out(plan)
+
+
+def test_a_cached_role_that_is_none_is_refused_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"cache\.roles: no role 'jugde', did you mean 'judge'\?"):
+        plan_of(tmp_path, "task=demo_clean", "cache.roles=[jugde]")
+
+
+def test_a_stored_configuration_has_its_roles_too(tmp_path: Path) -> None:
+    assert roles_of(OmegaConf.create(plan_of(tmp_path, "task=demo_clean", role="referee").config)) == (
+        "model",
+        "referee",
+    )
+
+
+def test_a_place_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="place: unknown key 'grup', did you mean 'group'"):
+        plan_of(tmp_path, "task=demo_clean", "+tasks.demo_clean.place.grup=x")
