@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,9 +36,15 @@ def test_a_kind_of_question_the_profile_does_not_know_is_the_bare_recording() ->
 
 @pytest.mark.parametrize(
     ("entry", "message"),
-    [({"sytem": "x"}, "unknown key 'sytem'"), ({"user": "no mark"}, "must stand in it exactly once")],
+    [
+        ({"sytem": "x"}, "unknown key 'sytem', did you mean 'system'"),
+        ({"user": "no mark"}, "must stand in it exactly once"),
+        ({"user": 3}, r"asr\.user: 3 is not a text"),
+        ({"generation": None}, r"asr\.generation: None is not a mapping of settings"),
+        ({"language_hint": "yes"}, r"asr\.language_hint: 'yes' is not true or false"),
+    ],
 )
-def test_a_bad_profile_is_refused(entry: dict[str, str], message: str) -> None:
+def test_a_bad_profile_is_refused(entry: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Prompt.from_entry("asr", entry)
 
@@ -82,6 +89,12 @@ def test_each_role_is_asked_by_its_own_profile() -> None:
     prompts = Prompts({"model": {"asr": {"system": "M"}}, "transcriber": {"asr": {"system": "T"}}})
     assert (prompts.of("asr").system, prompts.of("asr", "transcriber").system) == ("M", "T")
     assert prompts.of("asr", "judge", default={"system": "D"}).system == "D"
+
+
+def test_an_entry_that_is_no_mapping_is_refused() -> None:
+    profiles: Any = {"model": {"asr": "Transcribe."}}
+    with pytest.raises(ConfigurationError, match=r"model\.prompts\.asr: 'Transcribe\.' is not a mapping"):
+        Prompts(profiles).of("asr")
 
 
 def test_a_kind_of_question_that_nobody_asks_is_refused_with_the_nearest_one() -> None:

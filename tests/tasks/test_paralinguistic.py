@@ -195,7 +195,8 @@ def test_a_dimension_that_is_none_is_refused_before_anything_is_asked(tmp_path: 
     [
         ({"answer_mode": "spoken"}, "answer_mode is 'spoken'; it must be speech or text"),
         ({"judge": {"reply": 3}}, r"judge has no option 'reply', did you mean 'replies'\?"),
-        ({"judge": {"replies": 0}}, r"judge\.replies is 0; it must be at least 1"),
+        ({"judge": {"replies": 0}}, r"judge\.replies is 0; it must be a whole number from 1 up"),
+        ({"judge": {"attempts": "three"}}, r"judge\.attempts is 'three'; it must be a whole number from 1 up"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, settings: dict[str, Any], complaint: str) -> None:

@@ -153,6 +153,7 @@ def test_a_judge_that_cannot_be_read_is_asked_again_and_then_the_sample_fails() 
     assert (score.failure, score.statistics["score"]) == (None, (4, 1))
     asked, score = chain_through(task, sample, [*before, *[unreadable] * 3])
     assert [call.request.attempt for call in asked[2:]] == [0, 1, 2]
+    assert score.failure is not None
     assert "4/5" in score.failure.message
     assert score.statistics["score"] == (0, 1)
     assert score.statistics["judge_disagreement"] == (0, 0)
@@ -180,6 +181,7 @@ def test_an_emotion_is_worth_its_probability_times_what_was_said_rightly() -> No
     # The answer is the truth of the rate: one word of four is missing from the reference.
     assert score.statistics["score"] == (pytest.approx(0.8 * 0.75), 1)
     _, score = chain_through(task, sample, [*before, Response('{"sad": 1}')])
+    assert score.failure is not None
     assert "no probability of 'happy'" in score.failure.message
     assert score.statistics["score"] == (0, 1)
     # A rate above 1 counts as 1.
@@ -197,6 +199,7 @@ def test_naturalness_is_rated_for_each_spoken_round() -> None:
     assert 100 * task.metrics["mos"].value(score.statistics["mos"]) == pytest.approx(4)  # type: ignore[arg-type]
     answers[2] = Response("good")
     _, score = chain_through(task, sample, [*answers, replies("3", "3", "3")])
+    assert score.failure is not None
     assert "MOS predictor's reply cannot be read: 'good'" in score.failure.message
     assert (score.statistics["score"], score.statistics["mos"]) == ((3, 1), (3.5, 1))
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from evalkit.cli.configuration import compose_configuration
 from evalkit.errors import ConfigurationError
@@ -58,12 +58,16 @@ def test_a_cached_role_that_is_none_is_refused_with_a_hint(tmp_path: Path) -> No
 
 
 def test_a_stored_configuration_has_its_roles_too(tmp_path: Path) -> None:
-    assert roles_of(OmegaConf.create(plan_of(tmp_path, "task=demo_clean", role="referee").config)) == (
-        "model",
-        "referee",
-    )
+    stored = OmegaConf.create(plan_of(tmp_path, "task=demo_clean", role="referee").config)
+    assert isinstance(stored, DictConfig)
+    assert roles_of(stored) == ("model", "referee")
 
 
 def test_a_place_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="place: unknown key 'grup', did you mean 'group'"):
         plan_of(tmp_path, "task=demo_clean", "+tasks.demo_clean.place.grup=x")
+
+
+def test_a_place_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="place: 'asr' is not a mapping of table, group"):
+        plan_of(tmp_path, "task=demo_clean", "tasks.demo_clean.place=asr")
