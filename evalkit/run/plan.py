@@ -122,7 +122,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
 
 
 def tasks_from_config(config: DictConfig) -> list[Task]:
-    """The benchmarks of a configuration, asked in the way the model under test wants.
+    """Make the benchmarks of a configuration, asked in the way the model under test wants.
 
     Raises:
         ConfigurationError: it names none.
@@ -160,7 +160,7 @@ def _known_roles(tasks: Sequence[Task], roles: Sequence[str], choices: Mapping[s
 
 
 def load_run_config(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration a run was made with, with settings changed if need be.
+    """Read the configuration a run was made with, with settings changed if need be.
 
     Raises:
         StoreError: the folder is not that of a run.
@@ -188,7 +188,7 @@ def load_run_config(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def _made(config: Any, **arguments: Any) -> Any:
-    """What a configuration with ``_target_`` describes; settings arrive as plain lists and dicts."""
+    """Make what a configuration with ``_target_`` describes; settings arrive as plain lists and dicts."""
     return instantiate(config, _convert_="all", **arguments)
 
 

@@ -15,7 +15,7 @@ _MOST_ERRORS = 0.5  # of a repetition that still counts as one
 
 
 def read_mark(reply: str) -> float | None:
-    """The mark that a reply is, or None where the original would crash.
+    """Return the mark that a reply is, or None where the original would crash.
 
     Read as Python's ``int`` reads: white space around, a sign and full-width digits are fine; ``4.`` and ``4/5`` are
     not. Marks outside 1 to 5 are taken as they are.
@@ -27,12 +27,12 @@ def read_mark(reply: str) -> float | None:
 
 
 def read_yes(reply: str) -> float:
-    """1 for exactly ``Yes``, 0 for anything else, `` yes.`` included."""
+    """Return 1 for exactly ``Yes``, 0 for anything else, `` yes.`` included."""
     return float(reply == "Yes")
 
 
 def says_nothing(text: str) -> bool:
-    """Whether an answer in writing stands for silence: such a one is worth 0 unasked, in modes of one round."""
+    """Return whether an answer in writing stands for silence: such a one is worth 0 unasked, in modes of one round."""
     return text in ("", " ")
 
 
@@ -42,7 +42,7 @@ def mark_share(totals: npt.NDArray[Any]) -> float:
 
 
 def repetition(rate: float) -> tuple[float, float, float]:
-    """Statistics of one repetition from its error rate: whether it is one, its rate if so, and one sample."""
+    """Return the statistics of one repetition from its error rate: whether it is one, its rate if so, and one sample."""
     is_one = rate <= _MOST_ERRORS
     return (1.0, rate, 1.0) if is_one else (0.0, 0.0, 1.0)
 
@@ -66,12 +66,12 @@ def repetition_error_rate(totals: npt.NDArray[Any]) -> float:
 
 
 def emotion_score(probability: float, rate: float) -> float:
-    """A fraction: how probable the wanted emotion is, less what was said wrongly."""
+    """Return, as a fraction, how probable the wanted emotion is, less what was said wrongly."""
     return probability * (1 - min(rate, 1.0))
 
 
 def read_probability(reply: str, emotion: str) -> float | None:
-    """The probability of an emotion in a classifier's reply, or None if it cannot be read.
+    """Return the probability of an emotion in a classifier's reply, or None if it cannot be read.
 
     The reply is a JSON object of probabilities by label. Labels may be written as emotion2vec writes them, in Chinese
     and English (``开心/happy``), and unknown emotions as ``<unk>``.
@@ -93,7 +93,7 @@ def read_probability(reply: str, emotion: str) -> float | None:
 
 
 def read_opinion_score(reply: str) -> float | None:
-    """The mean opinion score that a predictor's reply is, or None if it is no finite number."""
+    """Return the mean opinion score that a predictor's reply is, or None if it is no finite number."""
     try:
         score = float(reply)
     except ValueError:

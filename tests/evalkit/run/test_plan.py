@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from evalkit.cli.configuration import compose_configuration
 from evalkit.errors import ConfigurationError
-from evalkit.run.evaluate import carry_out
+from evalkit.run.evaluate import carry_out as evaluate
 from evalkit.run.plan import Plan, plan_from_config, roles_of, tasks_from_config
 
 CHOICES = {"model": "word_judge", "model@transcriber": None, "model@judge": None}
@@ -34,22 +34,19 @@ def test_a_profile_with_a_misspelt_kind_is_refused(tmp_path: Path, role: str, wo
     plan_of(tmp_path, "task=demo_clean", *words, f"+{role}.prompts.arr={{system: x}}", "+prompt_kinds.arr=mine")
 
 
-def test_a_role_of_any_name_can_be_filled(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, "task=demo_clean", "cache.roles=[referee]", role="referee")
+def test_a_task_of_ones_own_brings_a_role_and_a_kind_of_question(tmp_path: Path) -> None:
+    own = ["task=demo_clean", "tasks.demo_clean._target_=tests.refereed.RefereedTranscription"]
+    plan = plan_of(tmp_path, *own, "cache.roles=[referee]", role="referee")
     assert list(plan.titles) == ["model", "referee"]
-    assert set(plan.load_models()) == {"model", "referee"}
     assert plan.cache.roles == ("referee",)
+    plan_of(tmp_path, *own, "+model.prompts.whistle={user: 'Fwee {audio}'}", role="referee")
+    with pytest.raises(ConfigurationError, match="needs a model in the role 'referee'; choose one with model@referee="):
+        evaluate(plan_of(tmp_path, *own))
 
 
 def test_a_role_that_nobody_filled_is_refused_with_the_misspelt_one(tmp_path: Path) -> None:
-    words = ["task=big_bench_audio", "model@transcriber=whisper_tiny_en"]
-    plan = plan_of(tmp_path, *words, role="juge")
-    complaint = (
-        r"^task big_bench_audio: it needs a model in the role 'judge'; choose one with model@judge=NAME "
-        r"\(no task asks for 'juge', did you mean 'judge'\?\)$"
-    )
-    with pytest.raises(ConfigurationError, match=complaint):
-        carry_out(plan)
+    with pytest.raises(ConfigurationError, match=r"role 'j.*did you mean 'judge'\?"):
+        evaluate(plan_of(tmp_path, "task=demo_big_bench_audio", role="juge"))
 
 
 def test_a_cached_role_that_is_none_is_refused_with_a_hint(tmp_path: Path) -> None:
@@ -58,9 +55,10 @@ def test_a_cached_role_that_is_none_is_refused_with_a_hint(tmp_path: Path) -> No
 
 
 def test_a_stored_configuration_has_its_roles_too(tmp_path: Path) -> None:
-    stored = OmegaConf.create(plan_of(tmp_path, "task=demo_clean", role="referee").config)
+    words = ["task=demo_clean", "model@judge=word_judge"]
+    stored = OmegaConf.create(plan_of(tmp_path, *words).config)
     assert isinstance(stored, DictConfig)
-    assert roles_of(stored) == ("model", "referee")
+    assert roles_of(stored) == ("model", "judge")
 
 
 def test_a_place_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
