@@ -42,7 +42,7 @@ def mark_share(totals: npt.NDArray[Any]) -> float:
 
 
 def repetition(rate: float) -> tuple[float, float, float]:
-    """Return the statistics of one repetition from its error rate: whether it is one, its rate if so, and one sample."""
+    """Return one repetition's statistics from its error rate: whether it is one, its rate if so, and one sample."""
     is_one = rate <= _MOST_ERRORS
     return (1.0, rate, 1.0) if is_one else (0.0, 0.0, 1.0)
 
