@@ -130,9 +130,13 @@ class Capabilities:
 
 
 class ModelAdapter(ABC):
-    """A model in this process, in any role: the system under test, a transcriber, a judge."""
+    """A model in this process, in any role: the system under test, a transcriber, a judge.
 
-    capabilities: Capabilities
+    Attributes:
+        capabilities: what it can be asked; the usual ones where an adapter says none.
+    """
+
+    capabilities: Capabilities = Capabilities()
 
     @abstractmethod
     def generate(self, requests: Sequence[Request]) -> list[Response]:
@@ -158,13 +162,14 @@ class ServedModelAdapter(ABC):
     """A model behind a server, in any role. The engine keeps many requests under way at once, and repeats them.
 
     Attributes:
+        capabilities: what it can be asked; recordings go to the server as they are, unless an adapter says otherwise.
         limits: how hard the server may be pressed.
         prices: what its tokens cost, or None if nobody counts.
     """
 
-    capabilities: Capabilities
-    limits: Limits
-    prices: Prices | None
+    capabilities: Capabilities = Capabilities(sample_rate=None)
+    limits: Limits = Limits()
+    prices: Prices | None = None
 
     @abstractmethod
     async def answer(self, request: Request) -> Response:
@@ -173,6 +178,7 @@ class ServedModelAdapter(ABC):
         Raises:
             TransientError: another attempt may succeed.
             PermanentError: the server will not answer this request.
+            RejectedError: it will answer none: the key is wrong, or there is no such model.
             AudioError: a recording of the request cannot be read.
         """
 

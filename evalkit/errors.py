@@ -44,6 +44,10 @@ class PermanentError(Exception):
     """A failure that another attempt would meet again, such as a request that the server refuses."""
 
 
+class RejectedError(EvalkitError):
+    """A server that takes the key of no request (401, 403), or has no such model: the run stops at its first answer."""
+
+
 class ServerUnavailableError(EvalkitError):
     """A server that has not been there for too long, or turns every call away; the run stops, nothing is lost."""
 

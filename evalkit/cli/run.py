@@ -14,9 +14,8 @@ from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.names import CONFIG_MODULE, CONFIG_NAME
 from evalkit.cli.summary import summary
 from evalkit.errors import EvalkitError
-from evalkit.results.folder import read_json
 from evalkit.results.usage import usage_lines
-from evalkit.run.evaluate import carry_out, failed_samples
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 
 
@@ -57,16 +56,15 @@ def application(config: DictConfig) -> None:
 def _run(config: DictConfig, choices: Mapping[str, Any]) -> None:
     register_resolvers()
     plan = plan_from_config(config, choices)
-    metrics = carry_out(plan)
-    print(summary(metrics))
-    provenance = read_json(plan.folder / "provenance.json")
-    for task, reason in provenance["left_out"].items():
+    evaluation = evaluate(plan)
+    print(summary(evaluation.metrics))
+    for task, reason in evaluation.left_out.items():
         print(f"  left out: {task}: {reason}")
-    if lines := usage_lines(provenance["usage"]):
+    if lines := usage_lines(evaluation.usage):
         print("Models, over all sessions of this run", *lines, sep="\n")
     print(f"\nRun folder: {plan.folder}\nTables and chart: evalkit report {plan.folder}")
-    if failed := failed_samples(metrics):
+    if evaluation.failed:
         raise FailedSamplesError(
-            f"{failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
+            f"{evaluation.failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
             "The same command asks again whatever was not answered"
         )

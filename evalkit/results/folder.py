@@ -12,6 +12,8 @@ from evalkit.errors import ConfigurationError, StoreError
 
 _SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|authorization)$", re.IGNORECASE)
 _REMOVED = "(removed)"
+_LOCK = ".lock"
+_REPLACED = "replaced"
 
 
 class RunFolder:
@@ -28,8 +30,9 @@ class RunFolder:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            # A lock on the folder itself goes with the process, however that ends, and leaves no file behind.
-            self._lock = os.open(path, os.O_RDONLY)
+            # A lock goes with the process, however that ends. On a file and not on the folder: shared file systems
+            # lock only files that are open for writing, between machines too.
+            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(f"{path}: another evalkit process is writing to this run") from error
@@ -70,6 +73,24 @@ class RunFolder:
             unfinished.replace(path)
         except OSError as error:
             raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+
+    def set_aside(self) -> None:
+        """Move everything that the folder holds into a folder of its own below ``replaced``, so that it is as new.
+
+        Raises:
+            StoreError: something cannot be moved.
+        """
+        held = [path for path in self.path.iterdir() if path.name not in (_REPLACED, _LOCK)]
+        if not held:
+            return
+        try:
+            number = 1 + len(list((self.path / _REPLACED).glob("*")))
+            target = self.path / _REPLACED / str(number)
+            target.mkdir(parents=True)
+            for path in held:
+                path.rename(target / path.name)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be moved aside ({error.strerror})") from error
 
     def close(self) -> None:
         """Let another process have the folder."""

@@ -70,7 +70,7 @@ class RoleUsage:
         """The inverse of ``to_json``."""
         counts = (record["answers"], record["failures"], record["cached"])
         streamed = (record.get("streamed", 0), record.get("first_sound", 0.0))
-        return cls(*counts, Usage(**record["spent"]), Usage(**record["saved"]), *streamed)
+        return cls(*counts, Usage.from_json(record["spent"]), Usage.from_json(record["saved"]), *streamed)
 
 
 def usage_lines(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:

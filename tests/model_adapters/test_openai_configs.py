@@ -15,7 +15,7 @@ NAMES = ("openai_chat", "openai_transcription", "gpt_4o_audio", "gpt_4o_mini", "
 
 def _model(name: str, *overrides: str) -> ServedModelAdapter:
     config = compose_configuration([f"model={name}", "task=demo_clean", *overrides])
-    model = plan_from_config(config, {"model": name, "task": "demo_clean"}).load_models()["model"]
+    model = plan_from_config(config, {"model": name, "task": "demo_clean"}).models["model"].make()
     assert isinstance(model, ServedModelAdapter)
     return model
 

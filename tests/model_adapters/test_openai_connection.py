@@ -10,9 +10,9 @@ import pytest
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError, PermanentError, ServerUnavailableError, TransientError
 from evalkit.inference.served.budget import Budget, BudgetCaps
-from evalkit.inference.served.caller import ServedCaller
 from evalkit.inference.served.clock import Clock
-from evalkit.types import Response
+from evalkit.inference.served.endpoint import ServedEndpoint
+from evalkit.types import Call, Response
 from model_adapters.openai.models import ChatModel, TranscriptionModel
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, http, outcomes
@@ -77,7 +77,7 @@ def test_a_hang_and_a_trickle_end_at_the_deadline_and_the_next_attempt_is_answer
     async def main(base_url: str) -> Response:
         model = ChatModel("m", base_url, stream=stream, limits={"deadline": 0.3})
         try:
-            return await ServedCaller("model", model, Budget(BudgetCaps())).answer(asking())
+            return await ServedEndpoint("model", model, Budget(BudgetCaps())).answer(Call("model", asking()))
         finally:
             await model.close()
 
@@ -189,9 +189,11 @@ def test_a_small_server_with_every_failure_gives_every_answer_once() -> None:
 
     async def main(base_url: str, stream: bool) -> list[Response]:
         model = ChatModel("m", base_url, stream=stream, limits={"deadline": 10})
-        caller = ServedCaller("model", model, Budget(BudgetCaps()), clock=Clock(sleep=soon))
+        caller = ServedEndpoint("model", model, Budget(BudgetCaps()), clock=Clock(sleep=soon))
         try:
-            return await asyncio.gather(*(caller.answer(asking(f"question {number}")) for number in range(80)))
+            return await asyncio.gather(
+                *(caller.answer(Call("model", asking(f"question {number}"))) for number in range(80))
+            )
         finally:
             await model.close()
 
@@ -211,9 +213,11 @@ def test_a_small_server_with_every_failure_gives_every_answer_once() -> None:
 def test_connections_are_kept_and_used_again_by_many_requests_at_once(stream: bool) -> None:
     async def main(base_url: str) -> list[Response]:
         model = ChatModel("m", base_url, stream=stream, limits={"concurrency": 8})
-        caller = ServedCaller("model", model, Budget(BudgetCaps()))
+        caller = ServedEndpoint("model", model, Budget(BudgetCaps()))
         try:
-            return await asyncio.gather(*(caller.answer(asking(f"question {number}")) for number in range(100)))
+            return await asyncio.gather(
+                *(caller.answer(Call("model", asking(f"question {number}"))) for number in range(100))
+            )
         finally:
             await model.close()
 

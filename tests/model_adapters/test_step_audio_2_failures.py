@@ -8,8 +8,8 @@ import pytest
 
 from evalkit.errors import PermanentError, TransientError
 from evalkit.inference.served.budget import Budget, BudgetCaps
-from evalkit.inference.served.caller import ServedCaller
-from evalkit.types import Response
+from evalkit.inference.served.endpoint import ServedEndpoint
+from evalkit.types import Call, Response
 from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, http, outcomes
 from tests.model_adapters.step_audio_2_exchange import MODEL, WEATHER, demo, silence
@@ -90,9 +90,9 @@ def test_a_caller_gets_every_answer_and_every_thought_whatever_fails_on_the_way(
 
     async def main(base_url: str) -> list[Response]:
         model = StepAudio2Server(MODEL, base_url, thinking=True, stream=True)
-        caller = ServedCaller("model", model, Budget(BudgetCaps()))
+        caller = ServedEndpoint("model", model, Budget(BudgetCaps()))
         try:
-            return await asyncio.gather(*[caller.answer(question) for question in questions])
+            return await asyncio.gather(*[caller.answer(Call("model", question)) for question in questions])
         finally:
             await model.close()
 

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from evalkit.cli.configuration import compose_configuration
 from evalkit.errors import ConfigurationError
-from evalkit.run.evaluate import carry_out as evaluate
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config, roles_of, tasks_from_config
 
 CHOICES = {"model": "word_judge", "model@transcriber": None, "model@judge": None}

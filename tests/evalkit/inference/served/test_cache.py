@@ -279,3 +279,16 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as refusal:
         AnswerCache(tmp_path / "file" / "cache")
     _assert_said_in_one_line(refusal.value, tmp_path / "file" / "cache" / "answers.sqlite")
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("ext4", "wal"), ("nfs4", "delete"), ("fuse.sshfs", "delete")])
+def test_on_a_file_system_that_machines_share_nothing_relies_on_shared_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, mode: str
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/home {tmp_path} {kind} rw 0 0\n")
+    monkeypatch.setattr("evalkit.inference.served.cache._MOUNTS", mounts)
+    AnswerCache(tmp_path / "cache").close()
+    database = sqlite3.connect(tmp_path / "cache" / "answers.sqlite")
+    assert database.execute("PRAGMA journal_mode").fetchone() == (mode,)
+    database.close()
