@@ -76,7 +76,7 @@ def check(plan: Plan) -> Preflight:
 def _missing_role(plan: Plan, task: Task) -> str | None:
     for role in task.roles:
         if role not in plan.models:
-            return plan.need_of(role)
+            return f"it needs a model in the role '{role}'; choose one with model@{role}=NAME"
     return None
 
 

@@ -11,11 +11,11 @@ import pyarrow.parquet
 import pytest
 from omegaconf import DictConfig
 
-from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.adapter import Capabilities, Model, ModelAdapter
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate as evaluated
 from evalkit.run.plan import plan_from_config, tasks_from_config
 from evalkit.types import Failure, Request, Response, Sample
@@ -74,7 +74,7 @@ def evaluate(folder: Path, config: DictConfig, **roles: Callable[[Request], Resp
     """Carry out a run with models that follow rules, and return its figures and the rows of its scores."""
     config.runs, config.name = str(folder), "run"
     plan = plan_from_config(config, {"model": "rule", "task": "big_bench_audio"})
-    models = {role: Rule(rule) for role, rule in roles.items()}
+    models: dict[str, Model] = {role: Rule(rule) for role, rule in roles.items()}
     metrics = evaluated(replace(plan, models=specs_of(models))).metrics
     rows = pyarrow.parquet.read_table(folder / "run" / "big_bench_audio" / "scores.parquet").to_pylist()
     return metrics["tasks"]["big_bench_audio"], rows
