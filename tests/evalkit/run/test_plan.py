@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from evalkit.run.composition import compose_configuration
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from evalkit.errors import ConfigurationError
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config, roles_of, tasks_from_config
 
