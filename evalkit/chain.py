@@ -5,7 +5,7 @@ yielded depends on nothing but the responses sent before, so that resuming a run
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from evalkit.errors import AudioError, EvalkitError
@@ -89,19 +89,39 @@ class ChainRun:
         unanswered: gives the score of a chain that does not catch ``CallFailed``.
         sample: whose chain it is.
         task: the task's name; every call's request is stamped with it and with the sample's id.
+        generation: decoding settings that win over those of a call's request, by role.
 
     Attributes:
         call: to be answered next; None once the chain has ended.
         outcome: of an ended chain, else None.
     """
 
-    __slots__ = ("_chain", "_exchanges", "_failure", "_sample", "_task", "_unanswered", "call", "outcome")
+    __slots__ = (
+        "_chain",
+        "_exchanges",
+        "_failure",
+        "_generation",
+        "_sample",
+        "_task",
+        "_unanswered",
+        "call",
+        "outcome",
+    )
 
-    def __init__(self, chain: Chain, unanswered: Callable[[Sample], Score], sample: Sample, *, task: str) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        unanswered: Callable[[Sample], Score],
+        sample: Sample,
+        *,
+        task: str,
+        generation: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self._chain = chain
         self._unanswered = unanswered
         self._sample = sample
         self._task = task
+        self._generation = generation or {}
         self._exchanges: list[Exchange] = []
         self._failure: Failure | None = None
         self.call: Call | None = None
@@ -156,7 +176,10 @@ class ChainRun:
             self._break(Failure("error", f"{type(error).__name__}: {error}"))
         else:
             # Where a request comes from is the engine's to say; it is not part of the request's content.
-            self.call = Call(call.role, call.request.stamped(self._task, self._sample.id))
+            request = call.request.stamped(self._task, self._sample.id)
+            if wanted := self._generation.get(call.role):
+                request = replace(request, generation={**request.generation, **wanted})
+            self.call = Call(call.role, request)
 
     def _break(self, failure: Failure) -> None:
         self._failure = self._failure or failure

@@ -44,12 +44,15 @@ class PermanentError(Exception):
     """A failure that another attempt would meet again, such as a request that the server refuses."""
 
 
-class RejectedError(EvalkitError):
-    """A server that takes the key of no request (401, 403), or has no such model: the run stops at its first answer."""
-
-
 class ServerUnavailableError(EvalkitError):
     """A server that has not been there for too long, or turns every call away; the run stops, nothing is lost."""
+
+
+class RejectedError(EvalkitError):
+    """A server that turns the caller away, not one request: a wrong key, or a model that it does not have.
+
+    The run stops at the first such answer, since every further request would meet the same.
+    """
 
 
 class BudgetReachedError(EvalkitError):

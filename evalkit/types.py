@@ -102,8 +102,8 @@ class Message:
     tokens: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """A record in which an audio part stands as its locator; what is empty is left out."""
-        content = [part if isinstance(part, str) else {"audio": part.locator} for part in self.content]
+        """A record in which an audio part stands as its locator and its digest; what is empty is left out."""
+        content = [part if isinstance(part, str) else _named_by_content(part) for part in self.content]
         record: dict[str, Any] = {"role": self.role, "content": content}
         if self.tool_calls:
             record["tool_calls"] = [call.to_json() for call in self.tool_calls]
@@ -112,6 +112,12 @@ class Message:
         if self.tokens:
             record["tokens"] = self.tokens
         return record
+
+
+def _named_by_content(audio: Audio) -> dict[str, str]:
+    """What a recording is known by: without its digest, another one of the same name would pass for it."""
+    digest = audio.digest()
+    return {"audio": audio.locator} if digest is None else {"audio": audio.locator, "digest": digest}
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +341,8 @@ class Response:
         tokens: the first answer in its model's own tokens, in a notation that its adapter alone reads: a model that
             speaks in codes cannot be reminded of what it said by words and sound. Empty where text says it all.
         usage: what it took, where that is counted.
+        notes: what of the model's or its server's answer could not be read and was left, in a line for people each.
+        answered_by: who gave it by the server's own words, such as the dated name behind an alias; empty if unsaid.
         cached: whether it was taken from the cache; ``usage`` then says what it took when it was asked.
     """
 
@@ -349,6 +357,8 @@ class Response:
     logprobs: tuple[Mapping[str, Any], ...] = ()
     tokens: str = ""
     usage: Usage | None = None
+    notes: tuple[str, ...] = ()
+    answered_by: str = field(default="", compare=False)
     cached: bool = False
 
     @property
@@ -380,7 +390,7 @@ class Response:
             record["tool_calls"] = [call.to_json() for call in self.tool_calls]
         if self.usage is not None:
             record["usage"] = self.usage.to_json()
-        for name in ("replies", "finish_reason", "logprobs", "tokens", "cached"):
+        for name in ("replies", "finish_reason", "logprobs", "tokens", "notes", "answered_by", "cached"):
             if value := getattr(self, name):
                 record[name] = value
         return record
@@ -405,6 +415,8 @@ class Response:
                 logprobs=tuple(record.get("logprobs", ())),
                 tokens=record.get("tokens", ""),
                 usage=Usage.from_json(record["usage"]) if "usage" in record else None,
+                notes=tuple(record.get("notes", ())),
+                answered_by=record.get("answered_by", ""),
                 cached=record.get("cached", False),
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -432,6 +444,7 @@ class Response:
             ("tool_calls", self.tool_calls, ToolCall),
             ("replies", self.replies, str),
             ("logprobs", self.logprobs, Mapping),
+            ("notes", self.notes, str),
         ):
             for item in items:
                 if not isinstance(item, kind):
@@ -460,6 +473,8 @@ _FIELD_TYPES: Mapping[str, Any] = {
     "logprobs": tuple,
     "tokens": str,
     "usage": Usage | None,
+    "notes": tuple,
+    "answered_by": str,
     "cached": bool,
 }
 

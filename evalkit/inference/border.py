@@ -54,16 +54,6 @@ def checked_response(response: Any, adapter: str) -> Response:
     return _with_texts(response, _encodable)
 
 
-def redacted(response: Response, redact: Callable[[str], str]) -> Response:
-    """Return a response none of whose texts repeats what must stay secret.
-
-    Args:
-        response: as it came.
-        redact: gives a text without the secret; see ``ServedModelAdapter.redact``.
-    """
-    return _with_texts(response, redact)
-
-
 def _is_plain(response: Response) -> bool:
     """Whether its text is all that it has to say."""
     further = (response.tool_calls, response.replies, response.logprobs, response.finish_reason, response.tokens)

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hydra.utils import get_object, instantiate
@@ -23,11 +23,13 @@ class ModelSpec:
         role: that it plays.
         title: what people call it.
         config: ``_target_``, the dotted name of an adapter class, and the arguments that it takes; plain values only.
+        generation: decoding settings of every request to it.
     """
 
     role: str
     title: str
     config: Mapping[str, Any]
+    generation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def target(self) -> Callable[..., Model]:
@@ -70,7 +72,10 @@ class ModelSpec:
 
     def make(self) -> Model:
         """Make the model, whole and ready to be asked; this may take minutes and much memory."""
-        model: Model = instantiate(dict(self.config), _convert_="all")
+        config = dict(self.config)
+        if self.generation and "generation" in inspect.signature(self.target).parameters:
+            config["generation"] = dict(self.generation)
+        model: Model = instantiate(config, _convert_="all")
         return model
 
 

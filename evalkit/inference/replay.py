@@ -28,7 +28,7 @@ class ResponseStore(Responses, Protocol):
 
 def begin(task: Task, sample: Sample) -> ChainRun:
     """Return a sample's chain at its first call."""
-    return ChainRun(task.chain(sample), task.unanswered, sample, task=task.name)
+    return ChainRun(task.chain(sample), task.unanswered, sample, task=task.name, generation=task.generation)
 
 
 def replay(task: Task, responses: Responses, sample: Sample) -> ChainRun:

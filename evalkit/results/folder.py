@@ -3,15 +3,15 @@
 import fcntl
 import json
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from evalkit.errors import ConfigurationError, StoreError
 
-_SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|authorization)$", re.IGNORECASE)
-_REMOVED = "(removed)"
+SAID = "server_says"
+"""Where the fingerprint of a served model holds what its server says of itself."""
+
 _LOCK = ".lock"
 _REPLACED = "replaced"
 
@@ -48,13 +48,12 @@ class RunFolder:
         earlier = self.read("provenance.json").get("models", {})
         current = json.loads(json.dumps(models))  # as it will be read back: JSON turns tuples into lists
         for role in sorted(set(earlier) & set(current)):
-            for key in sorted(set(earlier[role]) | set(current[role])):
-                before, now = earlier[role].get(key), current[role].get(key)
-                if before != now:
-                    raise ConfigurationError(
-                        f"{self.path}: holds answers of another {role} ({key} was {before}, now {now}); "
-                        "give this run another name=, or delete that folder"
-                    )
+            for key, before, now in _differences(earlier[role], current[role]):
+                moved = f", or {role}.server={before} if the same model has moved" if key == "server" else ""
+                raise ConfigurationError(
+                    f"{self.path}: holds answers of another {role} ({key} was {before}, now {now}); "
+                    f"give this run another name=, or fresh=true to ask all again{moved}"
+                )
 
     def read(self, name: str) -> dict[str, Any]:
         """A JSON file of the folder; empty if it is not there."""
@@ -97,6 +96,17 @@ class RunFolder:
         os.close(self._lock)
 
 
+def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
+    said, says = (fingerprint.get(SAID) or {} for fingerprint in (earlier, current))
+    for key in sorted((set(earlier) | set(current)) - {SAID}):
+        if earlier.get(key) != current.get(key):
+            yield key, earlier.get(key), current.get(key)
+    for key in sorted(set(said) & set(says)):
+        if said[key] != says[key]:
+            yield f"what its server says of itself, {key},", said[key], says[key]
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file.
 
@@ -112,15 +122,3 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise StoreError(f"{path}: is not a JSON object")
     return content
-
-
-def without_secrets(config: Any) -> Any:
-    """A copy of a configuration in which the values of keys such as ``api_key`` are replaced by a mark."""
-    if isinstance(config, Mapping):
-        return {
-            key: _REMOVED if value is not None and _SECRET_KEY.search(str(key)) else without_secrets(value)
-            for key, value in config.items()
-        }
-    if isinstance(config, list | tuple):
-        return [without_secrets(value) for value in config]
-    return config

@@ -13,7 +13,7 @@ from typing import Any
 
 import evalkit
 from evalkit.errors import StoreError
-from evalkit.results.folder import RunFolder
+from evalkit.results.folder import SAID, RunFolder
 
 FILE_NAME = "provenance.json"
 
@@ -70,7 +70,9 @@ class ProvenanceRecord:
             ConfigurationError: the folder holds answers of another model in that role.
         """
         self._folder.claim({role: fingerprint})
-        self._models[role] = fingerprint
+        # What a server once said of itself is held against it for good, also if it does not say it today.
+        said = {**self._models.get(role, {}).get(SAID, {}), **fingerprint.get(SAID, {})}
+        self._models[role] = {**fingerprint, **({SAID: said} if said else {})}
         self.write()
 
     def task_finished(self, task: str) -> None:

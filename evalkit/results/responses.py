@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from evalkit.audio import Audio, write_flac
+from evalkit.audio import Audio
+from evalkit.audio.encoding import write_flac
 from evalkit.errors import AudioError, StoreError
 from evalkit.results.usage import RoleUsage
 from evalkit.types import Call, Failure, Response

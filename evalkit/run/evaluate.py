@@ -126,8 +126,10 @@ class _Session:
 
     def meet(self, role: str, facts: ModelFacts) -> None:
         """Take note of a role's model; refuses one whose answers cannot stand beside those that the run holds."""
-        self._record.meet(role, facts.fingerprint)
-        _log.info("%s: %s", role, facts.fingerprint)
+        generation = dict(self._plan.models[role].generation)
+        fingerprint = {**facts.fingerprint, **({"generation": generation} if generation else {})}
+        self._record.meet(role, fingerprint)
+        _log.info("%s: %s", role, fingerprint)
 
     def finish(self) -> Evaluation:
         """Record that the session came to its end, and return what came of it."""

@@ -14,7 +14,7 @@ import soundfile
 import soxr
 
 from evalkit.adapter import Capabilities, ModelAdapter
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config
 from evalkit.run.rescore import rescore

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from tests.conftest import DEMO_SPEECH, write_jsonl

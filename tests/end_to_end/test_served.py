@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from evalkit.cli.configuration import compose_configuration
 from evalkit.errors import BudgetReachedError
 from evalkit.inference.served.clock import Clock
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config
 from tests.end_to_end.served_runs import KEY, TASK, evalkit_run, model_and_judge, recordings, words

@@ -14,9 +14,9 @@ from sacrebleu.metrics import BLEU
 from evalkit import bleu
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration
 from evalkit.inference.local import LocalExecutor
 from evalkit.results.comparison import compare
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, tasks_from_config
 from evalkit.run.rescore import rescore

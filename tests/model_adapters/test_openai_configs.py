@@ -5,7 +5,7 @@ import json
 import pytest
 
 from evalkit.adapter import ServedModelAdapter
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import plan_from_config
 from tests.model_adapters.serving import Backend, ask, asking
 from tests.servers.openai_server import OpenAIServer

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import plan_from_config
 from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, asking

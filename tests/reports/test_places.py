@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evalkit.cli.catalogue import entries
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from reports.averages import SUBSETS, recomputed_averages

@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate as evaluated
 from evalkit.run.plan import plan_from_config, tasks_from_config
 from evalkit.types import Failure, Request, Response, Sample

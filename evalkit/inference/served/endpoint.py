@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from evalkit.adapter import ServedModelAdapter
 from evalkit.errors import (
@@ -15,17 +16,20 @@ from evalkit.errors import (
     ServerUnavailableError,
     TransientError,
 )
-from evalkit.inference.border import InvalidResponseError, checked_response, redacted
+from evalkit.inference.border import InvalidResponseError, checked_response
 from evalkit.inference.endpoint import ModelFacts
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache, identity
 from evalkit.inference.served.clock import Clock
 from evalkit.inference.served.concurrency import AdaptiveConcurrency, Slot
 from evalkit.inference.served.rate_limiter import RateLimiter
+from evalkit.redaction import redacted, without_secrets
+from evalkit.results.folder import SAID
 from evalkit.types import Call, Failure, FailureKind, Request, Response, Usage
 
 # A server that has never answered is more likely misspelt than overloaded.
 _PATIENCE_AT_FIRST = 60.0
+_PATIENCE_TO_IDENTIFY = 10.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
 
 
@@ -56,7 +60,9 @@ class ServedEndpoint:
         self._cache = cache
         self._clock = clock or Clock()
         self._notify = notify
-        self._facts = ModelFacts(adapter.capabilities, dict(adapter.fingerprint()))
+        self._facts: ModelFacts | None = None
+        self._identifying = asyncio.Lock()
+        self._askers: set[asyncio.Task[Any]] = set()
         limits = adapter.limits
         self._concurrency = AdaptiveConcurrency(limits.concurrency)
         self._requests = _rate_limiter(limits.requests_per_minute, self._clock)
@@ -68,7 +74,18 @@ class ServedEndpoint:
         self._rejected: RejectedError | None = None
 
     async def facts(self) -> ModelFacts:
-        """Return what the model is and can do."""
+        """Return what the model is and can do, with what its server says of itself.
+
+        Raises:
+            RejectedError: the server turns the caller away.
+        """
+        async with self._identifying:
+            if self._facts is None:
+                fingerprint = dict(self.adapter.fingerprint())
+                if said := await self._said():
+                    fingerprint[SAID] = said
+                kept = without_secrets(fingerprint, self.adapter.secrets)
+                self._facts = ModelFacts(self.adapter.capabilities, kept)
         return self._facts
 
     async def answer(self, call: Call) -> Response:
@@ -83,7 +100,7 @@ class ServedEndpoint:
         try:
             if self._cache is None:
                 return await self._asked(request)
-            key = await asyncio.to_thread(identity, request, self._facts.fingerprint)
+            key = await asyncio.to_thread(identity, request, (await self.facts()).fingerprint)
             if (found := self._cache.get(key)) is not None:
                 return found
             response = await self._asked(request)
@@ -96,10 +113,39 @@ class ServedEndpoint:
         """Do nothing: a server is asked one request at a time."""
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Give up what is being asked, and close the connections."""
+        for asker in self._askers:
+            asker.cancel()
+        await asyncio.gather(*self._askers, return_exceptions=True)
         await self.adapter.close()
 
+    async def _said(self) -> dict[str, Any]:
+        """What the server says of itself; nothing where it does not say it soon."""
+        try:
+            async with asyncio.timeout(_PATIENCE_TO_IDENTIFY):
+                return dict(await self.adapter.identify())
+        except TimeoutError:
+            return {}
+        except RejectedError as error:
+            self._rejected = self._stop(error)
+            raise self._rejected from error
+
+    def _stop(self, error: RejectedError) -> RejectedError:
+        return RejectedError(
+            f"{self.role}: {self.adapter.redact(str(error))}. What was answered is kept: "
+            "mend that, then run the same command again"
+        )
+
     async def _asked(self, request: Request) -> Response:
+        asker = asyncio.current_task()
+        assert asker is not None  # noqa: S101 - a coroutine runs in a task
+        self._askers.add(asker)
+        try:
+            return await self._asked_in_turn(request)
+        finally:
+            self._askers.discard(asker)
+
+    async def _asked_in_turn(self, request: Request) -> Response:
         async with self._concurrency.slot() as slot:
             if self._rejected is not None:
                 raise self._rejected
@@ -116,10 +162,7 @@ class ServedEndpoint:
             except InvalidResponseError as error:
                 failure = Failure("invalid_response", str(error))
             except RejectedError as error:
-                self._rejected = RejectedError(
-                    f"{self.role}: {self.adapter.redact(str(error))}. What was answered is kept: "
-                    "mend that, then run the same command again"
-                )
+                self._rejected = self._stop(error)
                 raise self._rejected from error
             except (EvalkitError, asyncio.CancelledError):
                 raise
@@ -182,11 +225,14 @@ class ServedEndpoint:
                 response = await self.adapter.answer(request)
         except TimeoutError as error:
             raise _DeadlineError(f"no complete answer within {deadline:g} s", overloaded=True) from error
+        # Before anything keeps it: a server may have repeated the key in any of its fields.
         return redacted(checked_response(response, type(self.adapter).__name__), self.adapter.redact)
 
     def _priced(self, usage: Usage) -> Usage:
         prices = self.adapter.prices
-        return usage if prices is None else replace(usage, cost=prices.cost(usage))
+        # What nobody counted did not cost nothing: its cost is not known.
+        counted = usage.input_tokens or usage.output_tokens or usage.audio_seconds
+        return replace(usage, cost=prices.cost(usage)) if prices is not None and counted else usage
 
     def _note_answer(self) -> None:
         self._answers += 1

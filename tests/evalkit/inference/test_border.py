@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from evalkit.inference.border import InvalidResponseError, checked_response, redacted
+from evalkit.inference.border import InvalidResponseError, checked_response
+from evalkit.redaction import redacted
 from evalkit.types import Failure, Response, ToolCall, Usage
 
 FAULTS: dict[str, Callable[[], Response]] = {

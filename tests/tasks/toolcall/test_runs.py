@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from evalkit.run.rescore import rescore

@@ -71,7 +71,7 @@ def test_a_recording_that_cannot_be_read_has_no_identity(tmp_path: Path) -> None
         identity(_asking(Audio("absent", tmp_path / "absent.wav")), MODEL)
 
 
-def test_the_model_its_server_and_its_settings_count_but_not_the_port_or_the_key(
+def test_the_model_its_server_with_its_port_and_its_settings_count_but_not_the_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SECRET", "sk-secret")
@@ -82,8 +82,8 @@ def test_the_model_its_server_and_its_settings_count_but_not_the_port_or_the_key
 
     usual = with_model()
     for same in (
-        {"base_url": "http://127.0.0.1:9000/v1/"},
-        {"base_url": "https://127.0.0.1/v1"},
+        {"base_url": "http://127.0.0.1:8000/v1/"},
+        {"base_url": "http://127.0.0.1:9000/v1", "server": "127.0.0.1:8000/v1"},
         {"api_key_variable": "SECRET"},
         {"limits": {"concurrency": 2}},
         {"prices": {"input": 1}},
@@ -93,6 +93,8 @@ def test_the_model_its_server_and_its_settings_count_but_not_the_port_or_the_key
     for different in (
         {"model": "n"},
         {"base_url": "http://127.0.0.2:8000/v1"},
+        {"base_url": "http://127.0.0.1:9000/v1"},
+        {"base_url": "http://127.0.0.1/v1"},
         {"base_url": "http://127.0.0.1:8000/other/v1"},
         {"deployment": "step-100"},
         {"sample_rate": 8_000},
