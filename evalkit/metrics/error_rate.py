@@ -6,12 +6,13 @@ The counts of substitutions, deletions and insertions are those of one optimal a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
+from evalkit.metrics.functions import corpus_error_rate
 from evalkit.metrics.metric import Metric
 from evalkit.metrics.resampling import Interval, bootstrap
 from evalkit.metrics.texts import check_texts
@@ -137,25 +138,19 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedUn
     return steps
 
 
-def corpus_error_rate(totals: npt.NDArray[Any]) -> float:
-    """The error rate of summed statistics, ordered as in :data:`STATISTICS`.
-
-    Without any reference unit it is 0 if there is no error and infinite if there is one.
-    """
-    errors, length = float(totals[:3].sum()), float(totals[3])
-    if length == 0:
-        return float("inf") if errors else 0.0
-    return errors / length
-
-
 def error_rate_metric(scheme: Scheme) -> Metric:
-    """The metric of a scheme, named by what is counted: WER of words, CER of characters, MER of mixed tokens."""
+    """The metric of a scheme, named by what is counted: WER of words, CER of characters, MER of mixed tokens.
+
+    Others know MER as the match error rate, so that the recipe spells it out.
+    """
+    spelt_out = {"metric": "mixed error rate"} if scheme.unit == "token" else {}
     return Metric(
         name=_NAMES[scheme.unit],
         statistics=STATISTICS,
-        value=corpus_error_rate,
+        function="corpus_error_rate",
         higher_is_better=False,
         recipe={
+            **spelt_out,
             "unit": scheme.unit,
             "normaliser": _label(scheme),
             "averaging": "corpus",

@@ -11,7 +11,7 @@ from evalkit.types import Call, Message, Response, Sample
 from tasks.judging import Judging, replies_of
 from tasks.uro_bench.chain import Answer
 from tasks.uro_bench.judge_prompts import filled, load_judge_prompts
-from tasks.uro_bench.marks import mark_share, read_mark, read_yes, says_nothing
+from tasks.uro_bench.marks import BEST_MARK, read_mark, read_yes, says_nothing
 from tasks.uro_bench.task import SpokenConversations
 
 _REPLIES = 3
@@ -87,7 +87,9 @@ class JudgedAnswers(SpokenConversations):
         recipe = {"averaging": "sample", **self._recipe, **self._judge_recipe()}
         if self._subset.mode == "qa":
             return {"score": mean_metric("Score", statistics=("yes", "samples"), recipe=recipe, unit="")}
-        return {"score": Metric("Score", ("mark", "samples"), mark_share, True, recipe, unit="")}
+        # The best mark is worth 100.
+        score = mean_metric("Score", statistics=("mark", "samples"), recipe=recipe, unit="", scale=100 / BEST_MARK)
+        return {"score": score}
 
     def _further_metrics(self) -> Mapping[str, Metric]:
         if self._judging.replies == 1:
