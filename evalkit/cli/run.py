@@ -16,7 +16,7 @@ from evalkit.cli.summary import summary
 from evalkit.errors import EvalkitError
 from evalkit.results.folder import read_json
 from evalkit.results.usage import usage_lines
-from evalkit.run.evaluate import carry_out, failed_samples
+from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config
 
 
@@ -57,15 +57,12 @@ def application(config: DictConfig) -> None:
 def _run(config: DictConfig, choices: Mapping[str, Any]) -> None:
     register_resolvers()
     plan = plan_from_config(config, choices)
-    metrics = carry_out(plan)
-    print(summary(metrics))
-    provenance = read_json(plan.folder / "provenance.json")
-    for task, reason in provenance["left_out"].items():
-        print(f"  left out: {task}: {reason}")
-    if lines := usage_lines(provenance["usage"]):
+    run = carry_out(plan)
+    print(summary(run))
+    if lines := usage_lines(read_json(plan.folder / "provenance.json")["usage"]):
         print("Models, over all sessions of this run", *lines, sep="\n")
     print(f"\nRun folder: {plan.folder}\nTables and chart: evalkit report {plan.folder}")
-    if failed := failed_samples(metrics):
+    if failed := run.failed_samples:
         raise FailedSamplesError(
             f"{failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
             "The same command asks again whatever was not answered"

@@ -18,7 +18,10 @@ from evalkit.inference.served.cache import AnswerCache
 from evalkit.inference.served.caller import ServedCaller
 from evalkit.progress import Progress, say
 from evalkit.results import provenance
+from evalkit.results.aggregates import with_aggregates
 from evalkit.results.folder import RunFolder
+from evalkit.results.metrics_file import ModelIdentity, RunResult, TaskResult
+from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
 from evalkit.run.plan import Plan
 from evalkit.run.scoring import score_task
@@ -29,8 +32,8 @@ from evalkit.types import Usage
 _REASONS_SHOWN = 3
 
 
-def carry_out(plan: Plan) -> dict[str, Any]:
-    """Run a plan, or continue it where an earlier attempt stopped, and return what ``metrics.json`` holds.
+def carry_out(plan: Plan) -> RunResult:
+    """Run a plan, or continue it where an earlier attempt stopped, and return what was measured.
 
     Raises:
         EvalkitError: something stops the run; every answer got so far is kept in the run folder.
@@ -54,12 +57,18 @@ def carry_out(plan: Plan) -> dict[str, Any]:
         record = _Record(folder, models, data, missing, stores)
         stack.callback(record.write)
         callers = _callers(plan, adapters, stores, stack)
-        metrics: dict[str, Any] = {
-            "evalkit": evalkit.__version__,
-            "name": plan.name,
-            "model": {"name": plan.model_name, "title": plan.titles["model"]},
-            "tasks": {},
-        }
+        run = RunResult(
+            name=plan.name,
+            model_name=plan.model_name,
+            model=plan.titles["model"],
+            evalkit=evalkit.__version__,
+            tasks={},
+            unfinished=tuple(task.name for task in tasks),
+            left_out=missing,
+            folder=plan.folder,
+        )
+        settled_run(folder)
+        identities = {role: ModelIdentity.of(plan.titles.get(role, role), models[role]) for role in models}
         for task in tasks:
             store = stores[task.name]
             with record.timing(task.name):
@@ -76,21 +85,28 @@ def carry_out(plan: Plan) -> dict[str, Any]:
                         on_sample=progress.sample,
                     )
                     runner.run(asking)
-                metrics["tasks"][task.name] = _score(plan, task, selected[task.name], adapters, store)
-            folder.write_json("metrics.json", metrics)
+                run = run.with_task(_score(plan, task, selected[task.name], adapters, identities, store))
+            publish(folder, run)
+        run = with_aggregates(run, plan.aggregates, plan.bootstrap)
+        publish(folder, run)
         record.finish(time.perf_counter() - started)
-    return metrics
+    return run
 
 
 def _score(
-    plan: Plan, task: Task, samples: SelectedSamples, adapters: Mapping[str, Model], store: ResponseStore
-) -> dict[str, Any]:
+    plan: Plan,
+    task: Task,
+    samples: SelectedSamples,
+    adapters: Mapping[str, Model],
+    identities: Mapping[str, ModelIdentity],
+    store: ResponseStore,
+) -> TaskResult:
     return score_task(
         task,
         (outcome_of(task, store, sample, refusal_by(task, adapters, sample)) for sample in samples),
         plan.folder / task.name,
         plan.bootstrap,
-        titles=plan.titles,
+        models=identities,
         partial=plan.selection.partial and task.expected_samples is None,
     )
 
@@ -214,8 +230,3 @@ class _Record:
             name: {role: took.to_json() for role, took in store.usage.items()} for name, store in self._stores.items()
         }
         self._folder.write_json("provenance.json", {**self._content, "usage": usage})
-
-
-def failed_samples(metrics: Mapping[str, Any]) -> int:
-    """How many samples of a run failed, over all tasks."""
-    return sum(task["samples"]["failed"] for task in metrics["tasks"].values())
