@@ -16,7 +16,7 @@ from matplotlib.offsetbox import AnnotationBbox, HPacker, TextArea, VPacker
 
 from reports.radar import BEST, RIM, WORST, Axis, Radar, radii
 from reports.remarks import INCOMPLETE
-from reports.table import rounded
+from evalkit.results.metrics_file import rounded
 
 # Okabe and Ito's palette, its pale colours darkened for print; every colour has its own line and marker, so
 # that the chart survives greyscale.

@@ -8,10 +8,10 @@ import pytest
 
 from evalkit.cli.catalogue import entries
 from evalkit.cli.configuration import compose_configuration
+from evalkit.results.metrics_file import read_run
 from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config
 from reports.averages import SUBSETS, recomputed_averages
-from reports.measured import read_run
 from reports.published import load_published
 from reports.table import AVERAGES
 from reports.tables import fill_tables
