@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from evalkit.tool_syntax import with_tool_calls
 from evalkit.types import Call, Failure, Response, Sample
 
 
@@ -127,6 +128,9 @@ class ChainRun:
         call = self.call
         if call is None:
             raise ValueError("the chain has ended: there is no call to respond to")
+        if call.request.tools:
+            # Read here and not by each adapter, so that stored answers and other people's adapters are read alike.
+            response = with_tool_calls(response)
         self._exchanges.append(Exchange(call, response))
         failure = response.failure
         if failure is None:

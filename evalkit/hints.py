@@ -1,10 +1,28 @@
-"""Close matches for mistyped names."""
+"""Close matches for mistyped names, and the check of a setting that is one of a few words."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from typing import Any
+
+from evalkit.errors import ConfigurationError
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """``, did you mean 'x'?`` for the known word nearest to a mistyped one, else nothing."""
+    """Return ``, did you mean 'x'?`` for the known word nearest to a mistyped one, else nothing."""
     matches = get_close_matches(word, list(known), n=1)
     return f", did you mean '{matches[0]}'?" if matches else ""
+
+
+def check_choice(setting: str, value: Any, known: Collection[str]) -> None:
+    """Refuse a setting that is none of the words that it may be.
+
+    Args:
+        setting: what to call it, such as ``task demo: answer_mode``.
+        value: as given.
+        known: the words that it may be.
+
+    Raises:
+        ConfigurationError: the value is none of them.
+    """
+    if value not in known:
+        raise ConfigurationError(f"{setting} is {value!r}; it must be {' or '.join(known)}{hint(str(value), known)}")

@@ -1,12 +1,13 @@
 """Prompt profiles: how a model family wants a kind of question asked. Data in ``configs/prompts/``, not code."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
+from evalkit.hints import hint
 from evalkit.types import Message, Request
 
 AUDIO_MARK = "{audio}"
@@ -32,17 +33,17 @@ class Prompt:
     generation: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_profile(cls, profile: Mapping[str, Any], kind: str) -> "Prompt":
-        """The profile's entry for a kind of question, or the bare recording where the profile has none.
+    def from_entry(cls, kind: str, entry: Mapping[str, Any]) -> "Prompt":
+        """Read the entry that a profile has for a kind of question.
 
         Raises:
-            ConfigurationError: the entry has a key that is not known.
+            ConfigurationError: the entry has a key that is not known, or does not say where the recordings go.
         """
-        entry = dict(profile.get(kind) or {})
-        unknown = sorted(set(entry) - set(cls.__dataclass_fields__))
-        if unknown:
-            known = ", ".join(cls.__dataclass_fields__)
-            raise ConfigurationError(f"prompt profile, {kind}: unknown key '{unknown[0]}'; known keys are {known}")
+        known = cls.__dataclass_fields__
+        for key in sorted(set(entry) - set(known)):
+            raise ConfigurationError(
+                f"prompt profile, {kind}: unknown key '{key}'{hint(key, known)}; known keys are {', '.join(known)}"
+            )
         prompt = cls(**entry)
         if prompt.user.count(AUDIO_MARK) != 1:
             raise ConfigurationError(f"prompt profile, {kind}.user: {AUDIO_MARK} must stand in it exactly once")
@@ -57,10 +58,8 @@ class Prompt:
         history: Sequence[Message] = (),
         tools: Sequence[Mapping[str, Any]] = (),
         output: Literal["text", "speech"] = "text",
-        task: str = "",
-        sample_id: str = "",
     ) -> Request:
-        """The request that puts this prompt.
+        """Return the request that puts this prompt.
 
         Args:
             content: what takes the place of ``{audio}``: recordings, or their words for a model that reads.
@@ -69,27 +68,76 @@ class Prompt:
             history: earlier turns of the conversation, between the system message and this turn.
             tools: the functions that the model may call.
             output: whether the model is to write or to speak.
-            task: where the request comes from.
-            sample_id: where the request comes from.
         """
-        before, after = (_filled(part, fields or {}) for part in self.user.split(AUDIO_MARK))
+        before, after = (fill(part, fields or {}) for part in self.user.split(AUDIO_MARK))
         parts: tuple[str | Audio, ...] = (before, *content, after)
         messages = [*history, Message("user", tuple(part for part in parts if part))]
         if self.system:
-            messages.insert(0, Message("system", (_filled(self.system, fields or {}),)))
+            messages.insert(0, Message("system", (fill(self.system, fields or {}),)))
         return Request(
             tuple(messages),
             language=language if self.language_hint else None,
             generation=self.generation,
             tools=tuple(tools),
             output=output,
-            task=task,
-            sample_id=sample_id,
         )
 
 
-def _filled(template: str, fields: Mapping[str, str]) -> str:
-    """The template with its fields replaced at one go, so that no value is searched for further fields."""
+class Prompts:
+    """The prompt profiles of a run's models, from which each task takes the kinds of question that it asks.
+
+    Args:
+        profiles: by role, then by kind of question, the entries of the profile.
+
+    Attributes:
+        kinds: of question that were asked for so far.
+    """
+
+    def __init__(self, profiles: Mapping[str, Mapping[str, Mapping[str, Any] | None]] | None = None) -> None:
+        self._profiles = profiles or {}
+        self.kinds: set[str] = set()
+
+    def of(self, kind: str, role: str = "model", *, default: Mapping[str, Any] | None = None) -> Prompt:
+        """Return how the model of a role wants a kind of question asked.
+
+        Args:
+            kind: of question, such as ``asr``.
+            role: of the model.
+            default: the entry to use where the profile has none; without it, the bare recording is put.
+
+        Raises:
+            ConfigurationError: the profile's entry cannot be used.
+        """
+        self.kinds.add(kind)
+        return Prompt.from_entry(kind, self._profiles.get(role, {}).get(kind) or default or {})
+
+    def check_kinds(self, known: Iterable[str]) -> None:
+        """Refuse a profile with a kind of question that nobody asks, as one with a misspelt name would have.
+
+        Args:
+            known: kinds that are asked by some task, whether it has a part in this run or not.
+
+        Raises:
+            ConfigurationError: names the first such kind.
+        """
+        kinds = sorted(self.kinds.union(known))
+        for role, profile in self._profiles.items():
+            for kind in profile:
+                if kind not in kinds:
+                    raise ConfigurationError(
+                        f"{role}.prompts: no task asks a question of the kind '{kind}'{hint(kind, kinds)} (kinds are "
+                        f"{', '.join(kinds)}; one of your own becomes known with +prompt_kinds.{kind}=DESCRIPTION)"
+                    )
+
+
+def fill(template: str, fields: Mapping[str, str]) -> str:
+    """Replace the fields of a template, ``{name}``, at one go, so that no value is searched for further fields.
+
+    Braces around other words stay as they are.
+
+    >>> fill("Q: {question} A: {answer} {}", {"question": "{answer}?", "answer": "yes"})
+    'Q: {answer}? A: yes {}'
+    """
     if not fields:
         return template
     pattern = "|".join(re.escape("{" + name + "}") for name in fields)

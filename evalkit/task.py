@@ -1,27 +1,28 @@
-"""What a benchmark is to the engine: samples, the next question to ask, and a score for the answers."""
+"""What a benchmark is to the engine: samples, and for each a chain of calls that ends in a score."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Required, TypedDict
 
-from evalkit.chain import CallFailed, Chain, Score
+from evalkit.chain import Chain, Score
 from evalkit.datasets.dataset import Dataset
 from evalkit.metrics.metric import Metric
-from evalkit.types import Call, Response, Sample
+from evalkit.place import TablePlace
+from evalkit.prompts import Prompts
+from evalkit.types import Sample
 
 
 class Task(ABC):
-    """A benchmark. Both ``next_call`` and ``score`` are pure functions of what they are given.
+    """A benchmark.
 
     Attributes:
         name: the key under which configs, run folders and tables know it.
         title: what people call it.
         metrics: by key; the first is the headline figure.
         expected_samples: how many samples the complete data set has, or None if unknown.
-        table: where published tables show it: ``{"table": …, "group": …, "benchmark": …}``; may be empty. A
-            ``set`` keeps data of another kind, such as a demo's, in a table of its own.
-        details: names of the texts that ``score`` explains itself with.
-        roles: in which it asks models.
+        place: where published tables show it.
+        details: names of the texts that scores explain themselves with.
+        roles: in which it asks models; any names, which the configuration fills with ``model@ROLE=NAME``.
         compared: the metrics by which two runs are compared; the headline figure alone if there are none.
     """
 
@@ -29,40 +30,26 @@ class Task(ABC):
     title: str
     metrics: Mapping[str, Metric]
     expected_samples: int | None
-    table: Mapping[str, str]
+    place: TablePlace = TablePlace()
     details: Sequence[str] = ()
     roles: Sequence[str] = ("model",)
     compared: Sequence[str] = ()
 
     @abstractmethod
     def samples(self) -> Iterable[Sample]:
-        """The data set, lazily, in the same order every time; may be iterated more than once."""
+        """Yield the data set, lazily, in the same order every time; may be iterated more than once."""
 
+    @abstractmethod
     def chain(self, sample: Sample) -> Chain:
-        """The sample's calls and, in the end, its score."""
-        responses: list[Response] = []
-        while (call := self.next_call(sample, responses)) is not None:
-            try:
-                responses.append((yield call))
-            except CallFailed:
-                break
-        return self.score(sample, responses)
+        """Ask about a sample, call by call, and return its score; see ``evalkit.chain``.
 
-    def unanswered(self, sample: Sample) -> Score:
-        """The score of a sample to which no answer could be had, as the benchmark scores no answer."""
-        return self.score(sample, ())
-
-    def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
-        """What to ask next, given the good responses so far; None when there is nothing more to ask."""
-        raise NotImplementedError
-
-    def score(self, sample: Sample, responses: Sequence[Response]) -> Score:
-        """Score a sample by its good responses.
-
-        A chain that broke off has fewer of them than it would have: what is missing is scored as the benchmark scores
-        no answer.
+        What is asked and scored must depend on nothing but the sample and the responses. ``CallFailed`` is raised at a
+        call that has no answer; caught, the chain may score what was answered before.
         """
-        raise NotImplementedError
+
+    @abstractmethod
+    def unanswered(self, sample: Sample) -> Score:
+        """Return the score of a sample whose chain broke off, as the benchmark scores no answer."""
 
     @property
     def data_at_hand(self) -> bool:
@@ -70,8 +57,32 @@ class Task(ABC):
         return True
 
     def describe(self) -> Mapping[str, Any]:
-        """Facts for ``evalkit show``: source, licence, access, counts, hours."""
+        """Return facts for ``evalkit show``: source, licence, access, counts, hours."""
         return {}
+
+    def mixed_recipe(self, metric: str, languages: Collection[str]) -> Mapping[str, str]:  # noqa: ARG002 - see below
+        """Return what a figure's comparability depends on if its samples are in several languages.
+
+        Args:
+            metric: key of the figure's metric.
+            languages: that samples say they are in.
+
+        Returns:
+            Further fields of the recipe; none where the metric is the same in every language.
+        """
+        return {}
+
+
+class CommonSettings(TypedDict, total=False):
+    """The arguments of ``DatasetTask``, which all its subclasses take beside their own."""
+
+    name: Required[str]
+    title: Required[str]
+    dataset: Required[Dataset]
+    prompts: Prompts | None
+    place: Mapping[str, str] | None
+    expected_samples: int | None
+    facts: Mapping[str, Any] | None
 
 
 class DatasetTask(Task):
@@ -81,9 +92,13 @@ class DatasetTask(Task):
         name: key of the task in configs and run folders.
         title: what people call it.
         dataset: yields its samples.
-        table: where published tables show it.
+        prompts: how the models of the run want to be asked.
+        place: where published tables show it, by the names of ``TablePlace``.
         expected_samples: how many samples the complete data set has.
         facts: source, licence, access and the like, for people.
+
+    Raises:
+        ConfigurationError: ``place`` has a key that is not known.
     """
 
     def __init__(
@@ -92,19 +107,21 @@ class DatasetTask(Task):
         title: str,
         dataset: Dataset,
         *,
-        table: Mapping[str, str] | None = None,
+        prompts: Prompts | None = None,
+        place: Mapping[str, str] | None = None,
         expected_samples: int | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.title = title
-        self.table = dict(table or {})
+        self.place = TablePlace.from_mapping(f"task {name}: place", place)
         self.expected_samples = expected_samples
         self._dataset = dataset
+        self._prompts = prompts or Prompts()
         self._facts = dict(facts or {})
 
     def samples(self) -> Iterable[Sample]:
-        """The samples, in the order of the data set."""
+        """Return the samples, in the order of the data set."""
         return self._dataset
 
     @property
@@ -113,5 +130,5 @@ class DatasetTask(Task):
         return self._dataset.at_hand
 
     def describe(self) -> Mapping[str, Any]:
-        """The facts, and where the data set is read from."""
+        """Return the facts, and where the data set is read from."""
         return {**self._facts, "read from": self._dataset.source}

@@ -60,7 +60,7 @@ class ToolCall:
     """A function that a model wants called.
 
     Attributes:
-        name: of the function.
+        name: of the function; empty where what looks like a call names none, all of it then being its arguments.
         arguments: as the model wrote them, JSON text if it did so well; untrusted.
         id: by which the tool's answer refers to the call; empty where the model gives none.
     """
@@ -111,6 +111,23 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a judge is asked to compare, apart from the wording of the question.
+
+    A judge that is no language model answers by this; see ``Request.assessment``.
+
+    Attributes:
+        references: the right answers.
+        answers: those to be judged.
+        verdicts: the replies that the question allows, from the worst to the best.
+    """
+
+    references: tuple[str, ...]
+    answers: tuple[str, ...]
+    verdicts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What a model is asked, whole: two requests with equal content deserve the same answer.
 
@@ -124,6 +141,7 @@ class Request:
         replies: how many independent answers are wanted, sampled from one question.
         attempt: 0, or how often the same was asked before without a usable answer; makes it a new question.
         task, sample_id: where the request comes from; not part of its content.
+        assessment: of a question to a judge that has a reference answer, what it compares; not part of its content.
     """
 
     messages: tuple[Message, ...]
@@ -135,6 +153,7 @@ class Request:
     attempt: int = 0
     task: str = field(default="", compare=False)
     sample_id: str = field(default="", compare=False)
+    assessment: Assessment | None = field(default=None, compare=False)
     _content: str | None = field(default=None, init=False, compare=False, repr=False)
 
     @property

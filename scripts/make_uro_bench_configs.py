@@ -49,7 +49,7 @@ subset: {subset.name}
 language: {subset.language}
 version: {_NEWEST} # of the data; {"or v1" if older else "v1 has no such subset"}
 expected_samples: {subset.sizes[_NEWEST]}{older}
-table: {{table: uro_bench, group: {group(subset)}, benchmark: {subset.name}, dimension: {subset.dimension}}}
+place: {{table: uro_bench, group: {group(subset)}, benchmark: {subset.name}, dimension: {subset.dimension}}}
 facts:
   licence: MIT (code)
   access: open

@@ -4,86 +4,108 @@ The protocol is that of the Step-Audio 2 report (arXiv 2507.16632, section 4.1):
 with spaces, character error rate for Chinese, Cantonese and Japanese, corpus-level.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Literal, Unpack
 
-from evalkit.chain import Score
-from evalkit.datasets import Dataset
-from evalkit.errors import ConfigurationError
+from evalkit.chain import Chain, Score
+from evalkit.errors import ConfigurationError, DataError
 from evalkit.metrics.error_rate import count_errors, error_rate_metric
 from evalkit.metrics.metric import Metric
-from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask
-from evalkit.text import get_scheme, scheme_names
-from evalkit.types import Call, Response, Sample
+from evalkit.task import CommonSettings, DatasetTask
+from evalkit.text import Scheme, get_scheme, scheme_names
+from evalkit.types import Call, Sample
 
 
 class Transcription(DatasetTask):
     """Transcribe each recording of a data set.
 
+    A sample that says its own language is asked and scored in that language, by the scheme of the same name. Where
+    samples are in several languages, the figure counts errors and reference units as each language's scheme has them,
+    words in one and characters in another; its recipe then names every scheme and unit. ``groups: [language]`` in the
+    data set breaks it down, which is what should be quoted.
+
     Args:
-        name: key of the task in configs and run folders.
-        title: what people call the test set.
-        language: the language transcribed, by which texts are normalised.
-        dataset: yields samples with one recording and one reference each.
+        language: the language transcribed, for samples that do not say theirs.
         schemes: normalisation schemes to score with, the first of which gives the headline figure; or ``all``.
-        prompts: how the model under test wants to be asked, by kind of question; ``asr`` is used here.
-        table: where published tables show the test set.
-        expected_samples: how many utterances the complete test set has.
-        facts: source, licence, access and the like, for people.
+        **common: see ``DatasetTask``; the data set yields samples with one recording and one reference each, and the
+            kind of question is ``asr``.
+
+    Raises:
+        ConfigurationError: there is no such scheme for the language, or none is named.
     """
 
     details = ("reference_normalised", "hypothesis_normalised")
 
     def __init__(
         self,
-        name: str,
-        title: str,
+        *,
         language: str,
-        dataset: Dataset,
         schemes: Sequence[str] | Literal["all"] = ("default",),
-        prompts: Mapping[str, Any] | None = None,
-        table: Mapping[str, str] | None = None,
-        expected_samples: int | None = None,
-        facts: Mapping[str, Any] | None = None,
+        **common: Unpack[CommonSettings],
     ) -> None:
+        super().__init__(**common)
         names = scheme_names(language) if schemes == "all" else [schemes] if isinstance(schemes, str) else schemes
         if not names:
-            raise ConfigurationError(f"task {name}: schemes is empty; name at least one, such as [default]")
-        super().__init__(name, title, dataset, table=table, expected_samples=expected_samples, facts=facts)
+            raise ConfigurationError(f"task {self.name}: schemes is empty; name at least one, such as [default]")
         self.language = language
-        self._prompt = Prompt.from_profile(prompts or {}, "asr")
-        self._schemes = {scheme: get_scheme(language, scheme) for scheme in names}
-        self._keys: dict[str, str] = {}
+        self._prompt = self._prompts.of("asr")
+        self._scheme_of_metric: dict[str, str] = {}
         self.metrics: dict[str, Metric] = {}
-        for scheme_name, scheme in self._schemes.items():
-            metric = error_rate_metric(scheme)
-            self._keys[scheme_name] = metric.name.lower() + (f"_{scheme_name}" if self.metrics else "")
-            self.metrics[self._keys[scheme_name]] = metric
+        for name in names:
+            metric = error_rate_metric(get_scheme(language, name))
+            key = metric.name.lower() + (f"_{name}" if self.metrics else "")
+            self._scheme_of_metric[key] = name
+            self.metrics[key] = metric
 
-    def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
-        """The one question: what is said in the recording?"""
-        if responses:
-            return None
-        return Call(
-            "model",
-            self._prompt.request(sample.audio, language=self.language, task=self.name, sample_id=sample.id),
-        )
+    def samples(self) -> Iterator[Sample]:
+        """Yield the utterances, in the order of the data set.
 
-    def score(self, sample: Sample, responses: Sequence[Response]) -> Score:
-        """Edit operations against the reference; no answer counts as an empty one."""
-        reference = sample.references[0]
-        hypothesis = responses[0].text if responses else ""
+        Raises:
+            DataError: there is no normalisation scheme for a sample's language.
+        """
+        known: set[str | None] = {None, self.language}
+        for sample in self._dataset:
+            if sample.language not in known:
+                for key in self.metrics:
+                    try:
+                        self._scheme(key, sample.language)
+                    except ConfigurationError as error:
+                        raise DataError(f"{self._dataset.source}: sample {sample.id}: {error}") from error
+                known.add(sample.language)
+            yield sample
+
+    def chain(self, sample: Sample) -> Chain:
+        """Ask what is said in the recording."""
+        response = yield Call("model", self._prompt.request(sample.audio, language=self._language_of(sample)))
+        return self._score(sample, response.text)
+
+    def unanswered(self, sample: Sample) -> Score:
+        """Score no answer as an empty one."""
+        return self._score(sample, "")
+
+    def mixed_recipe(self, metric: str, languages: Collection[str]) -> Mapping[str, str]:
+        """Return the schemes and units of the languages other than the task's own."""
+        own = self._scheme(metric, None)
+        others = {scheme for language in languages if (scheme := self._scheme(metric, language)) != own}
+        named = sorted("{normaliser} by {unit}".format(**error_rate_metric(scheme).recipe) for scheme in others)
+        return {"other_languages": ", ".join(named)} if named else {}
+
+    def _scheme(self, metric: str, language: str | None) -> Scheme:
+        return get_scheme(language or self.language, self._scheme_of_metric[metric])
+
+    def _language_of(self, sample: Sample) -> str:
+        """Return the code to ask a sample with: the task's, unless the sample is in another language."""
+        headline = next(iter(self.metrics))
+        own, wanted = self._scheme(headline, None), self._scheme(headline, sample.language)
+        return self.language if wanted == own else wanted.language
+
+    def _score(self, sample: Sample, hypothesis: str) -> Score:
+        """Count edit operations against the reference."""
         statistics: dict[str, Sequence[float]] = {}
         details: dict[str, str] = {}
-        for name, scheme in self._schemes.items():
-            normalised_reference, normalised_hypothesis = (
-                scheme.normalize(reference),
-                scheme.normalize(hypothesis),
-            )
-            statistics[self._keys[name]] = count_errors(
-                scheme.units(normalised_reference), scheme.units(normalised_hypothesis)
-            )
-            if not details:
-                details = dict(zip(self.details, (normalised_reference, normalised_hypothesis), strict=True))
+        for key in self.metrics:
+            scheme = self._scheme(key, sample.language)
+            texts = [scheme.normalize(text) for text in (sample.references[0], hypothesis)]
+            statistics[key] = count_errors(*(scheme.units(text) for text in texts))
+            details = details or dict(zip(self.details, texts, strict=True))
         return Score(statistics, details)

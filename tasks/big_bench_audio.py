@@ -6,54 +6,16 @@ written one taken as it is, and a language model (theirs was Claude 3.5 Sonnet o
 with the official answer.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Unpack, get_args
 
-from evalkit.chain import Score
-from evalkit.datasets import Dataset
-from evalkit.errors import ConfigurationError
+from evalkit.chain import CallFailed, Chain, Score
+from evalkit.hints import check_choice
 from evalkit.metrics.mean import mean_metric
-from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask
-from evalkit.types import Call, Response, Sample
-from tasks.judging import Judging
-
-Answer = Literal["text", "speech"]
-
-JUDGE_PROMPT_NAME = "artificial_analysis_without_question.v1"
-JUDGE_PROMPT = """\
-Assess whether the following CANDIDATE ANSWER is CORRECT or INCORRECT.
-For the CANDIDATE ANSWER to be correct, it must be consistent with the OFFICIAL ANSWER.
-If the CANDIDATE ANSWER contradicts itself, assess the first proposed answer.
-If the CANDIDATE ANSWER provides a final answer and working, assess the final answer only.
-If the CANDIDATE ANSWER includes irrelevant information, assess only the relevant information.
-If the CANDIDATE ANSWER includes a numeric value it is ok if it is spelled e.g. 7 or seven
-It is ok if the CANDIDATE ANSWER involves a misspelling of a person's name e.g. Leda or Lida, Autry or Audrie.
-
-The OFFICIAL ANSWER: {official_answer}
-
-BEGIN CANDIDATE ANSWER TO ASSESS
-
-{candidate_answer}
-
-END CANDIDATE ANSWER TO ASSESS
-
-Reply only with CORRECT or INCORRECT."""
-"""The published prompt less its line with the question: the data set has the questions as sound only."""
-
-_MARKS = {"correct": 1.0, "incorrect": 0.0}
-
-
-def judge_question(official_answer: str, candidate_answer: str) -> str:
-    """What the judge is asked about one answer."""
-    before, _, rest = JUDGE_PROMPT.partition("{official_answer}")
-    between, _, after = rest.partition("{candidate_answer}")
-    return f"{before}{official_answer}{between}{candidate_answer}{after}"
-
-
-def read_verdict(reply: str) -> float | None:
-    """1 for ``CORRECT``, 0 for ``INCORRECT``, None for a reply that is anything but that one word."""
-    return _MARKS.get(reply.strip(" \t\r\n.*\"'`").lower())
+from evalkit.task import CommonSettings, DatasetTask
+from evalkit.types import Sample
+from tasks.judging import Judgement, Judging, load_judge_prompts
+from tasks.steps import AnswerMode, answer
+from tasks.verdicts import read_verdict
 
 
 class BigBenchAudio(DatasetTask):
@@ -63,15 +25,9 @@ class BigBenchAudio(DatasetTask):
     judge can be read, the sample counts as failed and as wrong; it never leaves the denominator.
 
     Args:
-        name: key of the task in configs and run folders.
-        title: what people call the test set.
-        dataset: yields samples with one recording and the official answer as their reference.
         answer: ``text``, or ``speech``, which a model in the role ``transcriber`` writes down for the judge.
-        prompts: how the models want to be asked, by kind of question; ``spoken_question`` and ``transcriber`` are
-            used here.
-        table: where published tables show the test set.
-        expected_samples: how many questions the complete test set has.
-        facts: source, licence, access and the like, for people.
+        **common: see ``DatasetTask``; the data set yields samples with one recording and the official answer as their
+            reference, and the kind of question is ``spoken_question``.
 
     Raises:
         ConfigurationError: ``answer`` is neither.
@@ -79,62 +35,41 @@ class BigBenchAudio(DatasetTask):
 
     details = ("candidate_answer", "verdict")
 
-    def __init__(
-        self,
-        name: str,
-        title: str,
-        dataset: Dataset,
-        answer: Answer = "text",
-        prompts: Mapping[str, Any] | None = None,
-        table: Mapping[str, str] | None = None,
-        expected_samples: int | None = None,
-        facts: Mapping[str, Any] | None = None,
-    ) -> None:
-        if answer not in get_args(Answer):
-            raise ConfigurationError(f"task {name}: answer is {answer!r}; it must be {' or '.join(get_args(Answer))}")
-        super().__init__(name, title, dataset, table=table, expected_samples=expected_samples, facts=facts)
-        self._answer = answer
+    def __init__(self, *, answer: AnswerMode = "text", **common: Unpack[CommonSettings]) -> None:
+        super().__init__(**common)
+        check_choice(f"task {self.name}: answer", answer, get_args(AnswerMode))
+        self._answer_mode: AnswerMode = answer
         self.roles = ("model", "transcriber", "judge") if answer == "speech" else ("model", "judge")
-        self._calls_before_judge = 2 if answer == "speech" else 1
-        self._prompt = Prompt.from_profile(prompts or {}, "spoken_question")
-        self._transcriber_prompt = Prompt.from_profile(prompts or {}, "transcriber")
-        self._judging = Judging(read_verdict, generation={"temperature": 0, "max_new_tokens": 1024})
-        recipe = {"answer": answer, "judge_prompt": JUDGE_PROMPT_NAME}
+        self._prompt = self._prompts.of("spoken_question")
+        self._transcriber = self._prompts.of("asr", "transcriber")
+        self._judge_prompts = load_judge_prompts("big_bench_audio")
+        self._judging = Judging(
+            read_verdict, ("INCORRECT", "CORRECT"), generation={"temperature": 0, "max_new_tokens": 1024}
+        )
+        recipe = {"answer": answer, "judge_prompt": self._judge_prompts.version}
         self.metrics = {"accuracy": mean_metric("Accuracy", recipe=recipe)}
 
-    def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
-        """The question to the model, its speech to the transcriber, the words to the judge."""
-        if not responses:
-            request = self._prompt.request(
-                sample.audio, language=sample.language, output=self._answer, task=self.name, sample_id=sample.id
-            )
-            return Call("model", request)
-        if len(responses) < self._calls_before_judge:
-            speech = responses[0].speech
-            if speech is None:
-                return None
-            request = self._transcriber_prompt.request(
-                (speech,), language=sample.language, task=self.name, sample_id=sample.id
-            )
-            return Call("transcriber", request)
-        candidate = self._candidate(responses)
+    def chain(self, sample: Sample) -> Chain:
+        """Put the question to the model, its speech to the transcriber, the words to the judge."""
+        request = self._prompt.request(sample.audio, language=sample.language, output=self._answer_mode)
+        candidate = (yield from answer(request, self._transcriber, sample.language)).words
         if not candidate.strip():
-            return None
-        question = judge_question(sample.references[0], candidate)
-        judged = responses[self._calls_before_judge :]
-        return self._judging.next_call(question, judged, task=self.name, sample_id=sample.id)
+            return self._score(candidate, "not asked")
+        reference = sample.references[0]
+        fields = {"official_answer": reference, "candidate_answer": candidate}
+        question = self._judge_prompts.question("correctness", fields)
+        try:
+            judgement = yield from self._judging.judge(question, references=(reference,), answers=(candidate,))
+        except CallFailed as failed:
+            judgement = Judgement(failure=failed.failure)
+        verdict = "unreadable" if judgement.failure else "correct" if judgement.mean else "incorrect"
+        return self._score(candidate, verdict, judgement)
 
-    def score(self, sample: Sample, responses: Sequence[Response]) -> Score:  # noqa: ARG002 - the judge knew it
-        """The judge's verdict; no answer is a wrong one."""
-        candidate = self._candidate(responses)
-        if not candidate.strip():
-            return Score({"accuracy": (0.0, 1.0)}, {"candidate_answer": candidate, "verdict": "not asked"})
-        verdict = self._judging.verdict(responses[self._calls_before_judge :])
-        words = "unreadable" if verdict.failure else "correct" if verdict.mean else "incorrect"
-        details = {"candidate_answer": candidate, "verdict": words}
-        return Score({"accuracy": (verdict.mean, 1.0)}, details, verdict.failure)
+    def unanswered(self, sample: Sample) -> Score:  # noqa: ARG002 - all are worth the same
+        """Score no answer as a wrong one."""
+        return self._score("", "not asked")
 
-    def _candidate(self, responses: Sequence[Response]) -> str:
-        """The answer in words, empty without one."""
-        last = self._calls_before_judge - 1
-        return responses[last].text if len(responses) > last else ""
+    def _score(self, candidate: str, verdict: str, judgement: Judgement | None = None) -> Score:
+        judgement = judgement or Judgement()
+        details = {"candidate_answer": candidate, "verdict": verdict}
+        return Score({"accuracy": (judgement.mean, 1.0)}, details, judgement.failure)

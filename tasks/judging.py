@@ -1,26 +1,62 @@
-"""Asking a judge, and reading what it replies.
+"""Asking a judge, and keeping what it replies.
 
-A judge is a model like any other, in the role ``judge``. Its replies are stored as they came, so that they can be read
-again. A reply that cannot be read is asked for again; if none can be read in the end, the sample counts as failed.
+A judge is a model like any other, in the role ``judge`` or another one. Its replies are stored as they came, so that
+they can be read again. A reply that cannot be read is asked for again; if none can be read in the end, the sample
+counts as failed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from evalkit.types import Call, Failure, Message, Request, Response
+from evalkit.audio import Audio
+from evalkit.prompts import fill
+from evalkit.types import Assessment, Call, Failure, Message, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a judge thinks of one answer.
+class JudgePrompts:
+    """A benchmark's questions to its judges.
+
+    Attributes:
+        version: names the whole set of them in recipes.
+        system: the system message; empty for none.
+        by_name: the templates, with fields in braces.
+    """
+
+    version: str
+    system: str
+    by_name: Mapping[str, str]
+
+    def question(self, name: str, fields: Mapping[str, str]) -> str:
+        """Return what a judge is asked; braces within the fields mean nothing."""
+        return fill(self.by_name[name], fields)
+
+
+@cache
+def load_judge_prompts(benchmark: str) -> JudgePrompts:
+    """Read a benchmark's questions from ``tasks/judge_prompts/``."""
+    import yaml
+
+    path = Path(__file__).with_name("judge_prompts") / f"{benchmark}.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return JudgePrompts(content["version"], content.get("system", ""), content["prompts"])
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge made of one question.
 
     Attributes:
         marks: one per reply; empty if the replies could not be read.
-        failure: why there are none, or None.
+        replies: as the judge wrote them last.
+        failure: why there are no marks, or None.
     """
 
     marks: tuple[float, ...] = ()
+    replies: tuple[str, ...] = ()
     failure: Failure | None = None
 
     @property
@@ -39,7 +75,9 @@ class Judging:
     """How a judge is asked and its replies are read.
 
     Attributes:
-        read: a reply's mark, or None if the reply is of a form that means nothing.
+        read: returns a reply's mark, or None if the reply is of a form that means nothing.
+        verdicts: the replies that the question allows, from the worst to the best.
+        role: of the judge.
         system: the system message; empty for none.
         replies: how many replies to each question.
         generation: sampling settings.
@@ -47,46 +85,39 @@ class Judging:
     """
 
     read: Callable[[str], float | None]
+    verdicts: tuple[str, ...] = ()
+    role: str = "judge"
     system: str = ""
     replies: int = 1
     generation: Mapping[str, Any] = field(default_factory=dict)
     attempts: int = 3
 
-    def next_call(
-        self, question: str, answers: Sequence[Response], *, task: str = "", sample_id: str = ""
-    ) -> Call | None:
-        """The question to the judge, given the judge's answers to it so far; None once it needs no asking."""
-        if answers and (self._marks(answers[-1]) is not None or len(answers) >= self.attempts):
-            return None
+    def judge(
+        self, *question: str | Audio, references: Sequence[str] = (), answers: Sequence[str] = ()
+    ) -> Generator[Call, Response, Judgement]:
+        """Ask until the replies can be read, or as often as ``attempts`` says.
+
+        Args:
+            *question: words and recordings.
+            references: the right answers in it, if it has any.
+            answers: those to be judged.
+
+        Raises:
+            CallFailed: the judge has no answer.
+        """
         messages = (Message("system", (self.system,)),) if self.system else ()
-        return Call(
-            "judge",
-            Request(
-                (*messages, Message("user", (question,))),
-                generation=self.generation,
-                replies=self.replies,
-                attempt=len(answers),
-                task=task,
-                sample_id=sample_id,
-            ),
+        request = Request(
+            (*messages, Message("user", question)),
+            generation=self.generation,
+            replies=self.replies,
+            assessment=Assessment(tuple(references), tuple(answers), self.verdicts) if references else None,
         )
-
-    def verdict(self, answers: Sequence[Response]) -> Verdict:
-        """What the judge's answers to one question amount to."""
-        if not answers:
-            return Verdict(failure=Failure("unreadable_reply", "the judge was not asked"))
-        marks = self._marks(answers[-1])
-        if marks is None:
-            message = f"the judge's reply cannot be read: {replies_of(answers[-1])!r}"
-            return Verdict(failure=Failure("unreadable_reply", message))
-        return Verdict(marks)
-
-    def _marks(self, answer: Response) -> tuple[float, ...] | None:
-        marks = [self.read(reply) for reply in replies_of(answer)]
-        readable = tuple(mark for mark in marks if mark is not None)
-        return readable if len(readable) == len(marks) else None
-
-
-def replies_of(answer: Response) -> tuple[str, ...]:
-    """All replies of an answer, whether one was wanted or several."""
-    return answer.replies or (answer.text,)
+        replies: tuple[str, ...] = ()
+        for attempt in range(self.attempts):
+            response = yield Call(self.role, replace(request, attempt=attempt))
+            replies = response.replies or (response.text,)
+            marks = tuple(mark for reply in replies if (mark := self.read(reply)) is not None)
+            if len(marks) == len(replies):
+                return Judgement(marks, replies)
+        message = f"the judge's reply cannot be read: {replies!r}"
+        return Judgement(replies=replies, failure=Failure("unreadable_reply", message))

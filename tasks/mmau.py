@@ -5,16 +5,16 @@ script leaves items without an answer out of its accuracy, and here they count a
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, Unpack, get_args
 
-from evalkit.chain import Score
+from evalkit.chain import Chain, Score
 from evalkit.datasets import Dataset
 from evalkit.errors import ConfigurationError, DataError
+from evalkit.hints import check_choice
 from evalkit.metrics.mean import mean_metric
-from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask
-from evalkit.types import Call, Failure, Response, Sample
+from evalkit.task import CommonSettings, DatasetTask
+from evalkit.types import Call, Failure, Sample
 
 Extraction = Literal["response_tag", "none"]
 OptionLetters = Literal["kept", "stripped"]
@@ -81,17 +81,12 @@ class Mmau(DatasetTask):
     """Answer a multiple-choice question about a recording.
 
     Args:
-        name: key of the task in configs and run folders.
-        title: what people call the test set.
-        dataset: yields samples with one recording, the right choice as their reference, and ``question`` and
-            ``choices`` in their metadata. Where the right answer is not public there is no reference: such a sample
-            is asked, but counts as failed and adds nothing to the accuracy.
         extraction: ``response_tag``, see ``extract_response``; or ``none``, to match the whole reply.
         option_letters: ``kept``, as the official rule has it; or ``stripped``, see ``strip_option_letters``.
-        prompts: how the model under test wants to be asked, by kind of question; ``mmau`` is used here.
-        table: where published tables show the test set.
-        expected_samples: how many questions the complete test set has.
-        facts: source, licence, access and the like, for people.
+        **common: see ``DatasetTask``. The data set yields samples with one recording, the right choice as their
+            reference, and ``question`` and ``choices`` in their metadata; where the right answer is not public there
+            is no reference: such a sample is asked, but counts as failed and adds nothing to the accuracy. The kind of
+            question is ``mmau``, with the fields ``{question}`` and ``{choices}``.
 
     Raises:
         ConfigurationError: an option is unknown, or the prompt leaves out the question or the choices.
@@ -101,26 +96,17 @@ class Mmau(DatasetTask):
 
     def __init__(
         self,
-        name: str,
-        title: str,
-        dataset: Dataset,
+        *,
         extraction: Extraction = "response_tag",
         option_letters: OptionLetters = "kept",
-        prompts: Mapping[str, Any] | None = None,
-        table: Mapping[str, str] | None = None,
-        expected_samples: int | None = None,
-        facts: Mapping[str, Any] | None = None,
+        **common: Unpack[CommonSettings],
     ) -> None:
-        for option, value, known in (
-            ("extraction", extraction, get_args(Extraction)),
-            ("option_letters", option_letters, get_args(OptionLetters)),
-        ):
-            if value not in known:
-                raise ConfigurationError(f"task {name}: {option} is {value!r}; it must be {' or '.join(known)}")
-        super().__init__(name, title, dataset, table=table, expected_samples=expected_samples, facts=facts)
+        super().__init__(**common)
+        check_choice(f"task {self.name}: extraction", extraction, get_args(Extraction))
+        check_choice(f"task {self.name}: option_letters", option_letters, get_args(OptionLetters))
         self._extraction = extraction
         self._option_letters = option_letters
-        self._prompt = Prompt.from_profile({"mmau": _PLAIN_PROMPT, **(prompts or {})}, "mmau")
+        self._prompt = self._prompts.of("mmau", default=_PLAIN_PROMPT)
         for field in _FIELDS:
             if f"{{{field}}}" not in self._prompt.user:
                 raise ConfigurationError(f"prompt profile, mmau.user: {{{field}}} must stand in it")
@@ -128,28 +114,28 @@ class Mmau(DatasetTask):
         self.metrics = {"accuracy": mean_metric("Accuracy", recipe=recipe)}
 
     def samples(self) -> Iterable[Sample]:
-        """The questions, in the order of the data set.
+        """Return the questions, in the order of the data set.
 
         Raises:
             DataError: a sample lacks its question or choices.
         """
         return _checked(self._dataset)
 
-    def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
-        """The one question; what a stand-in for a sample does not know stays in braces."""
-        if responses:
-            return None
+    def chain(self, sample: Sample) -> Chain:
+        """Ask the one question; what a stand-in for a sample does not know stays in braces."""
         fields = {"question": sample.metadata.get("question", "{question}"), "choices": "{choices}"}
         if "choices" in sample.metadata:
             fields["choices"] = ", ".join(sample.metadata["choices"])
-        request = self._prompt.request(
-            sample.audio, language=sample.language, fields=fields, task=self.name, sample_id=sample.id
-        )
-        return Call("model", request)
+        request = self._prompt.request(sample.audio, language=sample.language, fields=fields)
+        response = yield Call("model", request)
+        return self._score(sample, response.text)
 
-    def score(self, sample: Sample, responses: Sequence[Response]) -> Score:
-        """Right or wrong by the official rule; no answer is a wrong one."""
-        text = responses[0].text if responses else ""
+    def unanswered(self, sample: Sample) -> Score:
+        """Score no answer as a wrong one."""
+        return self._score(sample, "")
+
+    def _score(self, sample: Sample, text: str) -> Score:
+        """Score an answer as right or wrong by the official rule."""
         extracted = extract_response(text) if self._extraction == "response_tag" else text
         answer = sample.references[0] if sample.references else ""
         choices: Sequence[str] = sample.metadata["choices"]

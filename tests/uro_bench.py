@@ -7,11 +7,12 @@ from typing import Any
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.audio import Audio
-from evalkit.chain import Score
+from evalkit.chain import ChainRun, Score
 from evalkit.types import Call, Request, Response, Sample
 from tasks.uro_bench import EmotionGeneration, JudgedAnswers, JudgedDialogues, JudgedSpeech, Repetition, UroBenchSubset
 from tasks.uro_bench.subsets import load_subsets
 from tasks.uro_bench.task import SpokenConversations
+from tests.chains import score_of
 
 _CLASSES: Mapping[str, type[SpokenConversations]] = {
     mode: kind
@@ -26,7 +27,7 @@ def task_of_mode(
     """A task of the first subset in that mode and language."""
     subset = next(s for s in load_subsets().values() if (s.mode, s.language) == (mode, language))
     dataset = UroBenchSubset(folder, language=None if mode == "ml" else language)
-    return _CLASSES[mode]("uro", "URO", subset.name, language, dataset, **settings)
+    return _CLASSES[mode](name="uro", title="URO", subset=subset.name, language=language, dataset=dataset, **settings)
 
 
 def sample_of(mode: str, rounds: Sequence[Sequence[str]], language: str = "en") -> Sample:
@@ -43,14 +44,15 @@ def sample_of(mode: str, rounds: Sequence[Sequence[str]], language: str = "en") 
 
 def chain_through(task: SpokenConversations, sample: Sample, answers: Sequence[Response]) -> tuple[list[Call], Score]:
     """Every call of a sample's chain as far as there are answers to it, and the score that these amount to."""
+    run = ChainRun(task.chain(sample), task.unanswered, sample, task=task.name)
     asked: list[Call] = []
-    for number in range(len(answers) + 1):
-        call = task.next_call(sample, answers[:number])
-        assert task.next_call(sample, answers[:number]) == call  # a pure function
-        if call is None:
+    for answer in answers:
+        if run.call is None:
             break
-        asked.append(call)
-    return asked, task.score(sample, answers[: len(asked)])
+        asked.append(run.call)
+        run.send(answer)
+    asked += [run.call] if run.call is not None else []
+    return asked, score_of(task, sample, answers[: len(asked)])
 
 
 class Parrot(ModelAdapter):

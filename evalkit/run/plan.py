@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
 from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.prompts import Prompts
 from evalkit.results.aggregates import AggregateDefinition, definitions_from
 from evalkit.results.folder import without_secrets
 from evalkit.run.selection import Selection
 from evalkit.task import Task
 
-ROLES = ("model", "transcriber", "judge", "audio_judge", "emotion_classifier", "mos_predictor")
+_NOT_ROLES = ("executor",)
 _NOT_ARGUMENTS = ("title", "prompts", "requires", "extra")
 
 
@@ -89,7 +91,9 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
             raise ConfigurationError(f"{key}: '{config[key]}' must be {' or '.join(known)}")
     if config.max_failures is not None and config.max_failures < 0:
         raise ConfigurationError(f"max_failures is {config.max_failures}; it must be at least 0, or null for no bound")
-    roles = tuple(role for role in ROLES if config.get(role))
+    roles = roles_of(config)
+    if config.missing_roles == "error":
+        _check_filled(tasks, roles)
     _check_prices(config, roles)
     titles = {**titles_from_config(config), "model": str(config.model.get("title") or model_name)}
     resolved: Any = OmegaConf.to_container(config, resolve=True)
@@ -106,7 +110,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
         bootstrap=BootstrapSettings(**resolved["statistics"]),
         aggregates=definitions_from(resolved["aggregates"]),
         budget=BudgetCaps(**resolved["budget"]),
-        cache=_cache(resolved["cache"]),
+        cache=_cache(resolved["cache"], _known_roles(tasks, roles, choices)),
         selection=Selection(**{key: config[key] for key in ("limit", "fraction", "spread", "seed")}),
         max_failures=config.max_failures,
         skip_missing_data=config.missing_data != "error",
@@ -123,21 +127,53 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
     """
     if not config.tasks:
         raise ConfigurationError("nothing to run: choose suite=NAME or task=NAME (`evalkit list tasks` shows them)")
-    prompts = _prompts(config.model)
-    if config.get("transcriber"):
-        # A transcriber is asked to transcribe, in its own family's way, whatever the model under test is asked.
-        prompts["transcriber"] = _prompts(config.transcriber).get("asr")
-    return [_made(task, name=name, prompts=prompts) for name, task in config.tasks.items()]
+    prompts = Prompts({role: _profile(config[role]) for role in roles_of(config)})
+    tasks = [_made(task, name=name, prompts=prompts) for name, task in config.tasks.items()]
+    if "prompt_kinds" in config:  # not in the configuration of a run made before there was the list
+        prompts.check_kinds(config.prompt_kinds)
+    return tasks
+
+
+def roles_of(config: DictConfig) -> tuple[str, ...]:
+    """Return the roles that a model was chosen for: every model in the configuration has a node of its own."""
+    nodes = ((str(key), node) for key, node in config.items_ex(resolve=False) if isinstance(node, DictConfig))
+    return tuple(name for name, node in nodes if name not in _NOT_ROLES and "_target_" in (node or {}))
 
 
 def titles_from_config(config: DictConfig) -> dict[str, str]:
-    """What people call the model of each role that one was chosen for."""
-    return {role: str(config[role].get("title") or config[role]["_target_"]) for role in ROLES if config.get(role)}
+    """Return what people call the model of each role that one was chosen for."""
+    return {role: str(config[role].get("title") or config[role]["_target_"]) for role in roles_of(config)}
 
 
-def _prompts(model: DictConfig) -> dict[str, Any]:
+def _profile(model: DictConfig) -> dict[str, Any]:
     profile: Any = OmegaConf.to_container(model.get("prompts") or OmegaConf.create({}), resolve=True)
     return dict(profile)
+
+
+def _check_filled(tasks: Sequence[Task], roles: Sequence[str]) -> None:
+    """Refuse a task with a role that no model was chosen for.
+
+    Raises:
+        ConfigurationError: names the role, and one that no task asks for if its name is similar.
+    """
+    asked = {role for task in tasks for role in task.roles}
+    unused = [role for role in roles if role not in asked]
+    for task in tasks:
+        for role in task.roles:
+            if role not in roles:
+                misspelt = get_close_matches(role, unused, n=1)
+                remark = f" (no task asks for '{misspelt[0]}', did you mean '{role}'?)" if misspelt else ""
+                raise ConfigurationError(
+                    f"task {task.name}: it needs a model in the role '{role}'; choose one with "
+                    f"model@{role}=NAME{remark}"
+                )
+
+
+def _known_roles(tasks: Sequence[Task], roles: Sequence[str], choices: Mapping[str, Any]) -> list[str]:
+    """Return the roles that can be meant: those that are filled, that tasks ask, or that the configuration lists."""
+    listed = [choice.removeprefix("model@") for choice in choices if choice.startswith("model@")]
+    asked = [role for task in tasks for role in task.roles]
+    return list(dict.fromkeys([*roles, *asked, *listed, *CacheSettings().roles]))
 
 
 def _made(config: Any, **arguments: Any) -> Any:
@@ -151,10 +187,10 @@ def _arguments(model: DictConfig) -> dict[Any, Any]:
     return {key: value for key, value in arguments.items() if key not in _NOT_ARGUMENTS}
 
 
-def _cache(settings: Mapping[str, Any]) -> CacheSettings:
+def _cache(settings: Mapping[str, Any], known: Sequence[str]) -> CacheSettings:
     for role in settings["roles"]:
-        if role not in ROLES:
-            raise ConfigurationError(f"cache.roles: no role '{role}'{hint(role, ROLES)} (there are {', '.join(ROLES)})")
+        if role not in known:
+            raise ConfigurationError(f"cache.roles: no role '{role}'{hint(role, known)} (there are {', '.join(known)})")
     folder = settings["folder"]
     return CacheSettings(None if folder is None else Path(folder).expanduser(), tuple(settings["roles"]))
 

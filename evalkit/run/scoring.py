@@ -12,7 +12,6 @@ import numpy.typing as npt
 from evalkit.chain import Outcome
 from evalkit.metrics.metric import Metric, Statistics
 from evalkit.metrics.resampling import BootstrapSettings, bootstrap_values
-from evalkit.place import TablePlace
 from evalkit.results.certainty import finite_in_unit, interval_and_error
 from evalkit.results.metrics_file import (
     FailureReason,
@@ -62,6 +61,7 @@ class TaskScorer:
         self._counts: Counter[str] = Counter()
         self._statistics = {key: array("d") for key in task.metrics}
         self._groups: list[Mapping[str, str]] = []
+        self._languages: set[str] = set()
         self._skipped: set[str] = set()
         self._failed: Counter[str] = Counter()
         self._examples: dict[str, tuple[str, str]] = {}
@@ -82,6 +82,8 @@ class TaskScorer:
             _says_something(exchange.response) for exchange in outcome.exchanges if not exchange.response.failed
         )
         self._groups.append(outcome.sample.groups)
+        if outcome.sample.language is not None:
+            self._languages.add(outcome.sample.language)
         for key in self._task.metrics:
             self._statistics[key].extend(map(float, outcome.score.statistics[key]))
 
@@ -100,7 +102,7 @@ class TaskScorer:
         return TaskResult(
             name=task.name,
             title=task.title,
-            place=_place(task),
+            place=task.place,
             samples=SampleCounts(
                 task.expected_samples, total, *(counts[each] for each in ("scored", "failed", "skipped", "empty"))
             ),
@@ -108,7 +110,7 @@ class TaskScorer:
             not_applicable="; ".join(sorted(map(_printable, self._skipped))) if all_skipped else None,
             headline=headline,
             compared=tuple(task.compared) or (headline,),
-            metrics={key: self._result(metric, arrays[key], replicates[key]) for key, metric in task.metrics.items()},
+            metrics={key: self._result(key, arrays[key], replicates[key]) for key in task.metrics},
             groups=self._by_group(arrays),
             models=self._models,
             failures=self._failures(),
@@ -137,9 +139,8 @@ class TaskScorer:
             return None
         return bootstrap_values(statistics, metric.value, resamples=self._settings.resamples, seed=self._settings.seed)
 
-    def _result(
-        self, metric: Metric, statistics: Statistics, replicates: npt.NDArray[np.float64] | None
-    ) -> MetricResult:
+    def _result(self, key: str, statistics: Statistics, replicates: npt.NDArray[np.float64] | None) -> MetricResult:
+        metric = self._task.metrics[key]
         totals = statistics.sum(axis=0)
         models = {role: model.fingerprint for role, model in self._models.items()}
         return MetricResult(
@@ -153,7 +154,7 @@ class TaskScorer:
             higher_is_better=metric.higher_is_better,
             function=metric.function,
             statistics={name: _whole(total) for name, total in zip(metric.statistics, totals, strict=True)},
-            recipe=metric.full_recipe | models,
+            recipe={**metric.full_recipe, **self._task.mixed_recipe(key, self._languages), **models},
         )
 
     def _by_group(self, arrays: Mapping[str, Statistics]) -> dict[str, dict[str, GroupResult]]:
@@ -171,7 +172,7 @@ class TaskScorer:
         metrics = {}
         for key, metric in self._task.metrics.items():
             statistics = arrays[key][chosen]
-            metrics[key] = self._result(metric, statistics, self._replicates(metric, statistics))
+            metrics[key] = self._result(key, statistics, self._replicates(metric, statistics))
         return GroupResult(int(chosen.sum()), metrics)
 
 
@@ -189,10 +190,6 @@ def score_task(
         for outcome in outcomes:
             scorer.add(outcome)
         return scorer.finish()
-
-
-def _place(task: Task) -> TablePlace:
-    return TablePlace.from_mapping(f"task {task.name}: table", task.table)
 
 
 def _says_something(response: Response) -> bool:

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from evalkit.datasets.dataset import Dataset
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError
 from evalkit.hints import hint
+from evalkit.prompts import Prompts
 from evalkit.task import Task
 from evalkit.types import Sample
 
@@ -88,14 +89,12 @@ def stored_tasks(config: Mapping[str, Any], names: Collection[str], allow: Seque
         ConfigurationError: a class is not a task's, or is of a package that is not known.
         StoreError: the configuration cannot be that of a task.
     """
-    prompts = _prompts(config, "model")
-    if config.get("transcriber"):
-        # A transcriber is asked to transcribe, in its own family's way, whatever the model under test is asked.
-        prompts["transcriber"] = _prompts(config, "transcriber").get("asr")
+    profiles = {role: node.get("prompts") or {} for role, node in config.items() if _is_model(role, node)}
+    prompts = Prompts({role: profile for role, profile in profiles.items() if isinstance(profile, dict)})
     return [_task(name, task, prompts, allow) for name, task in config["tasks"].items() if name in names]
 
 
-def _task(name: str, config: Any, prompts: Mapping[str, Any], allow: Sequence[str]) -> Task:
+def _task(name: str, config: Any, prompts: Prompts, allow: Sequence[str]) -> Task:
     if not isinstance(config, dict) or not isinstance(config.get(_TARGET), str):
         raise StoreError(f"config.yaml: tasks.{name} does not name a class with {_TARGET}")
     target = _task_class(name, config[_TARGET], allow)
@@ -143,10 +142,8 @@ def _targets(value: Any, where: str = "") -> list[str]:
     return []
 
 
-def _prompts(config: Mapping[str, Any], role: str) -> dict[str, Any]:
-    model = config.get(role)
-    profile = model.get("prompts") if isinstance(model, dict) else None
-    return dict(profile) if isinstance(profile, dict) else {}
+def _is_model(name: str, node: Any) -> bool:
+    return name != "executor" and isinstance(node, dict) and _TARGET in node
 
 
 def _override(word: str) -> tuple[str, Any]:

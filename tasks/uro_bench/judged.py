@@ -1,22 +1,25 @@
 """Subsets whose answers a judge marks: by what was said, over one round or several, or by how it sounds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
+from evalkit.audio import Audio
 from evalkit.chain import Chain
+from evalkit.hints import check_choice
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
-from evalkit.types import Call, Message, Response, Sample
-from tasks.judging import Judging, replies_of
-from tasks.uro_bench.chain import Answer
-from tasks.uro_bench.judge_prompts import filled, load_judge_prompts
-from tasks.uro_bench.marks import BEST_MARK, read_mark, read_yes, says_nothing
-from tasks.uro_bench.task import SpokenConversations
+from evalkit.types import Sample
+from tasks.judging import Judging, load_judge_prompts
+from tasks.uro_bench import marks
+from tasks.uro_bench.marks import BEST_MARK, says_nothing
+from tasks.uro_bench.task import Round, SpokenConversations
+from tasks.verdicts import read_mark, read_verdict
+
+Reading = Literal["original", "tolerant"]
 
 _REPLIES = 3
-_ROUNDS_OF_SPEAKER_AWARE = 3
 _GENERATION: Mapping[str, float] = {"temperature": 0.5, "top_p": 0.95, "max_new_tokens": 1024}
+_MARKS = tuple(str(mark) for mark in range(1, BEST_MARK + 1))
 
 # The group of a sample that takes the place of a field, for each mode that has one.
 _FIELD_GROUPS = {"gs": ("style", "style"), "ue": ("emotion", "emotion"), "ml": ("language", "requirement")}
@@ -28,48 +31,72 @@ class JudgedAnswers(SpokenConversations):
     The judge is asked for three replies at once; the sample's mark is their mean. A reply that is no number would stop
     the original: here the judge is asked again, and if that does not help, the sample fails and is worth 0. An answer
     in which nothing was heard is worth 0 unasked.
+
+    Args:
+        judge_reading: ``original`` reads the judge as the benchmark's code does: a mark is a bare integer, and right
+            is the bare word ``Yes``, so that "Yes." counts as wrong. ``tolerant`` reads what ``tasks.verdicts`` reads,
+            and asks again what is unclear; its figures are not the benchmark's, and their recipe says so.
+        **settings: see ``SpokenConversations``.
     """
 
     modes = frozenset({"open", "semi-open", "qa", "gs", "ue", "sf", "ml"})
     assessor = "judge"
     _nothing: ClassVar[Sequence[float]] = (0.0, 1.0)
 
+    def __init__(self, *, judge_reading: Reading = "original", **settings: Any) -> None:
+        check_choice(f"task {settings['name']}: judge_reading", judge_reading, get_args(Reading))
+        self._judge_reading: Reading = judge_reading
+        self._judge_prompts = load_judge_prompts("uro_bench")
+        super().__init__(**settings)
+
     @property
     def _judging(self) -> Judging:
-        read = read_yes if self._subset.mode == "qa" else read_mark
-        return Judging(read, load_judge_prompts().system, _REPLIES, _GENERATION)
+        verdicts = ("No", "Yes") if self._subset.mode == "qa" else _MARKS
+        system = self._judge_prompts.system
+        return Judging(self._read, verdicts, system=system, replies=_REPLIES, generation=_GENERATION)
+
+    def _read(self, reply: str) -> float | None:
+        if self._subset.mode == "qa":
+            return read_verdict(reply) if self._judge_reading == "tolerant" else marks.read_yes(reply)
+        return read_mark(reply, 1, BEST_MARK) if self._judge_reading == "tolerant" else marks.read_mark(reply)
 
     def chain(self, sample: Sample) -> Chain:
-        """Speak with the model, then mark what it said."""
-        answers = yield from self._answers(sample)
-        if not self._to_be_judged(answers):
-            return self._scored(self._nothing, answers, judgement="nothing was said")
-        judged: list[Response] = []
-        while call := self._judge_call(sample, answers, judged):
-            judged.append((yield call))
-        verdict = self._judging.verdict(judged)
+        """Speak with the model, then have what it said marked."""
+        rounds = yield from self._rounds(sample)
+        if not self._to_be_judged(rounds):
+            return self._scored(self._nothing, rounds, judgement="nothing was said")
+        name, fields = self._prompt_name(sample), self._fields(sample, rounds)
+        asked_about = {
+            field: text for field, text in fields.items() if f"{{{field}}}" in self._judge_prompts.by_name[name]
+        }
+        judgement = yield from self._judging.judge(
+            self._judge_prompts.question(name, fields),
+            *self._heard_by_judge(rounds),
+            references=[text for field, text in asked_about.items() if field.startswith("reference")],
+            answers=[text for field, text in asked_about.items() if field.startswith("answer")],
+        )
         return self._scored(
-            (verdict.mean, 1.0),
-            answers,
-            judgement=" ".join(replies_of(judged[-1])),
-            failure=verdict.failure,
-            further={"judge_disagreement": (float(verdict.disagree), float(bool(verdict.marks)))},
+            (judgement.mean, 1.0),
+            rounds,
+            judgement=" ".join(judgement.replies),
+            failure=judgement.failure,
+            other_statistics={"judge_disagreement": (float(judgement.disagree), float(bool(judgement.marks)))},
         )
 
-    def _judge_call(self, sample: Sample, answers: Sequence[Answer], judged: Sequence[Response]) -> Call | None:
-        question = filled(load_judge_prompts().by_name[self._prompt_name(sample)], self._fields(sample, answers))
-        return self._judging.next_call(question, judged, task=self.name, sample_id=sample.id)
+    def _heard_by_judge(self, rounds: Sequence[Round]) -> Sequence[Audio]:  # noqa: ARG002 - this one reads
+        """Return the recordings that the judge hears after its question."""
+        return ()
 
-    def _to_be_judged(self, answers: Sequence[Answer]) -> bool:
-        return not says_nothing(answers[0].text)
+    def _to_be_judged(self, rounds: Sequence[Round]) -> bool:
+        return not says_nothing(rounds[0].text)
 
     def _prompt_name(self, sample: Sample) -> str:  # noqa: ARG002 - conversations have one by their length
         return self._subset.mode
 
-    def _fields(self, sample: Sample, answers: Sequence[Answer]) -> Mapping[str, str]:
+    def _fields(self, sample: Sample, rounds: Sequence[Round]) -> Mapping[str, str]:
         fields = {
             "question": sample.metadata["questions"][0],
-            "answer": answers[0].text,
+            "answer": rounds[0].text,
             "reference": sample.references[0],
         }
         if self._subset.mode in _FIELD_GROUPS:
@@ -103,7 +130,8 @@ class JudgedAnswers(SpokenConversations):
         return {"judge_disagreement": disagreement, **super()._further_metrics()}
 
     def _judge_recipe(self) -> Mapping[str, str]:
-        return {"judge_prompt": load_judge_prompts().version, "judge_replies": str(self._judging.replies)}
+        recipe = {"judge_prompt": self._judge_prompts.version, "judge_replies": str(self._judging.replies)}
+        return recipe if self._judge_reading == "original" else {**recipe, "judge_reading": self._judge_reading}
 
 
 class JudgedDialogues(JudgedAnswers):
@@ -111,26 +139,25 @@ class JudgedDialogues(JudgedAnswers):
 
     modes = frozenset({"multi", "sa"})
 
-    def _to_be_judged(self, answers: Sequence[Answer]) -> bool:
-        return bool(answers)
+    def _to_be_judged(self, rounds: Sequence[Round]) -> bool:
+        return bool(rounds)
 
     def _prompt_name(self, sample: Sample) -> str:
         return "sa" if self._subset.mode == "sa" else f"multi{len(sample.audio)}"
 
-    def _fields(self, sample: Sample, answers: Sequence[Answer]) -> Mapping[str, str]:
-        rounds = zip(sample.metadata["questions"], answers, sample.references, strict=True)
+    def _fields(self, sample: Sample, rounds: Sequence[Round]) -> Mapping[str, str]:
         fields: dict[str, str] = {}
-        for number, (question, answer, reference) in enumerate(rounds, start=1):
+        turns = zip(sample.metadata["questions"], rounds, sample.references, strict=True)
+        for number, (question, said, reference) in enumerate(turns, start=1):
             fields[f"question{number}"] = question
-            fields[f"answer{number}"] = answer.text
+            fields[f"answer{number}"] = said.text
             fields[f"reference{number}"] = reference
         return fields
 
     def _lack(self, sample: Sample) -> str | None:
         rounds = len(sample.audio)
-        possible = (
-            rounds == 3 if self._subset.mode == "sa" else self._prompt_name(sample) in load_judge_prompts().by_name
-        )
+        of_speaker_aware = self._subset.mode == "sa"
+        possible = rounds == 3 if of_speaker_aware else self._prompt_name(sample) in self._judge_prompts.by_name
         return None if possible else f"has {rounds} rounds, for which the benchmark has no question to the judge"
 
 
@@ -146,15 +173,11 @@ class JudgedSpeech(JudgedAnswers):
 
     @property
     def _judging(self) -> Judging:
-        return Judging(read_mark, attempts=1)
+        return Judging(self._read, _MARKS, role="audio_judge", attempts=1)
 
-    def _judge_call(self, sample: Sample, answers: Sequence[Answer], judged: Sequence[Response]) -> Call | None:
-        call = super()._judge_call(sample, answers, judged)
-        if call is None:
-            return None
-        (question,) = call.request.messages
-        heard = tuple(part for part in (*question.content, answers[0].speech) if part is not None)
-        return Call("audio_judge", replace(call.request, messages=(Message(question.role, heard),)))
+    def _heard_by_judge(self, rounds: Sequence[Round]) -> Sequence[Audio]:
+        speech = rounds[0].speech
+        return () if speech is None else (speech,)
 
-    def _to_be_judged(self, answers: Sequence[Answer]) -> bool:
-        return answers[0].speech is not None
+    def _to_be_judged(self, rounds: Sequence[Round]) -> bool:
+        return rounds[0].speech is not None

@@ -7,6 +7,7 @@ from evalkit.chain import Chain
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
 from evalkit.types import Failure, Sample
+from tasks.steps import bare_recording
 from tasks.uro_bench.marks import (
     emotion_score,
     read_probability,
@@ -26,10 +27,10 @@ class Repetition(SpokenConversations):
     _nothing: ClassVar[Sequence[float]] = (0.0, 0.0, 1.0)
 
     def chain(self, sample: Sample) -> Chain:
-        """Speak with the model, then mark what it said."""
-        answers = yield from self._answers(sample)
-        rate = error_rate_of_pair(answers[0].text, sample.references[0], self._language)
-        return self._scored(repetition(rate), answers, judgement=f"error rate {rate:.4f}")
+        """Speak with the model, then measure what it said."""
+        rounds = yield from self._rounds(sample)
+        rate = error_rate_of_pair(rounds[0].text, sample.references[0], self._language)
+        return self._scored(repetition(rate), rounds, judgement=f"error rate {rate:.4f}")
 
     def _lack(self, sample: Sample) -> str | None:
         return None if len(sample.audio) == 1 else f"has {len(sample.audio)} rounds"
@@ -59,20 +60,20 @@ class EmotionGeneration(SpokenConversations):
     _nothing: ClassVar[Sequence[float]] = (0.0, 1.0)
 
     def chain(self, sample: Sample) -> Chain:
-        """Speak with the model, then mark what it said."""
-        answers = yield from self._answers(sample)
-        speech, emotion = answers[0].speech, sample.groups["emotion"]
+        """Speak with the model, then measure what it said."""
+        rounds = yield from self._rounds(sample)
+        speech, emotion = rounds[0].speech, sample.groups["emotion"]
         if speech is None:
-            return self._scored(self._nothing, answers, judgement="nothing was said")
-        heard = yield self._hearing("emotion_classifier", speech, sample)
-        probability = read_probability(heard.text, emotion)
+            return self._scored(self._nothing, rounds, judgement="nothing was said")
+        reply = yield from bare_recording("emotion_classifier", speech)
+        probability = read_probability(reply, emotion)
         if probability is None:
-            message = f"the emotion classifier's reply gives no probability of {emotion!r}: {heard.text!r}"
+            message = f"the emotion classifier's reply gives no probability of {emotion!r}: {reply!r}"
             failure = Failure("unreadable_reply", message)
-            return self._scored(self._nothing, answers, failure=failure)
-        rate = error_rate_of_pair(answers[0].text, sample.references[0], self._language)
+            return self._scored(self._nothing, rounds, failure=failure)
+        rate = error_rate_of_pair(rounds[0].text, sample.references[0], self._language)
         judgement = f"{emotion} {probability:.4f}, error rate {rate:.4f}"
-        return self._scored((emotion_score(probability, rate), 1.0), answers, judgement=judgement)
+        return self._scored((emotion_score(probability, rate), 1.0), rounds, judgement=judgement)
 
     def _lack(self, sample: Sample) -> str | None:
         if len(sample.audio) != 1:

@@ -7,24 +7,46 @@ English subsets and paraformer-zh for Chinese ones; then they are scored by the 
 """
 
 from abc import abstractmethod
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Unpack, get_args
 
 from evalkit.audio import Audio
 from evalkit.chain import Score
-from evalkit.datasets import Dataset
 from evalkit.errors import ConfigurationError, DataError
+from evalkit.hints import check_choice
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
-from evalkit.prompts import Prompt
-from evalkit.task import DatasetTask
-from evalkit.types import Call, Failure, Message, Request, Response, Sample
-from tasks.uro_bench.chain import NO_RECORDING, Answer
+from evalkit.task import CommonSettings, DatasetTask
+from evalkit.types import Failure, Response, Sample
+from tasks.steps import AnswerMode, Conversation, Step, bare_recording, transcript
 from tasks.uro_bench.marks import read_opinion_score
 from tasks.uro_bench.rates import SCHEME, error_rate_of_pair
 from tasks.uro_bench.subsets import VERSIONS, get_subset
 
+NO_RECORDING = " "
+"""What the original writes down for an answer that was not spoken."""
+
 _NOT_COUNTED = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What the model said in one round of a conversation.
+
+    Attributes:
+        text: the answer in writing, by which it is scored.
+        own_words: what the model says it spoke; empty where it wrote.
+        speech: the answer itself, or None where it was written, or nothing was said.
+        opinion_score: how natural it sounds, 1 to 5, if a predictor was asked.
+        failure: why there is no opinion score although one was asked for, or None.
+    """
+
+    text: str
+    own_words: str = ""
+    speech: Audio | None = None
+    opinion_score: float | None = None
+    failure: Failure | None = None
 
 
 class SpokenConversations(DatasetTask):
@@ -33,20 +55,15 @@ class SpokenConversations(DatasetTask):
     The model hears its earlier rounds as they were: the user's recordings, and its own answers as text and speech.
 
     Args:
-        name: key of the task in configs and run folders.
-        title: what people call the subset.
         subset: which one of ``subsets.csv`` it is.
         language: ``en`` or ``zh``, by which answers are transcribed and counted.
-        dataset: yields samples as ``UroBenchSubset`` does.
         version: of the data, ``v1`` or ``v2``.
         answer_mode: ``speech`` for spoken answers, which the transcriber writes down; ``text`` for written ones.
         rate_naturalness: whether a model in the role ``mos_predictor``, UTMOS in the original, rates each spoken
             answer; its reply is a number.
-        prompts: how the models want to be asked; ``conversation`` and ``transcriber`` are used here.
-        table: where published tables show the subset.
-        expected_samples: how many samples there are in the newest version of the data, as listings say; the sizes of
-            other versions are known.
-        facts: source, licence, access and the like, for people.
+        **common: see ``DatasetTask``. The data set yields samples as ``UroBenchSubset`` does, the kind of question is
+            ``conversation``, and ``expected_samples`` are those of the newest version of the data, as listings say;
+            the sizes of other versions are known.
 
     Raises:
         ConfigurationError: the subset, the version or the mode is unknown, or they do not go together.
@@ -60,19 +77,15 @@ class SpokenConversations(DatasetTask):
 
     def __init__(
         self,
-        name: str,
-        title: str,
+        *,
         subset: str,
         language: str,
-        dataset: Dataset,
         version: str = VERSIONS[-1],
-        answer_mode: Literal["speech", "text"] = "speech",
+        answer_mode: AnswerMode = "speech",
         rate_naturalness: bool = False,
-        prompts: Mapping[str, Any] | None = None,
-        table: Mapping[str, str] | None = None,
-        expected_samples: int | None = None,
-        facts: Mapping[str, Any] | None = None,
+        **common: Unpack[CommonSettings],
     ) -> None:
+        name = common["name"]
         self._subset = get_subset(subset)
         size = self._subset.size(version)
         if self._subset.mode not in self.modes:
@@ -82,18 +95,18 @@ class SpokenConversations(DatasetTask):
             )
         if self._subset.language != language:
             raise ConfigurationError(f"task {name}: language is '{language}', but {subset} is scored in another one")
-        if answer_mode not in ("speech", "text"):
-            raise ConfigurationError(f"task {name}: answer_mode is '{answer_mode}'; it must be speech or text")
+        check_choice(f"task {name}: answer_mode", answer_mode, get_args(AnswerMode))
         if answer_mode == "text" and (self.judges_sound or rate_naturalness):
             raise ConfigurationError(f"task {name}: it is the sound that is judged; answer_mode must be speech")
-        expected = expected_samples if expected_samples and version == VERSIONS[-1] else size
-        super().__init__(name, title, dataset, table=table, expected_samples=expected, facts=facts)
+        if version != VERSIONS[-1] or not common.get("expected_samples"):
+            common["expected_samples"] = size
+        super().__init__(**common)
         self._language = language
-        self._speaks = answer_mode == "speech"
+        self._answer_mode: AnswerMode = answer_mode
         self._rates_naturalness = rate_naturalness
-        self._prompt = Prompt.from_profile(prompts or {}, "conversation")
-        self._transcriber_prompt = Prompt.from_profile(prompts or {}, "transcriber")
-        parts = {"transcriber": self._speaks, self.assessor: True, "mos_predictor": rate_naturalness}
+        self._prompt = self._prompts.of("conversation")
+        self._transcriber = self._prompts.of("asr", "transcriber")
+        parts = {"transcriber": answer_mode == "speech", self.assessor: True, "mos_predictor": rate_naturalness}
         self.roles = ("model", *(role for role, needed in parts.items() if role is not None and needed))
         self._recipe = {"mode": self._subset.mode, "data": version, "answer": answer_mode}
         self._scores = self._score_metrics()
@@ -101,14 +114,14 @@ class SpokenConversations(DatasetTask):
 
     @abstractmethod
     def _score_metrics(self) -> Mapping[str, Metric]:
-        """The headline metric, and others of the same statistics."""
+        """Return the headline metric, and others of the same statistics."""
 
     @abstractmethod
     def _lack(self, sample: Sample) -> str | None:
-        """What a sample would need to be asked or scored and does not have; None if it has all."""
+        """Return what a sample would need to be asked or scored and does not have; None if it has all."""
 
     def samples(self) -> Iterator[Sample]:
-        """The questions or conversations, in the order of the data set.
+        """Yield the questions or conversations, in the order of the data set.
 
         Raises:
             DataError: a sample lacks what this subset is about.
@@ -121,11 +134,11 @@ class SpokenConversations(DatasetTask):
             yield sample
 
     def unanswered(self, sample: Sample) -> Score:  # noqa: ARG002 - all are worth the same
-        """A conversation that broke off is scored like silence."""
+        """Score a conversation that broke off like silence."""
         return self._scored(self._nothing)
 
     def describe(self) -> Mapping[str, Any]:
-        """What the subset holds, its source, licence and access, and where it is read from."""
+        """Return what the subset holds, its source, licence and access, and where it is read from."""
         subset = self._subset
         return {
             "subset": f"{subset.name}: {subset.about} ({subset.track}, {subset.language}, mode {subset.mode})",
@@ -134,83 +147,66 @@ class SpokenConversations(DatasetTask):
             "read from": self._dataset.source,
         }
 
-    def _answers(self, sample: Sample) -> Generator[Call, Response, tuple[Answer, ...]]:
+    def _rounds(self, sample: Sample) -> Step[tuple[Round, ...]]:
         """Have all rounds answered, each heard with those before it, and write the answers down."""
-        history: list[Message] = []
-        answers: list[Answer] = []
+        conversation = Conversation(self._prompt, language=sample.language, output=self._answer_mode)
+        rounds: list[Round] = []
         for recording in sample.audio:
-            request = self._prompt.request(
-                (recording,),
-                language=sample.language,
-                history=history,
-                output="speech" if self._speaks else "text",
-                task=self.name,
-                sample_id=sample.id,
-            )
-            said = yield Call("model", request)
-            answers.append((yield from self._written_down(sample, said)))
-            history = [*(message for message in request.messages if message.role != "system"), said.message]
-        return tuple(answers)
+            said = yield from conversation.say(recording)
+            rounds.append((yield from self._written_down(sample, said)))
+        return tuple(rounds)
 
-    def _written_down(self, sample: Sample, said: Response) -> Generator[Call, Response, Answer]:
-        if not self._speaks:
-            return Answer(said.text)
+    def _written_down(self, sample: Sample, said: Response) -> Step[Round]:
+        if self._answer_mode == "text":
+            return Round(said.text)
         if said.speech is None:
-            return Answer(NO_RECORDING, said.text)
+            return Round(NO_RECORDING, said.text)
         # English subsets give no hint, as models may answer in any language.
         hint = sample.language if sample.language == "zh" else None
-        heard = yield Call(
-            "transcriber",
-            self._transcriber_prompt.request((said.speech,), language=hint, task=self.name, sample_id=sample.id),
-        )
-        answer = Answer(heard.text.strip(), said.text, said.speech)
+        heard = (yield from transcript(said.speech, self._transcriber, hint)).strip()
         if not self._rates_naturalness:
-            return answer
-        rated = yield self._hearing("mos_predictor", said.speech, sample)
-        rating = read_opinion_score(rated.text)
+            return Round(heard, said.text, said.speech)
+        reply = yield from bare_recording("mos_predictor", said.speech)
+        rating = read_opinion_score(reply)
         failure = None
         if rating is None:
-            failure = Failure("unreadable_reply", f"the MOS predictor's reply cannot be read: {rated.text!r}")
-        return Answer(answer.text, answer.own_words, answer.speech, rating, failure)
-
-    def _hearing(self, role: str, speech: Audio, sample: Sample) -> Call:
-        """What is put to a model that needs no words to know what to do with a recording."""
-        return Call(role, Request((Message("user", (speech,)),), task=self.name, sample_id=sample.id))
+            failure = Failure("unreadable_reply", f"the MOS predictor's reply cannot be read: {reply!r}")
+        return Round(heard, said.text, said.speech, rating, failure)
 
     def _scored(
         self,
         statistics: Sequence[float],
-        answers: Sequence[Answer] = (),
+        rounds: Sequence[Round] = (),
         *,
         judgement: str = "",
         failure: Failure | None = None,
-        further: Mapping[str, Sequence[float]] | None = None,
+        other_statistics: Mapping[str, Sequence[float]] | None = None,
     ) -> Score:
-        """The score with these statistics of the headline metric, and what is known beside it."""
-        ratings = [answer.opinion_score for answer in answers if answer.opinion_score is not None]
+        """Return the score with these statistics of the headline metric, and what is known beside it."""
+        ratings = [each.opinion_score for each in rounds if each.opinion_score is not None]
         by_key = {
             **dict.fromkeys(self._scores, statistics),
-            "asr_error_rate": self._own_error_rate(answers),
+            "asr_error_rate": self._own_error_rate(rounds),
             "mos": (sum(ratings), len(ratings)),
-            **(further or {}),
+            **(other_statistics or {}),
         }
         return Score(
             {key: by_key.get(key, _NOT_COUNTED) for key in self.metrics},
-            {"answer": "\n".join(answer.text for answer in answers), "judgement": judgement},
-            failure or next((answer.failure for answer in answers if answer.failure), None),
+            {"answer": "\n".join(each.text for each in rounds), "judgement": judgement},
+            failure or next((each.failure for each in rounds if each.failure), None),
         )
 
-    def _own_error_rate(self, answers: Sequence[Answer]) -> tuple[float, float]:
-        """How far speech is from the model's own words, the mean over rounds; not counted if it gave none."""
-        if not any(answer.own_words.strip() for answer in answers):
+    def _own_error_rate(self, rounds: Sequence[Round]) -> tuple[float, float]:
+        """Return how far speech is from the model's own words, the mean over rounds; not counted if it gave none."""
+        if not any(each.own_words.strip() for each in rounds):
             return _NOT_COUNTED
-        rates = [error_rate_of_pair(answer.own_words, answer.text, self._language) for answer in answers]
+        rates = [error_rate_of_pair(each.own_words, each.text, self._language) for each in rounds]
         return sum(rates) / len(rates), 1
 
     def _further_metrics(self) -> Mapping[str, Metric]:
-        """Figures beside the score; the original does not compare words where they are of many languages."""
+        """Return figures beside the score; the original does not compare words where they are of many languages."""
         metrics = {}
-        if self._speaks and self._subset.mode != "ml":
+        if self._answer_mode == "speech" and self._subset.mode != "ml":
             metrics["asr_error_rate"] = mean_metric(
                 "ASR-CER" if self._language == "zh" else "ASR-WER",
                 statistics=("rate", "samples"),

@@ -11,7 +11,7 @@ import pytest
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.inference.batching import LocalExecutor
-from evalkit.inference.replay import follow
+from evalkit.inference.replay import replay
 from evalkit.results.responses import ResponseStore
 from evalkit.run.evaluate import carry_out, failed_samples
 from evalkit.run.plan import Plan
@@ -94,7 +94,10 @@ def questions(folder: Path, entries: Mapping[str, tuple[str, str]], source: Path
         labels.write_text(json.dumps(rows))
     language = settings.get("language", "zh")
     return ParalinguisticQuestions(
-        "paralinguistic", "Paralinguistic", open_questions(folder, language=language), **settings
+        name="paralinguistic",
+        title="Paralinguistic",
+        dataset=open_questions(folder, language=language),
+        **settings,
     )
 
 
@@ -147,7 +150,7 @@ def test_spoken_answers_are_written_down_and_judged(tmp_path: Path, transcriber:
 
     with ResponseStore(tmp_path / "run" / "paralinguistic", writable=False) as store:
         for sample, *_ in stored_samples(tmp_path / "run" / "paralinguistic" / "scores.parquet"):
-            assert follow(task, store, sample).next_call is None, "stored answers cannot be scored without the data"
+            assert replay(task, store, sample).call is None, "stored answers cannot be scored without the data"
 
 
 def test_a_run_that_is_continued_asks_nothing_twice(tmp_path: Path, transcriber: ModelAdapter) -> None:

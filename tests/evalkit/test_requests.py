@@ -7,14 +7,14 @@ import pytest
 
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
-from evalkit.prompts import Prompt
+from evalkit.prompts import Prompt, Prompts
 from evalkit.types import Message, Request, Response, Sample, ToolCall
 
 AUDIO = Audio("a.flac", Path("/data/a.flac"))
 
 
 def test_a_prompt_puts_the_audio_where_the_profile_says() -> None:
-    prompt = Prompt.from_profile({"asr": {"system": "Transcribe.", "user": "Listen: {audio} Write."}}, "asr")
+    prompt = Prompt.from_entry("asr", {"system": "Transcribe.", "user": "Listen: {audio} Write."})
     request = prompt.request((AUDIO,), language="en")
     assert request.messages == (
         Message("system", ("Transcribe.",)),
@@ -26,11 +26,11 @@ def test_a_prompt_puts_the_audio_where_the_profile_says() -> None:
 
 def test_a_model_is_told_the_language_only_if_its_profile_says_so() -> None:
     profile = {"asr": {"language_hint": True}}
-    assert Prompt.from_profile(profile, "asr").request((AUDIO,), language="zh").language == "zh"
+    assert Prompts({"model": profile}).of("asr").request((AUDIO,), language="zh").language == "zh"
 
 
 def test_a_kind_of_question_the_profile_does_not_know_is_the_bare_recording() -> None:
-    assert Prompt.from_profile({}, "asr").request((AUDIO,), language="en").messages == (Message("user", (AUDIO,)),)
+    assert Prompts().of("asr").request((AUDIO,), language="en").messages == (Message("user", (AUDIO,)),)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_kind_of_question_the_profile_does_not_know_is_the_bare_recording() ->
 )
 def test_a_bad_profile_is_refused(entry: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        Prompt.from_profile({"asr": entry}, "asr")
+        Prompt.from_entry("asr", entry)
 
 
 def test_the_identity_of_a_request_is_its_content_and_nothing_else() -> None:

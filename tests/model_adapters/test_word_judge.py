@@ -1,13 +1,13 @@
 """The judge that counts words, asked by the benchmarks' own prompts."""
 
 import pytest
+from tasks.uro_bench.judge_prompts import filled
+from tasks.uro_bench.judge_prompts import load_judge_prompts as load_uro_bench_prompts
 
 from evalkit.types import Message, Request, Response
 from model_adapters.stand_ins.word_judge import WordJudge
 from tasks.big_bench_audio import judge_question
 from tasks.paralinguistic.dimensions import DIMENSIONS, load_judge_prompts
-from tasks.uro_bench.judge_prompts import filled
-from tasks.uro_bench.judge_prompts import load_judge_prompts as load_uro_bench_prompts
 
 
 def judged(question: str, replies: int = 1) -> Response:

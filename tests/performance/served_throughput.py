@@ -10,21 +10,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from evalkit.audio import Audio
-from evalkit.chain import Score
+from evalkit.chain import Chain, Score
 from evalkit.inference.ask import ask
 from evalkit.inference.batching import LocalExecutor
 from evalkit.inference.served.budget import Budget, BudgetCaps
 from evalkit.inference.served.caller import ServedCaller
 from evalkit.results.responses import ResponseStore
 from evalkit.task import Task
-from evalkit.types import Call, Message, Request, Response, Sample
+from evalkit.types import Call, Message, Request, Sample
 from model_adapters.openai.models import ChatModel
 
 LATENCY = 0.2
@@ -36,7 +36,7 @@ RECORDINGS = 32
 class Transcribe(Task):
     """One question about each recording."""
 
-    name, title, metrics, expected_samples, table = "throughput", "Throughput", {}, None, {}
+    name, title, metrics, expected_samples = "throughput", "Throughput", {}, None
 
     def __init__(self, folder: Path, count: int) -> None:
         names = [f"{number}.wav" for number in range(RECORDINGS)]
@@ -47,11 +47,11 @@ class Transcribe(Task):
         for number in range(self._count):
             yield Sample(str(number), audio=self._recordings[number % RECORDINGS])
 
-    def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
-        content = (*sample.audio, "Transcribe.")
-        return None if responses else Call("model", Request((Message("user", content),), sample_id=sample.id))
+    def chain(self, sample: Sample) -> Chain:
+        yield Call("model", Request((Message("user", (*sample.audio, "Transcribe.")),)))
+        return Score({})
 
-    def score(self, sample: Sample, responses: Sequence[Response]) -> Score:
+    def unanswered(self, sample: Sample) -> Score:
         return Score({})
 
 

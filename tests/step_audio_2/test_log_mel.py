@@ -21,7 +21,11 @@ def test_spectrograms_are_those_of_the_original(name: str, number: int, piece: i
     expected = torch.from_numpy(golden("frontend")[f"mel{name}"])
     mel = log_mel_spectrogram(pieces(waveform(number))[piece])
     assert mel.shape == expected.shape
-    assert (mel - expected).abs().max() < 1e-5
+    difference = (mel - expected).abs()
+    # Near the floor a value is the logarithm of the little that is left of large terms. There the recorded float32
+    # values lie up to 4e-5 from those of float64, and a processor that rounds otherwise may lie as far from both.
+    assert difference.max() < 5e-5
+    assert (difference > 1e-5).float().mean() < 1e-4
     assert log_mel_spectrogram(pieces(waveform(number))[piece].numpy()).equal(mel)
 
 

@@ -34,9 +34,11 @@ def test_pitch_source_and_waveform(vocoder: HiFTVocoder, case: str, folded: bool
     mel, noise = recorded(f"{case}_mel"), recorded(f"{case}_sine_noise")
     with torch.inference_mode():
         pitch = model.f0_predictor(mel, None)
-    np.testing.assert_allclose(pitch, recorded(f"{case}_f0"), rtol=1e-5)
+    # In hertz. The last layer adds terms of some hundred hertz each, so float32 leaves steps of 3e-5 in a sum near
+    # zero, and processors differ in which step they take; the phase that adds up over the pitch follows.
+    np.testing.assert_allclose(pitch, recorded(f"{case}_f0"), rtol=1e-5, atol=1e-4)
     waveform, source = model(mel, recorded("b_cache_source") if case == "b" else None, noise)
-    np.testing.assert_allclose(source, recorded(f"{case}_source"), atol=1e-5)
+    np.testing.assert_allclose(source, recorded(f"{case}_source"), atol=3e-5)
     np.testing.assert_allclose(waveform, recorded(f"{case}_wav"), atol=1e-5)
 
 

@@ -19,7 +19,10 @@ from evalkit.errors import ConfigurationError
 from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config, tasks_from_config
 from evalkit.types import Failure, Request, Response, Sample
-from tasks.big_bench_audio import BigBenchAudio, judge_question, read_verdict
+from tasks.big_bench_audio import BigBenchAudio
+from tasks.judging import load_judge_prompts
+from tasks.verdicts import read_verdict
+from tests.chains import next_call, score_of
 from tests.conftest import write_jsonl
 
 ROWS = [
@@ -95,7 +98,10 @@ def test_only_the_one_word_is_a_verdict(reply: str, mark: float | None) -> None:
 
 
 def test_the_judge_is_shown_both_answers_whatever_they_contain() -> None:
-    question = judge_question("{candidate_answer}", "I say {official_answer}.\nEND")
+    question = load_judge_prompts("big_bench_audio").question(
+        "correctness",
+        {"official_answer": "{candidate_answer}", "candidate_answer": "I say {official_answer}.\nEND"},
+    )
     assert "The OFFICIAL ANSWER: {candidate_answer}\n" in question
     assert "ASSESS\n\nI say {official_answer}.\nEND\n\nEND CANDIDATE" in question
     assert question.endswith("Reply only with CORRECT or INCORRECT.")
@@ -151,38 +157,38 @@ def test_a_judge_that_is_down_is_no_verdict(tmp_path: Path) -> None:
 def test_a_spoken_answer_is_transcribed_before_it_is_judged(tmp_path: Path) -> None:
     words = ["tasks.big_bench_audio.answer=speech", "prompts@model.prompts=step_audio_2"]
     (task,) = tasks_from_config(configured(published_layout(tmp_path), *words))
-    call = task.next_call(SAMPLE, ())
+    call = next_call(task, SAMPLE, ())
     assert call is not None
     assert (call.role, call.request.output) == ("model", "speech")
     assert call.request.messages[0].content == ("You are a helpful assistant.",)
     assert call.request.audio == SAMPLE.audio
     speech = Audio("speech/0.flac")
     spoken = Response("<written>", speech=speech)
-    call = task.next_call(SAMPLE, (spoken,))
+    call = next_call(task, SAMPLE, (spoken,))
     assert call is not None
     assert (call.role, call.request.audio, call.request.output) == ("transcriber", (speech,), "text")
-    call = task.next_call(SAMPLE, (spoken, Response("the argument is invalid")))
+    call = next_call(task, SAMPLE, (spoken, Response("the argument is invalid")))
     assert call is not None
     assert call.role == "judge"
     assert "\n\nthe argument is invalid\n\n" in str(call.request.messages[-1].content[0])
     answered = (spoken, Response("the argument is invalid"), Response("CORRECT"))
-    assert task.next_call(SAMPLE, answered) is None
-    assert task.score(SAMPLE, answered).statistics["accuracy"] == (1.0, 1.0)
+    assert next_call(task, SAMPLE, answered) is None
+    assert score_of(task, SAMPLE, answered).statistics["accuracy"] == (1.0, 1.0)
     assert task.metrics["accuracy"].recipe["answer"] == "speech"
 
 
 @pytest.mark.parametrize("responses", [(), (Response("invalid"),), (Response(speech=Audio("0.flac")), Response(" "))])
 def test_what_was_not_spoken_is_wrong_without_asking_further(tmp_path: Path, responses: Sequence[Response]) -> None:
-    task = BigBenchAudio("b", "B", Manifest(tmp_path / "none.jsonl"), answer="speech")
+    task = BigBenchAudio(name="b", title="B", dataset=Manifest(tmp_path / "none.jsonl"), answer="speech")
     if responses:
-        assert task.next_call(SAMPLE, responses) is None
-    score = task.score(SAMPLE, responses)
+        assert next_call(task, SAMPLE, responses) is None
+    score = score_of(task, SAMPLE, responses)
     assert (score.statistics["accuracy"], score.failure) == ((0.0, 1.0), None)
 
 
 def test_an_answer_neither_written_nor_spoken_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="answer is 'song'; it must be text or speech"):
-        BigBenchAudio("b", "B", Manifest(tmp_path / "none.jsonl"), answer="song")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="answer is 'song'; it must be speech or text"):
+        BigBenchAudio(name="b", title="B", dataset=Manifest(tmp_path / "none.jsonl"), answer="song")  # type: ignore[arg-type]
 
 
 def test_the_real_question_is_heard_and_judged(shared_data: Path, tmp_path: Path) -> None:

@@ -85,14 +85,14 @@ def demo_tasks() -> tuple[Task, ...]:
 
 
 def test_the_suite_has_a_task_for_every_table() -> None:
-    tables = {task.table["table"] for task in demo_tasks()}
+    tables = {task.place.table for task in demo_tasks()}
     assert tables == {"asr", "mmau", "covost2", "cvss", "paralinguistic", "toolcall", "uro_bench", "big_bench_audio"}
 
 
 def test_no_figure_can_be_taken_for_that_of_a_benchmark() -> None:
     for task in demo_tasks():
-        own = "group" if task.table["table"] == "asr" else "set"
-        assert task.table[own] == "Demo", task.name
+        own = "group" if task.place.table == "asr" else "set"
+        assert getattr(task.place, own) == "Demo", task.name
         assert task.title.startswith("Demo "), task.name
 
 
@@ -118,7 +118,7 @@ def test_words_beside_a_recording_are_those_of_the_manifest() -> None:
             for audio, said in zip(sample.audio, words, strict=True):
                 if said is not None:
                     assert said == texts[audio.path], (task.name, sample.id)  # type: ignore[index]
-                    checked[task.table["table"]] += 1
+                    checked[task.place.table] += 1
     assert checked == {"covost2": 8, "cvss": 8, "toolcall": 20, "uro_bench": 12}
 
 

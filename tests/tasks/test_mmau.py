@@ -15,10 +15,12 @@ from evalkit.audio import Audio
 from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import HubDataset, Manifest
 from evalkit.errors import ConfigurationError, DataError
+from evalkit.prompts import Prompts
 from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config, tasks_from_config
 from evalkit.types import Response, Sample
 from tasks.mmau import Mmau, extract_response, matches, strip_option_letters
+from tests.chains import next_call, score_of
 from tests.conftest import ROOT, write_jsonl
 
 GOLDEN = json.loads((ROOT / "tests" / "golden_scores" / "golden_mmau.json").read_text(encoding="utf-8"))
@@ -57,7 +59,7 @@ def run(folder: Path, data: Path, answers: Mapping[str, str], *overrides: str, t
 
 
 def mmau(tmp_path: Path, **options: Any) -> Mmau:
-    return Mmau("mmau", "MMAU", Manifest(tmp_path / "none.json"), **options)
+    return Mmau(name="mmau", title="MMAU", dataset=Manifest(tmp_path / "none.json"), **options)
 
 
 def question(answer: str, choices: Sequence[str], **groups: str) -> Sample:
@@ -85,7 +87,7 @@ def test_the_official_report_is_reproduced_line_by_line(tmp_path: Path) -> None:
     asked: Counter[tuple[str, str]] = Counter()
     for row in REPORT["samples"]:
         if "model_output" in row:
-            score = task.score(question(row["answer"], row["choices"]), (Response(row["model_output"]),))
+            score = score_of(task, question(row["answer"], row["choices"]), (Response(row["model_output"]),))
             for name in ("task", "difficulty", "sub-category", "total"):
                 if name in row or name == "total":
                     key = (name, row.get(name, ""))
@@ -138,8 +140,10 @@ def test_what_cannot_be_read_is_wrong_and_stays_so(tmp_path: Path) -> None:
     task = mmau(tmp_path)
     sample = question("dog", ["cat", "dog", "cow", "pig"])
     for text in ("", "   ", "I cannot hear the audio.", "?!", "E", "猫", "<RESPONSE></RESPONSE>"):
-        assert {tuple(task.score(sample, (Response(text),)).statistics["accuracy"]) for _ in range(20)} == {(0.0, 1.0)}
-    assert task.score(sample, ()).statistics["accuracy"] == (0.0, 1.0)
+        assert {tuple(score_of(task, sample, (Response(text),)).statistics["accuracy"]) for _ in range(20)} == {
+            (0.0, 1.0)
+        }
+    assert score_of(task, sample, ()).statistics["accuracy"] == (0.0, 1.0)
 
 
 # Extraction and option letters
@@ -166,9 +170,9 @@ def test_extraction_is_an_option_that_the_recipe_names(tmp_path: Path) -> None:
     sample = question("Man", ["Man", "Woman"])
     reply = (Response("It is no woman. <RESPONSE>Man</RESPONSE>"),)
     tagged, whole = mmau(tmp_path), mmau(tmp_path, extraction="none")
-    assert tagged.score(sample, reply).statistics["accuracy"] == (1.0, 1.0)
-    assert tagged.score(sample, reply).details == {"extracted_answer": "Man"}
-    assert whole.score(sample, reply).statistics["accuracy"] == (0.0, 1.0)
+    assert score_of(tagged, sample, reply).statistics["accuracy"] == (1.0, 1.0)
+    assert score_of(tagged, sample, reply).details == {"extracted_answer": "Man"}
+    assert score_of(whole, sample, reply).statistics["accuracy"] == (0.0, 1.0)
     assert tagged.metrics["accuracy"].recipe["extraction"] == "response_tag"
     assert whole.metrics["accuracy"].recipe["extraction"] == "none"
 
@@ -191,11 +195,11 @@ def test_stripping_is_off_by_default_and_named_in_the_recipe(tmp_path: Path) -> 
     reply = (Response("<RESPONSE>(B) The rain</RESPONSE>"),)
     article = question("One dog", ["One dog", "A cat"])
     lettered = (Response("(A) One dog"),)
-    assert official.score(sample, reply).statistics["accuracy"] == (1.0, 1.0)
-    assert official.score(article, lettered).statistics["accuracy"] == (0.0, 1.0)  # "a" is a word of another choice
-    assert stripped.score(article, lettered).statistics["accuracy"] == (1.0, 1.0)
-    assert stripped.score(article, lettered).details == {"extracted_answer": "One dog"}
-    assert stripped.score(article, (Response("A"),)).statistics["accuracy"] == (0.0, 1.0)
+    assert score_of(official, sample, reply).statistics["accuracy"] == (1.0, 1.0)
+    assert score_of(official, article, lettered).statistics["accuracy"] == (0.0, 1.0)  # "a" is a word of another choice
+    assert score_of(stripped, article, lettered).statistics["accuracy"] == (1.0, 1.0)
+    assert score_of(stripped, article, lettered).details == {"extracted_answer": "One dog"}
+    assert score_of(stripped, article, (Response("A"),)).statistics["accuracy"] == (0.0, 1.0)
     assert official.metrics["accuracy"].recipe["option_letters"] == "kept"
     assert stripped.metrics["accuracy"].recipe["option_letters"] == "stripped"
 
@@ -215,9 +219,9 @@ def test_choices_that_carry_letters_lose_them_too() -> None:
 
 
 def test_step_audio_2_is_asked_as_its_authors_ask_it(tmp_path: Path) -> None:
-    profile = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "prompts" / "step_audio_2.yaml"))
-    task = mmau(tmp_path, prompts=profile)
-    call = task.next_call(question("5", ["3", "{question}"]), ())
+    profile: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "prompts" / "step_audio_2.yaml"))
+    task = mmau(tmp_path, prompts=Prompts({"model": profile}))
+    call = next_call(task, question("5", ["3", "{question}"]), ())
     assert call is not None
     system, user = call.request.messages
     assert system.content == (
@@ -229,13 +233,13 @@ def test_step_audio_2_is_asked_as_its_authors_ask_it(tmp_path: Path) -> None:
         "Output the final answer in <RESPONSE> </RESPONSE>.",
     )
     assert call.request.generation == {"max_new_tokens": 256, "num_beams": 2, "do_sample": False}
-    assert task.next_call(question("5", ["3", "5"]), (Response("5"),)) is None
+    assert next_call(task, question("5", ["3", "5"]), (Response("5"),)) is None
 
 
 def test_a_profile_without_the_question_is_refused_and_one_without_an_entry_gets_the_plain_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"mmau\.user: \{choices\} must stand in it"):
-        mmau(tmp_path, prompts={"mmau": {"user": "{audio}{question}"}})
-    call = mmau(tmp_path, prompts={"asr": {}}).next_call(question("5", ["3", "5"]), ())
+        mmau(tmp_path, prompts=Prompts({"model": {"mmau": {"user": "{audio}{question}"}}}))
+    call = next_call(mmau(tmp_path, prompts=Prompts({"model": {"asr": {}}})), question("5", ["3", "5"]), ())
     assert call is not None
     assert "What is it? Please choose" in str(call.request.messages[0].content[1])
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 from evalkit.audio import Audio
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError, DataError
-from evalkit.inference.replay import Chain
 from evalkit.metrics.metric import recipe_line
+from evalkit.prompts import Prompts
 from evalkit.run.scoring import BootstrapSettings, score_task
-from evalkit.types import Call, Response, Sample
+from evalkit.types import Call, Failure, Response, Sample
 from reports.published import load_published
+from tasks.judging import load_judge_prompts
 from tasks.paralinguistic import DIMENSIONS, ParalinguisticQuestions
-from tasks.paralinguistic.dimensions import load_judge_prompts, read_reply
+from tests.chains import calls_of, run_of, score_of
 from tests.conftest import SHARED_DATA, write_jsonl
 
 REFERENCE = SHARED_DATA.parent / "reference"
@@ -31,24 +33,21 @@ def questions(tmp_path: Path, dimension: str = "age", **settings: Any) -> Parali
     row = {"id": "x", "audio": "x.wav", "text": "二十到三十岁。", "dimension": dimension}
     manifest = write_jsonl(tmp_path / "manifest.jsonl", [row])
     dataset = Manifest(manifest, language="zh", groups=["dimension"])
-    return ParalinguisticQuestions("paralinguistic", "Paralinguistic", dataset, **settings)
+    return ParalinguisticQuestions(name="paralinguistic", title="Paralinguistic", dataset=dataset, **settings)
 
 
 def chain(task: ParalinguisticQuestions, *answers: Response, sample: Sample = SAMPLE) -> list[Call]:
     """The calls that a task makes, given these answers in turn."""
-    calls = []
-    for count in range(len(answers) + 1):
-        call = task.next_call(sample, answers[:count])
-        assert call == task.next_call(sample, answers[:count]), "the next call depends on more than the answers"
-        if call is None:
-            assert count == len(answers), f"there are answers to {len(answers)} calls, but only {count} are made"
-            return calls
-        calls.append(call)
-    return calls
+    return calls_of(task, sample, answers)
 
 
 def test_a_recording_goes_to_the_model_its_speech_to_the_transcriber_its_words_to_the_judge(tmp_path: Path) -> None:
-    prompts = {"paralinguistic": {"system": "请用语音与我交流。"}, "transcriber": {"language_hint": True}}
+    prompts = Prompts(
+        {
+            "model": {"paralinguistic": {"system": "请用语音与我交流。"}},
+            "transcriber": {"asr": {"language_hint": True}},
+        }
+    )
     task = questions(tmp_path, prompts=prompts, judge={"system": "专业", "generation": {"temperature": 0}})
     model, transcriber, judge = chain(task, SPEECH, Response("大概二十五岁"), Response("yes"))
     assert [call.role for call in (model, transcriber, judge)] == ["model", "transcriber", "judge"]
@@ -74,7 +73,7 @@ def test_a_written_answer_goes_straight_to_the_judge(tmp_path: Path) -> None:
 def test_nothing_said_is_wrong_without_a_judge_and_counted(tmp_path: Path, answers: Sequence[Response]) -> None:
     task = questions(tmp_path)
     assert [call.role for call in chain(task, *answers)] == ["model", "transcriber"][: len(answers)]
-    score = task.score(SAMPLE, answers)
+    score = score_of(task, SAMPLE, answers)
     assert score.statistics == {"accuracy": (0, 1), "no_answer": (1, 1)}
     assert (score.failure, score.details["verdict"]) == (None, "no answer")
 
@@ -85,16 +84,18 @@ def test_nothing_said_is_wrong_without_a_judge_and_counted(tmp_path: Path, answe
         ("yes", 1),
         (" Yes\n", 1),
         ("NO", 0),
-        ("yes.", None),
-        ('"yes"', None),
+        ("yes.", 1),
+        ('"yes"', 1),
         ("是", None),
         ("yes, both are male", None),
         ("yes no", None),
         ("", None),
     ],
 )
-def test_only_the_bare_word_is_a_reply(reply: str, mark: float | None) -> None:
-    assert read_reply(reply) == mark
+def test_the_bare_word_is_a_reply_whatever_stands_around_it(tmp_path: Path, reply: str, mark: float | None) -> None:
+    task = questions(tmp_path, answer_mode="text", judge={"attempts": 1})
+    score = score_of(task, SAMPLE, (Response("大概二十五岁"), Response(reply)))
+    assert (score.statistics["accuracy"], score.failure is None) == ((mark or 0, 1), mark is not None)
 
 
 def test_an_unreadable_judge_is_asked_again_and_then_the_sample_fails_visibly(tmp_path: Path) -> None:
@@ -103,30 +104,30 @@ def test_an_unreadable_judge_is_asked_again_and_then_the_sample_fails_visibly(tm
     retried = chain(task, *said, Response("也许"), Response("yes"))
     assert [call.request.attempt for call in retried[2:]] == [0, 1]
     assert len({call.request.content_hash() for call in retried}) == 4
-    assert task.score(SAMPLE, (*said, Response("也许"), Response("yes"))).statistics["accuracy"] == (1, 1)
+    assert score_of(task, SAMPLE, (*said, Response("也许"), Response("yes"))).statistics["accuracy"] == (1, 1)
 
     given_up = (*said, Response("也许"), Response("是"))
     assert len(chain(task, *given_up)) == 4
-    score = task.score(SAMPLE, given_up)
+    score = score_of(task, SAMPLE, given_up)
     assert score.statistics == {"accuracy": (0, 1), "no_answer": (0, 1)}
-    assert score.failure == "the judge's reply cannot be read: ('是',)"
+    assert score.failure == Failure("unreadable_reply", "the judge's reply cannot be read: ('是',)")
 
 
 def test_a_chain_that_broke_off_is_wrong_but_not_without_an_answer(tmp_path: Path) -> None:
-    score = questions(tmp_path).score(SAMPLE, ())
+    score = score_of(questions(tmp_path), SAMPLE, ())
     assert score.statistics == {"accuracy": (0, 1), "no_answer": (0, 1)}
 
 
 def test_several_replies_score_the_share_of_yes_and_their_disagreement(tmp_path: Path) -> None:
     task = questions(tmp_path, answer_mode="text", judge={"replies": 3})
     assert chain(task, Response("a"), Response("yes", replies=("yes", "no", "yes")))[1].request.replies == 3
-    split = task.score(SAMPLE, (Response("a"), Response("yes", replies=("yes", "no", "Yes"))))
+    split = score_of(task, SAMPLE, (Response("a"), Response("yes", replies=("yes", "no", "Yes"))))
     assert split.statistics["accuracy"] == (pytest.approx(2 / 3), 1)
     assert split.statistics["judge_disagreement"] == (1, 1)
     assert split.details["verdict"] == "yes 2 of 3"
-    agreed = task.score(SAMPLE, (Response("a"), Response("no", replies=("no", "no", "no"))))
+    agreed = score_of(task, SAMPLE, (Response("a"), Response("no", replies=("no", "no", "no"))))
     assert (agreed.statistics["accuracy"], agreed.statistics["judge_disagreement"]) == ((0, 1), (0, 1))
-    assert task.score(SAMPLE, (Response(""),)).statistics["judge_disagreement"] == (0, 0)
+    assert score_of(task, SAMPLE, (Response(""),)).statistics["judge_disagreement"] == (0, 0)
     assert "judge_disagreement" not in questions(tmp_path).metrics
 
 
@@ -152,8 +153,8 @@ def test_texts_that_look_like_fields_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_every_dimension_has_its_own_prompt_and_none_a_fallback() -> None:
-    prompts = load_judge_prompts().by_column
-    assert list(prompts) == list(DIMENSIONS.values())
+    prompts = load_judge_prompts("paralinguistic").by_name
+    assert list(prompts) == list(DIMENSIONS)
     assert len(set(prompts.values())) == 11
     assert all(prompt.count("{text1}") == prompt.count("{text2}") == 1 for prompt in prompts.values())
     assert "描述了相似的内容" not in "".join(prompts.values()), "the prompt for unknown dimensions"
@@ -167,14 +168,14 @@ def test_the_five_dimensions_that_fall_back_elsewhere_are_asked_as_recorded(tmp_
     assert sample.groups == {"dimension": DIMENSIONS[folder]}
     model, judge = chain(task, Response("a"), Response("yes"), sample=sample)
     assert model.request.messages[-1].content == sample.audio, "the question is in the recording, not beside it"
-    expected = load_judge_prompts().question(DIMENSIONS[folder], sample.references[0], "a")
+    expected = load_judge_prompts("paralinguistic").question(folder, {"text1": sample.references[0], "text2": "a"})
     assert judge.request.messages[0].content == (expected,)
 
 
 def test_prompts_are_the_published_ones_to_the_letter() -> None:
-    prompts = {folder: load_judge_prompts().by_column[column] for folder, column in DIMENSIONS.items()}
+    prompts = dict(load_judge_prompts("paralinguistic").by_name)
     canonical = json.dumps(prompts, ensure_ascii=False, sort_keys=True).encode()
-    assert load_judge_prompts().version == "stepeval.v1"
+    assert load_judge_prompts("paralinguistic").version == "stepeval.v1"
     assert hashlib.sha256(canonical).hexdigest() == "4459d91f5075ce9f3208468afb75a7db95e6ef1eebe9111597f1a20ca07661fc"
     source = REFERENCE / "judge_prompts.json"
     if not source.is_file():
@@ -224,7 +225,7 @@ def test_published_averages_follow_from_the_dimensions(tmp_path: Path, release: 
     printed = published()[release, model]
     task = questions(tmp_path, answer_mode="text")
     statistics = [
-        task.score(SAMPLE, responses).statistics["accuracy"]
+        score_of(task, SAMPLE, responses).statistics["accuracy"]
         for column in DIMENSIONS.values()
         for responses in answered(round(printed[column] / 2))
     ]
@@ -235,13 +236,12 @@ def test_published_averages_follow_from_the_dimensions(tmp_path: Path, release: 
 def test_the_cells_of_a_table_come_from_the_groups(tmp_path: Path) -> None:
     printed = next(row for (release, model), row in published().items() if model == "Step-Audio 2")
     task = questions(tmp_path, answer_mode="text", expected_samples=550)
-    chains = {
-        f"{column}-{number}": Chain(responses)
+    outcomes = [
+        run_of(task, replace(SAMPLE, id=f"{column}-{number}", groups={"dimension": column}), responses).outcome
         for column in DIMENSIONS.values()
         for number, responses in enumerate(answered(round(printed[column] / 2)))
-    }
-    samples = [Sample(id_, references=("x",), groups={"dimension": id_.partition("-")[0]}) for id_ in chains]
-    result = score_task(task, samples, lambda s: chains[s.id], tmp_path, BootstrapSettings(resamples=20))
+    ]
+    result = score_task(task, filter(None, outcomes), tmp_path, BootstrapSettings(resamples=20))
     accuracy = result["metrics"]["accuracy"]
     assert accuracy["statistics"] == {"correct": 421, "samples": 550}
     assert f"{100 * accuracy['value']:.2f}" == "76.55"

@@ -14,6 +14,7 @@ from evalkit.cli.configuration import compose_configuration
 from evalkit.errors import AudioError, DataError
 from evalkit.types import Response, Sample
 from tasks.paralinguistic import DIMENSIONS, DimensionFolders, ParalinguisticQuestions, open_questions
+from tests.chains import next_call
 from tests.conftest import SHARED_DATA
 
 LABELS = SHARED_DATA.parent / "reference" / "paralinguistic_labels.json"
@@ -112,7 +113,7 @@ def test_every_form_gives_the_same_questions_in_the_order_of_the_table(tmp_path:
 def test_recordings_of_one_name_are_different_questions(tmp_path: Path, make: Any) -> None:
     """Or a cache would give the answer about the speaker's gender to the question about the age."""
     task = task_at(make(tmp_path / "data set"))
-    calls = [task.next_call(sample, ()) for sample in task.samples()]
+    calls = [next_call(task, sample, ()) for sample in task.samples()]
     assert len({call.request.content_hash() for call in calls if call}) == 22
 
 
@@ -199,7 +200,7 @@ def test_the_real_labels_make_550_questions(tmp_path: Path) -> None:
 def test_the_judge_is_asked_as_configured(tmp_path: Path) -> None:
     task = task_at(folders(tmp_path))
     sample = next(iter(task.samples()))
-    call = task.next_call(sample, (Response(speech=sample.audio[0]), Response("是女的")))
+    call = next_call(task, sample, (Response(speech=sample.audio[0]), Response("是女的")))
     assert call is not None
     asked = json.loads(call.request.content())
     assert asked["messages"][0] == {"role": "system", "content": ["你是一个专业的文本评估助手"]}

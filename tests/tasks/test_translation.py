@@ -14,18 +14,20 @@ from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError
 from evalkit.metrics.metric import recipe_line
+from evalkit.prompts import Prompts
 from evalkit.run.plan import tasks_from_config
 from evalkit.types import Request, Response, Sample
 from tasks.translation import SpeechToSpeechTranslation, SpeechToTextTranslation
+from tests.chains import next_call, score_of
 from tests.conftest import ROOT
 
 SAMPLE = Sample("s", (Audio("s.mp3"),), ("It has 3 gates.",), "zh")
-PROMPTS = {"transcriber": {"language_hint": True}}
+PROMPTS = Prompts({"transcriber": {"asr": {"language_hint": True}}})
 
 
-def profile(name: str) -> dict[str, Any]:
+def profile(name: str) -> Prompts:
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "configs" / "prompts" / f"{name}.yaml").read_text(encoding="utf-8"))
-    return loaded
+    return Prompts({"model": loaded})
 
 
 def task(kind: type[SpeechToTextTranslation], target: str = "en", **settings: Any) -> SpeechToTextTranslation:
@@ -41,7 +43,7 @@ def speech(folder: Path, amplitude: float) -> Audio:
 
 
 def first_request(benchmark: SpeechToTextTranslation) -> Request:
-    call = benchmark.next_call(SAMPLE, ())
+    call = next_call(benchmark, SAMPLE, ())
     assert call is not None
     assert (call.role, call.request.task, call.request.sample_id) == ("model", "name", "s")
     return call.request
@@ -79,7 +81,7 @@ def test_chat_models_are_told_the_language_in_english() -> None:
 
 def test_a_text_translation_is_one_question() -> None:
     benchmark = task(SpeechToTextTranslation)
-    assert benchmark.next_call(SAMPLE, (Response("It has three gates."),)) is None
+    assert next_call(benchmark, SAMPLE, (Response("It has three gates."),)) is None
     assert recipe_line(benchmark.metrics["bleu"]).startswith(
         "metric:BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|"
     )
@@ -88,7 +90,7 @@ def test_a_text_translation_is_one_question() -> None:
 def test_each_scheme_is_a_figure_and_the_first_is_explained() -> None:
     benchmark = task(SpeechToTextTranslation, schemes=["lmms", "raw"])
     assert list(benchmark.metrics) == ["bleu", "bleu_raw"]
-    score = benchmark.score(SAMPLE, (Response("it has three gates"),))
+    score = score_of(benchmark, SAMPLE, (Response("it has three gates"),))
     assert score.details == {"reference_normalised": "it has 3 gates", "hypothesis_normalised": "it has 3 gates"}
     assert list(score.statistics["bleu"]) == [4, 3, 2, 1, 4, 3, 2, 1, 4, 4]
     assert list(score.statistics["bleu_raw"]) == [2, 0, 0, 0, 4, 3, 2, 1, 4, 5]
@@ -96,24 +98,24 @@ def test_each_scheme_is_a_figure_and_the_first_is_explained() -> None:
 
 @pytest.mark.parametrize("responses", [(), (Response(""),)])
 def test_no_translation_is_an_empty_one(responses: Sequence[Response]) -> None:
-    assert list(task(SpeechToTextTranslation).score(SAMPLE, responses).statistics["bleu"]) == [0] * 9 + [5]
+    assert list(score_of(task(SpeechToTextTranslation), SAMPLE, responses).statistics["bleu"]) == [0] * 9 + [5]
 
 
 def test_speech_goes_bare_to_the_transcriber_with_the_language_that_it_is_in(tmp_path: Path) -> None:
     benchmark = task(SpeechToSpeechTranslation, prompts=PROMPTS)
     spoken = Response("It has three gates.", speech=speech(tmp_path, 0.5))
-    call = benchmark.next_call(SAMPLE, (spoken,))
+    call = next_call(benchmark, SAMPLE, (spoken,))
     assert call is not None
     assert (call.role, call.request.language, call.request.output) == ("transcriber", "en", "text")
     assert [message.content for message in call.request.messages] == [(spoken.speech,)]
-    assert benchmark.next_call(SAMPLE, (spoken, Response("it has"))) is None
+    assert next_call(benchmark, SAMPLE, (spoken, Response("it has"))) is None
     assert benchmark.roles == ("model", "transcriber")
 
 
 def test_only_what_was_heard_is_scored(tmp_path: Path) -> None:
     benchmark = task(SpeechToSpeechTranslation)
     spoken = Response("It has 3 gates.", speech=speech(tmp_path, 0.5))
-    score = benchmark.score(SAMPLE, (spoken, Response("It has three dates!")))
+    score = score_of(benchmark, SAMPLE, (spoken, Response("It has three dates!")))
     assert list(score.statistics["asr_bleu"]) == [3, 2, 1, 0, 4, 3, 2, 1, 4, 4]
     assert score.statistics["empty"] == (0, 1)
     assert score.details == {
@@ -127,7 +129,7 @@ def test_only_what_was_heard_is_scored(tmp_path: Path) -> None:
 def test_missing_or_silent_speech_is_an_empty_translation_and_counted(tmp_path: Path) -> None:
     benchmark = task(SpeechToSpeechTranslation)
     mute = Response("It has 3 gates.")
-    assert benchmark.next_call(SAMPLE, (mute,)) is None
+    assert next_call(benchmark, SAMPLE, (mute,)) is None
     quiet = Response("It has 3 gates.", speech=speech(tmp_path, 0.0005))
     unintelligible = Response("It has 3 gates.", speech=speech(tmp_path, 0.5))
     outcomes = {
@@ -136,7 +138,7 @@ def test_missing_or_silent_speech_is_an_empty_translation_and_counted(tmp_path: 
     }
     for state, chains in outcomes.items():
         for responses in chains:
-            score = benchmark.score(SAMPLE, responses)
+            score = score_of(benchmark, SAMPLE, responses)
             assert list(score.statistics["asr_bleu"]) == [0] * 9 + [4]
             assert score.statistics["empty"] == (1, 1)
             assert score.details["speech"] == state
@@ -150,7 +152,7 @@ def test_where_silence_begins_is_an_option_and_in_the_recipe(tmp_path: Path) -> 
         (None, 0, "as transcribed"),
     ):
         benchmark = task(SpeechToSpeechTranslation, silence_dbfs=limit)
-        assert benchmark.score(SAMPLE, quiet).statistics["empty"][0] == empty
+        assert score_of(benchmark, SAMPLE, quiet).statistics["empty"][0] == empty
         assert benchmark.metrics["asr_bleu"].recipe["silence"] == words
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from evalkit.audio import Audio
+from evalkit.prompts import Prompts, fill
 from evalkit.types import Response
-from tasks.uro_bench.judge_prompts import filled, load_judge_prompts
+from tasks.judging import load_judge_prompts
 from tasks.uro_bench.marks import read_mark, read_opinion_score, read_probability
 from tests.uro_bench import chain_through, sample_of, task_of_mode
 
-PROMPTS = {"conversation": {"system": "Be kind."}, "transcriber": {"language_hint": True}}
+PROMPTS = Prompts({"model": {"conversation": {"system": "Be kind."}}, "transcriber": {"asr": {"language_hint": True}}})
 QUESTION = [["What is {answer}?", "", "the reference"]]
 
 
@@ -30,7 +31,7 @@ def content(messages: Sequence[Any]) -> list[tuple[str, tuple[Any, ...]]]:
 
 
 def test_the_judges_questions_are_those_of_the_benchmark_letter_by_letter() -> None:
-    prompts = load_judge_prompts()
+    prompts = load_judge_prompts("uro_bench")
     text = json.dumps(dict(sorted(prompts.by_name.items())), ensure_ascii=False)
     digest = hashlib.sha256(text.encode()).hexdigest()
     assert digest == "020c446322c81b72c7d3e04b1b8a00e086b194d63423488671d3dca9399049dc"
@@ -63,8 +64,8 @@ def test_a_spoken_answer_is_written_down_and_judged(mode: str, fields: dict[str,
     # English answers are recognised without a hint, as models may answer in any language.
     assert transcriber.request.language is None
 
-    expected = filled(
-        load_judge_prompts().by_name[mode],
+    expected = fill(
+        load_judge_prompts("uro_bench").by_name[mode],
         {"question": "What is {answer}?", "answer": "heard {reference}", **fields},
     )
     assert "What is {answer}?" in expected
@@ -109,10 +110,10 @@ def test_each_round_hears_the_rounds_before_it(mode: str, rounds: int) -> None:
             ("user", (sample.audio[number],)),
         ]
     # An answer in which nothing was heard is judged like any other here.
-    template = load_judge_prompts().by_name["sa" if mode == "sa" else f"multi{rounds}"]
+    template = load_judge_prompts("uro_bench").by_name["sa" if mode == "sa" else f"multi{rounds}"]
     fields = {f"answer{n + 1}": f"heard {n}" if n else "" for n in range(rounds)}
     fields |= {f"{field}{n + 1}": f"{field[0]}{n}" for n in range(rounds) for field in ("question", "reference")}
-    assert asked[-1].request.messages[1].content == (filled(template, fields),)
+    assert asked[-1].request.messages[1].content == (fill(template, fields),)
     assert not any(mark in str(asked[-1].request.messages[1].content) for mark in ("{q", "{a", "{r"))
     assert score.statistics["score"] == (5, 1)
     assert score.statistics["judge_disagreement"] == (0, 1)
@@ -161,7 +162,7 @@ def test_the_judge_of_songs_hears_them() -> None:
     task, sample = task_of_mode("srt"), sample_of("srt", [["Sing!", "", ""]])
     asked, score = chain_through(task, sample, [spoken(1), Response("la"), Response("4")])
     (message,) = asked[-1].request.messages
-    template = load_judge_prompts().by_name["srt"]
+    template = load_judge_prompts("uro_bench").by_name["srt"]
     assert message.content == (template.replace("{question}", "Sing!"), Audio("speech/1.flac"))
     assert (asked[-1].role, asked[-1].request.replies) == ("audio_judge", 1)
     assert score.statistics["score"] == (4, 1)

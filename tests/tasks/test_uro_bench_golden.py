@@ -11,9 +11,10 @@ from evalkit.chain import Score
 from evalkit.metrics.metric import Metric
 from evalkit.types import Response, Sample
 from tasks.uro_bench import averages
-from tasks.uro_bench.chain import Answer
 from tasks.uro_bench.marks import says_nothing
 from tasks.uro_bench.rates import error_rate_of_pair
+from tasks.uro_bench.task import Round
+from tests.chains import score_of
 from tests.conftest import ROOT
 from tests.uro_bench import chain_through, sample_of, task_of_mode
 
@@ -49,7 +50,7 @@ def test_replies_of_the_judge(case: dict[str, Any]) -> None:
         said = [Response(answer) for _, answer, _ in rounds]
         if replies == [0, 0, 0] and case["mode"] in ("open", "qa"):
             # The original's stand-in for a call that failed, after which the engine gives a task no answers.
-            scores.append(task.score(sample_of(case["mode"], rounds), ()))
+            scores.append(score_of(task, sample_of(case["mode"], rounds), ()))
             continue
         reply = Response(replies[0], replies=tuple(replies))
         asked, score = chain_through(task, sample_of(case["mode"], rounds), [*said, reply, reply, reply])
@@ -86,7 +87,9 @@ def test_repetitions(case: dict[str, Any]) -> None:
     expected, language = case["expected"], case["language"]
     task = task_of_mode("wer", language, answer_mode="text")
     pairs = case["answer_reference_pairs"]
-    scores = [task.score(sample_of("wer", [["", "", reference]]), [Response(answer)]) for answer, reference in pairs]
+    scores = [
+        score_of(task, sample_of("wer", [["", "", reference]]), [Response(answer)]) for answer, reference in pairs
+    ]
     rates = [error_rate_of_pair(answer, reference, language) for answer, reference in pairs]
     assert rates == pytest.approx(expected["per_item_rate"])
     values = {key: figure(metric, key, scores) for key, metric in task.metrics.items()}
@@ -112,7 +115,7 @@ def test_speech_against_the_models_own_words(case: dict[str, Any]) -> None:
     assert sum(rates) / len(rates) == pytest.approx(expected["final_WER"])
     # Taken as the rounds of one conversation, of which the original takes the mean too.
     task = task_of_mode("wer", case["language"])
-    rate, samples = task._own_error_rate([Answer(heard, text) for text, heard in pairs])
+    rate, samples = task._own_error_rate([Round(heard, text) for text, heard in pairs])
     assert (rate, samples) == (pytest.approx(expected["final_WER"]), 1)
 
 
@@ -132,6 +135,6 @@ def test_averages_of_subsets(case: dict[str, Any]) -> None:
 
 def test_a_conversation_whose_sample_was_not_answered_is_worth_nothing() -> None:
     for mode in ("open", "qa", "multi", "srt", "ge"):
-        score = task_of_mode(mode).score(Sample("s"), ())
+        score = score_of(task_of_mode(mode), Sample("s"), ())
         assert tuple(score.statistics["score"]) == (0, 1)
-    assert tuple(task_of_mode("wer").score(Sample("s"), ()).statistics["score"]) == (0, 0, 1)
+    assert tuple(score_of(task_of_mode("wer"), Sample("s"), ()).statistics["score"]) == (0, 0, 1)

@@ -91,8 +91,8 @@ def test_suites(suite: str, version: str, size: int) -> None:
     for task in tasks:
         assert task.metrics["score"].recipe["data"] == version
         assert task.metrics["score"].unit == ""
-        assert load_subsets()[task.table["benchmark"]].dimension == task.table["dimension"]
-        assert task.table["group"] in _GROUPS
+        assert load_subsets()[task.place.benchmark].dimension == task.place.dimension
+        assert task.place.group in _GROUPS
 
 
 def test_a_subset_that_a_version_does_not_have_is_refused() -> None:

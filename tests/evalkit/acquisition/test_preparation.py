@@ -51,7 +51,7 @@ def repository(folder: Path, *splits: str) -> Path:
 def got(config: dict[str, Any], recipe: Recipe | None = None, download_urls: bool = False) -> tuple[Any, list[str]]:
     """The samples that preparing leads to, and what was said."""
     said: list[str] = []
-    task = Transcription("t", "T", "en", open_dataset(**config))
+    task = Transcription(name="t", title="T", language="en", dataset=open_dataset(**config))
     prepare(task, config, recipe or Recipe(Path("nowhere")), download_urls=download_urls, say=said.append)
     return list(task.samples()), said
 

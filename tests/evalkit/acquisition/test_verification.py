@@ -37,7 +37,11 @@ def manifest(folder: Path, lengths: Sequence[float], **columns: Sequence[Any]) -
 
 
 def report_of(dataset: Dataset, expected: int | None = None, decode: bool = False, **facts: Any) -> Report:
-    return verify(Transcription("t", "T", "en", dataset, expected_samples=expected), facts, decode=decode)
+    return verify(
+        Transcription(name="t", title="T", language="en", dataset=dataset, expected_samples=expected),
+        facts,
+        decode=decode,
+    )
 
 
 def verdicts(report: Report) -> dict[str, str]:

@@ -78,9 +78,9 @@ def test_every_row_of_the_readme_table_is_a_task(evalkit_command: CommandLine) -
         if "article" not in result.release
     }
     tasks = {
-        (entry.content["table"]["group"], entry.content["table"]["benchmark"]): entry.name
+        (entry.content["place"]["group"], entry.content["place"]["benchmark"]): entry.name
         for entry in entries("task")
-        if entry.content["table"]["table"] == "asr"
+        if entry.content["place"]["table"] == "asr"
     }
     assert set(tasks) >= rows
     listed = evalkit_command("list", "tasks").stdout

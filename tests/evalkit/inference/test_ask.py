@@ -1,19 +1,19 @@
 """Chains of calls over several roles, with models that compute their answers from what they are asked."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evalkit.adapter import Capabilities, ModelAdapter
-from evalkit.chain import Score
+from evalkit.adapter import Capabilities, Model, ModelAdapter
+from evalkit.chain import Chain, Outcome, Score
 from evalkit.errors import ConfigurationError
 from evalkit.inference.ask import TooManyFailuresError, ask
 from evalkit.inference.batching import LocalExecutor
-from evalkit.inference.replay import Chain, replay
+from evalkit.inference.replay import outcome_of, refusal_by
 from evalkit.results.responses import ResponseStore
 from evalkit.task import Task
 from evalkit.types import Call, Failure, Message, Request, Response, Sample
@@ -45,7 +45,7 @@ class Arithmetic(ModelAdapter):
 class ThreeRoles(Task):
     """Each number goes to the model, its answer to the transcriber, that answer twice to the judge."""
 
-    name, title, metrics, expected_samples, table = "three_roles", "Three roles", {}, None, {}
+    name, title, metrics, expected_samples = "three_roles", "Three roles", {}, None
     roles = ("model", "transcriber", "judge", "judge")
 
     def __init__(self, count: int = 10, languages: Sequence[str | None] = (None,)) -> None:
@@ -56,14 +56,22 @@ class ThreeRoles(Task):
         for number in range(self.count):
             yield Sample(f"n{number}", language=self.languages[number % len(self.languages)])
 
-    def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
-        if len(responses) == len(self.roles):
-            return None
-        question = responses[-1].text if responses else sample.id[1:]
-        return Call(self.roles[len(responses)], Request((Message("user", (question,)),), sample_id=sample.id))
-
-    def score(self, sample: Sample, responses: Sequence[Response]) -> Score:
+    def chain(self, sample: Sample) -> Chain:
+        question = sample.id[1:]
+        for role in self.roles:
+            question = (yield Call(role, Request((Message("user", (question,)),)))).text
         return Score({})
+
+    def unanswered(self, sample: Sample) -> Score:
+        return Score({})
+
+
+def outcome(task: Task, adapters: Mapping[str, Model], store: ResponseStore, sample: Sample) -> Outcome:
+    return outcome_of(task, store, sample, refusal_by(task, adapters, sample))
+
+
+def responses(task: Task, adapters: Mapping[str, Model], store: ResponseStore, sample: Sample) -> list[Response]:
+    return [exchange.response for exchange in outcome(task, adapters, store, sample).exchanges]
 
 
 def models(**options: Any) -> dict[str, Arithmetic]:
@@ -78,9 +86,9 @@ def test_a_chain_runs_through_its_roles_each_call_built_on_the_answers_before(tm
     adapters, task = models(), ThreeRoles()
     with ResponseStore(tmp_path) as store:
         asyncio.run(ask(task, adapters, store, LocalExecutor()))
-        chains = {sample.id: replay(task, adapters, store, sample) for sample in task.samples()}
+        chains = {sample.id: responses(task, adapters, store, sample) for sample in task.samples()}
     for number in range(10):
-        texts = [response.text for response in chains[f"n{number}"].responses]
+        texts = [response.text for response in chains[f"n{number}"]]
         assert texts == [str(number + 1), str(2 * number + 2), str(-2 * number - 2), str(2 * number + 2)]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "judge.jsonl",
@@ -114,7 +122,7 @@ def test_a_run_that_stops_anywhere_goes_on_without_asking_again_what_is_stored(t
     with ResponseStore(tmp_path) as store:
         stored = sum(usage.answers for usage in store.usage.values())
         asyncio.run(ask(task, again, store, LocalExecutor(batch_size=1)))
-        assert all(len(replay(task, again, store, sample).responses) == 4 for sample in task.samples())
+        assert all(len(responses(task, again, store, sample)) == 4 for sample in task.samples())
     assert stored >= stop_after
     assert sum(len(adapter.asked) for adapter in again.values()) == 40 - stored
 
@@ -123,12 +131,13 @@ def test_a_failed_call_breaks_its_chain_and_is_asked_again_by_the_next_session(t
     adapters, task = models(fails_on=["3"]), ThreeRoles()
     with ResponseStore(tmp_path) as store:
         asyncio.run(ask(task, adapters, store, LocalExecutor()))
-        assert replay(task, adapters, store, Sample("n3")) == Chain((), error="no idea about 3")
+        failed = outcome(task, adapters, store, Sample("n3"))
+        assert (failed.status, failed.reason) == ("failed", Failure("error", "no idea about 3"))
         assert adapters["model"].asked.count("3") == 1
     adapters["model"].fails_on.clear()
     with ResponseStore(tmp_path) as store:
         asyncio.run(ask(task, adapters, store, LocalExecutor()))
-        assert len(replay(task, adapters, store, Sample("n3")).responses) == 4
+        assert len(responses(task, adapters, store, Sample("n3"))) == 4
     assert [len(adapters[role].asked) for role in ("model", "transcriber", "judge")] == [11, 10, 20]
 
 
@@ -143,7 +152,7 @@ def test_too_many_failures_stop_the_run_and_keep_the_answers(tmp_path: Path) -> 
     ):
         asyncio.run(ask(ThreeRoles(), adapters, store, LocalExecutor(), max_failures=2))
     with ResponseStore(tmp_path) as store:
-        kept = replay(ThreeRoles(), adapters, store, Sample("n0")).responses[0]
+        kept = responses(ThreeRoles(), adapters, store, Sample("n0"))[0]
         assert kept == store.get("n0", 0, Call("model", Request((Message("user", ("0",)),))))
 
 
@@ -151,8 +160,8 @@ def test_samples_in_a_language_a_model_does_not_take_are_skipped_with_the_reason
     adapters, task = models(languages=["en"]), ThreeRoles(languages=["en", "zh", None])
     with ResponseStore(tmp_path) as store:
         asyncio.run(ask(task, adapters, store, LocalExecutor()))
-        chains = [replay(task, adapters, store, sample) for sample in task.samples()]
-    assert [chain.skipped for chain in chains[:3]] == [
+        outcomes = [outcome(task, adapters, store, sample) for sample in task.samples()]
+    assert [each.reason and each.reason.message for each in outcomes[:3]] == [
         None,
         "the model does not take the language 'zh'",
         None,

@@ -15,8 +15,8 @@ from sacrebleu.metrics import BLEU
 from evalkit import bleu, paired_test
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.metrics.bleu import STATISTICS, bleu_metric, count_ngrams
-from evalkit.metrics.functions import corpus_bleu
 from evalkit.metrics.bleu_schemes import get_bleu_scheme
+from evalkit.metrics.functions import corpus_bleu
 from evalkit.metrics.metric import recipe_line
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden_scores" / "golden_bleu.json").read_text(encoding="utf-8"))

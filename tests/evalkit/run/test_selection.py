@@ -1,21 +1,21 @@
 """Which samples a run takes of a data set."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import pytest
 
-from evalkit.chain import Score
+from evalkit.chain import Chain, Score
 from evalkit.errors import ConfigurationError
 from evalkit.run.selection import SelectedSamples, Selection
 from evalkit.task import Task
-from evalkit.types import Call, Response, Sample
+from evalkit.types import Sample
 
 
 class Grouped(Task):
     """Samples of three groups, of which one is rare."""
 
-    name, title, metrics, expected_samples, table = "grouped", "Grouped", {}, None, {}
+    name, title, metrics, expected_samples = "grouped", "Grouped", {}, None
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
         self._sizes = sizes
@@ -25,10 +25,11 @@ class Grouped(Task):
             for number in range(size):
                 yield Sample(f"{group}{number}", groups={"group": group})
 
-    def next_call(self, sample: Sample, responses: Sequence[Response]) -> Call | None:
-        return None
+    def chain(self, sample: Sample) -> Chain:
+        yield from ()
+        return Score({})
 
-    def score(self, sample: Sample, responses: Sequence[Response]) -> Score:
+    def unanswered(self, sample: Sample) -> Score:
         return Score({})
 
 

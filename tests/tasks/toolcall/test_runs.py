@@ -11,7 +11,7 @@ from evalkit.cli.configuration import compose_configuration
 from evalkit.run.evaluate import carry_out
 from evalkit.run.plan import plan_from_config
 from evalkit.run.rescore import rescore
-from tasks.toolcall.calls import parse_calls
+from evalkit.tool_syntax import calls_in_text
 from tests.servers.backends import Answer, Called, ServedRequest
 from tests.servers.openai_server import OpenAIServer
 from tests.tasks.toolcall.replica import judgement, reply, spoken_words, write_replica
@@ -111,7 +111,7 @@ def test_served_models_call_and_judge_over_http(tmp_path: Path, input_mode: str)
         ]
         heard = request.sounds[-1] if input_mode == "audio" else None
         said = words[round(100 * heard.seconds)] if heard else request.texts[-1]
-        calls = tuple(Called(call.name, call.arguments) for call in parse_calls(reply(said)).valid)
+        calls = tuple(Called(call.name, call.arguments) for call in calls_in_text(reply(said)))
         return Answer(("" if calls else "好的。",), tool_calls=calls)
 
     with OpenAIServer(answer) as server:

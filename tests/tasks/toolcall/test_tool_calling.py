@@ -11,11 +11,14 @@ import pytest
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
 from evalkit.metrics.metric import recipe_line
+from evalkit.prompts import Prompts
 from evalkit.types import Response, Sample, ToolCall
 from reports.published import load_published
 from tasks.toolcall import Sessions, ToolCalling
-from tasks.toolcall.parameters import question, read_verdict
+from tasks.toolcall.parameters import question
 from tasks.toolcall.tools import load_tools
+from tasks.verdicts import read_verdict
+from tests.chains import next_call, score_of
 from tests.tasks.toolcall.replica import write_replica
 
 YES, NO = Response("The place is right.\nVerdict: yes"), Response("It is not in English.\nVerdict: no")
@@ -23,7 +26,7 @@ NO_CALL = Response("好的。")
 
 
 def task(folder: Path = Path("nowhere"), **options: Any) -> ToolCalling:
-    return ToolCalling("toolcall", "Tool calling", Sessions(folder), **options)
+    return ToolCalling(name="toolcall", title="Tool calling", dataset=Sessions(folder), **options)
 
 
 def conversation(tool: str, *, positive: bool = True) -> Sample:
@@ -41,8 +44,8 @@ def calling(name: str, arguments: str = '{"location": "chengdu"}') -> Response:
 
 
 def test_the_conversation_goes_before_the_last_turn_and_the_tools_with_it() -> None:
-    prompts = {"toolcall": {"system": "你好", "generation": {"temperature": 0.7}}}
-    call = task(prompts=prompts).next_call(conversation("get_weather"), ())
+    prompts = Prompts({"model": {"toolcall": {"system": "你好", "generation": {"temperature": 0.7}}}})
+    call = next_call(task(prompts=prompts), conversation("get_weather"), ())
     assert call is not None
     assert (call.role, call.request.sample_id, call.request.task) == ("model", "s", "toolcall")
     assert [(message.role, message.content) for message in call.request.messages] == [
@@ -57,7 +60,7 @@ def test_the_conversation_goes_before_the_last_turn_and_the_tools_with_it() -> N
 
 
 def test_a_model_that_reads_is_given_the_words_and_no_audio() -> None:
-    call = task(input_mode="text", answer_mode="speech").next_call(conversation("get_weather"), ())
+    call = next_call(task(input_mode="text", answer_mode="speech"), conversation("get_weather"), ())
     assert call is not None
     assert [message.content[0] for message in call.request.messages] == [
         "你好",
@@ -83,7 +86,7 @@ def test_a_model_that_reads_is_given_the_words_and_no_audio() -> None:
 def test_the_judge_sees_calls_of_the_right_tool_with_parameters_only(
     tool: str, positive: bool, response: Response, asked: bool
 ) -> None:
-    call = task().next_call(conversation(tool, positive=positive), (response,))
+    call = next_call(task(), conversation(tool, positive=positive), (response,))
     assert (call is not None) == asked
     assert call is None or call.role == "judge"
 
@@ -94,21 +97,21 @@ def test_the_chain_is_a_pure_function_of_the_answers() -> None:
         conversation("get_weather"),
         calling("get_weather"),
     )
-    first, second = (tools.next_call(sample, (answer,)) for _ in range(2))
+    first, second = (next_call(tools, sample, (answer,)) for _ in range(2))
     assert first is not None
     assert second is not None
     assert first.request.content_hash() == second.request.content_hash()
     restored = Sample.from_json(json.loads(json.dumps(sample.to_json())))
     for answers in ((), (answer,), (answer, Response("?"))):
-        before, after = tools.next_call(sample, answers), tools.next_call(restored, answers)
+        before, after = next_call(tools, sample, answers), next_call(tools, restored, answers)
         assert before is not None
         assert after is not None
         assert before.request.content() == after.request.content()
-    assert tools.next_call(sample, (answer, YES)) is None
-    retry = tools.next_call(sample, (answer, Response("?")))
+    assert next_call(tools, sample, (answer, YES)) is None
+    retry = next_call(tools, sample, (answer, Response("?")))
     assert retry is not None
     assert retry.request.attempt == 1
-    assert tools.next_call(sample, (answer, *[Response("?")] * 3)) is None
+    assert next_call(tools, sample, (answer, *[Response("?")] * 3)) is None
 
 
 def test_the_judge_is_shown_conversation_function_and_arguments() -> None:
@@ -166,7 +169,7 @@ def test_what_a_conversation_adds_to_each_figure(
     parameter: tuple[int, int],
     false_positive: str,
 ) -> None:
-    score = task(false_positive=false_positive).score(conversation("get_weather", positive=positive), responses)
+    score = score_of(task(false_positive=false_positive), conversation("get_weather", positive=positive), responses)
     assert score.statistics == {
         "trigger_precision": precision,
         "trigger_recall": recall,
@@ -178,9 +181,9 @@ def test_what_a_conversation_adds_to_each_figure(
 
 def test_calls_of_another_tool_are_false_alarms_in_one_reading_only() -> None:
     sample, answer = conversation("get_weather", positive=False), [calling("search")]
-    assert task().score(sample, answer).statistics["trigger_precision"] == (0, 0)
+    assert score_of(task(), sample, answer).statistics["trigger_precision"] == (0, 0)
     strict = task(false_positive="any_tool")
-    assert strict.score(sample, answer).statistics["trigger_precision"] == (0, 1)
+    assert score_of(strict, sample, answer).statistics["trigger_precision"] == (0, 1)
     assert "false_positive:any_tool" in recipe_line(strict.metrics["trigger_precision"])
 
 
@@ -188,15 +191,15 @@ def test_the_right_tool_counts_beside_others() -> None:
     answer = Response(
         tool_calls=(ToolCall("search", '{"query": "天气"}'), ToolCall("get_weather", '{"location": "x"}'))
     )
-    score = task().score(conversation("get_weather"), [answer, YES])
+    score = score_of(task(), conversation("get_weather"), [answer, YES])
     assert score.statistics["type_accuracy"] == (1, 1)
     assert score.details["calls"] == 'search {"query": "天气"}\nget_weather {"location": "x"}'
 
 
 def test_a_judge_that_cannot_be_read_fails_the_sample_but_not_its_trigger() -> None:
-    score = task().score(conversation("get_weather"), [calling("get_weather"), *[Response("perhaps")] * 3])
+    score = score_of(task(), conversation("get_weather"), [calling("get_weather"), *[Response("perhaps")] * 3])
     assert score.failure is not None
-    assert "perhaps" in score.failure
+    assert "perhaps" in score.failure.message
     assert score.statistics["trigger_recall"] == (1, 1)
     assert score.statistics["parameter_accuracy"] == (0, 1)
 
@@ -248,7 +251,7 @@ def test_published_figures_follow_from_their_counts(title: str, model: str) -> N
         *[(False, [NO_CALL])] * (200 - false_alarms),
     ]
     tools = task()
-    scores = [tools.score(conversation(tool.key, positive=positive), responses) for positive, responses in answers]
+    scores = [score_of(tools, conversation(tool.key, positive=positive), responses) for positive, responses in answers]
     printed = {
         (figure.release, FIGURES[figure.group, figure.metric]): figure.value
         for figure in load_published()

@@ -1,13 +1,14 @@
 """Reading function calls in replies, well-formed and otherwise."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalkit.tool_syntax import calls_in_text, well_formed, with_tool_calls
 from evalkit.types import Response, ToolCall
-from tasks.toolcall.calls import Calls, parse_calls
 
 SEARCH = ToolCall("search", '{"query": "上证指数"}')
 WEATHER = ToolCall("get_weather", '{"location": "chengdu"}')
@@ -36,6 +37,11 @@ NOW = ToolCall("get_date_time", "{}")
         ('[{"name": "get_date_time", "arguments": {}}, {"tool": "get_date_time", "args": {}}]', [NOW, NOW]),
         ('<think>也许 <tool_call>function\nget_date_time\n{}</tool_call></think>\n今天星期四。', []),
         ('<think>几点</think><tool_call>function\nget_date_time\n{}</tool_call>', [NOW]),
+        ('I consider <tool_call>{"name":"search","arguments":{}}</tool_call></think>no tool needed', []),
+        ('<think>One</think>So <think>two <tool_call>function\nget_date_time\n{}</tool_call>', []),
+        ('<tool_call>\n{"name": "get_date_time", "arguments": null}\n</tool_call>', [NOW]),
+        ('<tool_call>\n{"name": "get_date_time"}\n</tool_call>', [NOW]),
+        ('{"name": "get_date_time", "arguments": null}', [NOW]),
         ("今天星期四。", []),
         ("", []),
         ("function\nsearch\n{}", []),
@@ -45,7 +51,7 @@ NOW = ToolCall("get_date_time", "{}")
     ],
 )  # fmt: skip
 def test_every_known_syntax_is_read(text: str, calls: list[ToolCall]) -> None:
-    assert parse_calls(Response(text)) == Calls(tuple(calls))
+    assert list(calls_in_text(text)) == calls
 
 
 @pytest.mark.parametrize(
@@ -69,24 +75,24 @@ def test_every_known_syntax_is_read(text: str, calls: list[ToolCall]) -> None:
     ],
 )
 def test_a_call_that_cannot_be_read_is_kept_aside_and_is_no_call(text: str) -> None:
-    calls = parse_calls(Response(text))
-    assert calls.valid == ()
-    assert len(calls.malformed) == 1
-    assert calls.malformed[0] in text
+    [call] = calls_in_text(text)
+    assert well_formed(call) is None
+    assert (call.name, call.arguments in text) == ("", True)
 
 
 def test_good_calls_survive_bad_neighbours() -> None:
     text = (
         "<tool_call>function\nget_weather\n{</tool_call><tool_call>function\nget_date_time\n{}</tool_call><tool_call>"
     )
-    assert parse_calls(Response(text)) == Calls((NOW,), ("function\nget_weather\n{", ""))
+    assert calls_in_text(text) == (ToolCall("", "function\nget_weather\n{"), NOW, ToolCall("", ""))
 
 
 def test_calls_that_a_server_has_read_go_before_the_text() -> None:
     lookup = ToolCall("lookup", '{"x": 1}')
     called = (ToolCall("get_date_time", "", "a"), ToolCall("search", "{query", "b"), lookup)
     response = Response('{"name": "search", "arguments": {}}', tool_calls=called)
-    assert parse_calls(response) == Calls((NOW, lookup), ("search {query",))
+    assert with_tool_calls(response) is response
+    assert [well_formed(call) for call in called] == [replace(NOW, id="a"), None, lookup]
 
 
 @pytest.mark.parametrize("depth", [*range(900, 1010, 3), 100_000])
@@ -97,24 +103,23 @@ def test_deep_nesting_is_survived(depth: int) -> None:
         f'<tool_call>{{"name": "search", "arguments": {arguments}}}</tool_call>',
         f'[{{"name": "search", "arguments": {arguments}}}]',
     ):
-        calls = parse_calls(Response(text))
-        assert len(calls.valid) + len(calls.malformed) == 1
+        assert len(calls_in_text(text)) == 1
 
 
 @pytest.mark.parametrize("piece", ["<tool_call>", "<tool_call>function\n", "</tool_call>", "function ", " ", "{", "`"])
 def test_long_nonsense_takes_no_long_time(piece: str) -> None:
     # At a million characters anything worse than linear would not come back while the test is watched.
     for text in (piece * (1_000_000 // len(piece)), "<tool_call>" + piece * (1_000_000 // len(piece)) + "</tool_call>"):
-        assert parse_calls(Response(text)).valid == ()
+        assert not any(well_formed(call) for call in calls_in_text(text))
 
 
 @given(
     st.text() | st.lists(st.sampled_from(["<tool_call>", "</tool_call>", "function", "\n", "search", "{}", '"', "a"]))
 )
 def test_no_text_makes_the_reader_fail(text: str | list[str]) -> None:
-    for call in parse_calls(Response("".join(text))).valid:
-        assert call.name
-        assert isinstance(json.loads(call.arguments), dict)
+    for call in calls_in_text("".join(text)):
+        assert (well_formed(call) is not None) == bool(call.name)
+        assert not call.name or isinstance(json.loads(call.arguments), dict)
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers()), st.sampled_from(["\n", " ", "\n\n"]))
@@ -122,5 +127,7 @@ def test_arguments_come_through_whatever_they_say(arguments: dict[str, str | int
     written = json.dumps(arguments, ensure_ascii=False)
     if "tool_call>" in written:
         return
-    calls = parse_calls(Response(f"<tool_call>function{space}search{space}{written}</tool_call>"))
-    assert [json.loads(call.arguments) for call in calls.valid] == [arguments]
+    if "</think>" in written or "<think>" in written:
+        return
+    calls = calls_in_text(f"<tool_call>function{space}search{space}{written}</tool_call>")
+    assert [json.loads(call.arguments) for call in calls] == [arguments]
