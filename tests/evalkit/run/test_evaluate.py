@@ -22,7 +22,7 @@ TEXTS = {f"u{number}": f"word {number}" for number in range(6)}
 
 
 def plan(folder: Path, answers: Mapping[str, str] = TEXTS, task: str = TASK, **changes: Any) -> Plan:
-    from evalkit.cli.configuration import compose_configuration
+    from evalkit.run.composition import compose_configuration
 
     manifest = write_jsonl(
         folder / "manifest.jsonl", [{"id": id_, "audio": f"{id_}.wav", "text": text} for id_, text in TEXTS.items()]
@@ -35,7 +35,7 @@ def plan(folder: Path, answers: Mapping[str, str] = TEXTS, task: str = TASK, **c
 
 
 def counts(evaluation: Evaluation) -> dict[str, int]:
-    return {name: entry["samples"]["total"] for name, entry in evaluation.metrics["tasks"].items()}
+    return {name: result.samples.total for name, result in evaluation.results.tasks.items()}
 
 
 def provenance(folder: Path) -> Any:
