@@ -96,9 +96,7 @@ class ScoreWriter:
 
     def add(self, outcome: Outcome) -> None:
         """Write one sample."""
-        row = _row(outcome, self._metrics, self._folder.name)
-        self._digest.update(_bytes(row))
-        self._rows.append(row)
+        self._rows.append(_row(outcome, self._metrics, self._folder.name))
         if len(self._rows) == _ROWS_AT_ONCE:
             self._flush()
 
@@ -128,8 +126,14 @@ class ScoreWriter:
     def _flush(self) -> None:
         import pyarrow as pa
 
+        try:
+            table = pa.Table.from_pylist(self._rows, schema=self._schema)
+        except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
+            table = pa.Table.from_pylist([_encodable(row) for row in self._rows], schema=self._schema)
+        for batch in table.to_batches():
+            self._digest.update(batch.serialize())
         with _writing(self._folder / FILE_NAME):
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self._writer.write_table(table)
         self._rows.clear()
 
 
@@ -278,9 +282,7 @@ def _row(outcome: Outcome, metrics: Mapping[str, Metric], folder: str) -> dict[s
             vector = (float(value) for value in outcome.score.statistics[key])
             row |= {f"{key}.{name}": value for name, value in zip(metric.statistics, vector, strict=True)}
         row |= dict(outcome.score.details)
-    # A model may answer with half of a surrogate pair, which no file can hold.
-    encodable: dict[str, Any] = _encodable(row)
-    return encodable
+    return row
 
 
 def _response(exchange: Exchange, folder: str) -> dict[str, Any]:
