@@ -7,19 +7,19 @@ from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from evalkit.errors import ConfigurationError, StoreError
+from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.inference.endpoint import Executor, ModelSpec
 from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
+from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
+from evalkit.results.aggregates import AggregateDefinition, definitions_from
 from evalkit.run.composition import listed_roles
 from evalkit.run.naming import run_folder, run_name
-from evalkit.run.scoring import BootstrapSettings
 from evalkit.run.selection import Selection
 from evalkit.task import Task
 
@@ -40,6 +40,7 @@ class Plan:
         executor: opens endpoints for the models of this process.
         config: the resolved configuration without secrets, as YAML.
         bootstrap: how intervals are made.
+        aggregates: the averages to take over its tasks.
         budget: the most that may be spent on servers.
         cache: which answers of servers are kept for other runs, and where.
         clock: by which a served model's caller waits.
@@ -55,6 +56,7 @@ class Plan:
     executor: Executor
     config: str
     bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
+    aggregates: tuple[AggregateDefinition, ...] = ()
     budget: BudgetCaps = field(default_factory=BudgetCaps)
     cache: CacheSettings = field(default_factory=CacheSettings)
     clock: Clock = field(default_factory=Clock)
@@ -102,6 +104,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
         executor=_made(config.executor),
         config=OmegaConf.to_yaml(OmegaConf.create(record)),
         bootstrap=BootstrapSettings(**resolved["statistics"]),
+        aggregates=definitions_from(resolved["aggregates"]),
         budget=BudgetCaps(**resolved["budget"]),
         cache=_cache(resolved["cache"], known),
         selection=Selection(**{key: config[key] for key in ("limit", "fraction", "spread", "seed")}),
@@ -179,34 +182,6 @@ def _generation(model: DictConfig) -> dict[str, Any]:
         # Or a prompt profile's greedy decoding would win over the temperature without a word.
         wanted.setdefault("do_sample", bool(wanted["temperature"]))
     return wanted
-
-
-def load_run_config(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
-    """Read the configuration a run was made with, with settings changed if need be.
-
-    Raises:
-        StoreError: the folder is not that of a run.
-        ConfigurationError: an override names a setting that the run does not have.
-    """
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise StoreError(f"{folder}: not a run folder, it has no config.yaml")
-    config = OmegaConf.load(path)
-    if not isinstance(config, DictConfig):
-        raise StoreError(f"{path}: does not hold a run's configuration")
-    for task in config.tasks.values():
-        # Follow the run-wide setting again, as the task did before the configuration was resolved.
-        if task.get("schemes") == config.schemes:
-            task.schemes = "${schemes}"
-    OmegaConf.set_struct(config, True)
-    for override in overrides:
-        if "=" not in override:
-            raise ConfigurationError(f"'{override}' is not of the form KEY=VALUE")
-    try:
-        config.merge_with_dotlist(list(overrides))
-    except OmegaConfBaseException as error:
-        raise ConfigurationError(f"{path}: {str(error).splitlines()[0]}") from error
-    return config
 
 
 def _made(config: Any, **arguments: Any) -> Any:

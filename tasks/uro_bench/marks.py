@@ -6,9 +6,6 @@ mark_emotion.py.
 
 import json
 import math
-from typing import Any
-
-import numpy.typing as npt
 
 BEST_MARK = 5
 _MOST_ERRORS = 0.5  # of a repetition that still counts as one
@@ -36,33 +33,10 @@ def says_nothing(text: str) -> bool:
     return text in ("", " ")
 
 
-def mark_share(totals: npt.NDArray[Any]) -> float:
-    """The mean mark as a fraction of the best, from the sum of marks and their number."""
-    return float(totals[0] / totals[1]) / BEST_MARK if totals[1] else math.nan
-
-
 def repetition(rate: float) -> tuple[float, float, float]:
     """Return one repetition's statistics from its error rate: whether it is one, its rate if so, and one sample."""
     is_one = rate <= _MOST_ERRORS
     return (1.0, rate, 1.0) if is_one else (0.0, 0.0, 1.0)
-
-
-def repetition_score(totals: npt.NDArray[Any]) -> float:
-    """The share of repetitions times one minus their mean error rate, from summed statistics."""
-    repeated, rates, samples = totals
-    return float((repeated - rates) / samples) if samples else math.nan
-
-
-def repetition_share(totals: npt.NDArray[Any]) -> float:
-    """The share of answers that repeat, from summed statistics."""
-    repeated, _, samples = totals
-    return float(repeated / samples) if samples else math.nan
-
-
-def repetition_error_rate(totals: npt.NDArray[Any]) -> float:
-    """The mean error rate of the answers that repeat, 0 without any, from summed statistics."""
-    repeated, rates, _ = totals
-    return float(rates / repeated) if repeated else 0.0
 
 
 def emotion_score(probability: float, rate: float) -> float:

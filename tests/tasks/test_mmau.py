@@ -53,7 +53,7 @@ def run(folder: Path, data: Path, answers: Mapping[str, str], *overrides: str, t
     predictions = write_jsonl(folder / "answers.jsonl", [{"id": key, "text": text} for key, text in answers.items()])
     words = [f"task={task}", f"tasks.{task}.dataset.path={data}", "model=predictions", f"model.path={predictions}"]
     config = compose_configuration([*words, f"runs={folder}", "name=run", *overrides])
-    metrics = evaluate(plan_from_config(config, {"model": "predictions", "task": task})).metrics
+    metrics = evaluate(plan_from_config(config, {"model": "predictions", "task": task})).results.to_json()
     rows = pyarrow.parquet.read_table(folder / "run" / task / "scores.parquet").to_pylist()
     return metrics["tasks"][task], rows
 

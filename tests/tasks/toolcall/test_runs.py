@@ -35,7 +35,9 @@ def run(folder: Path, replica: Path, *overrides: str) -> dict[str, Any]:
         f"judge._target_={models}.PlaceNameJudge",
         *overrides,
     ]
-    metrics = evaluate(plan_from_config(compose_configuration(words), {"model": "caller", "task": "toolcall"})).metrics
+    metrics = evaluate(
+        plan_from_config(compose_configuration(words), {"model": "caller", "task": "toolcall"})
+    ).results.to_json()
     task: dict[str, Any] = metrics["tasks"]["toolcall"]
     return task
 
