@@ -240,7 +240,7 @@ def plan_of(words: Sequence[str]) -> Plan:
 
 def carried_out(plan: Plan) -> dict[str, Any]:
     """The tasks' entries of the metrics of a run."""
-    tasks: dict[str, Any] = carry_out(plan)["tasks"]
+    tasks: dict[str, Any] = carry_out(plan).to_json()["tasks"]
     return tasks
 
 

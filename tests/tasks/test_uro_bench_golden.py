@@ -1,6 +1,7 @@
 """URO-Bench's own scorers, case by case: what its code gave for these replies, answers and scores."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,8 @@ def cases(kind: str) -> list[Any]:
 
 
 def figure(metric: Metric, key: str, scores: Sequence[Score]) -> float:
-    return metric.value(np.array([score.statistics[key] for score in scores], dtype=float).sum(axis=0))
+    value = metric.value(np.array([score.statistics[key] for score in scores], dtype=float).sum(axis=0))
+    return value * metric.scale / 100
 
 
 def test_every_case_belongs_to_a_test() -> None:
@@ -97,8 +99,10 @@ def test_repetitions(case: dict[str, Any]) -> None:
         {
             "score": expected["repeat_score"] / 100,
             "repeated": expected["ok_rate"],
-            "error_rate": expected["final_WER_for_ok_case"],
-        }
+            # The original prints 0 where nothing was repeated, of which no rate can be given.
+            "error_rate": expected["final_WER_for_ok_case"] if expected["ok_rate"] else math.nan,
+        },
+        nan_ok=True,
     )
 
 
