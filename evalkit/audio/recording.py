@@ -31,7 +31,7 @@ class Audio:
         duration: seconds, where the data set says so or the audio has been decoded; else None.
     """
 
-    __slots__ = ("_content", "_digest", "_path", "_root", "_span", "_waveform", "duration", "locator")
+    __slots__ = ("_content", "_digest", "_path", "_root", "_span", "_stated", "_waveform", "duration", "locator")
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Audio:
         self.locator = locator
         self._path = path
         self.duration = duration
+        self._stated = duration
         self._content = content
         self._root = root
         self._span = span
@@ -133,8 +134,11 @@ class Audio:
         self._waveform = None
 
     def to_json(self) -> dict[str, Any]:
-        """Name, duration and, where it is known, digest; the sound stays where it is."""
-        record: dict[str, Any] = {"locator": self.locator, "duration": self.duration}
+        """Name, duration and, where it is known, digest; the sound stays where it is.
+
+        The duration is the one that the data set says: whether a recording has been decoded makes no difference.
+        """
+        record: dict[str, Any] = {"locator": self.locator, "duration": self._stated}
         digest = self.digest()
         return record if digest is None else {**record, "digest": digest}
 

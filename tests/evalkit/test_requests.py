@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
@@ -107,3 +109,12 @@ def test_a_kind_of_question_that_nobody_asks_is_refused_with_the_nearest_one() -
 
 def test_fields_are_filled_at_one_go_and_other_braces_stay() -> None:
     assert fill("{a} {b} {c} {a.x} {}", {"a": "{b}", "b": "2"}) == "{b} 2 {c} {a.x} {}"
+
+
+def test_a_sample_is_written_down_alike_before_and_after_it_was_heard(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(800, 0.1), 8_000)
+    sample = Sample("s", (Audio("a.wav", tmp_path / "a.wav"),))
+    before = sample.to_json()
+    sample.audio[0].waveform(8_000)
+    assert sample.audio[0].duration == 0.1
+    assert sample.to_json() == before
