@@ -74,6 +74,7 @@ def utterance(
         "id": sample,
         "status": "scored",
         "reason": None,
+        "language": None,
         "audio": json.dumps([{"locator": f"{sample}.flac", "duration": 2.5}]),
         "references": [reference],
         "responses": [{"role": "model", "text": hypothesis}],
