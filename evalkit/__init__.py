@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from evalkit.metrics.bleu import Bleu, bleu
     from evalkit.metrics.error_rate import ErrorRate, error_rate
     from evalkit.metrics.resampling import bootstrap, paired_test
+    from evalkit.results.comparison import Comparison, compare_runs
+    from evalkit.results.metrics_file import RunResult, read_run
     from evalkit.run.start import evaluate
     from evalkit.text import normalizer
 
@@ -24,18 +26,26 @@ _EXPORTS = {
     "bootstrap": "evalkit.metrics.resampling",
     "paired_test": "evalkit.metrics.resampling",
     "evaluate": "evalkit.run.start",
+    "read_run": "evalkit.results.metrics_file",
+    "RunResult": "evalkit.results.metrics_file",
+    "compare_runs": "evalkit.results.comparison",
+    "Comparison": "evalkit.results.comparison",
 }
 
 __all__ = [
     "Bleu",
+    "Comparison",
     "ErrorRate",
+    "RunResult",
     "__version__",
     "bleu",
     "bootstrap",
+    "compare_runs",
     "error_rate",
     "evaluate",
     "normalizer",
     "paired_test",
+    "read_run",
 ]
 
 

@@ -35,9 +35,11 @@ class TablePlace:
             mapping: texts by the names of the attributes; None or empty for no place.
 
         Raises:
-            ConfigurationError: a key is not known.
+            ConfigurationError: it is no mapping, or a key is not known.
         """
         known = [field.name for field in fields(cls)]
+        if not isinstance(mapping, Mapping | None):
+            raise ConfigurationError(f"{where}: {mapping!r} is not a mapping of {', '.join(known)}")
         for key in mapping or {}:
             if key not in known:
                 raise ConfigurationError(

@@ -11,6 +11,13 @@ from evalkit.hints import hint
 from evalkit.types import Message, Request
 
 AUDIO_MARK = "{audio}"
+# The type of each value of an entry, and what to call it.
+_VALUES: Mapping[str, tuple[type, str]] = {
+    "system": (str, "a text"),
+    "user": (str, "a text"),
+    "language_hint": (bool, "true or false"),
+    "generation": (Mapping, "a mapping of settings"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +46,15 @@ class Prompt:
         Raises:
             ConfigurationError: the entry has a key that is not known, or does not say where the recordings go.
         """
-        known = cls.__dataclass_fields__
-        for key in sorted(set(entry) - set(known)):
-            raise ConfigurationError(
-                f"prompt profile, {kind}: unknown key '{key}'{hint(key, known)}; known keys are {', '.join(known)}"
-            )
+        for key, value in entry.items():
+            if key not in _VALUES:
+                known = ", ".join(_VALUES)
+                raise ConfigurationError(
+                    f"prompt profile, {kind}: unknown key '{key}'{hint(key, _VALUES)}; known keys are {known}"
+                )
+            type_, name = _VALUES[key]
+            if not isinstance(value, type_):
+                raise ConfigurationError(f"prompt profile, {kind}.{key}: {value!r} is not {name}")
         prompt = cls(**entry)
         if prompt.user.count(AUDIO_MARK) != 1:
             raise ConfigurationError(f"prompt profile, {kind}.user: {AUDIO_MARK} must stand in it exactly once")
@@ -109,7 +120,10 @@ class Prompts:
             ConfigurationError: the profile's entry cannot be used.
         """
         self.kinds.add(kind)
-        return Prompt.from_entry(kind, self._profiles.get(role, {}).get(kind) or default or {})
+        entry = self._profiles.get(role, {}).get(kind) or default or {}
+        if not isinstance(entry, Mapping):
+            raise ConfigurationError(f"{role}.prompts.{kind}: {entry!r} is not a mapping of {', '.join(_VALUES)}")
+        return Prompt.from_entry(kind, entry)
 
     def check_kinds(self, known: Iterable[str]) -> None:
         """Refuse a profile with a kind of question that nobody asks, as one with a misspelt name would have.

@@ -202,6 +202,7 @@ class Request:
             self.attempt,
             task,
             sample_id,
+            self.assessment,
         )
 
     def content(self) -> str:

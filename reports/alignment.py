@@ -1,4 +1,4 @@
-"""What was said beside what was heard: an alignment in one line, or in blocks for the eye."""
+"""Reference beside hypothesis: an alignment in one line, or in blocks for the eye."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,19 +11,19 @@ _MARKED = {"equal": "{0}", "substitution": "[{0}→{1}]", "deletion": "[-{0}-]",
 
 
 def inline(steps: Sequence[AlignedUnit], separator: str) -> str:
-    """One line: ``the [cat→bat] sat [-on-] [+upon+] it``."""
+    """Return one line: ``the [cat→bat] sat [-on-] [+upon+] it``."""
     return separator.join(_MARKED[step.operation].format(step.reference, step.hypothesis) for step in steps)
 
 
 def blocks(steps: Sequence[AlignedUnit]) -> Iterator[str]:
-    """Lines in threes (said, heard, operation), unit below unit, broken before they get too long."""
+    """Yield lines in threes (REF, HYP, operation), unit below unit, broken before they get too long."""
     for line in _lines(steps):
-        said = [step.reference or "*" * display_width(step.hypothesis or "") for step in line]
-        heard = [step.hypothesis or "*" * display_width(step.reference or "") for step in line]
-        yield "  said   " + _row(line, said)
-        yield "  heard  " + _row(line, heard)
+        reference = [step.reference or "*" * display_width(step.hypothesis or "") for step in line]
+        hypothesis = [step.hypothesis or "*" * display_width(step.reference or "") for step in line]
+        yield "  REF  " + _row(line, reference)
+        yield "  HYP  " + _row(line, hypothesis)
         if any(step.operation != "equal" for step in line):
-            yield "         " + _row(line, [_LETTERS[step.operation] for step in line])
+            yield "       " + _row(line, [_LETTERS[step.operation] for step in line])
 
 
 def _lines(steps: Sequence[AlignedUnit]) -> Iterator[list[AlignedUnit]]:

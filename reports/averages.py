@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
+from evalkit.results.metrics_file import rounded
 from reports.published import PublishedFigure, load_published
-from reports.table import AVERAGES, rounded
+from reports.table import AVERAGES
 
 _MMAU_QUESTIONS = {"Sound": 333, "Speech": 333, "Music": 334}
 SUBSETS = {

@@ -2,30 +2,29 @@
 
 from collections.abc import Sequence
 
-from reports.cells import figure_cell
+from evalkit.results.metrics_file import RunResult, TaskResult
+from reports.cells import metric_cell
 from reports.layout import run_titles
-from reports.measured import Figure, Result, Run
 from reports.remarks import recipes
 from reports.table import Cell, Column, Footnote, Row, RowGroup, Table
 
 
-def by_normaliser_table(runs: Sequence[Run]) -> Table | None:
+def by_normaliser_table(runs: Sequence[RunResult]) -> Table | None:
     """One row per test set and scheme, one column per run; None if no task was scored under several schemes."""
     titles = run_titles(runs)
     rows: dict[str, dict[str, list[Cell]]] = {}
     figures: list[tuple[str, str, str]] = []
     for index, (run, title) in enumerate(zip(runs, titles, strict=True)):
-        for result in run.results:
-            normalised = _normalised(result)
-            normalisers = {figure.recipe_field("normaliser") for figure in normalised}
-            if len(normalisers) < 2 or result.not_applicable is not None:
+        for result in run.tasks.values():
+            normalisers = _normalisers(result)
+            if len(set(normalisers.values())) < 2 or result.not_applicable is not None:
                 continue
             schemes = rows.setdefault(result.title, {})
-            for figure in normalised:
-                scheme = f"{figure.name}, {figure.recipe_field('normaliser')}"
+            for key, normaliser in normalisers.items():
+                scheme = f"{result.metrics[key].name}, {normaliser}"
                 cells = schemes.setdefault(scheme, [Cell() for _ in runs])
-                cells[index] = figure_cell(result, figure, source=run.name)
-                figures.append((figure.recipe, title, result.title))
+                cells[index] = metric_cell(result, key, source=run.name)
+                figures.append((result.recipe_line(key), title, result.title))
     if not rows:
         return None
     return Table(
@@ -44,5 +43,8 @@ def by_normaliser_table(runs: Sequence[Run]) -> Table | None:
     )
 
 
-def _normalised(result: Result) -> list[Figure]:
-    return [figure for figure in result.figures.values() if figure.recipe_field("normaliser")]
+def _normalisers(result: TaskResult) -> dict[str, str]:
+    """Return the normaliser of each metric that has one, by metric key."""
+    return {
+        key: metric.recipe["normaliser"] for key, metric in result.metrics.items() if metric.recipe.get("normaliser")
+    }

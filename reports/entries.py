@@ -6,10 +6,10 @@ from decimal import Decimal
 from functools import cache
 
 from evalkit.errors import ConfigurationError
+from evalkit.results.metrics_file import RunResult, TaskResult
 from reports.averages import irreproducible
-from reports.measured import Figure, Result, Run
 from reports.published import PublishedFigure, PublishedModel, load_published
-from reports.remarks import AVERAGED, INCOMPLETE, PUBLISHED, UNREPRODUCED, Remark
+from reports.remarks import AVERAGED, INCOMPLETE, PUBLISHED, UNFINISHED, UNREPRODUCED, Remark, benchmark_of
 from reports.table import NOT_APPLICABLE, Cell
 
 Place = tuple[str, str]
@@ -43,7 +43,9 @@ class Entry:
     @property
     def marks(self) -> str:
         """The marks of the title."""
-        return PUBLISHED if self.published else ""
+        if self.published:
+            return PUBLISHED
+        return UNFINISHED if any(remark.mark == UNFINISHED for remark in self.remarks) else ""
 
     def cell(self, place: Place) -> Cell:
         """The cell at a place."""
@@ -72,35 +74,45 @@ def published_entry(model: PublishedModel, title: str, place_of: PlaceOf) -> Ent
 
 
 def measured_entry(
-    run: Run,
+    run: RunResult,
     title: str,
     cells: Mapping[Place, Cell],
     remarks: Iterable[Remark],
-    figures: Iterable[tuple[Figure, str]],
+    metrics: Iterable[tuple[TaskResult, str, str]],
+    *,
+    with_counts: bool = True,
 ) -> Entry:
-    """The entry of a run.
+    """Make the entry of a run.
 
     Args:
         run: the run.
         title: what it is called.
         cells: by place.
-        remarks: on its results; the one on averages is added here.
-        figures: those that carry a recipe, each with its name.
+        remarks: on its results; those on averages and on unfinished runs are added here.
+        metrics: the metrics whose recipes are printed: task, metric key, and what they are called there.
+        with_counts: whether recipes have the counts of samples.
     """
-    known = [(figure, name) for figure, name in figures if figure.value is not None]
-    averaged = [Remark(AVERAGED)] if any(AVERAGED in cell.marks for cell in cells.values()) else []
+    known = [(result, key, name) for result, key, name in metrics if result.metrics[key].value is not None]
+    added = [Remark(AVERAGED)] if any(AVERAGED in cell.marks for cell in cells.values()) else []
+    if run.unfinished and any(cell.filled for cell in cells.values()):
+        added.append(Remark(UNFINISHED, f"without {', '.join(run.unfinished)}"))
     return Entry(
         title,
         run.name,
         False,
         {place: _from_run(cell, run) for place, cell in cells.items()},
-        (*remarks, *averaged),
-        tuple((figure.recipe, name) for figure, name in known),
-        frozenset(figure.level for figure, _ in known),
+        (*remarks, *added),
+        tuple((result.recipe_line(key, with_counts=with_counts), name) for result, key, name in known),
+        frozenset(result.metrics[key].level for result, key, _ in known),
     )
 
 
-def results_of(run: Run, table: str) -> list[Result]:
+def headlines(results: Iterable[TaskResult]) -> list[tuple[TaskResult, str, str]]:
+    """Return each result with its headline metric and its benchmark, as ``measured_entry`` takes them."""
+    return [(result, result.headline, benchmark_of(result)) for result in results]
+
+
+def results_of(run: RunResult, table: str) -> list[TaskResult]:
     """The tasks that fill a published table; not those that name a group of their own, unless it is of recognition.
 
     Recognition has test sets of many groups; other tables are of one data set, and another release or split of it is
@@ -109,25 +121,27 @@ def results_of(run: Run, table: str) -> list[Result]:
     groups = {figure.group for figure in _printed(table)}
     return [
         result
-        for result in run.results
-        if result.place.get("table") == table and (table == "asr" or result.place.get("group") in {None, *groups})
+        for result in run.tasks.values()
+        if result.place.table == table and (table == "asr" or result.place.group in {"", *groups})
     ]
 
 
-def results_by_place(run: Run, results: Iterable[Result], place_of: Callable[[Result], Place]) -> dict[Place, Result]:
+def results_by_place(
+    run: RunResult, results: Iterable[TaskResult], place_of: Callable[[TaskResult], Place]
+) -> dict[Place, TaskResult]:
     """The results of a run by the place they fill.
 
     Raises:
         ConfigurationError: two of them would fill the same one.
     """
-    by_place: dict[Place, Result] = {}
+    by_place: dict[Place, TaskResult] = {}
     for result in results:
         place = place_of(result)
         first = by_place.setdefault(place, result)
         if first is not result:
             raise ConfigurationError(
-                f"{run.folder}: the tasks {first.task} and {result.task} both fill {' / '.join(filter(None, place))}; "
-                "give one of them another `table` entry"
+                f"{run.folder}: the tasks {first.name} and {result.name} both fill {' / '.join(filter(None, place))}; "
+                "give one of them another place"
             )
     return by_place
 
@@ -202,7 +216,7 @@ def _rival(cell: Cell) -> Decimal | None:
     return None if cell.value is None or INCOMPLETE in cell.marks else Decimal(cell.text)
 
 
-def _from_run(cell: Cell, run: Run) -> Cell:
+def _from_run(cell: Cell, run: RunResult) -> Cell:
     beside = None if cell.beside is None else _from_run(cell.beside, run)
     return replace(cell, source=run.name, beside=beside)
 

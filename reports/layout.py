@@ -1,12 +1,13 @@
 """How a table is made: a layout says where figures stand, and what is measured fills it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from reports.entries import Entry, Place, PlaceOf, printed_metrics, published_entry, with_bold
-from reports.measured import Run
+from evalkit.results.metrics_file import RunResult
+from reports.entries import Entry, Place, printed_metrics, published_entry, with_bold
 from reports.published import PublishedFigure, PublishedModel
 from reports.remarks import footnotes, recipes
 from reports.table import Column, Footnote, Row, RowGroup, Table
@@ -15,27 +16,24 @@ Rows = Literal["all", "measured"]
 
 
 def place_as_published(figure: PublishedFigure) -> Place:
-    """The group and the benchmark under which a figure is published."""
+    """Return the group and the benchmark under which a figure is published."""
     return figure.group, figure.benchmark
 
 
 def benchmark_alone(figure: PublishedFigure) -> Place:
-    """The benchmark: for tables that have but one group, whatever a release calls it."""
+    """Return the benchmark: for tables that have but one group, whatever a release calls it."""
     return "", figure.benchmark
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """One published table.
+@dataclass(frozen=True, kw_only=True)
+class Layout(ABC):
+    """One published table: where its figures stand, and how runs fill it.
 
     Attributes:
         name: short name of the table, also that of its files.
         published: its name among the published figures.
         title: its heading.
         notes: what is said under it: units, direction, meaning of headings.
-        measure: one entry per run, whose titles are given.
-        lay_out: makes rows and columns of the entries; footnotes and recipes are added here.
-        place_of: the place of a published figure.
         best: which value of a place is the best; None if the table has no bold.
         row_per_place: whether a place has a row, and a model a column, so that rows may be left out.
         with_runs_only: whether the table is not made of published figures alone.
@@ -45,12 +43,25 @@ class Layout:
     published: str
     title: str
     notes: tuple[str, ...]
-    measure: Callable[[Sequence[Run], Sequence[str]], list[Entry]]
-    lay_out: Callable[["Layout", Sequence[Entry]], Table]
-    place_of: PlaceOf = place_as_published
     best: Callable[[Iterable[Decimal]], Decimal] | None = max
     row_per_place: bool = False
     with_runs_only: bool = False
+
+    def place_of(self, figure: PublishedFigure) -> Place:
+        """Return the place of a published figure."""
+        return place_as_published(figure)
+
+    def measure(self, runs: Sequence[RunResult], titles: Sequence[str]) -> list[Entry]:
+        """Make one entry per run, whose titles are given."""
+        return [self.entry(run, title) for run, title in zip(runs, titles, strict=True)]
+
+    @abstractmethod
+    def entry(self, run: RunResult, title: str) -> Entry:
+        """Make the entry of a run."""
+
+    @abstractmethod
+    def lay_out(self, entries: Sequence[Entry]) -> Table:
+        """Make rows and columns of the entries; footnotes and recipes are added elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,7 @@ class FilledTable:
 
 def fill(
     layout: Layout,
-    runs: Sequence[Run],
+    runs: Sequence[RunResult],
     published: Sequence[PublishedModel],
     rows: Rows = "all",
     dated: Iterable[str] | None = None,
@@ -88,14 +99,14 @@ def fill(
         entries = _only_measured(entries)
     entries, not_best = with_bold(entries, layout.published, layout.place_of, layout.best)
     table = replace(
-        layout.lay_out(layout, entries),
+        layout.lay_out(entries),
         footnotes=(*_printed_bold(layout, not_best), *_footnotes(layout, entries)),
         recipes=recipes((line, entry.title, name) for entry in entries for line, name in entry.recipes),
     )
     return FilledTable(table, tuple(entries))
 
 
-def run_titles(runs: Sequence[Run]) -> list[str]:
+def run_titles(runs: Sequence[RunResult]) -> list[str]:
     """What each run is called: its model, and its own name too where two runs have the same model."""
     models = [run.model for run in runs]
     return [f"{run.model} ({run.name})" if models.count(run.model) > 1 else run.model for run in runs]

@@ -4,21 +4,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from reports.measured import Result
-from reports.table import Footnote, Recipe
+from evalkit.results.markdown import clipped
+from evalkit.results.metrics_file import FailureReason, TaskResult
+from reports.table import AVERAGES, Footnote, Recipe
 
 _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")
 
-INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED, UNREPRODUCED = "†¶‖‡§◊"
+_REASONS_SHOWN = 3
+_MESSAGE_SHOWN = 120
+
+INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED, UNREPRODUCED, UNFINISHED = "†¶‖‡§◊※"
 
 _INTRODUCTIONS = {
     INCOMPLETE: "Not the complete data set or not the published metric, hence never in bold",
     COUNTED: "Samples without an answer",
     UNKNOWN: "No figure",
-    AVERAGED: "Unweighted mean of the test sets; the interval combines their standard errors, taking the "
-    "data sets as independent",
+    AVERAGED: "Unweighted mean of the test sets; the interval is that of the mean of their bootstrap resamples, taking "
+    "the data sets as independent",
     PUBLISHED: "Published, not measured here",
+    UNFINISHED: "The run is not finished",
     UNREPRODUCED: "Printed average that the figures printed with it do not give",
 }
 
@@ -31,14 +36,20 @@ class Remark:
     text: str = ""
 
 
-def remarks_on(result: Result, published_metric: str | None) -> list[Remark]:
+def benchmark_of(result: TaskResult) -> str:
+    """Return what published tables call a task, or else its title; that too where it stands under a mere ``Avg.``."""
+    name = result.place.benchmark or result.title
+    return result.title if name in AVERAGES else name
+
+
+def remarks_on(result: TaskResult, published_metric: str | None) -> list[Remark]:
     """What has to be said about a measured figure.
 
     Args:
         result: the task.
         published_metric: what published figures of this test set measure; None if there are none.
     """
-    benchmark = result.benchmark
+    benchmark = benchmark_of(result)
     samples = result.samples
     if result.not_applicable is not None:
         return [Remark(UNKNOWN, f"{benchmark}, {result.not_applicable}")]
@@ -47,8 +58,8 @@ def remarks_on(result: Result, published_metric: str | None) -> list[Remark]:
         remarks.append(Remark(INCOMPLETE, f"{benchmark}, {samples.total:,} samples of an unknown number"))
     elif result.partial:
         remarks.append(Remark(INCOMPLETE, f"{benchmark}, {samples.total:,} of {samples.expected:,} samples"))
-    measured_metric = result.figure.name if result.figure else ""
-    if published_metric and measured_metric and measured_metric.casefold() != published_metric.casefold():
+    measured_metric = result.metric.name
+    if published_metric and measured_metric.casefold() != published_metric.casefold():
         remarks.append(Remark(INCOMPLETE, f"{benchmark}, {measured_metric} where {published_metric} is published"))
     counts = [
         f"{count:,} {what}"
@@ -60,10 +71,17 @@ def remarks_on(result: Result, published_metric: str | None) -> list[Remark]:
         if count
     ]
     if counts:
-        remarks.append(Remark(COUNTED, f"{benchmark}, {', '.join(counts)}"))
-    if result.figure is None or result.figure.value is None:
+        reasons = [_reason(reason) for reason in result.failures[:_REASONS_SHOWN]]
+        why = f" ({'; '.join(reasons)})" if reasons else ""
+        remarks.append(Remark(COUNTED, f"{benchmark}, {', '.join(counts)}{why}"))
+    if result.metric.value is None:
         remarks.append(Remark(UNKNOWN, f"{benchmark}, nothing could be scored"))
     return remarks
+
+
+def _reason(reason: FailureReason) -> str:
+    message = clipped(" ".join(reason.message.split()), _MESSAGE_SHOWN)
+    return f"{reason.count:,} {reason.kind.replace('_', ' ')}, such as {reason.sample}: {message}"
 
 
 def footnotes(remarks: Sequence[tuple[str, Remark]]) -> list[Footnote]:

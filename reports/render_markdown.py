@@ -4,11 +4,8 @@ import re
 from collections.abc import Sequence
 
 from evalkit.printable import display_width
+from evalkit.results.markdown import escaped
 from reports.table import Cell, Column, Table, Title, stub_titles
-
-# An underscore between letters is no emphasis; brackets are no link unless a target follows them.
-_SPECIAL = re.compile(r"[\\`*|~$]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])")
-_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def render_markdown(table: Table, width: int | None = None) -> str:
@@ -22,17 +19,17 @@ def render_markdown(table: Table, width: int | None = None) -> str:
     too_wide = width is not None and display_width(grid.partition("\n")[0]) > width
     if too_wide:
         grid = _grid(_lines(table, with_details=False), leading=len(table.stub))
-    parts = [f"### {_escaped(table.title)}", grid]
+    parts = [f"### {escaped(table.title)}", grid]
     parts += ["Without intervals and numbers of samples, to fit; the files have them."] if too_wide else []
-    parts += [_escaped(f"{note.mark} {note.text}".lstrip()) for note in table.footnotes]
+    parts += [escaped(f"{note.mark} {note.text}".lstrip()) for note in table.footnotes]
     if table.recipes:
-        recipes = [f"- {_code(recipe.line)} {_escaped(recipe.figures)}" for recipe in table.recipes]
+        recipes = [f"- {_code(recipe.line)} {escaped(recipe.figures)}" for recipe in table.recipes]
         parts += ["Recipes:", "\n".join(recipes)]
     return "\n\n".join(parts) + "\n"
 
 
 def _lines(table: Table, *, with_details: bool) -> list[list[str]]:
-    lines = [[*map(_escaped, table.stub), *_headings(table.columns)]]
+    lines = [[*map(escaped, table.stub), *_headings(table.columns)]]
     for group in table.groups:
         for position, row in enumerate(group.rows):
             cells = [" / ".join(_figure(each, with_details) for each in cell.figures) for cell in row.cells]
@@ -45,18 +42,18 @@ def _headings(columns: Sequence[Column]) -> list[str]:
     titles = [column.title for column in columns]
     if len(set(titles)) < len(titles):
         titles = [f"{column.group} {column.title}" for column in columns]
-    return [_escaped(title) + _marks(column.marks) for title, column in zip(titles, columns, strict=True)]
+    return [escaped(title) + _marks(column.marks) for title, column in zip(titles, columns, strict=True)]
 
 
 def _title(title: Title) -> str:
     if title.covered:
         return ""
-    return (f"**{_escaped(title.text)}**" if title.strong else _escaped(title.text)) + _marks(title.marks)
+    return (f"**{escaped(title.text)}**" if title.strong else escaped(title.text)) + _marks(title.marks)
 
 
 def _figure(cell: Cell, with_details: bool) -> str:
-    text = f"**{_escaped(cell.text)}**" if cell.bold else _escaped(cell.text)
-    detail = _escaped(cell.detail) if with_details else ""
+    text = f"**{escaped(cell.text)}**" if cell.bold else escaped(cell.text)
+    detail = escaped(cell.detail) if with_details else ""
     return " ".join(filter(None, (text, detail))) + _marks(cell.marks)
 
 
@@ -79,10 +76,6 @@ def _grid(lines: Sequence[Sequence[str]], leading: int) -> str:
 
 def _padded(text: str, width: int) -> str:
     return text + " " * (width - display_width(text))
-
-
-def _escaped(text: str) -> str:
-    return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split()).translate(_ENTITIES))
 
 
 def _code(text: str) -> str:

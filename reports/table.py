@@ -1,37 +1,13 @@
 """The table that a layout fills and that every renderer prints."""
 
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
+
+from evalkit.results.metrics_file import SampleCounts
 
 NOT_APPLICABLE = "N/A"
 AVERAGES = ("Average", "Avg.")
 """How published tables head the columns and rows that sum up the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """How many samples a measured figure rests on.
-
-    Attributes:
-        expected: size of the complete data set, or None if unknown.
-        total: samples in the run: ``scored + failed + skipped``.
-        scored: samples with an answer.
-        failed: samples without one; they count as an empty answer.
-        skipped: samples that could not be asked or scored; they do not count.
-        empty: scored samples whose answer was empty.
-    """
-
-    expected: int | None
-    total: int
-    scored: int
-    failed: int
-    skipped: int
-    empty: int
-
-    @property
-    def counted(self) -> int:
-        """The samples that enter the figure."""
-        return self.scored + self.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +39,7 @@ class Cell:
     metric: str = ""
     source: str = ""
     n: int | None = None
-    samples: Samples | None = None
+    samples: SampleCounts | None = None
     partial: bool = False
     recipe: str = ""
     beside: "Cell | None" = None
@@ -196,14 +172,3 @@ def column_spans(table: Table) -> list[tuple[str, int]]:
         else:
             spans.append((column.group, 1))
     return spans if any(heading for heading, _ in spans) else []
-
-
-def per_cent(fraction: float) -> Decimal:
-    """A fraction as an exact number of per cent."""
-    # The shortest decimal that names the float, not its binary expansion: 33/800 must round as 4.125 does.
-    return Decimal(str(fraction)) * 100
-
-
-def rounded(value: Decimal, decimals: int = 2) -> str:
-    """Half-up rounding, as the published tables round."""
-    return str(value.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from evalkit.results.metrics_file import RunResult
 from reports.layout import FilledTable, Layout, Rows, fill, twice
 from reports.layouts.asr import ASR
 from reports.layouts.big_bench_audio import BIG_BENCH_AUDIO
@@ -13,8 +14,10 @@ from reports.layouts.paralinguistic import PARALINGUISTIC
 from reports.layouts.toolcall import TOOLCALL
 from reports.layouts.translation import COVOST2, CVSS
 from reports.layouts.uro_bench import URO_BENCH, URO_BENCH_SUBSETS
-from reports.measured import PUBLISHED_SET, Run
 from reports.published import select_published
+
+PUBLISHED_SET = ""
+"""The set of the data that the published figures are of: that of every task whose place names no other."""
 
 LAYOUTS: tuple[Layout, ...] = (
     ASR,
@@ -30,7 +33,7 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 
 
-def fill_tables(runs: Sequence[Run], published: Sequence[str], rows: Rows = "all") -> list[FilledTable]:
+def fill_tables(runs: Sequence[RunResult], published: Sequence[str], rows: Rows = "all") -> list[FilledTable]:
     """The tables that some run has a figure in; without runs, those that the published models have one in.
 
     A set of data of its own has tables of its own beside the published ones, in the same layout: its figures are
@@ -55,13 +58,14 @@ def fill_tables(runs: Sequence[Run], published: Sequence[str], rows: Rows = "all
     return [filled for filled in tables if _is_shown(filled, published_only=not runs)]
 
 
-def _by_set(runs: Sequence[Run]) -> dict[str, list[Run]]:
+def _by_set(runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     """The runs for the published tables, and for each set of data of its own those that have results of it."""
-    by_set: dict[str, list[Run]] = {PUBLISHED_SET: []}
+    by_set: dict[str, list[RunResult]] = {PUBLISHED_SET: []}
     for run in runs:
-        for name in dict.fromkeys([PUBLISHED_SET, *(result.set_name for result in run.results)]):
-            results = tuple(result for result in run.results if result.set_name == name)
-            by_set.setdefault(name, []).append(replace(run, results=results))
+        for name in dict.fromkeys([PUBLISHED_SET, *(task.place.set for task in run.tasks.values())]):
+            tasks = {key: task for key, task in run.tasks.items() if task.place.set == name}
+            aggregates = {key: each for key, each in run.aggregates.items() if each.place.set == name}
+            by_set.setdefault(name, []).append(replace(run, tasks=tasks, aggregates=aggregates))
     return by_set
 
 

@@ -1,24 +1,28 @@
-"""Every utterance of a transcription task, worst first, with what was heard wrongly marked."""
+"""Every utterance of a transcription task, worst first, with what was recognised wrongly marked."""
 
 import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from evalkit.errors import StoreError
 from evalkit.metrics.error_rate import STATISTICS, AlignedUnit, align
+from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.scores import ScoresFile
 from evalkit.text import Scheme, get_scheme
 from reports.alignment import blocks, inline
-from reports.measured import Figure, Result
 from reports.render_csv import spreadsheet_safe
 
 _HEADING = (
     "id", "status", "reason", "errors", "substitutions", "deletions", "insertions", "length", "error_rate",
     "reference", "hypothesis", "alignment", "response", "audio",
 )  # fmt: skip
+
+
+# An alignment that nobody will read, of an answer without end, must not hold up the report.
+_MOST_UNITS_ALIGNED = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,9 @@ class Utterance:
         reason: why it failed or was skipped; else empty.
         counts: substitutions, deletions, insertions and reference length; None if it was skipped.
         reference: what was said, normalised; as the data set has it if the sample was skipped.
+        hypothesis: what was recognised, normalised; empty if the sample was skipped.
         steps: the alignment of the normalised texts; empty if it was skipped.
+        units: how many units the longer text has, where only the first ones are aligned; else 0.
         separator: what stands between two units: a space between words, nothing between characters.
         response: what the model answered, as it did.
         audio: names of the recordings.
@@ -42,10 +48,17 @@ class Utterance:
     reason: str
     counts: tuple[int, int, int, int] | None
     reference: str
+    hypothesis: str
     steps: tuple[AlignedUnit, ...]
+    units: int
     separator: str
     response: str
     audio: str
+
+    @property
+    def remark(self) -> str:
+        """What has to be said about the alignment; empty if it is whole."""
+        return f"alignment of the first {_MOST_UNITS_ALIGNED:,} of {self.units:,} units" if self.units else ""
 
     @property
     def errors(self) -> int:
@@ -53,30 +66,29 @@ class Utterance:
         return sum(self.counts[:3]) if self.counts else 0
 
 
-def read_utterances(path: Path, result: Result, figure: Figure) -> list[Utterance]:
-    """The utterances by an error rate: most errors first, skipped ones last.
+def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
+    """Read the utterances of a task: most errors first, skipped ones last.
 
     Args:
-        path: the task's ``scores.parquet``.
-        result: the task.
-        figure: its headline figure, by whose scheme texts are aligned.
+        run: as read from its folder.
+        result: the task, by the scheme of whose headline metric texts are aligned.
 
     Raises:
-        StoreError: the file cannot be read, or is not that of a transcription task.
-        ConfigurationError: the figure was made with a scheme that is no longer there.
+        StoreError: the scores cannot be read, or are not those of a transcription task.
+        ConfigurationError: the headline was made with a scheme that is no longer there.
     """
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    scheme = _scheme(figure)
+    if run.folder is None:
+        raise StoreError(f"{run.name}: is not read from a folder, and has no scores")
+    schemes = _schemes(result)
+    counts = [f"{result.headline}.{name}" for name in STATISTICS]
+    texts = ("reference_normalised", "hypothesis_normalised")
+    names = ("id", "status", "reason", "language", "audio", "references", "responses", *texts, *counts)
+    path = run.folder / result.name
     try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
-        utterances = [_utterance(row, result, scheme) for row in rows]
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path}: cannot be read as a table of scores ({error})") from error
-    except KeyError as error:
-        hint = "write it anew with `evalkit score`"
-        raise StoreError(f"{path}: the column {error} is missing; {hint}") from error
+        rows = ScoresFile(path, result.digest).rows(names)
+        utterances = [_utterance(row, result, _scheme_of(row["language"], schemes)) for row in rows]
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise StoreError(f"{path}: its scores cannot be read ({error}); run the task again") from error
     return sorted(utterances, key=lambda each: (each.counts is None, -each.errors, each.counts, each.id))
 
 
@@ -90,51 +102,71 @@ def utterances_tsv(utterances: Sequence[Utterance]) -> str:
         if each.counts:
             length = each.counts[3]
             numbers = (each.errors, *each.counts, f"{each.errors / length:.4f}" if length else "")
-        hypothesis = each.separator.join(step.hypothesis for step in each.steps if step.hypothesis)
-        texts = (each.reference, hypothesis, inline(each.steps, each.separator), each.response, each.audio)
+        alignment = inline(each.steps, each.separator) + (f" … ({each.remark})" if each.remark else "")
+        texts = (each.reference, each.hypothesis, alignment, each.response, each.audio)
         writer.writerow([*map(_field, (each.id, each.status, each.reason)), *numbers, *map(_field, texts)])
     return output.getvalue()
 
 
 def utterances_text(utterances: Sequence[Utterance], title: str) -> str:
-    """For reading: what was said above what was heard, errors marked below."""
+    """Return a listing for reading: reference above hypothesis, errors marked below."""
     return "\n".join(_listing(utterances, title)) + "\n"
 
 
 def _listing(utterances: Sequence[Utterance], title: str) -> Iterator[str]:
     yield f"{title}: {len(utterances):,} utterances, those with most errors first"
-    yield "S: another word or character was heard, D: nothing was, I: something was that was not said"
+    yield "REF: the reference, HYP: what was recognised; S: substitution, D: deletion, I: insertion"
     for each in utterances:
         yield ""
         score = f"errors {each.errors}, length {each.counts[3]}" if each.counts else "not scored"
         status = "" if each.status == "scored" else f", {each.status}: {each.reason}"
         yield " ".join(f"{each.id}: {score}{status}".split())
-        yield from blocks(each.steps) if each.counts else [f"  said   {' '.join(each.reference.split())}"]
+        yield from blocks(each.steps) if each.counts else [f"  REF  {' '.join(each.reference.split())}"]
+        if each.remark:
+            yield f"  ({each.remark})"
 
 
-def _utterance(row: Mapping[str, Any], result: Result, scheme: Scheme) -> Utterance:
-    counts, steps = None, []
+def _utterance(row: Mapping[str, Any], result: TaskResult, scheme: Scheme) -> Utterance:
+    counts, reference, hypothesis = None, " / ".join(row["references"]), ""
+    steps: list[AlignedUnit] = []
+    longest = 0
     if row["status"] != "skipped":
         substitutions, deletions, insertions, length = (int(row[f"{result.headline}.{name}"]) for name in STATISTICS)
         counts = (substitutions, deletions, insertions, length)
-        steps = align(scheme.units(row["reference_normalised"]), scheme.units(row["hypothesis_normalised"]))
+        reference, hypothesis = row["reference_normalised"], row["hypothesis_normalised"]
+        units = scheme.units(reference), scheme.units(hypothesis)
+        longest = max(map(len, units))
+        steps = align(units[0][:_MOST_UNITS_ALIGNED], units[1][:_MOST_UNITS_ALIGNED])
     return Utterance(
         id=row["id"],
         status=row["status"],
         reason=row["reason"] or "",
         counts=counts,
-        reference=row["reference_normalised"] if counts else " / ".join(row["references"]),
+        reference=reference,
+        hypothesis=hypothesis,
         steps=tuple(steps),
+        units=longest if longest > _MOST_UNITS_ALIGNED else 0,
         separator="" if scheme.unit == "character" else " ",
-        response=" / ".join(row["responses"]),
+        response=" / ".join(each["text"] for each in row["responses"] if each["role"] == "model" and each["text"]),
         audio=", ".join(audio["locator"] for audio in json.loads(row["audio"])),
     )
 
 
-def _scheme(figure: Figure) -> Scheme:
-    """The scheme that a recipe names, such as ``whisper-en.v1``."""
-    name, _, rest = figure.recipe_field("normaliser").partition("-")
-    return get_scheme(rest.rpartition(".")[0], name)
+def _schemes(result: TaskResult) -> tuple[Scheme, ...]:
+    """Return the schemes that a recipe names: the task's own, such as ``whisper-en.v1``, then other languages'."""
+    recipe = result.metric.recipe
+    others = (each.partition(" by ")[0] for each in recipe.get("other_languages", "").split(", ") if each)
+    labels = (label.partition("-") for label in (recipe.get("normaliser", ""), *others))
+    return tuple(get_scheme(rest.rpartition(".")[0], name) for name, _, rest in labels)
+
+
+def _scheme_of(language: str | None, schemes: Sequence[Scheme]) -> Scheme:
+    """Return the scheme by which a sample in a language was scored."""
+    own, *others = schemes
+    if language is None or not others:
+        return own
+    code = get_scheme(language).language
+    return next((scheme for scheme in others if scheme.language == code), own)
 
 
 def _field(text: str) -> str:

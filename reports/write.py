@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 
-from evalkit.errors import ConfigurationError, StoreError
+from evalkit.errors import StoreError
+from evalkit.results.metrics_file import RunResult, TaskResult, read_run
 from reports.by_normaliser import by_normaliser_table
 from reports.layout import Rows
-from reports.measured import Run, read_run
 from reports.page import Listing, render_page
 from reports.radar import Radar, tables_radar
 from reports.render_csv import render_csv
@@ -46,12 +47,10 @@ def write_report(
         rows: which rows the tables keep, as in ``fill_tables``.
 
     Raises:
-        ConfigurationError: an unknown published model, or two runs of one name.
+        ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
         StoreError: a run cannot be read, or the report cannot be written.
     """
-    runs = [read_run(Path(folder)) for folder in run_folders]
-    if repeated := {run.name for run in runs if [other.name for other in runs].count(run.name) > 1}:
-        raise ConfigurationError(f"two of the runs are named {min(repeated)!r}; a report needs runs of different names")
+    runs = _distinct([read_run(folder) for folder in run_folders])
     filled = fill_tables(runs, published, rows)
     chart = tables_radar(filled)
     normalisers = by_normaliser_table(runs)
@@ -60,7 +59,8 @@ def write_report(
         output_folder.mkdir(parents=True, exist_ok=True)
         written = [path for table in tables for path in _write_table(table, output_folder)]
         charts, notes = _write_radar(chart, output_folder)
-        listings = [listing for run in runs for listing in _write_listings(run, output_folder)]
+        names = _FileNames()
+        listings = [listing for run in runs for listing in _write_listings(run, output_folder, names)]
         page = output_folder / "index.html"
         page.write_text(render_page(tables, charts[-1].name if charts else None, notes, listings), encoding="utf-8")
     except OSError as error:
@@ -90,13 +90,11 @@ def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
     return files, [*chart.notes, *draw_radar(chart, files[0], files[1])]
 
 
-def _write_listings(run: Run, folder: Path) -> list[Listing]:
+def _write_listings(run: RunResult, folder: Path, names: "_FileNames") -> list[Listing]:
     listings = []
-    for result in run.results:
-        if result.place.get("table") != "asr" or result.figure is None or result.not_applicable is not None:
-            continue
-        utterances = read_utterances(run.folder / result.task / "scores.parquet", result, result.figure)
-        base = f"utterances/{_file_name(run.name)}/{_file_name(result.task)}"
+    for result in filter(_has_utterances, run.tasks.values()):
+        utterances = read_utterances(run, result)
+        base = f"utterances/{names.of(run.name)}/{names.of(run.name, result.name)}"
         path = folder / base
         path.parent.mkdir(parents=True, exist_ok=True)
         title = f"{run.model}, {result.title}"
@@ -106,6 +104,34 @@ def _write_listings(run: Run, folder: Path) -> list[Listing]:
     return listings
 
 
-def _file_name(name: str) -> str:
-    """The name as one path component: names come from run folders, which others may have made."""
-    return re.sub(r"[^\w.-]+", "_", name).lstrip(".") or "_"
+def _has_utterances(result: TaskResult) -> bool:
+    return result.place.table == "asr" and result.metric.value is not None and result.not_applicable is None
+
+
+def _distinct(runs: Sequence[RunResult]) -> list[RunResult]:
+    """Return the runs under names that tell them apart: copies of one are named after their folders."""
+    names = [run.name for run in runs]
+    folders = [run.folder.resolve().name if run.folder is not None else run.name for run in runs]
+    chosen = [folder if names.count(name) > 1 else name for name, folder in zip(names, folders, strict=True)]
+    numbered = [
+        f"{name} ({chosen[: index + 1].count(name)})" if chosen.count(name) > 1 else name
+        for index, name in enumerate(chosen)
+    ]
+    return [replace(run, name=name) for run, name in zip(runs, numbered, strict=True)]
+
+
+class _FileNames:
+    """Names as path components, one for each name: they come from run folders, which others may have made."""
+
+    def __init__(self) -> None:
+        self._given: dict[tuple[str, ...], str] = {}
+
+    def of(self, *names: str) -> str:
+        """Return the file name of the last name among those that share the names before it."""
+        if names not in self._given:
+            plain = re.sub(r"[^\w.-]+", "_", names[-1]).lstrip(".")[:100] or "_"
+            # Some file systems take names that differ in case alone for one.
+            taken = {given.lower() for key, given in self._given.items() if key[:-1] == names[:-1]}
+            numbered = (f"{plain}-{number}" for number in count(2))
+            self._given[names] = next(name for name in chain([plain], numbered) if name.lower() not in taken)
+        return self._given[names]

@@ -1,4 +1,4 @@
-"""Write configs/task/uro_*.yaml and configs/suite/uro_bench_*.yaml from the facts in tasks/uro_bench/subsets.csv.
+"""Write URO-Bench's tasks, suites and averages in configs/ from the facts in tasks/uro_bench/subsets.csv.
 
 python scripts/make_uro_bench_configs.py [--check]
 """
@@ -6,6 +6,7 @@ python scripts/make_uro_bench_configs.py [--check]
 import argparse
 import sys
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,9 +75,45 @@ def suite_config(members: list[subsets.Subset], version: str) -> str:
     return "\n".join([*lines, ""])
 
 
+def aggregates_config() -> str:
+    """Return the averages of each track and dimension, over subsets and not over dimensions, as the original has it."""
+    lines = ["# @package aggregates", "# The averages of the URO-Bench table: of each track, and of its dimensions."]
+    for language, track in product(_LANGUAGES, ("basic", "pro")):
+        versions = [_members(track, language, version) for version in subsets.VERSIONS]
+        # Where the versions of the data have the same subsets, their averages are the same too.
+        differ = versions[0] != versions[-1]
+        for version, members in zip(subsets.VERSIONS, versions, strict=True):
+            if not differ and version != _NEWEST:
+                continue
+            for letter, dimension in {"": "", **subsets.DIMENSIONS}.items():
+                of_dimension = [subset for subset in members if letter in ("", subset.dimension)]
+                name = "_".join(
+                    filter(None, ("uro", track, language, dimension, "" if version == _NEWEST else version))
+                )
+                data = f", data {version}" if differ else ""
+                title = " ".join(filter(None, ("URO-Bench", group(members[0]), dimension)))
+                heading = f"{letter}." if letter else "Avg."
+                lines += [
+                    f"{name}:",
+                    f"  title: {title}{data}",
+                    f"  place: {{table: uro_bench, group: {group(members[0])}, benchmark: {heading}}}",
+                    "  members:",
+                    *(f"    - {subset.name}" for subset in of_dimension),
+                    *([f"  recipe: {{data: {version}}}"] if differ else []),
+                    "  of: subsets",
+                    "  when: any",
+                ]
+    return "\n".join([*lines, ""])
+
+
+def _members(track: str, language: str, version: str) -> list[subsets.Subset]:
+    found = subsets.load_subsets().values()
+    return [each for each in found if (each.track, each.language) == (track, language) and version in each.sizes]
+
+
 def files() -> dict[Path, str]:
     """Return every file with its content."""
-    found = {}
+    found = {ROOT / "configs" / "aggregates" / "uro_bench.yaml": aggregates_config()}
     suites = defaultdict(list)
     for subset in subsets.load_subsets().values():
         found[ROOT / "configs" / "task" / f"{task_name(subset)}.yaml"] = task_config(subset)

@@ -49,12 +49,13 @@ class Transcription(DatasetTask):
             raise ConfigurationError(f"task {self.name}: schemes is empty; name at least one, such as [default]")
         self.language = language
         self._prompt = self._prompts.of("asr")
-        self._scheme_of_metric: dict[str, str] = {}
+        self._scheme_names: dict[str, str] = {}  # by key of the metric
+        self._schemes_of: dict[str | None, dict[str, Scheme]] = {}  # by language; every sample asks for them
         self.metrics: dict[str, Metric] = {}
         for name in names:
             metric = error_rate_metric(get_scheme(language, name))
             key = metric.name.lower() + (f"_{name}" if self.metrics else "")
-            self._scheme_of_metric[key] = name
+            self._scheme_names[key] = name
             self.metrics[key] = metric
 
     def samples(self) -> Iterator[Sample]:
@@ -63,15 +64,11 @@ class Transcription(DatasetTask):
         Raises:
             DataError: there is no normalisation scheme for a sample's language.
         """
-        known: set[str | None] = {None, self.language}
         for sample in self._dataset:
-            if sample.language not in known:
-                for key in self.metrics:
-                    try:
-                        self._scheme(key, sample.language)
-                    except ConfigurationError as error:
-                        raise DataError(f"{self._dataset.source}: sample {sample.id}: {error}") from error
-                known.add(sample.language)
+            try:
+                self._schemes(sample.language)
+            except ConfigurationError as error:
+                raise DataError(f"{self._dataset.source}: sample {sample.id}: {error}") from error
             yield sample
 
     def chain(self, sample: Sample) -> Chain:
@@ -85,26 +82,30 @@ class Transcription(DatasetTask):
 
     def mixed_recipe(self, metric: str, languages: Collection[str]) -> Mapping[str, str]:
         """Return the schemes and units of the languages other than the task's own."""
-        own = self._scheme(metric, None)
-        others = {scheme for language in languages if (scheme := self._scheme(metric, language)) != own}
+        own = self._schemes(None)[metric]
+        others = {scheme for language in languages if (scheme := self._schemes(language)[metric]) != own}
         named = sorted("{normaliser} by {unit}".format(**error_rate_metric(scheme).recipe) for scheme in others)
         return {"other_languages": ", ".join(named)} if named else {}
 
-    def _scheme(self, metric: str, language: str | None) -> Scheme:
-        return get_scheme(language or self.language, self._scheme_of_metric[metric])
+    def _schemes(self, language: str | None) -> Mapping[str, Scheme]:
+        """Return the schemes of a language by metric, those of the task's own for a sample that says none."""
+        if language not in self._schemes_of:
+            self._schemes_of[language] = {
+                key: get_scheme(language or self.language, name) for key, name in self._scheme_names.items()
+            }
+        return self._schemes_of[language]
 
     def _language_of(self, sample: Sample) -> str:
         """Return the code to ask a sample with: the task's, unless the sample is in another language."""
         headline = next(iter(self.metrics))
-        own, wanted = self._scheme(headline, None), self._scheme(headline, sample.language)
+        own, wanted = self._schemes(None)[headline], self._schemes(sample.language)[headline]
         return self.language if wanted == own else wanted.language
 
     def _score(self, sample: Sample, hypothesis: str) -> Score:
         """Count edit operations against the reference."""
         statistics: dict[str, Sequence[float]] = {}
         details: dict[str, str] = {}
-        for key in self.metrics:
-            scheme = self._scheme(key, sample.language)
+        for key, scheme in self._schemes(sample.language).items():
             texts = [scheme.normalize(text) for text in (sample.references[0], hypothesis)]
             statistics[key] = count_errors(*(scheme.units(text) for text in texts))
             details = details or dict(zip(self.details, texts, strict=True))

@@ -31,7 +31,7 @@ _NO_ANSWER_KNOWN = "the data set does not say what the right answer is"
 
 
 def matches(prediction: str, answer: str, choices: Sequence[str]) -> bool:
-    """Whether a prediction counts as correct by MMAU's official rule.
+    """Return whether a prediction counts as correct by MMAU's official rule.
 
     Texts are compared as sets of lower-cased words (runs of letters, digits and underscores). The prediction must
     have every word of the answer, and no word that only stands in another choice, a choice with the same words as
@@ -49,7 +49,7 @@ def matches(prediction: str, answer: str, choices: Sequence[str]) -> bool:
 
 
 def extract_response(text: str) -> str:
-    """The final answer in ``<RESPONSE> </RESPONSE>``, as MMAU's prompt of Step-Audio 2 asks for it.
+    """Return the final answer in ``<RESPONSE> </RESPONSE>``, as MMAU's prompt of Step-Audio 2 asks for it.
 
     Of several the last that is not blank counts; one that is not closed reaches to the end. A text without the tag
     is all answer.
@@ -61,7 +61,7 @@ def extract_response(text: str) -> str:
 
 
 def strip_option_letters(prediction: str, answer: str, choices: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
-    """The three texts without option letters such as ``(A)``, ``B.``, ``c)`` or ``D:`` before them.
+    """Return the three texts without option letters such as ``(A)``, ``B.``, ``c)`` or ``D:`` before them.
 
     A letter is only taken off a prediction that goes on after it and only if there are as many choices; a bare
     letter stays, and stays wrong. Choices and answer lose theirs if all choices have them, in order, as some copies of
@@ -168,7 +168,7 @@ def _words(text: str) -> set[str]:
 
 
 def _letter(text: str) -> int | None:
-    """Which option's letter stands before a text, counted from 0; None if there is none."""
+    """Return which option's letter stands before a text, counted from 0; None if there is none."""
     match = _LETTERED.match(text)
     return ord(match[1].upper()) - ord("A") if match else None
 

@@ -33,6 +33,7 @@ _MARK = re.compile(
     r"\s*(?:(?:/|out of)\s*(?P<best>\d{1,9})|points?|分)?[\W_]*",
     re.IGNORECASE,
 )
+_LONGEST_LINE = 200  # that can be a verdict
 _TAG = re.compile(r"</?[A-Za-z_]{1,20}>")
 _FENCE = re.compile(r"```\w*")
 _DECIDING_KEYS = frozenset(
@@ -73,11 +74,11 @@ def _decided(reply: str, read: Callable[[str], tuple[float, bool] | None]) -> fl
     if (record := next(_json_objects(said), None)) is not None:
         return _decided_by_object(record, read)
     lines = [line for line in _FENCE.sub("", _TAG.sub("", said)).splitlines() if line.strip()]
-    found = [decision for line in lines if (decision := read(line)) is not None]
-    if not lines or read(lines[-1]) is None:
+    decisions = [read(line) if len(line) <= _LONGEST_LINE else None for line in lines]
+    if not decisions or decisions[-1] is None:
         return None
-    value, labelled = found[-1]
-    return value if labelled or all(other == value for other, _ in found) else None
+    value, labelled = decisions[-1]
+    return value if labelled or all(each is None or each[0] == value for each in decisions) else None
 
 
 def _decided_by_object(record: dict[str, Any], read: Callable[[str], tuple[float, bool] | None]) -> float | None:

@@ -1,21 +1,23 @@
 """``evalkit compare``: paired tests between two runs, as Markdown and JSON, with an exit status for pipelines."""
 
 import argparse
-import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from evalkit.cli.main import EXIT_FOUND_FAULT
+from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
+from evalkit.errors import ConfigurationError
+from evalkit.metrics.functions import register_functions_of
 from evalkit.printable import printable
-from evalkit.results.comparison import ONLY_IN, Cell, Change, Comparison, compare
+from evalkit.results.comparison import compare_runs
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Print the comparison; 1 if the new run is significantly worse anywhere."""
+    """Print the comparison; 0 without a regression, 1 with one, 2 if nothing could be compared."""
     parser = argparse.ArgumentParser(
         prog="evalkit compare",
-        description="Compare two runs sample by sample. Exits 1 if NEW is significantly worse than BASE in any cell.",
+        description="Compare two runs sample by sample. Exits 0 if NEW is nowhere significantly worse than BASE, "
+        "1 if it is, and 2 if nothing could be compared.",
     )
     parser.add_argument("base", type=Path, metavar="BASE", help="run folder of the baseline")
     parser.add_argument("new", type=Path, metavar="NEW", help="run folder to judge against it")
@@ -24,79 +26,38 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the resampling (default: %(default)s)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the Markdown to a file as well")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON to a file")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="load this module of yours, which registers metric functions of its own; may be repeated",
+    )
     options = parser.parse_args(arguments)
     if not 0 < options.level < 1:
         parser.error("--level must lie between 0 and 1")
-    comparison = compare(options.base, options.new, level=options.level, resamples=options.resamples, seed=options.seed)
-    text = markdown(comparison)
+    if options.resamples < 1:
+        parser.error("--resamples must be at least 1")
+    if options.seed < 0:
+        parser.error("--seed must be at least 0")
+    for module in options.allow:
+        register_functions_of(module)
+    comparison = compare_runs(
+        options.base, options.new, level=options.level, resamples=options.resamples, seed=options.seed
+    )
+    text = comparison.to_markdown()
     print(printable(text, lines=True))
     if options.markdown:
-        options.markdown.write_text(text + "\n", encoding="utf-8")
+        _write(options.markdown, text + "\n")
     if options.json:
-        content = {**dataclasses.asdict(comparison), "regressed": comparison.regressed}
-        options.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write(options.json, json.dumps(comparison.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    if not comparison.compared:
+        return EXIT_ERROR
     return EXIT_FOUND_FAULT if comparison.regressed else 0
 
 
-def markdown(comparison: Comparison) -> str:
-    """The comparison as a Markdown table, followed by the utterances that changed most."""
-    return "\n".join(_lines(comparison))
-
-
-def _lines(comparison: Comparison) -> Iterator[str]:
-    level = f"{100 * comparison.level:g} %"
-    yield f"# {_escape(comparison.new)} against {_escape(comparison.base)}"
-    yield ""
-    yield f"| Task | Metric | Base | New | Difference [{level}] | p | p (Holm) | Samples | Verdict |"
-    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
-    alone: dict[str, list[str]] = {}
-    for cell in comparison.cells:
-        if cell.reason.startswith(ONLY_IN):
-            alone.setdefault(cell.reason, []).append(_escape(cell.title))
-        else:
-            yield f"| {' | '.join(_row(cell))} |"
-    yield ""
-    for reason, titles in alone.items():
-        yield from (f"Not compared, as {reason}: {', '.join(titles)}.", "")
-    yield (
-        f"Differences are new minus base, in points; intervals from the paired bootstrap, p-values from approximate "
-        f"randomisation, corrected after Holm over the cells compared. A verdict needs a corrected p of at most "
-        f"{1 - comparison.level:.3g}."
-    )
-    for cell in comparison.cells:
-        for heading, changes in (("got better", cell.improved), ("got worse", cell.worsened)):
-            if changes:
-                yield from ("", f"## {_escape(cell.title)}: what {heading} most", "")
-                yield "| Sample | Effect on the figure | Reference | Base | New |"
-                yield "| --- | ---: | --- | --- | --- |"
-                for change in changes:
-                    yield f"| {' | '.join(_change(change))} |"
-
-
-def _row(cell: Cell) -> list[str]:
-    verdict = f"**{cell.verdict}**" + (f": {_escape(cell.reason)}" if cell.reason else "")
-    figures = [""] * 5
-    if cell.interval is not None and None not in (cell.base, cell.new, cell.difference):
-        low, high = cell.interval
-        figures = [
-            f"{100 * (cell.base or 0):.2f}",
-            f"{100 * (cell.new or 0):.2f}",
-            f"{100 * (cell.difference or 0):+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]",
-            f"{cell.p_value:.4f}",
-            f"{cell.adjusted_p_value:.4f}",
-        ]
-    samples = str(cell.shared)
-    if cell.shared < max(cell.base_samples, cell.new_samples):
-        samples += f" of {cell.base_samples} and {cell.new_samples}"
-    return [_escape(cell.title), cell.metric, *figures, samples, verdict]
-
-
-def _change(change: Change) -> list[str]:
-    texts = (change.reference, change.base_answer, change.new_answer)
-    return [_escape(change.sample_id), f"{100 * change.effect:+.3f}", *(_escape(text) for text in texts)]
-
-
-def _escape(text: str) -> str:
-    """Untrusted text inside a Markdown table cell: one line, no column breaks, no HTML."""
-    replacements = {"\\": "\\\\", "|": "\\|", "<": "&lt;", ">": "&gt;", "\n": " ", "\r": " ", "`": "\\`"}
-    return "".join(replacements.get(character, character) for character in text)
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be written ({error.strerror or error})") from error

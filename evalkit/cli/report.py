@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from evalkit.errors import StoreError
 from evalkit.printable import printable
+from evalkit.results.metrics_file import FILE_NAME
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -30,13 +32,37 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if not options.runs and not options.published:
         parser.error("name a run folder, a published model with --published, or both")
+    runs = _runs(options.runs)
     from reports.render_markdown import render_markdown
     from reports.write import write_report
 
-    output = options.output or (options.runs[0] / "report" if options.runs else Path("report"))
-    report = write_report(options.runs, published=options.published, output_folder=output, rows=options.rows)
+    output = options.output or (runs[0] / "report" if runs else Path("report"))
+    report = write_report(runs, published=options.published, output_folder=output, rows=options.rows)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for table in report.tables:
         print(printable(render_markdown(table, width), lines=True))
     print(f"{len(report.files)} files written to {output}; open {report.files[0]}")
     return 0
+
+
+def _runs(named: Sequence[Path]) -> list[Path]:
+    """Return the run folders among what was named; of the rest it is said why they are left out.
+
+    Raises:
+        StoreError: there is none among them.
+    """
+    runs = [path for path in named if (path / FILE_NAME).is_file()]
+    reasons = [_reason(path) for path in named if path not in runs]
+    if reasons and not runs:
+        raise StoreError("; ".join(reasons))
+    for reason in reasons:
+        print(f"left out: {reason}", file=sys.stderr)
+    return runs
+
+
+def _reason(path: Path) -> str:
+    if not path.exists():
+        return f"{path}: there is no such folder"
+    if (path / "config.yaml").is_file():
+        return f"{path}: the run has no results yet"
+    return f"{path}: not a run folder, it has no {FILE_NAME}"

@@ -118,15 +118,13 @@ def _run(config: DictConfig, choices: Mapping[str, Any]) -> int:
     with in_our_words():
         plan = plan_from_config(config, choices)
         evaluation = evaluate(plan)
-    print(printable(summary(evaluation.metrics), lines=True))
-    for task, reason in evaluation.left_out.items():
-        print(f"  left out: {task}: {printable(reason)}")
+    print(printable(summary(evaluation.results), lines=True))
     if lines := usage_lines(evaluation.usage):
         print("Models, over all sessions of this run", *lines, sep="\n")
     print(f"\nRun folder: {plan.folder}\nTables and chart: evalkit report {plan.folder}")
-    if evaluation.failed:
+    if failed := evaluation.results.failed_samples:
         print(
-            f"evalkit: {evaluation.failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
+            f"evalkit: {failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
             "The same command asks again whatever was not answered",
             file=sys.stderr,
         )

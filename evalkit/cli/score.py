@@ -10,15 +10,28 @@ from evalkit.run.rescore import rescore
 
 
 def command(arguments: Sequence[str]) -> int:
-    """Re-score a run in place and print its figures."""
+    """Re-score a run in place and print its results."""
     parser = argparse.ArgumentParser(
         prog="evalkit score",
-        description="Score a run's stored answers again and rewrite its metrics.json.",
+        description="Score a run's stored answers again and rewrite its metrics.json. A run folder is data: of what "
+        "its config.yaml names, nothing but the tasks of evalkit is loaded, and of yours what you allow.",
         epilog="example: evalkit score runs/whisper_tiny_en-demo schemes=[whisper,qwen2_audio]",
     )
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("overrides", nargs="*", help="changed settings of the run's config.yaml, as KEY=VALUE")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        help="changed settings of the run's config.yaml, as KEY=VALUE; name= and model.title= rename the run and its "
+        "model in the results",
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="make task classes of this package of yours too; may be repeated",
+    )
     options = parser.parse_args(arguments)
     with configurations():
-        print(summary(rescore(options.run, options.overrides)))
+        print(summary(rescore(options.run, options.overrides, options.allow)))
     return 0

@@ -1,36 +1,56 @@
-"""The few lines a run ends with: each figure with its interval, counts and recipe."""
+"""The few lines a run ends with: each value with its interval, counts and recipe, and why samples failed."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
+
+from evalkit.results.metrics_file import RunResult, TaskResult
+
+_REASONS_SHOWN = 3
+_MESSAGE_SHOWN = 200
 
 
-def summary(metrics: Mapping[str, Any]) -> str:
-    """The figures of ``metrics.json`` for the terminal, percentages with their intervals."""
-    lines = [f"{metrics['model']['title']}"]
-    for task in metrics["tasks"].values():
-        if task["not_applicable"]:
-            lines.append(f"  {task['title']}: N/A, {task['not_applicable']}")
+def summary(run: RunResult) -> str:
+    """Return what a run measured, for the terminal."""
+    return "\n".join(_lines(run))
+
+
+def failure_lines(task: TaskResult) -> list[str]:
+    """Return the commonest reasons why samples of a task failed, each with an example."""
+    lines = []
+    for reason in task.failures[:_REASONS_SHOWN]:
+        message = " ".join(reason.message.split())
+        if len(message) > _MESSAGE_SHOWN:
+            message = f"{message[:_MESSAGE_SHOWN]}…"
+        lines.append(f"{reason.count:,} failed ({reason.kind.replace('_', ' ')}), such as {reason.sample}: {message}")
+    if more := len(task.failures) - _REASONS_SHOWN:
+        lines += [f"and {more} more kinds of reasons"] if more > 0 else []
+    return lines
+
+
+def _lines(run: RunResult) -> Iterator[str]:
+    yield run.model
+    for task in run.tasks.values():
+        if task.not_applicable is not None:
+            yield f"  {task.title}: N/A, {task.not_applicable}"
             continue
-        for figure in task["metrics"].values():
-            lines.append(f"  {task['title']}: {_figure(figure)}{_remarks(task)}")
-            lines.append(f"    {figure['recipe']}")
-    return "\n".join(lines)
+        for key, metric in task.metrics.items():
+            yield f"  {task.title}: {metric.name} {metric.text}{_remarks(task)}"
+            yield f"    {task.recipe_line(key)}"
+        yield from (f"    {line}" for line in failure_lines(task))
+    for each in run.aggregates.values():
+        without = f" (without {', '.join(each.missing)})" if each.missing else " (partial)" if each.partial else ""
+        yield f"  {each.title}: {each.metric.name} {each.metric.text}{without}"
+        yield f"    {each.recipe_line}"
+    for name, reason in run.left_out.items():
+        yield f"  left out: {name}: {reason}"
+    if run.unfinished:
+        yield f"  not finished: {', '.join(run.unfinished)}"
 
 
-def _figure(figure: Mapping[str, Any]) -> str:
-    if figure["value"] is None:
-        return f"{figure['name']} undefined (nothing to measure against)"
-    text = f"{figure['name']} {100 * figure['value']:.2f} {figure.get('unit', '%')}".rstrip()
-    if figure["interval"] and None not in figure["interval"]:
-        low, high = (100 * end for end in figure["interval"])
-        text += f" [{low:.2f}, {high:.2f}]"
-    return text
-
-
-def _remarks(task: Mapping[str, Any]) -> str:
-    samples = task["samples"]
-    remarks = [f"{samples[count]} {count}" for count in ("failed", "skipped", "empty") if samples[count]]
-    if task["partial"]:
-        whole = f" of {samples['expected']:,}" if samples["expected"] else ""
-        remarks.append(f"partial: {samples['total']:,}{whole} samples")
+def _remarks(task: TaskResult) -> str:
+    samples = task.samples
+    counts = {"failed": samples.failed, "skipped": samples.skipped, "empty": samples.empty}
+    remarks = [f"{count} {name}" for name, count in counts.items() if count]
+    if task.partial:
+        whole = f" of {samples.expected:,}" if samples.expected else ""
+        remarks.append(f"partial: {samples.total:,}{whole} samples")
     return f" ({'; '.join(remarks)})" if remarks else ""

@@ -8,12 +8,12 @@ as for any metric. The mean of sentence scores, which some tools print as BLEU, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from evalkit.metrics.bleu_schemes import BleuScheme, get_bleu_scheme
+from evalkit.metrics.functions import corpus_bleu
 from evalkit.metrics.metric import Metric
 from evalkit.metrics.resampling import Interval, bootstrap
 from evalkit.metrics.texts import check_texts
@@ -43,7 +43,7 @@ class Bleu:
     @property
     def score(self) -> float:
         """BLEU of the whole corpus, from 0 to 100."""
-        return _score(self.statistics.sum(axis=0))
+        return corpus_bleu(self.statistics.sum(axis=0))
 
     @property
     def signature(self) -> str:
@@ -55,7 +55,7 @@ class Bleu:
 
     def confidence_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
         """Percentile bootstrap over the samples, from 0 to 100 as the score is."""
-        return bootstrap(self.statistics, _score, level=level, seed=seed)
+        return bootstrap(self.statistics, corpus_bleu, level=level, seed=seed)
 
 
 def bleu(
@@ -98,11 +98,6 @@ def count_ngrams(reference: str, hypothesis: str, scheme: BleuScheme) -> tuple[i
     return (*counted.counts, *counted.totals, counted.sys_len, counted.ref_len)
 
 
-def corpus_bleu(totals: npt.NDArray[Any]) -> float:
-    """BLEU of summed statistics, as a fraction; 0 where not a single token matches."""
-    return _score(totals) / 100
-
-
 def bleu_metric(scheme: BleuScheme, name: str = "BLEU", recipe: Mapping[str, str] | None = None) -> Metric:
     """The metric of a scheme, whose recipe is sacreBLEU's signature and the scheme.
 
@@ -115,16 +110,9 @@ def bleu_metric(scheme: BleuScheme, name: str = "BLEU", recipe: Mapping[str, str
     return Metric(
         name=name,
         statistics=STATISTICS,
-        value=corpus_bleu,
+        function="corpus_bleu",
         higher_is_better=True,
         recipe={**signature, "normaliser": scheme.label, **(recipe or {})},
         unit="",
+        scale=1,
     )
-
-
-def _score(totals: npt.NDArray[Any]) -> float:
-    from sacrebleu.metrics.bleu import BLEU
-
-    *counts, hypothesis_length, reference_length = np.rint(totals).astype(int).tolist()
-    scored = BLEU.compute_bleu(counts[:4], counts[4:], hypothesis_length, reference_length, smooth_method="exp")
-    return float(scored.score)

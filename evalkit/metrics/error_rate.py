@@ -6,7 +6,7 @@ The counts of substitutions, deletions and insertions are those of one optimal a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from rapidfuzz.distance import Levenshtein
 
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.hints import hint
+from evalkit.metrics.functions import corpus_error_rate
 from evalkit.metrics.metric import Metric
 from evalkit.metrics.resampling import Interval, bootstrap
 from evalkit.metrics.sclite import count_errors_like_sclite
@@ -180,25 +181,19 @@ _COUNTS: dict[str, Callable[[Sequence[str], Sequence[str]], tuple[int, int, int,
 }
 
 
-def corpus_error_rate(totals: npt.NDArray[Any]) -> float:
-    """The error rate of summed statistics, ordered as in :data:`STATISTICS`.
-
-    Without any reference unit it is 0 if there is no error and infinite if there is one.
-    """
-    errors, length = float(totals[:3].sum()), float(totals[3])
-    if length == 0:
-        return float("inf") if errors else 0.0
-    return errors / length
-
-
 def error_rate_metric(scheme: Scheme) -> Metric:
-    """The metric of a scheme, named by what is counted: WER of words, CER of characters, MER of mixed tokens."""
+    """The metric of a scheme, named by what is counted: WER of words, CER of characters, MER of mixed tokens.
+
+    Others know MER as the match error rate, so that the recipe spells it out.
+    """
+    spelt_out = {"metric": "mixed error rate"} if scheme.unit == "token" else {}
     return Metric(
         name=_NAMES[scheme.unit],
         statistics=STATISTICS,
-        value=corpus_error_rate,
+        function="corpus_error_rate",
         higher_is_better=False,
         recipe={
+            **spelt_out,
             "unit": scheme.unit,
             "normaliser": _label(scheme),
             "averaging": "corpus",

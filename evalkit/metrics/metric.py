@@ -1,54 +1,85 @@
-"""A metric: a vector of statistics per sample, and a function of their sum."""
+"""A metric: a vector of statistics per sample, and the name of a function of their sum."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from evalkit.metrics.functions import get_metric_function
 
 Statistics = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How a figure is computed and what it is called.
+    """How a value is computed and what it is called.
 
     Attributes:
         name: as tables print it, such as ``WER``.
         statistics: names of the per-sample sufficient statistics, in the order of the vector.
-        value: the figure, as a fraction, from the summed vector of length ``len(statistics)``.
+        function: name of the registered function (``evalkit.metrics.functions``) that makes the value of the sums.
         higher_is_better: the direction of improvement.
-        unit: what is printed behind the figure, which is shown times 100; empty for points on a scale of 100.
-        recipe: what the figure's comparability depends on (unit, normaliser and version, averaging), in the
-            order in which it is printed.
+        recipe: what the value's comparability depends on (unit, normaliser and version, averaging), in the order in
+            which it is printed.
+        unit: what is printed behind the value, such as ``%``; empty for points.
+        scale: by what the function's result is multiplied to be in that unit.
+        decimals: with how many the value is printed.
+
+    Raises:
+        ConfigurationError: there is no function of that name.
     """
 
     name: str
     statistics: tuple[str, ...]
-    value: Callable[[npt.NDArray[Any]], float]
+    function: str
     higher_is_better: bool
     recipe: Mapping[str, str]
     unit: str = "%"
+    scale: float = 100
+    decimals: int = 2
+
+    def __post_init__(self) -> None:
+        get_metric_function(self.function)
+
+    @property
+    def full_recipe(self) -> dict[str, str]:
+        """The recipe with the metric's name in front; a recipe that names the metric more exactly keeps its name."""
+        return {"metric": self.name, **self.recipe}
+
+    def value(self, totals: npt.NDArray[Any]) -> float:
+        """Apply the function to a vector of sums of length ``len(statistics)``; the result is not yet scaled."""
+        return get_metric_function(self.function)(totals)
 
 
-def recipe_line(metric: Metric, further: Mapping[str, Any] | None = None) -> str:
-    """The signature printed with a figure, in the manner of sacreBLEU's.
+def in_unit(value: float, scale: float) -> float:
+    """Bring a function's result into the unit that is printed: 33/800 times 100 is exactly 4.125."""
+    # By the shortest decimals that name the two floats, as a product of floats may fall short of a tie.
+    return float(Decimal(str(float(value))) * Decimal(str(scale)))
 
-    Args:
-        metric: the figure's.
-        further: what else it depends on, by name, such as the judge; and the counts of samples.
 
-    >>> recipe_line(metric, {"scored": 75, "failed": 0, "skipped": 0})  # doctest: +SKIP
-    'metric:WER|unit:word|normaliser:whisper-en.v1|averaging:corpus|scored:75|failed:0|skipped:0'
+def recipe_line(metric: Metric) -> str:
+    """Render a metric's recipe, as long as it is not known which models take part and how many samples count.
+
+    >>> recipe_line(Metric("Accuracy", ("correct", "samples"), "ratio", True, {"averaging": "micro"}))
+    'metric:Accuracy|averaging:micro'
     """
-    fields = {"metric": metric.name, **metric.recipe, **(further or {})}
-    return "|".join(f"{name}:{value}" for name, value in fields.items())
+    return render_recipe(metric.full_recipe)
 
 
-def comparability(recipe: str) -> str:
-    """A printed recipe without its counts: two figures with equal keys were computed alike."""
-    return "|".join(field for field in recipe.split("|") if field.partition(":")[0] not in COUNTS)
+def render_recipe(recipe: Mapping[str, Any]) -> str:
+    r"""Render a recipe as one line, in the manner of sacreBLEU's signatures; ``|`` and ``:`` in values are escaped.
+
+    >>> render_recipe({"metric": "WER", "judge": "A|B: C"})
+    'metric:WER|judge:A\\|B\\: C'
+    """
+    return "|".join(f"{name}:{_escaped(value)}" for name, value in recipe.items())
 
 
-COUNTS = ("scored", "failed", "skipped")
+def _escaped(value: Any) -> str:
+    text = " ".join(str(value).split())
+    for character in "\\|:":
+        text = text.replace(character, f"\\{character}")
+    return text

@@ -25,6 +25,7 @@ which can hide an effect but not make one.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,36 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapSettings:
+    """How intervals are made: their level, the number of resamples, and the seed."""
+
+    level: float = 0.95
+    resamples: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise ConfigurationError(f"statistics.level is {self.level}; it must lie between 0 and 1, such as 0.95")
+        if self.resamples < 1:
+            raise ConfigurationError(f"statistics.resamples is {self.resamples}; it must be at least 1")
+
+
+class PairedReplicates(NamedTuple):
+    """What resampling makes of two systems on the same samples.
+
+    Attributes:
+        a, b: the metric of each system; nan where undefined.
+        bootstrapped: differences (a - b) of paired bootstrap resamples.
+        exchanged: differences after random exchanges of the systems' samples; empty where a or b is undefined.
+    """
+
+    a: float
+    b: float
+    bootstrapped: Array
+    exchanged: Array
 
 
 class PairedTest(NamedTuple):
@@ -134,6 +165,16 @@ def paired_test(
         DataError: as in `bootstrap`, or the two arrays differ in shape.
         ConfigurationError: `resamples` or `level` out of range.
     """
+    return summarise(paired_replicates(statistics_a, statistics_b, value, resamples=resamples, seed=seed), level)
+
+
+def paired_replicates(
+    statistics_a: ArrayLike, statistics_b: ArrayLike, value: Value, *, resamples: int = 10_000, seed: int = 0
+) -> PairedReplicates:
+    """Resample two systems on the same samples; see `paired_test` for the arguments and errors.
+
+    For an average over several data sets, draw each with a seed of its own and average the parts one by one.
+    """
     a, b = _as_rows(statistics_a), _as_rows(statistics_b)
     if a.shape != b.shape:
         raise DataError(f"a paired test needs the same samples twice, got statistics of shape {a.shape} and {b.shape}")
@@ -141,19 +182,27 @@ def paired_test(
     # From b and a - b, rather than a and b: equal rows then give equal sums whatever the rounding.
     gain = a - b
     sums_b, sums_gain = np.hsplit(bootstrap_sums(np.hstack([b, gain]), resamples, bootstrap_seed), 2)
-    interval = percentile_interval(_values(value, sums_b + sums_gain) - _values(value, sums_b), level)
-
+    bootstrapped = _values(value, sums_b + sums_gain) - _values(value, sums_b)
     total_a, total_b = a.sum(axis=0), b.sum(axis=0)
-    value_a, value_b = _values(value, np.stack([total_a, total_b]))
-    difference = float(value_a - value_b)
+    value_a, value_b = (float(each) for each in _values(value, np.stack([total_a, total_b])))
+    if math.isnan(value_a - value_b):
+        return PairedReplicates(value_a, value_b, bootstrapped, np.empty(0))
+    kept = exchange_sums(gain, resamples, exchange_seed)
+    return PairedReplicates(
+        value_a, value_b, bootstrapped, _values(value, total_b + kept) - _values(value, total_a - kept)
+    )
+
+
+def summarise(replicates: PairedReplicates, level: float = 0.95) -> PairedTest:
+    """Sum up what resampling made of two systems; see `paired_test`."""
+    difference = replicates.a - replicates.b
+    interval = percentile_interval(replicates.bootstrapped, level)
     if math.isnan(difference):
         return PairedTest(math.nan, interval, math.nan)
-    kept = exchange_sums(gain, resamples, exchange_seed)
-    differences = _values(value, total_b + kept) - _values(value, total_a - kept)
     # An exchange that ties with the observed difference must count, though rounding may part them.
-    tolerance = 1e-12 * max(abs(value_a), abs(value_b))
-    less_extreme = np.abs(differences) < abs(difference) - tolerance
-    p_value = float((1 + np.count_nonzero(~less_extreme)) / (1 + resamples))
+    tolerance = 1e-12 * max(abs(replicates.a), abs(replicates.b))
+    less_extreme = np.abs(replicates.exchanged) < abs(difference) - tolerance
+    p_value = float((1 + np.count_nonzero(~less_extreme)) / (1 + len(less_extreme)))
     return PairedTest(difference, interval, p_value)
 
 

@@ -1,36 +1,38 @@
-"""Is the new run better, worse, or is there no evidence? Paired tests between two runs, cell by cell.
+"""Is the new run better, worse, or is there no evidence? Paired tests between two runs, figure by figure.
 
 Only what both runs answered is compared, sample by sample, so that a hard or an easy data set counts for neither. Where
 the two were scored differently, or asked about different references, nothing is compared and the reason is given.
+Nothing but the stored results is read: no task is loaded.
 """
 
-import math
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from evalkit.errors import StoreError
-from evalkit.metrics.metric import Metric, Statistics, comparability
+from evalkit.errors import ConfigurationError, StoreError
+from evalkit.metrics.functions import MetricFunction, get_metric_function
+from evalkit.metrics.metric import in_unit, render_recipe
 from evalkit.metrics.multiple_comparisons import holm
-from evalkit.metrics.resampling import paired_test
-from evalkit.results.folder import read_json
-from evalkit.run.plan import load_run_config, tasks_from_config
+from evalkit.metrics.resampling import BootstrapSettings, PairedReplicates, paired_replicates, summarise
+from evalkit.results.metrics_file import Aggregate, MetricResult, RunResult, TaskResult, read_run, rounded
+from evalkit.results.scores import ScoredSamples, ScoresFile
 
 Verdict = Literal["better", "worse", "no evidence", "not comparable"]
-_UTTERANCES_EITHER_WAY = 10
-ONLY_IN = "only the"  # how the reason begins why a task of one run is not compared
+OnlyIn = Literal["base", "new"]
+_SAMPLES_EITHER_WAY = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One sample whose answer changed the figure.
+    """One sample whose answer changed the value.
 
     Attributes:
         sample_id, reference, base_answer, new_answer: the sample and what was said about it.
-        effect: by how much the figure of the base run would move if this sample alone had its new answer.
+        effect: by how much the base run's value would move if this sample alone had its new answer.
     """
 
     sample_id: str
@@ -41,28 +43,35 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """The comparison of one figure of a task.
+class ComparedMetric:
+    """The comparison of one metric of a task, or of one average; numbers are in the unit that is printed.
 
     Attributes:
-        task, title, metric: which figure.
-        verdict: about the new run, at the level asked for, after Holm's correction over all cells compared.
+        name: the task's or the average's key.
+        title: its title.
+        metric: the metric's name.
+        unit, decimals: how its values are printed.
+        verdict: about the new run, at the level asked for, after Holm's correction over all that is compared.
         reason: why the runs are not comparable, or what to bear in mind; may be empty.
-        base, new: the figures over the shared samples, as fractions.
+        only_in: the run that alone has it, or None.
+        base, new: the values over the shared samples.
         difference: new minus base.
-        interval: of the difference, by the paired bootstrap.
+        interval: of the difference, by the paired bootstrap; None where none can be given.
         p_value: two-sided, by approximate randomisation.
         adjusted_p_value: the same after Holm's correction.
-        higher_is_better: the figure's direction of improvement.
+        higher_is_better: the direction of improvement.
         shared, base_samples, new_samples: how many samples both runs, and each of them, have.
-        improved, worsened: the samples that moved the figure most, either way.
+        improved, worsened: the samples that moved the value most, either way.
     """
 
-    task: str
+    name: str
     title: str
     metric: str
+    unit: str
+    decimals: int
     verdict: Verdict
     reason: str = ""
+    only_in: OnlyIn | None = None
     base: float | None = None
     new: float | None = None
     difference: float | None = None
@@ -76,6 +85,11 @@ class Cell:
     improved: Sequence[Change] = ()
     worsened: Sequence[Change] = ()
 
+    @property
+    def compared(self) -> bool:
+        """Whether the two runs could be compared here."""
+        return self.verdict != "not comparable"
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -84,173 +98,305 @@ class Comparison:
     Attributes:
         base, new: names of the runs.
         level: of the intervals; a verdict needs an adjusted p-value of at most 1 - level.
-        cells: one for each figure compared of each task that either run has.
+        metrics: one for each metric compared of each task, and for each average, that either run has.
+        remarks: what else has to be said, such as that a run is not finished.
     """
 
     base: str
     new: str
     level: float
-    cells: Sequence[Cell]
+    metrics: Sequence[ComparedMetric]
+    remarks: Sequence[str] = ()
 
     @property
     def regressed(self) -> bool:
-        """True if the new run is significantly worse anywhere."""
-        return any(cell.verdict == "worse" for cell in self.cells)
+        """Whether the new run is significantly worse anywhere."""
+        return any(each.verdict == "worse" for each in self.metrics)
+
+    @property
+    def compared(self) -> bool:
+        """Whether anything could be compared at all."""
+        return any(each.compared for each in self.metrics)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {**asdict(self), "regressed": self.regressed, "compared": self.compared}
+
+    def to_markdown(self) -> str:
+        """Return a Markdown table, followed by the samples that changed most."""
+        from evalkit.results.comparison_markdown import comparison_markdown
+
+        return comparison_markdown(self)
 
 
-def compare(base: Path, new: Path, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Comparison:
+def compare_runs(
+    base: RunResult | str | Path,
+    new: RunResult | str | Path,
+    *,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Comparison:
     """Compare two runs.
 
     Args:
-        base: run folder of the baseline.
-        new: run folder of what is to be judged against it.
+        base: the baseline, or its folder.
+        new: what is to be judged against it, or its folder.
         level: confidence level of the intervals and of the verdicts.
         resamples: of each bootstrap and each randomisation test.
         seed: of both.
 
     Raises:
-        StoreError: a folder is not that of a finished run.
+        StoreError: a folder is not that of a run, or is damaged.
+        ConfigurationError: the level or the number of resamples is out of range.
     """
-    runs = read_json(base / "metrics.json"), read_json(new / "metrics.json")
-    tasks = {task.name: task for task in tasks_from_config(load_run_config(base))}
-    cells = []
-    for name in dict.fromkeys((*runs[0]["tasks"], *runs[1]["tasks"])):
-        entries = runs[0]["tasks"].get(name), runs[1]["tasks"].get(name)
-        headline = (entries[0] or entries[1])["headline"]
-        for key in (tasks[name].compared if name in tasks else ()) or (headline,):
-            cell = _comparable(name, key, *entries)
-            if cell.verdict != "not comparable":
-                metric = tasks[name].metrics[key]
-                samples = _read(base / name, key, metric), _read(new / name, key, metric)
-                cell = _test(cell, metric, *samples, level=level, resamples=resamples, seed=seed)
-            cells.append(cell)
-    return Comparison(runs[0]["name"], runs[1]["name"], level, _with_verdicts(cells, 1 - level))
+    runs = [run if isinstance(run, RunResult) else read_run(run) for run in (base, new)]
+    comparer = _Comparer(runs[0], runs[1], BootstrapSettings(level, resamples, seed))
+    metrics = [*comparer.tasks(), *comparer.aggregates()]
+    remarks = [f"{run.name} is not finished: without {', '.join(run.unfinished)}" for run in runs if run.unfinished]
+    return Comparison(runs[0].name, runs[1].name, level, _with_verdicts(metrics, 1 - level), remarks)
 
 
 @dataclass(frozen=True, slots=True)
-class _Samples:
-    """What one run says of a task's samples that count towards its figure.
+class _Tested:
+    """A comparable metric of a task, with what resampling made of it (before scaling)."""
 
-    Attributes:
-        places: the row of each sample id.
-        references, answers: texts, by row.
-        statistics: of the metric compared, by row.
-    """
-
-    places: Mapping[str, int]
-    references: Sequence[Sequence[str]]
-    answers: Sequence[str]
-    statistics: Statistics
+    result: ComparedMetric
+    replicates: PairedReplicates
+    scale: float
 
 
-def _comparable(name: str, key: str, base: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Cell:
-    """A cell yet without figures, whose verdict says whether it can have them."""
-    if base is None or new is None:
-        present: Mapping[str, Any] = base or new or {}
-        figure = present["metrics"][key]
-        reason = f"{ONLY_IN} {'base' if base else 'new'} run has it"
-        return Cell(name, present["title"], figure["name"], "not comparable", reason)
-    if key not in base["metrics"] or key not in new["metrics"]:
-        reason = f"only one of the runs was scored by {key}; `evalkit score` can score a run again"
-        return Cell(name, base["title"], key, "not comparable", reason)
-    figures = base["metrics"][key], new["metrics"][key]
-    cell = Cell(name, base["title"], figures[0]["name"], "no evidence")
-    recipes = [comparability(figure["recipe"]) for figure in figures]
-    if recipes[0] != recipes[1]:
-        reason = f"scored differently, {recipes[0]} and {recipes[1]}; `evalkit score` can score a run again"
-        return replace(cell, verdict="not comparable", reason=reason)
-    return cell
+class _Comparer:
+    def __init__(self, base: RunResult, new: RunResult, settings: BootstrapSettings) -> None:
+        self._runs = (base, new)
+        self._settings = settings
+        self._tested: dict[tuple[str, str], _Tested] = {}
+
+    def tasks(self) -> list[ComparedMetric]:
+        base, new = self._runs
+        results = []
+        for name in dict.fromkeys((*base.tasks, *new.tasks)):
+            pair = base.tasks.get(name), new.tasks.get(name)
+            present = pair[0] or pair[1]
+            assert present is not None  # noqa: S101 - the name is one of theirs
+            results += [self._task(name, key, *pair) for key in present.compared]
+        return results
+
+    def aggregates(self) -> list[ComparedMetric]:
+        base, new = self._runs
+        names = dict.fromkeys((*base.aggregates, *new.aggregates))
+        return [self._aggregate(base.aggregates.get(name), new.aggregates.get(name)) for name in names]
+
+    def _task(self, name: str, key: str, base: TaskResult | None, new: TaskResult | None) -> ComparedMetric:
+        if base is None or new is None:
+            return _only_in_one(name, base, new, key)
+        blank = _blank(name, base.title, base.metrics.get(key) or new.metrics[key])
+        reason = _obstacle(key, base, new)
+        if reason:
+            return replace(blank, verdict="not comparable", reason=reason)
+        metric = base.metrics[key]
+        try:
+            function = get_metric_function(metric.function)
+        except ConfigurationError as error:
+            return replace(blank, verdict="not comparable", reason=str(error))
+        samples = self._read(self._runs[0], base, key), self._read(self._runs[1], new, key)
+        seed = _seed(self._settings.seed, name)
+        result, replicates = _test(blank, metric, function, samples, self._settings, seed)
+        if replicates is not None:
+            self._tested[name, key] = _Tested(result, replicates, metric.scale)
+        return result
+
+    def _aggregate(self, base: Aggregate | None, new: Aggregate | None) -> ComparedMetric:
+        if base is None or new is None:
+            return _only_in_one("", base, new)
+        blank = _blank(base.name, base.title, base.metric)
+        if set(base.members) != set(new.members):
+            reason = f"over other members, {', '.join(base.members)} and {', '.join(new.members)}"
+            return replace(blank, verdict="not comparable", reason=reason)
+        parts = []
+        for name in base.members:
+            task = self._runs[0].tasks.get(name)
+            part = None if task is None else self._tested.get((name, task.headline))
+            if part is None:
+                return replace(blank, verdict="not comparable", reason=f"its member {name} is not comparable")
+            parts.append(part)
+        return _filled(
+            replace(
+                blank,
+                shared=sum(part.result.shared for part in parts),
+                base_samples=sum(part.result.base_samples for part in parts),
+                new_samples=sum(part.result.new_samples for part in parts),
+            ),
+            PairedReplicates(
+                *(
+                    np.mean([getattr(part.replicates, each) * part.scale for part in parts], axis=0)
+                    for each in PairedReplicates._fields
+                )
+            ),
+            1,
+            self._settings.level,
+        )
+
+    def _read(self, run: RunResult, task: TaskResult, key: str) -> ScoredSamples:
+        if run.folder is None:
+            raise StoreError(f"{run.name}: is not read from a folder, and has no scores to compare")
+        return ScoresFile(run.folder / task.name, task.digest).scored_samples(key, tuple(task.metrics[key].statistics))
+
+
+def _seed(seed: int, name: str) -> int:
+    """Return a seed of a task's own, so that the parts of an average are drawn independently."""
+    return seed + zlib.crc32(name.encode())
+
+
+def _blank(name: str, title: str, metric: MetricResult) -> ComparedMetric:
+    return ComparedMetric(
+        name,
+        title,
+        metric.name,
+        metric.unit,
+        metric.decimals,
+        "no evidence",
+        higher_is_better=metric.higher_is_better,
+    )
+
+
+def _only_in_one(
+    name: str, base: TaskResult | Aggregate | None, new: TaskResult | Aggregate | None, key: str = ""
+) -> ComparedMetric:
+    present = base or new
+    assert present is not None  # noqa: S101 - it is in one of the two
+    metric = present.metrics[key] if isinstance(present, TaskResult) else present.metric
+    only_in: OnlyIn = "new" if base is None else "base"
+    blank = _blank(name or present.name, present.title, metric)
+    return replace(blank, verdict="not comparable", reason=f"only the {only_in} run has it", only_in=only_in)
+
+
+def _obstacle(key: str, base: TaskResult, new: TaskResult) -> str:
+    """Say why a metric of a task cannot be compared by what the results say of it; empty if nothing does."""
+    if key not in base.metrics or key not in new.metrics:
+        return f"only one of the runs was scored by {key}; `evalkit score` can score a run again"
+    metrics = base.metrics[key], new.metrics[key]
+    if metrics[0].recipe != metrics[1].recipe:
+        differing = [
+            name
+            for name in dict.fromkeys((*metrics[0].recipe, *metrics[1].recipe))
+            if metrics[0].recipe.get(name) != metrics[1].recipe.get(name)
+        ]
+        lines = [
+            render_recipe({name: _titled(name, task, metric) for name in differing if name in metric.recipe})
+            for task, metric in zip((base, new), metrics, strict=True)
+        ]
+        return f"scored differently, {lines[0] or 'nothing'} and {lines[1] or 'nothing'}; {_remedy(differing, base)}"
+    computed = [(each.function, each.scale, tuple(each.statistics)) for each in metrics]
+    if computed[0] != computed[1]:
+        return "computed by another function, scale or statistics; `evalkit score` can score a run again"
+    return ""
+
+
+def _titled(name: str, task: TaskResult, metric: MetricResult) -> str:
+    model = task.models.get(name)
+    return metric.recipe[name] if model is None else f"{model.title}@{model.fingerprint}"
+
+
+def _remedy(differing: Sequence[str], task: TaskResult) -> str:
+    if any(name in task.models for name in differing):
+        return "run one of them with the other's models in these roles"
+    return "`evalkit score` can score a run again"
 
 
 def _test(
-    cell: Cell, metric: Metric, base: _Samples, new: _Samples, *, level: float, resamples: int, seed: int
-) -> Cell:
-    """The cell with its figures, tested over the samples that both runs have."""
-    shared = [sample_id for sample_id in base.places if sample_id in new.places]
-    cell = replace(cell, shared=len(shared), base_samples=len(base.places), new_samples=len(new.places))
+    blank: ComparedMetric,
+    metric: MetricResult,
+    function: MetricFunction,
+    samples: tuple[ScoredSamples, ScoredSamples],
+    settings: BootstrapSettings,
+    seed: int,
+) -> tuple[ComparedMetric, PairedReplicates | None]:
+    """Compare a metric over the samples that both runs have; no replicates where it cannot be compared."""
+    base, new = samples
+    base_rows, new_rows = _rows(base), _rows(new)
+    shared = [sample_id for sample_id in base_rows if sample_id in new_rows]
+    blank = replace(blank, shared=len(shared), base_samples=len(base_rows), new_samples=len(new_rows))
     if not shared:
-        return replace(cell, verdict="not comparable", reason="no sample counts towards both runs' figures")
-    rows = [(base.places[sample_id], new.places[sample_id]) for sample_id in shared]
+        reason = "no sample counts towards both runs' values"
+        return replace(blank, verdict="not comparable", reason=reason), None
+    rows = [(base_rows[sample_id], new_rows[sample_id]) for sample_id in shared]
     for sample_id, (base_row, new_row) in zip(shared, rows, strict=True):
         if base.references[base_row] != new.references[new_row]:
             reason = f"sample {sample_id} has another reference in each run: these are different data sets"
-            return replace(cell, verdict="not comparable", reason=reason)
+            return replace(blank, verdict="not comparable", reason=reason), None
     base_statistics = base.statistics[[row for row, _ in rows]]
     new_statistics = new.statistics[[row for _, row in rows]]
-    test = paired_test(new_statistics, base_statistics, metric.value, resamples=resamples, level=level, seed=seed)
-    if not math.isfinite(test.difference):
-        return replace(cell, verdict="not comparable", reason="the figure is undefined over the shared samples")
-    base_sum = base_statistics.sum(axis=0)
-    base_value = float(metric.value(base_sum))
+    replicates = paired_replicates(new_statistics, base_statistics, function, resamples=settings.resamples, seed=seed)
+    if not len(replicates.exchanged):
+        return replace(blank, verdict="not comparable", reason="undefined over the shared samples"), None
+    total = base_statistics.sum(axis=0)
     effects = [
-        float(metric.value(base_sum - before + after)) - base_value
+        (function(total - before + after) - replicates.b) * metric.scale
         for before, after in zip(base_statistics, new_statistics, strict=True)
     ]
-    changes = [
-        Change(
-            sample_id,
-            " / ".join(base.references[base_row]),
-            base.answers[base_row],
-            new.answers[new_row],
-            effect,
-        )
-        for sample_id, (base_row, new_row), effect in zip(shared, rows, effects, strict=True)
-        if effect
-    ]
-    changes.sort(key=lambda change: (change.effect, change.sample_id))
-    lowered = [change for change in changes if change.effect < 0][:_UTTERANCES_EITHER_WAY]
-    raised = [change for change in reversed(changes) if change.effect > 0][:_UTTERANCES_EITHER_WAY]
+    changes = sorted(
+        (
+            Change(sample_id, " / ".join(base.references[row]), base.answers[row], new.answers[new_row], effect)
+            for sample_id, (row, new_row), effect in zip(shared, rows, effects, strict=True)
+            if effect
+        ),
+        key=lambda change: (change.effect, change.sample_id),
+    )
+    lowered = [change for change in changes if change.effect < 0][:_SAMPLES_EITHER_WAY]
+    raised = [change for change in reversed(changes) if change.effect > 0][:_SAMPLES_EITHER_WAY]
     improved, worsened = (raised, lowered) if metric.higher_is_better else (lowered, raised)
-    some_left_out = len(shared) < max(cell.base_samples, cell.new_samples)
+    blank = replace(blank, improved=improved, worsened=worsened)
+    return _filled(blank, replicates, metric.scale, settings.level), replicates
+
+
+def _filled(blank: ComparedMetric, replicates: PairedReplicates, scale: float, level: float) -> ComparedMetric:
+    """Return the comparison with its numbers; of the replicates, a is the new run."""
+    test = summarise(replicates, level)
+    interval = None
+    if np.isfinite(test.interval).all():
+        interval = in_unit(test.interval.low, scale), in_unit(test.interval.high, scale)
+    some_left_out = blank.shared < max(blank.base_samples, blank.new_samples)
     return replace(
-        cell,
+        blank,
         reason="over the shared samples alone" if some_left_out else "",
-        base=base_value,
-        new=float(metric.value(new_statistics.sum(axis=0))),
-        difference=test.difference,
-        interval=(test.interval.low, test.interval.high),
+        base=in_unit(replicates.b, scale),
+        new=in_unit(replicates.a, scale),
+        difference=in_unit(test.difference, scale),
+        interval=interval,
         p_value=test.p_value,
-        higher_is_better=metric.higher_is_better,
-        improved=improved,
-        worsened=worsened,
     )
 
 
-def _with_verdicts(cells: Sequence[Cell], significance: float) -> list[Cell]:
-    """Judge all tested cells together, so that many cells do not make a chance finding likely."""
-    tested = [cell for cell in cells if cell.p_value is not None]
-    adjusted = iter(holm([cell.p_value for cell in tested if cell.p_value is not None]))
+def _rows(samples: ScoredSamples) -> Mapping[str, int]:
+    return {sample_id: row for row, sample_id in enumerate(samples.ids)}
+
+
+def _with_verdicts(metrics: Sequence[ComparedMetric], significance: float) -> list[ComparedMetric]:
+    """Judge all tested metrics together, so that many of them do not make a chance finding likely."""
+    adjusted = iter(holm([each.p_value for each in metrics if each.p_value is not None]))
     judged = []
-    for cell in cells:
-        if cell.p_value is not None and cell.difference is not None:
+    for each in metrics:
+        if each.p_value is not None and each.difference is not None:
             p_value = next(adjusted)
             verdict: Verdict = "no evidence"
             if p_value <= significance:
-                verdict = "better" if (cell.difference > 0) == cell.higher_is_better else "worse"
-            cell = replace(cell, adjusted_p_value=p_value, verdict=verdict)
-        judged.append(cell)
+                verdict = "better" if (each.difference > 0) == each.higher_is_better else "worse"
+            each = replace(each, adjusted_p_value=p_value, verdict=verdict)
+        judged.append(each)
     return judged
 
 
-def _read(folder: Path, key: str, metric: Metric) -> _Samples:
-    import pyarrow.parquet
-
-    path = folder / "scores.parquet"
-    columns = [f"{key}.{name}" for name in metric.statistics]
-    try:
-        table = pyarrow.parquet.read_table(path, columns=["id", "status", "references", "responses", *columns])
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error}); run or score that run again") from error
-    counts = [status != "skipped" for status in table["status"].to_pylist()]
-    table = table.filter(counts)
-    return _Samples(
-        places={sample_id: row for row, sample_id in enumerate(table["id"].to_pylist())},
-        references=table["references"].to_pylist(),
-        answers=[_first_words(responses) for responses in table["responses"].to_pylist()],
-        statistics=np.column_stack([table[column].to_numpy() for column in columns]),
-    )
+def formatted(each: ComparedMetric) -> tuple[str, str, str]:
+    """Return base, new and difference with its interval as they are printed; empty where nothing was compared."""
+    if each.base is None or each.new is None or each.difference is None:
+        return "", "", ""
+    difference = _signed(each.difference, each.decimals)
+    if each.interval is not None:
+        difference += f" [{', '.join(_signed(end, each.decimals) for end in each.interval)}]"
+    return rounded(each.base, each.decimals), rounded(each.new, each.decimals), difference
 
 
-def _first_words(responses: Sequence[str]) -> str:
-    """What the model said, or what was heard of it; a judge, who may have spoken too, comes after."""
-    return next((text for text in responses if text.strip()), "")
+def _signed(value: float, decimals: int) -> str:
+    text = rounded(value, decimals)
+    return text if text.startswith("-") else f"+{text}"

@@ -114,11 +114,15 @@ def read_json(path: Path) -> dict[str, Any]:
         StoreError: the file is missing or is not a JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror}); is this a run folder?") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path}: is not valid JSON ({error})") from error
     if not isinstance(content, dict):
         raise StoreError(f"{path}: is not a JSON object")
     return content
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")

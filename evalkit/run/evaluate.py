@@ -19,8 +19,11 @@ from evalkit.inference.opening import ServedSettings, is_served, open_endpoints
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.progress import Progress, say
+from evalkit.results.aggregates import with_aggregates
 from evalkit.results.folder import RunFolder
+from evalkit.results.metrics_file import ModelIdentity, RunResult
 from evalkit.results.provenance import ProvenanceRecord
+from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
 from evalkit.results.usage import RoleUsage
 from evalkit.run.events import EventLog, run_log
@@ -37,19 +40,12 @@ class Evaluation:
     """What came of a run.
 
     Attributes:
-        metrics: what ``metrics.json`` holds.
-        left_out: tasks that could not be carried out, with the reason.
+        results: what was measured, in this session and before.
         usage: what the calls took over all sessions of the run, by task and role.
     """
 
-    metrics: Mapping[str, Any]
-    left_out: Mapping[str, str]
+    results: RunResult
     usage: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def failed(self) -> int:
-        """How many samples failed, over all tasks."""
-        return sum(task["samples"]["failed"] for task in self.metrics["tasks"].values())
 
 
 def evaluate(plan: Plan) -> Evaluation:
@@ -90,15 +86,16 @@ class _Session:
 
     def __init__(self, plan: Plan, preflight: Preflight) -> None:
         self._plan = plan
-        self._left_out = preflight.left_out
         self._lock = threading.Lock()  # tasks are finished in threads of their own
+        self._identities: dict[str, ModelIdentity] = {}
         with ExitStack() as stack:
             self._folder = stack.enter_context(closing(RunFolder(plan.folder)))
             if plan.fresh:
                 self._folder.set_aside()
             self._folder.write("config.yaml", plan.config)
             stack.enter_context(run_log(plan.folder))
-            self._metrics = self._earlier_metrics()
+            earlier = settled_run(self._folder)
+            self._results = self._begun(earlier, preflight)
             tasks = [each for each in preflight.tasks if not self._is_fuller(each)]
             self._stores = {
                 each.task.name: stack.enter_context(ResponseStore(plan.folder / each.task.name)) for each in tasks
@@ -129,31 +126,41 @@ class _Session:
         generation = dict(self._plan.models[role].generation)
         fingerprint = {**facts.fingerprint, **({"generation": generation} if generation else {})}
         self._record.meet(role, fingerprint)
+        self._identities[role] = ModelIdentity.of(self._plan.models[role].title, fingerprint)
         _log.info("%s: %s", role, fingerprint)
 
     def finish(self) -> Evaluation:
-        """Record that the session came to its end, and return what came of it."""
+        """Take the averages, record that the session came to its end, and return what came of it."""
+        self._results = with_aggregates(self._results, self._plan.aggregates, self._plan.bootstrap)
+        publish(self._folder, self._results)
         self._record.finish()
         _log.info("finished")
-        return Evaluation(self._metrics, self._left_out, self._record.usage())
+        return Evaluation(self._results, self._record.usage())
 
-    def _earlier_metrics(self) -> dict[str, Any]:
-        """What was measured before under this name, to which this session adds."""
-        earlier = self._folder.read("metrics.json").get("tasks", {})
-        return {
-            "evalkit": evalkit.__version__,
-            "name": self._plan.name,
-            "model": {"name": self._plan.model_name, "title": self._plan.titles["model"]},
-            "tasks": earlier,
-        }
+    def _begun(self, earlier: RunResult | None, preflight: Preflight) -> RunResult:
+        """Return what was measured before under this name, to which this session adds."""
+        plan = self._plan
+        tasks = {} if earlier is None else earlier.tasks
+        asked = [each.task.name for each in preflight.tasks]
+        return RunResult(
+            name=plan.name,
+            model_name=plan.model_name,
+            model=plan.models["model"].title,
+            evalkit=evalkit.__version__,
+            tasks=tasks,
+            aggregates={} if earlier is None else earlier.aggregates,
+            unfinished=tuple(name for name in asked if name not in tasks),
+            left_out=preflight.left_out,
+            folder=plan.folder,
+        )
 
     def _is_fuller(self, checked: CheckedTask) -> bool:
         """Whether the run holds results of more samples than are asked for now; they are left as they are."""
-        entry = self._metrics["tasks"].get(checked.task.name)
-        if entry is None or not self._plan.selection.partial or entry["samples"]["total"] <= checked.count:
+        before = self._results.tasks.get(checked.task.name)
+        if before is None or not self._plan.selection.partial or before.samples.total <= checked.count:
             return False
         _tell(
-            f"{checked.task.title}: results of {entry['samples']['total']:,} samples are there and are left as they "
+            f"{checked.task.title}: results of {before.samples.total:,} samples are there and are left as they "
             f"are; for {checked.count:,} alone give another name=, or fresh=true"
         )
         return True
@@ -179,7 +186,7 @@ class _Session:
             task,
             plan.folder / task.name,
             plan.bootstrap,
-            models=plan.titles,
+            models=self._identities,
             partial=plan.selection.partial and task.expected_samples is None,
         )
         stack.enter_context(closing(scorer))
@@ -189,8 +196,8 @@ class _Session:
     def _finish_task(self, name: str, scorer: TaskScorer) -> None:
         result = scorer.finish()
         with self._lock:
-            self._metrics["tasks"][name] = result
-            self._folder.write_json("metrics.json", self._metrics)
+            self._results = self._results.with_task(result)
+            publish(self._folder, self._results)
             self._record.task_finished(name)
 
     def _usage(self) -> dict[str, dict[str, Any]]:

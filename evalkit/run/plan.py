@@ -2,25 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from evalkit.errors import ConfigurationError, StoreError
+from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.inference.endpoint import Executor, ModelSpec
 from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
+from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
+from evalkit.results.aggregates import AggregateDefinition, definitions_from
 from evalkit.run.composition import listed_roles
 from evalkit.run.naming import run_folder, run_name
-from evalkit.run.scoring import BootstrapSettings
 from evalkit.run.selection import Selection
 from evalkit.task import Task
 
@@ -41,6 +40,7 @@ class Plan:
         executor: opens endpoints for the models of this process.
         config: the resolved configuration without secrets, as YAML.
         bootstrap: how intervals are made.
+        aggregates: the averages to take over its tasks.
         budget: the most that may be spent on servers.
         cache: which answers of servers are kept for other runs, and where.
         clock: by which a served model's caller waits.
@@ -56,6 +56,7 @@ class Plan:
     executor: Executor
     config: str
     bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
+    aggregates: tuple[AggregateDefinition, ...] = ()
     budget: BudgetCaps = field(default_factory=BudgetCaps)
     cache: CacheSettings = field(default_factory=CacheSettings)
     clock: Clock = field(default_factory=Clock)
@@ -88,9 +89,8 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
     model_name = str(choices.get("model"))
     name = run_name(config.name, choices)
     roles = roles_of(config)
-    _check_meant(tasks, roles)
-    if config.missing_roles == "error":
-        _check_filled(tasks, roles)
+    known = _known_roles(tasks)
+    _check_roles(roles, known)
     _check_prices(config, roles)
     titles = {**titles_from_config(config), "model": str(config.model.get("title") or model_name)}
     resolved: Any = OmegaConf.to_container(config, resolve=True)
@@ -104,8 +104,9 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
         executor=_made(config.executor),
         config=OmegaConf.to_yaml(OmegaConf.create(record)),
         bootstrap=BootstrapSettings(**resolved["statistics"]),
+        aggregates=definitions_from(resolved["aggregates"]),
         budget=BudgetCaps(**resolved["budget"]),
-        cache=_cache(resolved["cache"], _known_roles(tasks, roles, choices)),
+        cache=_cache(resolved["cache"], known),
         selection=Selection(**{key: config[key] for key in ("limit", "fraction", "spread", "seed")}),
         fresh=config.fresh,
         max_failures=config.max_failures,
@@ -116,7 +117,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
 
 
 def tasks_from_config(config: DictConfig) -> list[Task]:
-    """The benchmarks of a configuration, asked in the way the model under test wants.
+    """Make the benchmarks of a configuration, asked in the way the model under test wants.
 
     Raises:
         ConfigurationError: it names none.
@@ -149,46 +150,24 @@ def _profile(model: DictConfig) -> dict[str, Any]:
     return dict(profile)
 
 
-def _check_meant(tasks: Sequence[Task], roles: Sequence[str]) -> None:
-    """Refuse a model in a role that is neither one of the listed roles nor asked by a task of the run.
+def _known_roles(tasks: Sequence[Task]) -> list[str]:
+    """Return the roles that can be meant: those that the configuration lists, and those that tasks of the run ask."""
+    listed = [choice.removeprefix("model@") for choice in listed_roles()]
+    return list(dict.fromkeys(["model", *listed, *(role for task in tasks for role in task.roles)]))
+
+
+def _check_roles(roles: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a model in a role that cannot be meant.
 
     Raises:
         ConfigurationError: names the role, and one of a similar name.
     """
-    listed = [choice.removeprefix("model@") for choice in listed_roles()]
-    meant = list(dict.fromkeys(["model", *listed, *(role for task in tasks for role in task.roles)]))
     for role in roles:
-        if role not in meant:
+        if role not in known:
             raise ConfigurationError(
-                f"model@{role}: no task of this run asks a model in the role '{role}'{hint(role, meant)} "
-                f"(there are {', '.join(meant)})"
+                f"model@{role}: no task of this run asks a model in the role '{role}'{hint(role, known)} "
+                f"(there are {', '.join(known)})"
             )
-
-
-def _check_filled(tasks: Sequence[Task], roles: Sequence[str]) -> None:
-    """Refuse a task with a role that no model was chosen for.
-
-    Raises:
-        ConfigurationError: names the role, and one that no task asks for if its name is similar.
-    """
-    asked = {role for task in tasks for role in task.roles}
-    unused = [role for role in roles if role not in asked]
-    for task in tasks:
-        for role in task.roles:
-            if role not in roles:
-                misspelt = get_close_matches(role, unused, n=1)
-                remark = f" (no task asks for '{misspelt[0]}', did you mean '{role}'?)" if misspelt else ""
-                raise ConfigurationError(
-                    f"task {task.name}: it needs a model in the role '{role}'; choose one with "
-                    f"model@{role}=NAME{remark}"
-                )
-
-
-def _known_roles(tasks: Sequence[Task], roles: Sequence[str], choices: Mapping[str, Any]) -> list[str]:
-    """Return the roles that can be meant: those that are filled, that tasks ask, or that the configuration lists."""
-    listed = [choice.removeprefix("model@") for choice in choices if choice.startswith("model@")]
-    asked = [role for task in tasks for role in task.roles]
-    return list(dict.fromkeys([*roles, *asked, *listed, *CacheSettings().roles]))
 
 
 def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
@@ -205,36 +184,8 @@ def _generation(model: DictConfig) -> dict[str, Any]:
     return wanted
 
 
-def load_run_config(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration a run was made with, with settings changed if need be.
-
-    Raises:
-        StoreError: the folder is not that of a run.
-        ConfigurationError: an override names a setting that the run does not have.
-    """
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise StoreError(f"{folder}: not a run folder, it has no config.yaml")
-    config = OmegaConf.load(path)
-    if not isinstance(config, DictConfig):
-        raise StoreError(f"{path}: does not hold a run's configuration")
-    for task in config.tasks.values():
-        # Follow the run-wide setting again, as the task did before the configuration was resolved.
-        if task.get("schemes") == config.schemes:
-            task.schemes = "${schemes}"
-    OmegaConf.set_struct(config, True)
-    for override in overrides:
-        if "=" not in override:
-            raise ConfigurationError(f"'{override}' is not of the form KEY=VALUE")
-    try:
-        config.merge_with_dotlist(list(overrides))
-    except OmegaConfBaseException as error:
-        raise ConfigurationError(f"{path}: {str(error).splitlines()[0]}") from error
-    return config
-
-
 def _made(config: Any, **arguments: Any) -> Any:
-    """What a configuration with ``_target_`` describes; settings arrive as plain lists and dicts."""
+    """Make what a configuration with ``_target_`` describes; settings arrive as plain lists and dicts."""
     return instantiate(config, _convert_="all", **arguments)
 
 

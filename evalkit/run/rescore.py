@@ -1,57 +1,104 @@
 """Scoring a run again from what its folder holds: the stored responses, and the samples kept with the scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
+import evalkit
 from evalkit.chain import Outcome
+from evalkit.errors import StoreError
 from evalkit.inference.replay import outcome_of
-from evalkit.results.folder import RunFolder, read_json
+from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.redaction import without_secrets
+from evalkit.results.aggregates import definitions_from, with_aggregates
+from evalkit.results.folder import RunFolder
+from evalkit.results.metrics_file import ModelIdentity, RunResult, TaskResult, read_run
+from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
-from evalkit.run.plan import load_run_config, tasks_from_config, titles_from_config
-from evalkit.run.scoring import BootstrapSettings, score_task, stored_samples
+from evalkit.results.scores import ScoresFile
+from evalkit.run.scoring import score_task
+from evalkit.run.stored import read_stored_config, stored_tasks
 from evalkit.task import Task
 from evalkit.types import Failure
 
 
-def rescore(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Score a run's stored responses again, with changed settings if any; returns the new ``metrics.json``.
+def rescore(path: Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()) -> RunResult:
+    """Score a run's stored responses again, with changed settings if any, and return what is measured now.
+
+    Tasks that the run has not finished stay so. A changed ``name`` or title renames the run or a model in its results.
+
+    Args:
+        path: the run folder.
+        overrides: changed settings, as ``KEY=VALUE``.
+        allow: packages of the user's own whose task classes may be made.
 
     Raises:
         StoreError: the folder is not that of a run, or holds no answer to what a changed task would ask.
-        ConfigurationError: an override names a setting that the run does not have.
+        ConfigurationError: an override names a setting that the run does not have, or a task's class is not known.
     """
-    config = load_run_config(path, overrides)
-    metrics = read_json(path / "metrics.json")
+    config = read_stored_config(path, overrides)
+    read_run(path)
     folder = RunFolder(path)
     try:
-        for task in tasks_from_config(config):
-            if task.name in metrics["tasks"]:
-                metrics["tasks"][task.name] = _rescore_task(path / task.name, task, metrics, config)
-        folder.write("config.yaml", OmegaConf.to_yaml(config, resolve=True))
-        folder.write_json("metrics.json", metrics)
+        run = settled_run(folder)
+        if run is None:
+            raise StoreError(f"{path}: has no results; run it first")
+        settings = _bootstrap(config, path)
+        tasks = {task.name: task for task in stored_tasks(config, run.tasks, allow)}
+        for name, before in run.tasks.items():
+            if name not in tasks:
+                raise StoreError(f"{path / 'config.yaml'}: does not have the task {name}, which the run has results of")
+            run = run.with_task(_rescore_task(path / name, tasks[name], before, _models(before, config), settings))
+        run = replace(
+            run,
+            evalkit=evalkit.__version__,
+            name=str(config.get("name") or run.name),
+            model=_title(config, "model") or run.model,
+        )
+        run = with_aggregates(run, definitions_from(config.get("aggregates")), settings)
+        publish(folder, run)
+        folder.write("config.yaml", OmegaConf.to_yaml(OmegaConf.create(without_secrets(config))))
     finally:
         folder.close()
-    return metrics
+    return run
 
 
-def _rescore_task(folder: Path, task: Task, metrics: dict[str, Any], config: DictConfig) -> dict[str, Any]:
+def _rescore_task(
+    folder: Path,
+    task: Task,
+    before: TaskResult,
+    models: Mapping[str, ModelIdentity],
+    settings: BootstrapSettings,
+) -> TaskResult:
     with ResponseStore(folder, writable=False) as store:
-        return score_task(
-            task,
-            _outcomes(task, store, folder / "scores.parquet"),
-            folder,
-            BootstrapSettings(**OmegaConf.to_container(config.statistics)),  # type: ignore[arg-type]
-            titles=titles_from_config(config),
-            partial=metrics["tasks"][task.name]["partial"],
-        )
+        outcomes = _outcomes(task, store, ScoresFile(folder, before.digest))
+        return score_task(task, outcomes, folder, settings, models=models, partial=before.partial)
 
 
-def _outcomes(task: Task, store: ResponseStore, scores: Path) -> Iterator[Outcome]:
-    for sample, status, reason in stored_samples(scores):
+def _outcomes(task: Task, store: ResponseStore, scores: ScoresFile) -> Iterator[Outcome]:
+    for sample, status, reason in scores.samples():
         if status == "skipped":
-            yield Outcome(sample, "skipped", reason=Failure("not_applicable", reason or ""))
+            yield Outcome(sample, "skipped", reason=reason or Failure("not_applicable", ""))
         else:
             yield outcome_of(task, store, sample)
+
+
+def _models(before: TaskResult, config: Mapping[str, Any]) -> dict[str, ModelIdentity]:
+    """Return who filled each role: what it is was stored, what it is called may have been changed."""
+    return {role: replace(model, title=_title(config, role) or model.title) for role, model in before.models.items()}
+
+
+def _title(config: Mapping[str, Any], role: str) -> str:
+    model = config.get(role)
+    title = model.get("title") if isinstance(model, dict) else None
+    return "" if title is None else str(title)
+
+
+def _bootstrap(config: Mapping[str, Any], path: Path) -> BootstrapSettings:
+    try:
+        return BootstrapSettings(**config["statistics"])
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"{path / 'config.yaml'}: statistics must hold level, resamples and seed") from error

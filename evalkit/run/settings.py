@@ -125,6 +125,7 @@ OPEN_MAPPINGS = ("generation", "extra_body", "headers", "prompts", "prices", "co
 _BUILT = ("executor",)
 _TASKS = "tasks"
 _KINDS = "prompt_kinds"
+_AGGREGATES = "aggregates"
 
 
 def check_settings(config: DictConfig) -> None:
@@ -137,7 +138,7 @@ def check_settings(config: DictConfig) -> None:
     """
     for key in map(str, config):
         name = key
-        if name in _SETTINGS:
+        if name in _SETTINGS or name == _AGGREGATES:  # averages are checked where they are defined
             continue
         value = None if OmegaConf.is_missing(config, key) else config[key]
         if name == _TASKS:
@@ -147,7 +148,7 @@ def check_settings(config: DictConfig) -> None:
         elif name in _BUILT or (isinstance(value, DictConfig) and "_target_" in value):
             _check_built(name, value)
         elif value is not None:
-            raise ConfigurationError(unknown_key(name, [*_SETTINGS, *_BUILT, _TASKS, _KINDS]))
+            raise ConfigurationError(unknown_key(name, [*_SETTINGS, *_BUILT, _TASKS, _KINDS, _AGGREGATES]))
     _check_section(config, _SETTINGS, "")
 
 

@@ -1,10 +1,10 @@
 """``evalkit.evaluate``: what the command ``evalkit run`` does, from Python."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from evalkit.errors import ConfigurationError
+from evalkit.results.metrics_file import RunResult
 from evalkit.rooms import taken_room
 from evalkit.run.composition import compose_run
 from evalkit.run.evaluate import evaluate as evaluate_plan
@@ -20,7 +20,7 @@ def evaluate(
     task: str | Iterable[str] | None = None,
     overrides: Sequence[str] = (),
     config_dirs: Sequence[str | Path] = (),
-) -> Mapping[str, Any]:
+) -> RunResult:
     """Evaluate a model and return the results; what was answered in an earlier run of the same name is kept.
 
     Args:
@@ -49,7 +49,7 @@ def evaluate(
         words.append(f"task=[{','.join(_choice(name) for name in tasks)}]" if len(tasks) != 1 else f"task={tasks[0]}")
     composition = compose_run([*words, *overrides], config_dirs)
     with in_our_words():
-        return evaluate_plan(plan_from_config(composition.config, composition.choices)).metrics
+        return evaluate_plan(plan_from_config(composition.config, composition.choices)).results
 
 
 def _choice(name: str) -> str:

@@ -5,7 +5,7 @@ The languages are those of Whisper and of FLEURS. The codes are Whisper's where 
 """
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from evalkit.errors import ConfigurationError
@@ -20,6 +20,7 @@ _OTHER_CHINESE = frozenset(
 )
 
 
+@lru_cache(maxsize=1024)
 def resolve_language(language: str) -> str:
     """Return the code of a language that is given by any of its codes or names.
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from evalkit.thought import without_thought
 from evalkit.types import Response, ToolCall
 from model_adapters.openai.completions import listed, read_completion, words_of
 from model_adapters.openai.streams import add_delta
@@ -54,8 +55,9 @@ def read_answer(completion: Any, offered: Collection[str] = ()) -> SpokenAnswer:
     codes = _codes(spoken["tts_audio"] or response.text)
     calls = response.tool_calls
     if offered and not calls:
-        parsed = parse_tool_calls(text, offered)
-        text, calls = parsed.content, tuple(ToolCall(call.name, call.arguments) for call in parsed.tool_calls)
+        parsed = parse_tool_calls(without_thought(text), offered)  # a call that is only considered is not made
+        calls = tuple(ToolCall(call.name, call.arguments) for call in parsed.tool_calls)
+        text = parsed.content if calls else text
     if codes and not spoken["tts_audio"]:
         spoken = {"tts_text": text, "tts_audio": "".join(f"<audio_{code}>" for code in codes)}
     tokens = json.dumps(spoken, ensure_ascii=False) if codes else ""  # words alone go into the history as words

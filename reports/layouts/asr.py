@@ -4,67 +4,73 @@ An average is the unweighted mean of its group, as published; blank unless every
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from reports.cells import mean_cell, measured_cell
-from reports.entries import Entry, Place, measured_entry, printed_metrics, results_by_place, results_of
+from evalkit.results.metrics_file import RunResult, TaskResult
+from reports.cells import aggregate_cell, measured_cell
+from reports.entries import Entry, Place, headlines, measured_entry, printed_metrics, results_by_place, results_of
 from reports.layout import Layout, models_across, place_as_published
-from reports.measured import Result, Run
-from reports.remarks import remarks_on
+from reports.remarks import INCOMPLETE, remarks_on
 from reports.table import Cell, Table
 
 AVERAGE = "Average"
 _NAME = "asr"
 
 
-def _measure(runs: Sequence[Run], titles: Sequence[str]) -> list[Entry]:
-    metrics = printed_metrics(_NAME, place_as_published)
-    results = [results_by_place(run, results_of(run, _NAME), _place) for run in runs]
-    blocks = _blocks(metrics, results)
-    return [
-        measured_entry(
+@dataclass(frozen=True, kw_only=True)
+class RecognitionLayout(Layout):
+    """The table of speech recognition."""
+
+    def measure(self, runs: Sequence[RunResult], titles: Sequence[str]) -> list[Entry]:
+        """Make one entry per run; groups that are not published are averaged over what all the runs have of them."""
+        measured = {place for run in runs for place in _by_place(run)}
+        return [self._entry(run, title, measured) for run, title in zip(runs, titles, strict=True)]
+
+    def entry(self, run: RunResult, title: str) -> Entry:
+        """Make the entry of a run that stands alone."""
+        return self.measure([run], [title])[0]
+
+    def lay_out(self, entries: Sequence[Entry]) -> Table:
+        """Make a column per model."""
+        return models_across(self, entries, ("Category", "Test set"), strong=AVERAGE)
+
+    def _entry(self, run: RunResult, title: str, measured: set[Place]) -> Entry:
+        metrics = printed_metrics(_NAME, place_as_published)
+        places = _by_place(run)
+        cells = {place: measured_cell(result, metrics.get(place)) for place, result in places.items()}
+        return measured_entry(
             run,
             title,
-            _cells(places, blocks, metrics),
+            cells | _averages(run, places, cells, measured),
             [remark for place, result in places.items() for remark in remarks_on(result, metrics.get(place))],
-            [(result.figure, result.benchmark) for result in places.values() if result.figure],
+            headlines(places.values()),
         )
-        for run, title, places in zip(runs, titles, results, strict=True)
-    ]
 
 
-def _place(result: Result) -> Place:
-    return result.place["group"], result.benchmark
+def _by_place(run: RunResult) -> dict[Place, TaskResult]:
+    return results_by_place(run, results_of(run, _NAME), lambda result: (result.place.group, _benchmark(result)))
 
 
-def _blocks(metrics: Mapping[Place, str], results: Sequence[Mapping[Place, Result]]) -> dict[str, list[str]]:
-    """The test sets that each group's average is over: the published ones, else all that the runs have."""
-    blocks: dict[str, list[str]] = {}
-    for group, benchmark in metrics:
-        blocks.setdefault(group, []).append(benchmark)
-    averaged = {group: [each for each in rows if each != AVERAGE] for group, rows in blocks.items() if AVERAGE in rows}
-    others: dict[str, dict[str, None]] = {}
-    for group, benchmark in (place for places in results for place in places):
-        if group not in blocks:
-            others.setdefault(group, {})[benchmark] = None
-    return averaged | {group: list(rows) for group, rows in others.items() if len(rows) > 1}
+def _benchmark(result: TaskResult) -> str:
+    return result.place.benchmark or result.title
 
 
-def _cells(
-    places: Mapping[Place, Result], blocks: Mapping[str, Sequence[str]], metrics: Mapping[Place, str]
+def _averages(
+    run: RunResult, places: Mapping[Place, TaskResult], cells: Mapping[Place, Cell], measured: set[Place]
 ) -> dict[Place, Cell]:
-    cells = {place: measured_cell(result, metrics.get(place)) for place, result in places.items()}
-    for group, benchmarks in blocks.items():
-        parts = [(places[group, each], cells[group, each]) for each in benchmarks if (group, each) in places]
-        if sum(cell.value is not None for _, cell in parts) == len(benchmarks):
-            cells[group, AVERAGE] = mean_cell(parts)
-    return cells
+    published = {group for group, _ in printed_metrics(_NAME, place_as_published)}
+    found = {}
+    for aggregate in run.aggregates.values():
+        group = aggregate.place.group
+        members = {place for place, result in places.items() if result.name in aggregate.members}
+        of_all_runs = {place for place in measured if place[0] == group}
+        if aggregate.place.table == _NAME and (group in published or members == of_all_runs):
+            incomplete = any(INCOMPLETE in cells[place].marks for place in members)
+            found[group, AVERAGE] = aggregate_cell(aggregate, incomplete=incomplete)
+    return found
 
 
-def _lay_out(layout: Layout, entries: Sequence[Entry]) -> Table:
-    return models_across(layout, entries, ("Category", "Test set"), strong=AVERAGE)
-
-
-ASR = Layout(
+ASR = RecognitionLayout(
     name=_NAME,
     published=_NAME,
     title="Automatic speech recognition",
@@ -72,8 +78,6 @@ ASR = Layout(
         "Error rates in per cent (of words in English and Arabic, of characters in Chinese, Cantonese and Japanese); "
         "lower is better.",
     ),
-    measure=_measure,
-    lay_out=_lay_out,
     best=min,
     row_per_place=True,
 )

@@ -1,11 +1,12 @@
 """What runs have measured and no published table has a place for: one row per task, one column per run."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from evalkit.results.metrics_file import RunResult, TaskResult
 from reports.cells import measured_cell
-from reports.entries import Entry, measured_entry, results_by_place, results_of
+from reports.entries import Entry, headlines, measured_entry, results_by_place, results_of
 from reports.layout import Layout, models_across
-from reports.measured import Result, Run
 from reports.published import load_published
 from reports.remarks import remarks_on
 from reports.table import Table
@@ -13,43 +14,37 @@ from reports.table import Table
 _NAME = "further"
 
 
-def _results(run: Run) -> list[Result]:
-    tables = dict.fromkeys(figure.table for figure in load_published())
-    placed = {result.task for table in tables for result in results_of(run, table)}
-    return [result for result in run.results if result.task not in placed]
+@dataclass(frozen=True, kw_only=True)
+class FurtherLayout(Layout):
+    """The table of all other test sets."""
 
-
-def _measure(runs: Sequence[Run], titles: Sequence[str]) -> list[Entry]:
-    entries = []
-    for run, title in zip(runs, titles, strict=True):
-        results = results_by_place(run, _results(run), lambda result: (_metric(result), result.title))
-        entries.append(
-            measured_entry(
-                run,
-                title,
-                {place: measured_cell(result, None) for place, result in results.items()},
-                [remark for result in results.values() for remark in remarks_on(result, None)],
-                [(result.figure, result.benchmark) for result in results.values() if result.figure],
-            )
+    def entry(self, run: RunResult, title: str) -> Entry:
+        """Make the entry of a run."""
+        results = results_by_place(run, _results(run), lambda result: (result.metric.name, result.title))
+        return measured_entry(
+            run,
+            title,
+            {place: measured_cell(result, None, result.metric.decimals) for place, result in results.items()},
+            [remark for result in results.values() for remark in remarks_on(result, None)],
+            headlines(results.values()),
         )
-    return entries
+
+    def lay_out(self, entries: Sequence[Entry]) -> Table:
+        """Make a column per run."""
+        return models_across(self, entries, ("Metric", "Test set"))
 
 
-def _metric(result: Result) -> str:
-    return result.figure.name if result.figure else ""
+def _results(run: RunResult) -> list[TaskResult]:
+    tables = dict.fromkeys(figure.table for figure in load_published())
+    placed = {result.name for table in tables for result in results_of(run, table)}
+    return [result for result in run.tasks.values() if result.name not in placed]
 
 
-def _lay_out(layout: Layout, entries: Sequence[Entry]) -> Table:
-    return models_across(layout, entries, ("Metric", "Test set"))
-
-
-FURTHER = Layout(
+FURTHER = FurtherLayout(
     name=_NAME,
     published=_NAME,
     title="Further test sets",
     notes=("Measured, but not part of any published table. In per cent, or points out of 100.",),
-    measure=_measure,
-    lay_out=_lay_out,
     best=None,
     row_per_place=True,
     with_runs_only=True,

@@ -1,14 +1,14 @@
 """StepEval-Audio-Toolcall: per model three rows, for triggering, tool type and parameters, and a column per tool."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from evalkit.results.metrics_file import RunResult, TaskResult
 from reports.cells import part_cell
 from reports.entries import Entry, Place, measured_entry, results_by_place, results_of
 from reports.layout import Layout
-from reports.measured import Result, Run
 from reports.published import PublishedFigure, load_published
-from reports.remarks import UNKNOWN, Remark, remarks_on
+from reports.remarks import UNKNOWN, Remark, benchmark_of, remarks_on
 from reports.table import NOT_APPLICABLE, Cell, Column, Row, RowGroup, Table
 
 _NAME = "toolcall"
@@ -27,6 +27,50 @@ _TOOLS_BY_GROUP = "tool"
 _UNDEFINED = "–"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ToolcallLayout(Layout):
+    """The table of tool calls."""
+
+    def place_of(self, figure: PublishedFigure) -> Place:
+        """Return the place of a published figure."""
+        return _place_of(figure)
+
+    def entry(self, run: RunResult, title: str) -> Entry:
+        """Make the entry of a run."""
+        results = list(results_by_place(run, results_of(run, _NAME), lambda _: ("", _TITLE)).values())
+        cells = {place: cell for result in results for place, cell in _cells(result).items()}
+        metrics = [
+            (result, key, f"{benchmark_of(result)} ({result.metrics[key].name.lower()})")
+            for result in results
+            for key in _KEYS.values()
+            if key in result.metrics
+        ]
+        return measured_entry(run, title, cells, [each for result in results for each in _remarks(result)], metrics)
+
+    def lay_out(self, entries: Sequence[Entry]) -> Table:
+        """Make three rows per model."""
+        columns = _columns()
+        groups = [
+            RowGroup(
+                entry.title,
+                tuple(
+                    Row(titles, tuple(_cell(entry, places, tool) for tool in columns), strong=True)
+                    for titles, places in _ROWS.items()
+                ),
+                entry.marks,
+            )
+            for entry in entries
+        ]
+        return Table(
+            name=self.name,
+            title=self.title,
+            stub=("Model", "Objective", "Metric"),
+            columns=tuple(columns.values()),
+            groups=tuple(groups),
+            across=("", "Tool"),
+        )
+
+
 def _place_of(figure: PublishedFigure) -> Place:
     return f"{figure.group} {figure.metric}", figure.benchmark
 
@@ -36,23 +80,7 @@ def _columns() -> dict[str, Column]:
     return {tool: Column(tool) for tool in tools}
 
 
-def _measure(runs: Sequence[Run], titles: Sequence[str]) -> list[Entry]:
-    return [_entry(run, title) for run, title in zip(runs, titles, strict=True)]
-
-
-def _entry(run: Run, title: str) -> Entry:
-    results = list(results_by_place(run, results_of(run, _NAME), lambda _: ("", _TITLE)).values())
-    cells = {place: cell for result in results for place, cell in _cells(result).items()}
-    figures = [
-        (figure, f"{result.benchmark} ({figure.name.lower()})")
-        for result in results
-        for figure in map(result.figures.get, _KEYS.values())
-        if figure is not None
-    ]
-    return measured_entry(run, title, cells, [each for result in results for each in _remarks(result)], figures)
-
-
-def _cells(result: Result) -> dict[Place, Cell]:
+def _cells(result: TaskResult) -> dict[Place, Cell]:
     # No cell is of the whole task, so what has to be said about it is marked on each.
     marks = "".join(dict.fromkeys(remark.mark for remark in _remarks(result)))
     parts = result.groups.get(_TOOLS_BY_GROUP, {})
@@ -66,7 +94,7 @@ def _cells(result: Result) -> dict[Place, Cell]:
     return cells
 
 
-def _remarks(result: Result) -> list[Remark]:
+def _remarks(result: TaskResult) -> list[Remark]:
     """What has to be said about a task; not that its first figure is undefined, which says nothing of the others."""
     remarks = remarks_on(result, None)
     return remarks if result.not_applicable is not None else [each for each in remarks if each.mark != UNKNOWN]
@@ -78,29 +106,6 @@ def _without_meaning() -> set[Place]:
     return {_place_of(figure) for figure in figures} - {_place_of(each) for each in figures if each.value is not None}
 
 
-def _lay_out(layout: Layout, entries: Sequence[Entry]) -> Table:
-    columns = _columns()
-    groups = [
-        RowGroup(
-            entry.title,
-            tuple(
-                Row(titles, tuple(_cell(entry, places, tool) for tool in columns), strong=True)
-                for titles, places in _ROWS.items()
-            ),
-            entry.marks,
-        )
-        for entry in entries
-    ]
-    return Table(
-        name=layout.name,
-        title=layout.title,
-        stub=("Model", "Objective", "Metric"),
-        columns=tuple(columns.values()),
-        groups=tuple(groups),
-        across=("", "Tool"),
-    )
-
-
 def _cell(entry: Entry, places: Mapping[str, str], tool: str) -> Cell:
     """One figure, or precision with recall beside it; one blank cell where there is neither."""
     cells = [entry.cell((place, tool)) for place in places]
@@ -110,7 +115,7 @@ def _cell(entry: Entry, places: Mapping[str, str], tool: str) -> Cell:
     return replace(first, beside=second)
 
 
-TOOLCALL = Layout(
+TOOLCALL = ToolcallLayout(
     name=_NAME,
     published=_NAME,
     title=_TITLE,
@@ -120,8 +125,5 @@ TOOLCALL = Layout(
         "accepted by a judge, of these. n counts all conversations of a tool. N/A: the tool has no parameters. "
         "–: there were none to take a share of.",
     ),
-    measure=_measure,
-    lay_out=_lay_out,
-    place_of=_place_of,
     best=None,
 )

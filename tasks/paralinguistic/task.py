@@ -147,8 +147,9 @@ def _judging(task: str, options: Mapping[str, Any]) -> Judging:
                 f"(there are {', '.join(_JUDGE_OPTIONS)})"
             )
     for option in ("replies", "attempts"):
-        if options.get(option, 1) < 1:
-            raise ConfigurationError(f"task {task}: judge.{option} is {options[option]}; it must be at least 1")
+        value = options.get(option, 1)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigurationError(f"task {task}: judge.{option} is {value!r}; it must be a whole number from 1 up")
     return Judging(read_verdict, ("no", "yes"), **options)
 
 

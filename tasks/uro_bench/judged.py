@@ -11,7 +11,7 @@ from evalkit.metrics.metric import Metric
 from evalkit.types import Sample
 from tasks.judging import Judging, load_judge_prompts
 from tasks.uro_bench import marks
-from tasks.uro_bench.marks import BEST_MARK, mark_share, says_nothing
+from tasks.uro_bench.marks import BEST_MARK, says_nothing
 from tasks.uro_bench.task import Round, SpokenConversations
 from tasks.verdicts import read_mark, read_verdict
 
@@ -114,7 +114,9 @@ class JudgedAnswers(SpokenConversations):
         recipe = {"averaging": "sample", **self._recipe, **self._judge_recipe()}
         if self._subset.mode == "qa":
             return {"score": mean_metric("Score", statistics=("yes", "samples"), recipe=recipe, unit="")}
-        return {"score": Metric("Score", ("mark", "samples"), mark_share, True, recipe, unit="")}
+        # The best mark is worth 100.
+        score = mean_metric("Score", statistics=("mark", "samples"), recipe=recipe, unit="", scale=100 / BEST_MARK)
+        return {"score": score}
 
     def _further_metrics(self) -> Mapping[str, Metric]:
         if self._judging.replies == 1:

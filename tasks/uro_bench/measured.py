@@ -12,9 +12,6 @@ from tasks.uro_bench.marks import (
     emotion_score,
     read_probability,
     repetition,
-    repetition_error_rate,
-    repetition_score,
-    repetition_share,
 )
 from tasks.uro_bench.rates import SCHEME, error_rate_of_pair
 from tasks.uro_bench.task import SpokenConversations
@@ -43,9 +40,9 @@ class Repetition(SpokenConversations):
         recipe = {"averaging": "sample", **self._recipe, "normaliser": SCHEME, "truth": "answer"}
         rate = "CER" if self._language == "zh" else "WER"
         return {
-            "score": Metric("Score", statistics, repetition_score, True, recipe, unit=""),
-            "repeated": Metric("Repeated", statistics, repetition_share, True, recipe),
-            "error_rate": Metric(f"{rate} of repetitions", statistics, repetition_error_rate, False, recipe),
+            "score": Metric("Score", statistics, "repetition_score", True, recipe, unit=""),
+            "repeated": Metric("Repeated", statistics, "repetition_share", True, recipe),
+            "error_rate": Metric(f"{rate} of repetitions", statistics, "repetition_error_rate", False, recipe),
         }
 
 

@@ -22,7 +22,7 @@ _PUNCTUATION = str.maketrans("", "", _CHINESE_PUNCTUATION + string.punctuation)
 
 
 def error_rate_of_pair(truth: str, text: str, language: str) -> float:
-    """Edits over the truth's length, in words for ``en`` and in characters for ``zh``; 1 without a truth.
+    """Return edits over the truth's length, in words for ``en`` and in characters for ``zh``; 1 without a truth.
 
     Spaces within Chinese text count as characters. The rate can exceed 1 where the truth is the shorter text.
     """

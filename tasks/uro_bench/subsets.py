@@ -39,7 +39,7 @@ class Subset:
     sizes: Mapping[str, int]
 
     def size(self, version: str) -> int:
-        """How many questions or conversations a version of the data has.
+        """Return how many questions or conversations a version of the data has.
 
         Raises:
             ConfigurationError: there is no such version, or the subset is not in it.
@@ -53,7 +53,7 @@ class Subset:
 
 @cache
 def load_subsets() -> Mapping[str, Subset]:
-    """All subsets by name, in the order of the published tables."""
+    """Return all subsets by name, in the order of the published tables."""
     with Path(__file__).with_name("subsets.csv").open(encoding="utf-8", newline="") as file:
         subsets = [
             Subset(
@@ -71,7 +71,7 @@ def load_subsets() -> Mapping[str, Subset]:
 
 
 def get_subset(name: str) -> Subset:
-    """The subset of that name.
+    """Return the subset of that name.
 
     Raises:
         ConfigurationError: there is none.

@@ -214,12 +214,11 @@ class SpokenConversations(DatasetTask):
                 higher_is_better=False,
             )
         if self._rates_naturalness:
-            metrics["mos"] = Metric(
-                "MOS", ("rating", "recordings"), _hundredth, True, {"averaging": "recording", "scale": "1-5"}, unit=""
+            metrics["mos"] = mean_metric(
+                "MOS",
+                statistics=("rating", "recordings"),
+                recipe={"averaging": "recording", "scale": "1-5"},
+                unit="",
+                scale=1,
             )
         return metrics
-
-
-def _hundredth(totals: Any) -> float:
-    """Return the mean rating, so that it is shown as it is, with no share of a hundred."""
-    return float(totals[0] / totals[1]) / 100 if totals[1] else float("nan")

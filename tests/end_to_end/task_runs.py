@@ -240,7 +240,7 @@ def plan_of(words: Sequence[str]) -> Plan:
 
 def carried_out(plan: Plan) -> dict[str, Any]:
     """The tasks' entries of the metrics of a run."""
-    tasks: dict[str, Any] = evaluate(plan).metrics["tasks"]
+    tasks: dict[str, Any] = evaluate(plan).results.to_json()["tasks"]
     return tasks
 
 

@@ -20,7 +20,7 @@ from sacrebleu.metrics import BLEU
 from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from evalkit.tool_syntax import calls_in_text
+from evalkit.tool_syntax import with_tool_calls
 from tests.conftest import DEMO_SPEECH, SHARED_DATA, write_jsonl
 from tests.end_to_end.task_runs import (
     TEXTS,
@@ -334,7 +334,7 @@ def test_tool_calls(tmp_path: Path, mode: str) -> None:
 
     def caller(request: ServedRequest) -> Answer:
         said = words[round(100 * request.sounds[-1].seconds)] if mode == "audio" else request.texts[-1]
-        calls = tuple(Called(call.name, call.arguments) for call in calls_in_text(reply(said)))
+        calls = tuple(Called(call.name, call.arguments) for call in with_tool_calls(reply(said)).tool_calls)
         return Answer(("" if calls else "好的。",), tool_calls=calls)
 
     with OpenAIServer(behind(speaker=caller, judge=judge)) as server:

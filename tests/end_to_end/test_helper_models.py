@@ -55,7 +55,9 @@ def test_emotions_are_classified_and_speech_is_rated(tmp_path: Path) -> None:
         "statistics.resamples=100",
     ]
     choices = {"model": "pocketsphinx", "task": "uro_genemotion_en"}
-    result = evaluate(plan_from_config(compose_configuration(words), choices)).metrics["tasks"]["uro_genemotion_en"]
+    result = evaluate(plan_from_config(compose_configuration(words), choices)).results.to_json()["tasks"][
+        "uro_genemotion_en"
+    ]
     assert (result["samples"]["scored"], result["samples"]["failed"]) == (2, 0)
     folder = tmp_path / "run" / "uro_genemotion_en"
     replies = {role: read_replies(folder / f"{role}.jsonl") for role in ("emotion_classifier", "mos_predictor")}

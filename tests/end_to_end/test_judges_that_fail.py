@@ -17,7 +17,7 @@ import pytest
 
 from evalkit.errors import ServerUnavailableError
 from evalkit.inference.served.clock import Clock
-from evalkit.tool_syntax import calls_in_text
+from evalkit.tool_syntax import with_tool_calls
 from tests.conftest import DEMO_SPEECH, write_jsonl
 from tests.end_to_end.served_runs import evalkit_run
 from tests.end_to_end.task_runs import (
@@ -127,7 +127,9 @@ def model() -> Backend:
     def answer(request: ServedRequest) -> Answer:
         if not request.tools:
             return partner(request)
-        calls = tuple(Called(call.name, call.arguments) for call in calls_in_text(reply(request.texts[-1])))
+        calls = tuple(
+            Called(call.name, call.arguments) for call in with_tool_calls(reply(request.texts[-1])).tool_calls
+        )
         return Answer(("" if calls else "好的。",), tool_calls=calls)
 
     return answer

@@ -117,7 +117,7 @@ def run(folder: Path, task: ParalinguisticQuestions, **roles: ModelAdapter) -> d
         config="tasks: {}\n",
         bootstrap=BootstrapSettings(resamples=100),
     )
-    return evaluate(plan).metrics
+    return evaluate(plan).results.to_json()
 
 
 @pytest.fixture

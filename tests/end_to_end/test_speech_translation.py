@@ -109,7 +109,7 @@ def run(folder: Path, benchmark: Task, models: Mapping[str, ModelAdapter]) -> di
         config="tasks: {}\n",
         bootstrap=BootstrapSettings(resamples=200),
     )
-    result: dict[str, Any] = evaluate(plan).metrics["tasks"][benchmark.name]
+    result: dict[str, Any] = evaluate(plan).results.to_json()["tasks"][benchmark.name]
     return result
 
 

@@ -55,7 +55,7 @@ def run(folder: Path, task: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "statistics.resamples=100",
     ]
     choices = {"model": "pocketsphinx", "task": task}
-    metrics = evaluate(plan_from_config(compose_configuration(words), choices)).metrics
+    metrics = evaluate(plan_from_config(compose_configuration(words), choices)).results.to_json()
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(folder / "run" / task / "scores.parquet").to_pylist()
     return metrics["tasks"][task], rows
 

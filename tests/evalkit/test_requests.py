@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
-from evalkit.prompts import Prompt, Prompts
+from evalkit.prompts import Prompt, Prompts, fill
 from evalkit.types import Message, Request, Response, Sample, ToolCall
 
 AUDIO = Audio("a.flac", Path("/data/a.flac"))
@@ -35,9 +38,15 @@ def test_a_kind_of_question_the_profile_does_not_know_is_the_bare_recording() ->
 
 @pytest.mark.parametrize(
     ("entry", "message"),
-    [({"sytem": "x"}, "unknown key 'sytem'"), ({"user": "no mark"}, "must stand in it exactly once")],
+    [
+        ({"sytem": "x"}, "unknown key 'sytem', did you mean 'system'"),
+        ({"user": "no mark"}, "must stand in it exactly once"),
+        ({"user": 3}, r"asr\.user: 3 is not a text"),
+        ({"generation": None}, r"asr\.generation: None is not a mapping of settings"),
+        ({"language_hint": "yes"}, r"asr\.language_hint: 'yes' is not true or false"),
+    ],
 )
-def test_a_bad_profile_is_refused(entry: dict[str, str], message: str) -> None:
+def test_a_bad_profile_is_refused(entry: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Prompt.from_entry("asr", entry)
 
@@ -76,3 +85,36 @@ def test_an_answer_goes_into_the_history_with_its_words_its_sound_and_its_tokens
     response = Response("words", speech=AUDIO, tool_calls=calls, tokens="[1, 2]")
     assert response.message == Message("assistant", ("words", AUDIO), calls, tokens="[1, 2]")
     assert Response().message == Message("assistant", ("",))
+
+
+def test_each_role_is_asked_by_its_own_profile() -> None:
+    prompts = Prompts({"model": {"asr": {"system": "M"}}, "transcriber": {"asr": {"system": "T"}}})
+    assert (prompts.of("asr").system, prompts.of("asr", "transcriber").system) == ("M", "T")
+    assert prompts.of("asr", "judge", default={"system": "D"}).system == "D"
+
+
+def test_an_entry_that_is_no_mapping_is_refused() -> None:
+    profiles: Any = {"model": {"asr": "Transcribe."}}
+    with pytest.raises(ConfigurationError, match=r"model\.prompts\.asr: 'Transcribe\.' is not a mapping"):
+        Prompts(profiles).of("asr")
+
+
+def test_a_kind_of_question_that_nobody_asks_is_refused_with_the_nearest_one() -> None:
+    prompts = Prompts({"model": {"asr": {}}, "transcriber": {"arr": {}}})
+    with pytest.raises(ConfigurationError, match=r"transcriber\.prompts: .* of the kind 'arr', did you mean 'asr'\?"):
+        prompts.check_kinds(["asr", "mmau"])
+    prompts.of("arr", "transcriber")
+    prompts.check_kinds(["asr"])  # a task of one's own asks it
+
+
+def test_fields_are_filled_at_one_go_and_other_braces_stay() -> None:
+    assert fill("{a} {b} {c} {a.x} {}", {"a": "{b}", "b": "2"}) == "{b} 2 {c} {a.x} {}"
+
+
+def test_a_sample_is_written_down_alike_before_and_after_it_was_heard(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(800, 0.1), 8_000)
+    sample = Sample("s", (Audio("a.wav", tmp_path / "a.wav"),))
+    before = sample.to_json()
+    sample.audio[0].waveform(8_000)
+    assert sample.audio[0].duration == 0.1
+    assert sample.to_json() == before

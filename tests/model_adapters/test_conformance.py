@@ -1,6 +1,5 @@
 """What holds for every adapter, whatever model is behind it."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from evalkit.adapter import ModelAdapter
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError, DataError
+from evalkit.testing import check_adapter
 from evalkit.types import Message, Request
 from model_adapters.pocketsphinx import PocketSphinx
 from model_adapters.stand_ins.predictions import Predictions
@@ -44,17 +44,10 @@ def requests_for(recogniser: ModelAdapter, request: pytest.FixtureRequest) -> li
     return requests
 
 
-def test_an_answer_depends_on_its_recording_and_on_nothing_asked_with_or_before_it(
-    recogniser: ModelAdapter, requests_for: list[Request]
-) -> None:
-    together = [response.text for response in recogniser.generate(requests_for)]
-    alone = [recogniser.generate([request])[0].text for request in reversed(requests_for)]
-    assert together == alone[::-1]
-    assert len(set(together)) == len(together), "the answers are too alike for their order to be seen"
-
-
-def test_no_requests_get_no_responses(recogniser: ModelAdapter) -> None:
-    assert recogniser.generate([]) == []
+def test_what_the_engine_relies_on_holds(recogniser: ModelAdapter, requests_for: list[Request]) -> None:
+    check_adapter(recogniser, requests_for)
+    answers = [response.text for response in recogniser.generate(requests_for)]
+    assert len(set(answers)) == len(answers), "the answers are too alike for their order to be seen"
 
 
 def test_a_request_must_hold_exactly_one_recording(recogniser: ModelAdapter, requests_for: list[Request]) -> None:
@@ -84,15 +77,10 @@ def test_decoding_settings_of_a_prompt_profile_are_refused_and_not_ignored(
         recogniser.generate([request])
 
 
-def test_a_fingerprint_is_json_and_stays_the_same(recogniser: ModelAdapter) -> None:
-    fingerprint = dict(recogniser.fingerprint())
-    assert json.loads(json.dumps(fingerprint)) == fingerprint == recogniser.fingerprint()
-
-
 def test_predictions_keep_order_too(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("a one\nb two\nc three\n")
     requests = [Request((), sample_id=name) for name in "cab"]
     adapter = Predictions(str(path))
+    check_adapter(adapter, requests)
     assert [response.text for response in adapter.generate(requests)] == ["three", "one", "two"]
-    assert adapter.generate([]) == []

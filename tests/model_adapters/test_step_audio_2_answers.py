@@ -259,3 +259,10 @@ def test_a_stream_of_another_form_is_no_answer(chunks: tuple[Any, ...]) -> None:
 def test_an_answer_without_speech_may_say_so_in_several_ways(spoken_content: Any) -> None:
     answer = read_answer(_choice(content="fine", tts_content=spoken_content))
     assert (answer.response.text, answer.codes) == ("fine", ())
+
+
+def test_a_call_within_a_thought_is_none_and_one_after_it_is() -> None:
+    for text, calls in ((f"Perhaps {CALL}</think>好的。", 0), (f"<think>\n{CALL}\n</think>\n\n{CALL}", 1)):
+        message = {"role": "assistant", "content": text}
+        answer = read_answer({"choices": [{"message": message, "finish_reason": "stop"}]}, ["get_weather"])
+        assert len(answer.response.tool_calls) == calls

@@ -1,39 +1,45 @@
-"""Run folders as a finished run leaves them, made of a few numbers."""
+"""Run folders as a finished run leaves them, made of a few numbers: values are given as fractions."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.results.aggregates import with_aggregates
+from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.scores import columns
+from tests.averages import configured_averages
 
-def metric(value: float | None, *, normaliser: str = "whisper-en.v1", scored: int = 24) -> dict[str, Any]:
-    """A figure with the interval [0.8 value, 1.25 value] and the standard error value / 10."""
+DIGEST = "0" * 32
+_SETTINGS = BootstrapSettings()
+
+
+def metric(value: float | None, *, name: str = "WER", **recipe: str) -> dict[str, Any]:
+    """A metric with the interval [0.8 value, 1.25 value] and the standard error value / 10."""
+    fields = {"metric": name, "unit": "word", "normaliser": "whisper-en.v1", "averaging": "corpus"}
     return {
-        "name": "WER",
-        "value": value,
-        "interval": None if value is None else [value * 0.8, value * 1.25],
+        "name": name,
+        **_numbers(value),
         "level": 0.95,
-        "standard_error": None if value is None else value / 10,
+        "unit": "%",
+        "scale": 100,
+        "decimals": 2,
         "higher_is_better": False,
-        "statistics": {},
-        "recipe": f"metric:WER|unit:word|normaliser:{normaliser}|averaging:corpus|scored:{scored}|failed:0|skipped:0",
+        "function": "ratio",
+        "recipe": fields | recipe,
     }
 
 
 def part(value: float | None, samples: int = 24, metrics: Mapping[str, float | None] | None = None) -> dict[str, Any]:
     """The figures of the samples with one group label: of ``wer``, or of the metrics named."""
-    figures = {
-        key: metric(each) | {"name": "WER" if key == "wer" else key.replace("_", " ").capitalize()}
-        for key, each in (metrics or {"wer": value}).items()
-    }
-    names = ("name", "value", "interval", "standard_error")
-    return {
-        "samples": samples,
-        "metrics": {key: {name: figure[name] for name in names} for key, figure in figures.items()},
-    }
+    values = metrics or {"wer": value}
+    return {"samples": samples, "metrics": {key: _numbers(each) for key, each in values.items()}}
 
 
 def task(
@@ -44,13 +50,17 @@ def task(
     samples |= {name: fields.pop(name) for name in samples if name in fields}
     entry = {
         "title": benchmark,
-        "table": {"table": table, "group": group, "benchmark": benchmark} if isinstance(table, str) else table,
+        "place": {"table": table, "group": group, "benchmark": benchmark} if isinstance(table, str) else table,
         "samples": samples,
         "partial": samples["expected"] is not None and samples["total"] < samples["expected"],
         "not_applicable": None,
         "headline": "wer",
-        "metrics": {"wer": metric(value, scored=samples["scored"])},
+        "compared": [],
+        "metrics": {"wer": metric(value)},
         "groups": {},
+        "models": {},
+        "failures": [],
+        "digest": DIGEST,
     }
     return entry | fields
 
@@ -64,9 +74,10 @@ def utterance(
         "id": sample,
         "status": "scored",
         "reason": None,
+        "language": None,
         "audio": json.dumps([{"locator": f"{sample}.flac", "duration": 2.5}]),
         "references": [reference],
-        "responses": [hypothesis],
+        "responses": [{"role": "model", "text": hypothesis}],
         "reference_normalised": reference.lower(),
         "hypothesis_normalised": hypothesis.lower(),
         **{f"wer.{name}": count for name, count in zip(names, counts or (None,) * 4, strict=True)},
@@ -80,14 +91,66 @@ def write_run(
     *,
     title: str = "Whisper tiny.en",
     utterances: Sequence[Mapping[str, Any]] = (),
+    **fields: Any,
 ) -> Path:
-    """Write a run folder with the same utterances for every task."""
+    """Write a run folder with the same utterances for every task, and the averages that the configuration has."""
     folder = parent / name
     rows = list(utterances) or [utterance("u1", "Good morning", "Good evening", (1, 0, 0, 2))]
     for key in tasks:
         (folder / key).mkdir(parents=True)
-        pyarrow.parquet.write_table(pa.Table.from_pylist(rows), folder / key / "scores.parquet")
+        write_scores(folder / key, rows)
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"evalkit": "0.1.0", "name": name, "model": {"name": name, "title": title}, "tasks": tasks}
-    (folder / "metrics.json").write_text(json.dumps(record), encoding="utf-8")
+    record = {
+        "format": 1,
+        "evalkit": "0.1.0",
+        "name": name,
+        "model": {"name": name, "title": title},
+        "left_out": {},
+        "unfinished": [],
+        "tasks": tasks,
+        "aggregates": {},
+    } | fields
+    read = RunResult.from_json(record)
+    run = RunResult(**{**_fields(read), "tasks": {key: _with_replicates(each) for key, each in read.tasks.items()}})
+    run = with_aggregates(run, configured_averages(), _SETTINGS)
+    (folder / "metrics.json").write_text(json.dumps(run.to_json()), encoding="utf-8")
     return folder
+
+
+def write_scores(folder: Path, rows: Sequence[Mapping[str, Any]], digest: str = DIGEST) -> None:
+    """Write a table of scores; columns that a row lacks are null."""
+    table = pa.Table.from_pylist([dict(row) for row in rows])
+    response = columns({}, ()).field("responses")
+    position = table.schema.get_field_index("responses")
+    if position >= 0:
+        table = table.set_column(position, response, pa.array([row["responses"] for row in rows], type=response.type))
+    table = table.replace_schema_metadata({"evalkit.digest": digest})
+    pyarrow.parquet.write_table(table, folder / "scores.parquet")
+
+
+def _numbers(value: float | None) -> dict[str, Any]:
+    known = value is not None
+    return {
+        "value": _per_cent(value) if known else None,
+        "interval": [_per_cent(value * 0.8), _per_cent(value * 1.25)] if known else None,
+        "standard_error": _per_cent(value / 10) if known else None,
+        "statistics": {},
+    }
+
+
+def _per_cent(fraction: float) -> float:
+    return round(100 * fraction, 10)
+
+
+def _with_replicates(result: TaskResult) -> TaskResult:
+    """As bootstrapping leaves a result whose replicates are normally distributed."""
+    value, error = result.metric.value, result.metric.standard_error
+    if value is None or error is None:
+        return result
+    quantiles = NormalDist().inv_cdf
+    normal = np.array([quantiles((index + 0.5) / _SETTINGS.resamples) for index in range(_SETTINGS.resamples)])
+    return TaskResult(**{**_fields(result), "replicates": (value + error * normal) / 100})
+
+
+def _fields(result: RunResult | TaskResult) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in result.__dataclass_fields__}

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from evalkit.cli.catalogue import entries
+from evalkit.results.metrics_file import read_run
 from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from reports.averages import SUBSETS, recomputed_averages
-from reports.measured import read_run
 from reports.published import load_published
 from reports.table import AVERAGES
 from reports.tables import fill_tables
@@ -27,7 +27,7 @@ def headings(table: str) -> set[str]:
 def places(table: str) -> list[dict[str, str]]:
     """Of the tasks on the data of the published figures."""
     found = [
-        entry.content["table"] for entry in entries("task") if entry.content.get("table", {}).get("table") == table
+        entry.content["place"] for entry in entries("task") if entry.content.get("place", {}).get("table") == table
     ]
     return [place for place in found if "set" not in place]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.measured import read_run
+from evalkit.results.metrics_file import read_run
 from reports.radar import BEST, WORST, Axis, Radar, radar, radii, tables_radar
 from reports.radar_drawing import draw_radar
 from reports.tables import fill_tables

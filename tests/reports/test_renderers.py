@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from evalkit.results.metrics_file import SampleCounts
 from reports.layout import fill
 from reports.layouts.asr import ASR
 from reports.published import select_published
@@ -16,7 +17,7 @@ from reports.render_csv import render_csv
 from reports.render_html import render_html
 from reports.render_latex import render_latex
 from reports.render_markdown import render_markdown
-from reports.table import Cell, Column, Footnote, Recipe, Row, RowGroup, Samples, Table
+from reports.table import Cell, Column, Footnote, Recipe, Row, RowGroup, Table
 
 NASTY = r"<script>alert('x')</script> a|b _c_ & 100% \d {e} #1 $f$ ~g^ [h](javascript:i) `j` *k* [l]"
 
@@ -30,7 +31,7 @@ MEASURED = Cell(
     metric="WER",
     source="run-1",
     n=2400,
-    samples=Samples(expected=2620, total=2410, scored=2390, failed=10, skipped=10, empty=3),
+    samples=SampleCounts(expected=2620, total=2410, scored=2390, failed=10, skipped=10, empty=3),
     partial=True,
     recipe="metric:WER|unit:word",
 )

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from evalkit.results.metrics_file import read_run
 from reports.by_normaliser import by_normaliser_table
 from reports.layout import FilledTable
-from reports.measured import read_run
 from reports.tables import fill_tables
 from reports.write import write_report
 from tests.reports.run_folders import metric, part, task, write_run
@@ -63,7 +63,7 @@ def test_uro_bench_in_one_language_has_no_rows_for_the_other(tmp_path: Path, tra
 
 
 def test_tools_never_called_leave_a_dash_and_no_remark(tmp_path: Path) -> None:
-    metrics = {"trigger_precision": metric(None), "trigger_recall": metric(0.0) | {"name": "Trigger recall"}}
+    metrics = {"trigger_precision": metric(None), "trigger_recall": metric(0.0, name="Trigger recall")}
     values = {"trigger_precision": None, "trigger_recall": 0.0}
     fields = {"headline": "trigger_precision", "groups": {"tool": {"Weather": part(None, 4, values)}}}
     place = {"table": "toolcall"}

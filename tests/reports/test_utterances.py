@@ -3,16 +3,14 @@ import io
 import json
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
 
 from evalkit.errors import StoreError
 from evalkit.metrics.error_rate import align
+from evalkit.results.metrics_file import RunResult, TaskResult, read_run
 from reports.alignment import blocks, inline
-from reports.measured import Figure, Result, read_run
 from reports.utterances import read_utterances, utterances_text, utterances_tsv
-from tests.reports.run_folders import metric, task, utterance, write_run
+from tests.reports.run_folders import metric, task, utterance, write_run, write_scores
 
 ROWS = [
     utterance("good", "One two", "one two", (0, 0, 0, 2)),
@@ -32,11 +30,11 @@ ROWS = [
 ]
 
 
-def scored(tmp_path: Path, rows: list[dict], normaliser: str = "whisper-en.v1") -> tuple[Path, Result, Figure]:
+def scored(tmp_path: Path, rows: list[dict], normaliser: str = "whisper-en.v1") -> tuple[RunResult, TaskResult]:
     figure = metric(0.1, normaliser=normaliser)
     folder = write_run(tmp_path, "run", {"demo": task("Demo", None, metrics={"wer": figure})}, utterances=rows)
-    result = read_run(folder).results[0]
-    return folder / "demo" / "scores.parquet", result, result.figure
+    run = read_run(folder)
+    return run, run.tasks["demo"]
 
 
 def table(text: str) -> list[dict[str, str]]:
@@ -58,9 +56,9 @@ def test_blocks_put_units_below_each_other() -> None:
     said = ["the", "theatre", "opens", "at", "noon", "sharp"]
     heard = ["the", "theater", "opens", "今天", "at", "noon"]
     assert list(blocks(align(said, heard))) == [
-        "  said   the theatre opens **** at noon sharp",
-        "  heard  the theater opens 今天 at noon *****",
-        "             S             I            D",
+        "  REF  the theatre opens **** at noon sharp",
+        "  HYP  the theater opens 今天 at noon *****",
+        "           S             I            D",
     ]
 
 
@@ -68,7 +66,7 @@ def test_blocks_break_long_lines_and_lose_nothing() -> None:
     words = [f"word{i}" for i in range(60)]
     lines = list(blocks(align(words, words)))
     assert all(len(line) < 125 for line in lines)
-    assert " ".join(line.removeprefix("  said   ") for line in lines[::2]) == " ".join(words)
+    assert " ".join(line.removeprefix("  REF  ") for line in lines[::2]) == " ".join(words)
 
 
 def test_most_errors_first_and_skipped_last(tmp_path: Path) -> None:
@@ -113,24 +111,25 @@ def test_the_text_listing_names_the_task_and_counts(tmp_path: Path) -> None:
     text = utterances_text(read_utterances(*scored(tmp_path, ROWS)), "Tiny, Demo")
     assert text.startswith("Tiny, Demo: 4 utterances")
     assert "failed: errors 3, length 3, failed: RuntimeError: no\n" in text
-    assert "  said   the cat sat on a mat today *****\n  heard  the bat sat on * mat today again\n" in text
-    assert text.endswith("skipped: not scored, skipped: no 'zh'\n  said   x\n")
+    assert "  REF  the cat sat on a mat today *****\n  HYP  the bat sat on * mat today again\n" in text
+    assert text.endswith("skipped: not scored, skipped: no 'zh'\n  REF  x\n")
 
 
 def test_a_missing_or_foreign_file_is_an_error_naming_it(tmp_path: Path) -> None:
-    path, result, figure = scored(tmp_path, ROWS)
-    with pytest.raises(StoreError, match=r"other\.parquet"):
-        read_utterances(path.with_name("other.parquet"), result, figure)
-    path.write_bytes(b"not parquet")
+    run, result = scored(tmp_path, ROWS)
+    folder = run.folder / "demo"
+    (folder / "scores.parquet").write_bytes(b"not parquet")
     with pytest.raises(StoreError, match=r"demo/scores\.parquet"):
-        read_utterances(path, result, figure)
-    pyarrow.parquet.write_table(pa.Table.from_pylist([{"id": "a", "wer.correct": 1.0}]), path)
+        read_utterances(run, result)
+    write_scores(folder, [{"id": "a", "wer.correct": 1.0}])
     with pytest.raises(StoreError, match="column 'status' is missing"):
-        read_utterances(path, result, figure)
-    row = {key: value for key, value in ROWS[0].items() if key != "reference_normalised"}
-    pyarrow.parquet.write_table(pa.Table.from_pylist([row]), path)
+        read_utterances(run, result)
+    write_scores(folder, [{key: value for key, value in ROWS[0].items() if key != "reference_normalised"}])
     with pytest.raises(StoreError, match="'reference_normalised' is missing"):
-        read_utterances(path, result, figure)
+        read_utterances(run, result)
+    write_scores(folder, ROWS, digest="1" * 32)
+    with pytest.raises(StoreError, match="does not belong to the metrics.json of this run"):
+        read_utterances(run, result)
 
 
 def test_several_recordings_are_all_named(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -89,10 +90,29 @@ def test_names_from_a_run_folder_neither_leave_the_report_nor_become_markup(tmp_
     assert "<b>" not in page
 
 
-def test_runs_of_one_name_are_refused(tmp_path: Path) -> None:
-    runs = [demo_run(tmp_path / where, "demo", 1, "Tiny") for where in ("a", "b")]
-    with pytest.raises(ConfigurationError, match="'demo'"):
-        write_report(runs, output_folder=tmp_path / "report")
+def test_copies_of_a_run_stand_side_by_side_under_the_names_of_their_folders(tmp_path: Path) -> None:
+    utterances = [utterance("u1", "Good morning", "Good evening", (1, 0, 0, 2))]
+    runs = [
+        write_run(tmp_path / parent, "run", {"demo": task("Demo", 0.1)}, utterances=utterances) for parent in ("a", "b")
+    ]
+    copy = (tmp_path / "b" / "run").rename(tmp_path / "b" / "copy")
+    report = write_report([runs[0], copy], output_folder=tmp_path / "report")
+    assert {path.parent.name for path in report.files if path.suffix == ".txt"} == {"run", "copy"}
+
+
+def test_runs_whose_names_become_one_file_name_keep_their_own_pages(tmp_path: Path) -> None:
+    words = {"step 1": "alpha", "step/1": "beta", "STEP_1": "gamma"}
+    runs = []
+    for index, (name, word) in enumerate(words.items()):
+        rows = [utterance("u1", word, word, (0, 0, 0, 1))]
+        folder = write_run(tmp_path, f"run{index}", {"demo": task("Demo", 0.1)}, utterances=rows)
+        content = json.loads((folder / "metrics.json").read_text()) | {"name": name}
+        (folder / "metrics.json").write_text(json.dumps(content))
+        runs.append(folder)
+    report = write_report(runs, output_folder=tmp_path / "report")
+    texts = [path.read_text() for path in report.files if path.suffix == ".txt"]
+    assert [next(word for word in words.values() if word in text) for text in texts] == list(words.values())
+    assert len({str(path).lower() for path in report.files if path.suffix == ".txt"}) == 3
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:

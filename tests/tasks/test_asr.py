@@ -7,12 +7,13 @@ import pytest
 
 from evalkit.audio import Audio
 from evalkit.datasets import Manifest
-from evalkit.errors import ConfigurationError
+from evalkit.errors import ConfigurationError, DataError
 from evalkit.metrics.error_rate import error_rate
 from evalkit.prompts import Prompts
+from evalkit.text import get_scheme
 from evalkit.types import Response, Sample
 from tasks.asr import Transcription
-from tests.chains import next_call, score_of
+from tests.chains import first_call, next_call, score_of
 from tests.conftest import SHARED_DATA, write_jsonl
 
 
@@ -83,3 +84,56 @@ def test_real_references_score_as_error_rate_does(shared_data: Path) -> None:
     expected = error_rate([sample.references[0] for sample in samples], answers, "zh")
     assert totals == expected.statistics.sum(axis=0).tolist()
     assert 0 < expected.value < 0.2
+
+
+def test_rows_decide_their_language(tmp_path: Path) -> None:
+    rows = [
+        {"id": "own", "audio": "1.wav", "text": "二十", "language": "zh"},
+        {"id": "none", "audio": "2.wav", "text": "二十"},
+        {"id": "english", "audio": "3.wav", "text": "Twenty colours, Mr. Jones.", "language": "en"},
+        {"id": "region", "audio": "4.wav", "text": "二十", "language": "zh-CN"},
+    ]
+    dataset = Manifest(write_jsonl(tmp_path / "manifest.jsonl", rows))
+    prompts = Prompts({"model": {"asr": {"language_hint": True}}})
+    asr = Transcription(name="mixed", title="Mixed", language="zh", dataset=dataset, prompts=prompts)
+    own, none, english, region = asr.samples()
+    assert [first_call(asr, sample).request.language for sample in (own, none, english, region)] == [
+        "zh",
+        "zh",
+        "en",
+        "zh",
+    ]
+    assert score_of(asr, none, (Response("20"),)).statistics["cer"] == (0, 0, 0, 2)
+    read = score_of(asr, english, (Response("20 colors mister jones"),))
+    assert read.statistics["cer"] == (0, 0, 0, 4), "words, as English is counted"
+    assert read.details["reference_normalised"] == "20 colors mister jones"
+
+
+def test_the_recipe_of_a_mixed_figure_names_every_scheme_and_unit(tmp_path: Path) -> None:
+    asr = task(tmp_path, "zh", schemes=["default", "whisper"])
+    assert asr.mixed_recipe("cer", {"zh", "zh-CN"}) == {}
+    schemes = {"whisper": get_scheme("en"), "default": get_scheme("ja")}
+    versions = {
+        name: f"{name}-{scheme.language}.v{scheme.version} by {scheme.unit}" for name, scheme in schemes.items()
+    }
+    assert asr.mixed_recipe("cer", {"zh", "en", "ja"}) == {
+        "other_languages": f"{versions['default']}, {versions['whisper']}"
+    }
+    assert asr.mixed_recipe("cer_whisper", {"en"})["other_languages"].startswith("whisper-en.v")
+
+
+@pytest.mark.parametrize(
+    ("language", "schemes", "complaint"),
+    [
+        ("xx", ["default"], r"manifest\.jsonl.*: sample b: no normalisation for language 'xx'"),
+        ("en", ["default", "kimi_audio"], "sample b: no normalisation scheme 'kimi_audio' for language 'en'"),
+    ],
+)
+def test_a_row_in_a_language_without_a_scheme_is_refused_by_name(
+    tmp_path: Path, language: str, schemes: list[str], complaint: str
+) -> None:
+    rows = [{"id": "b", "audio": "b.wav", "text": "x", "language": language}]
+    dataset = Manifest(write_jsonl(tmp_path / "manifest.jsonl", rows))
+    asr = Transcription(name="mixed", title="Mixed", language="zh", dataset=dataset, schemes=schemes)
+    with pytest.raises(DataError, match=complaint):
+        list(asr.samples())

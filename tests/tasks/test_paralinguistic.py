@@ -15,8 +15,9 @@ from evalkit.audio import Audio
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.metrics.metric import recipe_line
+from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.prompts import Prompts
-from evalkit.run.scoring import BootstrapSettings, score_task
+from evalkit.run.scoring import score_task
 from evalkit.types import Call, Failure, Response, Sample
 from reports.published import load_published
 from tasks.judging import load_judge_prompts
@@ -195,7 +196,8 @@ def test_a_dimension_that_is_none_is_refused_before_anything_is_asked(tmp_path: 
     [
         ({"answer_mode": "spoken"}, "answer_mode is 'spoken'; it must be speech or text"),
         ({"judge": {"reply": 3}}, r"judge has no option 'reply', did you mean 'replies'\?"),
-        ({"judge": {"replies": 0}}, r"judge\.replies is 0; it must be at least 1"),
+        ({"judge": {"replies": 0}}, r"judge\.replies is 0; it must be a whole number from 1 up"),
+        ({"judge": {"attempts": "three"}}, r"judge\.attempts is 'three'; it must be a whole number from 1 up"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, settings: dict[str, Any], complaint: str) -> None:
@@ -242,11 +244,22 @@ def test_the_cells_of_a_table_come_from_the_groups(tmp_path: Path) -> None:
         for number, responses in enumerate(answered(round(printed[column] / 2)))
     ]
     result = score_task(task, filter(None, outcomes), tmp_path, BootstrapSettings(resamples=20))
-    accuracy = result["metrics"]["accuracy"]
-    assert accuracy["statistics"] == {"correct": 421, "samples": 550}
-    assert f"{100 * accuracy['value']:.2f}" == "76.55"
-    cells = {name: cell["metrics"]["accuracy"]["value"] for name, cell in result["groups"]["dimension"].items()}
-    assert {name: round(100 * value) for name, value in cells.items()} == {
+    accuracy = result.metric
+    assert accuracy.statistics == {"correct": 421, "samples": 550}
+    assert f"{accuracy.value:.2f}" == "76.55"
+    cells = {name: cell.metrics["accuracy"].value for name, cell in result.groups["dimension"].items()}
+    assert {name: round(value) for name, value in cells.items()} == {
         column: printed[column] for column in DIMENSIONS.values()
     }
-    assert (result["partial"], result["samples"]["failed"]) == (False, 0)
+    assert (result.partial, result.samples.failed) == (False, 0)
+
+
+def test_an_answer_that_could_not_be_transcribed_is_wrong_but_not_missing(tmp_path: Path) -> None:
+    score = score_of(questions(tmp_path), SAMPLE, (SPEECH,))
+    assert score.statistics == {"accuracy": (0, 1), "no_answer": (0, 1)}
+
+
+def test_a_judge_that_failed_leaves_the_answer_to_be_seen(tmp_path: Path) -> None:
+    score = score_of(questions(tmp_path), SAMPLE, (SPEECH, Response("大概二十五岁")))
+    assert score.statistics == {"accuracy": (0, 1), "no_answer": (0, 1)}
+    assert score.details == {"answer": "大概二十五岁", "verdict": ""}

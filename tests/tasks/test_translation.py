@@ -1,6 +1,7 @@
 """The translation tasks: what they ask, and whose text they score."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import tasks_from_config
 from evalkit.types import Request, Response, Sample
 from tasks.translation import SpeechToSpeechTranslation, SpeechToTextTranslation
-from tests.chains import next_call, score_of
+from tests.chains import first_call, next_call, score_of
 from tests.conftest import ROOT
 
 SAMPLE = Sample("s", (Audio("s.mp3"),), ("It has 3 gates.",), "zh")
@@ -183,3 +184,16 @@ def test_settings_that_cannot_be_are_refused() -> None:
         task(SpeechToTextTranslation, "sw")
     with pytest.raises(ConfigurationError, match="no BLEU scheme 'default' for language 'en'"):
         task(SpeechToTextTranslation, schemes=["default"])
+
+
+def test_speech_that_cannot_be_transcribed_is_an_empty_translation_but_no_empty_answer(tmp_path: Path) -> None:
+    benchmark = task(SpeechToSpeechTranslation)
+    score = score_of(benchmark, SAMPLE, (Response(speech=speech(tmp_path, 0.5)),))
+    assert list(score.statistics["asr_bleu"]) == [0] * 9 + [4]
+    assert (score.statistics["empty"], score.details["speech"]) == ((0, 1), "not transcribed")
+
+
+def test_a_sample_that_says_its_language_is_asked_in_it() -> None:
+    benchmark = task(SpeechToTextTranslation, prompts=Prompts({"model": {"translation": {"language_hint": True}}}))
+    for language, told in (("yue", "yue"), (None, "zh")):
+        assert first_call(benchmark, replace(SAMPLE, language=language)).request.language == told

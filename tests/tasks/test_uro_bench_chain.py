@@ -153,7 +153,8 @@ def test_a_judge_that_cannot_be_read_is_asked_again_and_then_the_sample_fails() 
     assert (score.failure, score.statistics["score"]) == (None, (4, 1))
     asked, score = chain_through(task, sample, [*before, *[unreadable] * 3])
     assert [call.request.attempt for call in asked[2:]] == [0, 1, 2]
-    assert "4/5" in str(score.failure)
+    assert score.failure is not None
+    assert "4/5" in score.failure.message
     assert score.statistics["score"] == (0, 1)
     assert score.statistics["judge_disagreement"] == (0, 0)
 
@@ -180,7 +181,8 @@ def test_an_emotion_is_worth_its_probability_times_what_was_said_rightly() -> No
     # The answer is the truth of the rate: one word of four is missing from the reference.
     assert score.statistics["score"] == (pytest.approx(0.8 * 0.75), 1)
     _, score = chain_through(task, sample, [*before, Response('{"sad": 1}')])
-    assert "no probability of 'happy'" in str(score.failure)
+    assert score.failure is not None
+    assert "no probability of 'happy'" in score.failure.message
     assert score.statistics["score"] == (0, 1)
     # A rate above 1 counts as 1.
     _, score = chain_through(task, sample, [spoken(1), Response("day"), Response('{"happy": 1}')])
@@ -194,10 +196,11 @@ def test_naturalness_is_rated_for_each_spoken_round() -> None:
     asked, score = chain_through(task, sample, [*answers, replies("3", "3", "3")])
     assert [call.role for call in asked[:4]] == ["model", "transcriber", "mos_predictor", "model"]
     assert score.statistics["mos"] == (8, 2)
-    assert 100 * task.metrics["mos"].value(score.statistics["mos"]) == pytest.approx(4)  # type: ignore[arg-type]
+    assert task.metrics["mos"].value(score.statistics["mos"]) == pytest.approx(4)  # type: ignore[arg-type]
     answers[2] = Response("good")
     _, score = chain_through(task, sample, [*answers, replies("3", "3", "3")])
-    assert "MOS predictor's reply cannot be read: 'good'" in str(score.failure)
+    assert score.failure is not None
+    assert "MOS predictor's reply cannot be read: 'good'" in score.failure.message
     assert (score.statistics["score"], score.statistics["mos"]) == ((3, 1), (3.5, 1))
 
 
@@ -247,3 +250,18 @@ def test_replies_of_an_emotion_classifier(reply: str, probability: float | None)
 @pytest.mark.parametrize(("reply", "score"), [("4.25", 4.25), (" 3\n", 3), ("inf", None), ("nan", None), ("x", None)])
 def test_replies_of_an_opinion_score_predictor(reply: str, score: float | None) -> None:
     assert read_opinion_score(reply) == score
+
+
+@pytest.mark.parametrize(
+    ("mode", "texts", "original", "tolerant"), [("qa", "Yes.", 0, 1), ("semi-open", "**4**", None, 4)]
+)
+def test_replies_are_read_as_the_original_reads_them_unless_asked_otherwise(
+    mode: str, texts: str, original: float | None, tolerant: float
+) -> None:
+    sample = sample_of(mode, QUESTION)
+    for reading, mark in (("original", original), ("tolerant", tolerant)):
+        task = task_of_mode(mode, answer_mode="text", judge_reading=reading)
+        attempts = [replies(texts, texts, texts)] * (3 if mark is None else 1)
+        _, score = chain_through(task, sample, [Response("an answer"), *attempts])
+        assert (score.statistics["score"], score.failure is None) == ((mark or 0, 1), mark is not None)
+        assert ("judge_reading" in task.metrics["score"].recipe) == (reading == "tolerant")

@@ -54,6 +54,7 @@ class ThreeRoles:
 
     title = "Three roles"
     roles = ROLES
+    generation: Mapping[str, Mapping[str, Any]] = {}
 
     def __init__(self, count: int = 10, languages: Sequence[str | None] = (None,), name: str = "three_roles") -> None:
         self.name = name

@@ -8,6 +8,7 @@ import pytest
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.error_rate import error_rate
+from evalkit.results.metrics_file import read_run
 from evalkit.run.rescore import rescore
 from tests.runs import make_run
 
@@ -19,19 +20,31 @@ def metrics_of(run: Path) -> dict:
     return json.loads((run / "metrics.json").read_text())
 
 
+def in_per_cent(fraction: float) -> float:
+    return pytest.approx(100 * fraction)
+
+
 def test_a_figure_has_value_interval_counts_and_recipe(tmp_path: Path) -> None:
-    task = metrics_of(make_run(tmp_path, "run", REFERENCES, ANSWERS))["tasks"]["librispeech_other"]
+    run = make_run(tmp_path, "run", REFERENCES, ANSWERS)
+    task = metrics_of(run)["tasks"]["librispeech_other"]
     figure = task["metrics"]["wer"]
     expected = error_rate(list(REFERENCES.values()), list(ANSWERS.values()), "en")
-    assert figure["value"] == expected.value
-    assert tuple(figure["interval"]) == expected.confidence_interval()
+    assert figure["value"] == in_per_cent(expected.value)
+    assert figure["interval"] == [in_per_cent(end) for end in expected.confidence_interval()]
+    assert (figure["unit"], figure["scale"], figure["function"]) == ("%", 100, "corpus_error_rate")
     assert figure["statistics"] == {"substitutions": 1, "deletions": 1, "insertions": 1, "reference_length": 7}
-    assert figure["recipe"] == (
+    assert figure["recipe"] == {
+        "metric": "WER",
+        "unit": "word",
+        "normaliser": "whisper-en.v1",
+        "averaging": "corpus",
+    }
+    assert read_run(run).tasks["librispeech_other"].recipe_line("wer") == (
         "metric:WER|unit:word|normaliser:whisper-en.v1|averaging:corpus|scored:4|failed:0|skipped:0"
     )
     assert task["samples"] == {"expected": 2939, "total": 4, "scored": 4, "failed": 0, "skipped": 0, "empty": 1}
     assert task["partial"] is True
-    assert task["table"] == {"table": "asr", "group": "English", "benchmark": "LibriSpeech other"}
+    assert task["place"] == {"table": "asr", "group": "English", "benchmark": "LibriSpeech other"}
 
 
 def test_a_sample_without_a_prediction_has_failed_and_counts_as_empty(tmp_path: Path) -> None:
@@ -50,7 +63,9 @@ def test_every_sample_is_written_with_what_its_score_came_from(tmp_path: Path) -
     rows = pyarrow.parquet.read_table(run / "librispeech_other" / "scores.parquet").to_pylist()
     assert [row["id"] for row in rows] == list(REFERENCES)
     assert rows[1]["references"] == ["twenty one geese"]
-    assert rows[1]["responses"] == ["21 goose"]
+    assert rows[1]["responses"] == [
+        {"role": "model", "text": "21 goose", "speech": None, "tool_calls": [], "failure": None}
+    ]
     assert rows[1]["reference_normalised"] == "21 geese"
     assert rows[1]["wer.substitutions"] == 1
     assert rows[1]["wer.reference_length"] == 2
@@ -65,8 +80,8 @@ def test_any_answer_can_be_written_down(tmp_path: Path) -> None:
     }
     run = make_run(tmp_path, "run", REFERENCES, answers)
     rows = pyarrow.parquet.read_table(run / "librispeech_other" / "scores.parquet").to_pylist()
-    assert rows[0]["responses"] == ["half ? of a pair"]
-    assert [row["responses"] for row in rows[1:]] == [[answers[id_]] for id_ in "bcd"]
+    texts = [[response["text"] for response in row["responses"]] for row in rows]
+    assert texts == [["half ? of a pair"], *([answers[id_]] for id_ in "bcd")]
 
 
 def test_several_schemes_stand_side_by_side(tmp_path: Path) -> None:
@@ -75,7 +90,7 @@ def test_several_schemes_stand_side_by_side(tmp_path: Path) -> None:
     assert list(figures) == ["wer", "wer_qwen2_audio", "wer_raw"]
     for scheme, key in (("default", "wer"), ("qwen2_audio", "wer_qwen2_audio"), ("raw", "wer_raw")):
         expected = error_rate(list(REFERENCES.values()), list(ANSWERS.values()), "en", scheme)
-        assert figures[key]["value"] == expected.value
+        assert figures[key]["value"] == in_per_cent(expected.value)
     assert figures["wer"]["value"] < figures["wer_raw"]["value"]
 
 
@@ -92,10 +107,10 @@ def test_a_run_is_scored_again_without_its_data_set(tmp_path: Path) -> None:
     run = make_run(tmp_path, "run", REFERENCES, ANSWERS)
     (tmp_path / "run-manifest.jsonl").unlink()
     (tmp_path / "run-answers.jsonl").unlink()
-    again = rescore(run, ["schemes=[raw,default]"])["tasks"]["librispeech_other"]
-    assert again["headline"] == "wer"
-    assert "normaliser:raw-en" in again["metrics"]["wer"]["recipe"]
-    assert again["metrics"]["wer_default"]["value"] == pytest.approx(3 / 7)
+    again = rescore(run, ["schemes=[raw,default]"]).tasks["librispeech_other"]
+    assert again.headline == "wer"
+    assert again.metrics["wer"].recipe["normaliser"].startswith("raw-en")
+    assert again.metrics["wer_default"].value == in_per_cent(3 / 7)
     assert "schemes:\n- raw\n- default" in (run / "config.yaml").read_text()
 
 
@@ -121,8 +136,15 @@ def test_results_are_broken_down_by_group(tmp_path: Path) -> None:
         "+tasks.librispeech_other.dataset.groups={half: id}",
     )
     groups = metrics_of(run)["tasks"]["librispeech_other"]["groups"]
-    assert groups["half"]["y-1"]["metrics"]["wer"]["value"] == 0.5
+    assert groups["half"]["y-1"]["metrics"]["wer"]["value"] == 50
     assert groups["half"]["x-1"] == {
         "samples": 1,
-        "metrics": {"wer": {"name": "WER", "value": 0.0, "interval": [0.0, 0.0], "standard_error": 0.0}},
+        "metrics": {
+            "wer": {
+                "value": 0.0,
+                "interval": [0.0, 0.0],
+                "standard_error": 0.0,
+                "statistics": {"substitutions": 0, "deletions": 0, "insertions": 0, "reference_length": 2},
+            }
+        },
     }

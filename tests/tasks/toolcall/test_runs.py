@@ -11,7 +11,7 @@ from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from evalkit.run.rescore import rescore
-from evalkit.tool_syntax import calls_in_text
+from evalkit.tool_syntax import with_tool_calls
 from tests.servers.backends import Answer, Called, ServedRequest
 from tests.servers.openai_server import OpenAIServer
 from tests.tasks.toolcall.replica import judgement, reply, spoken_words, write_replica
@@ -35,7 +35,9 @@ def run(folder: Path, replica: Path, *overrides: str) -> dict[str, Any]:
         f"judge._target_={models}.PlaceNameJudge",
         *overrides,
     ]
-    metrics = evaluate(plan_from_config(compose_configuration(words), {"model": "caller", "task": "toolcall"})).metrics
+    metrics = evaluate(
+        plan_from_config(compose_configuration(words), {"model": "caller", "task": "toolcall"})
+    ).results.to_json()
     task: dict[str, Any] = metrics["tasks"]["toolcall"]
     return task
 
@@ -44,7 +46,7 @@ def cells(task: dict[str, Any]) -> dict[str, tuple[float | None, ...]]:
     """The figures of each tool, in per cent, in the order of KEYS."""
     return {
         tool: tuple(
-            None if figure["value"] is None else round(100 * figure["value"], 1)
+            None if figure["value"] is None else round(figure["value"], 1)
             for figure in (group["metrics"][key] for key in KEYS)
         )
         for tool, group in task["groups"]["tool"].items()
@@ -65,7 +67,7 @@ def test_conversations_are_heard_called_judged_and_scored_again(tmp_path: Path) 
     assert cells(task) == EXPECTED
     assert (task["samples"]["scored"], task["samples"]["failed"], task["samples"]["skipped"]) == (11, 0, 0)
     assert task["metrics"]["trigger_precision"]["statistics"] == {"true_positives": 6, "triggered": 7}
-    assert "false_positive:target_tool" in task["metrics"]["trigger_precision"]["recipe"]
+    assert task["metrics"]["trigger_precision"]["recipe"]["false_positive"] == "target_tool"
 
     folder = tmp_path / "runs" / "toolcall"
     stored = (folder / "metrics.json").read_bytes()
@@ -76,15 +78,16 @@ def test_conversations_are_heard_called_judged_and_scored_again(tmp_path: Path) 
     assert {file.name: file.read_bytes() for file in (folder / "toolcall").glob("*.jsonl")} == answers
 
     shutil.rmtree(replica)
-    strict = rescore(folder, ["tasks.toolcall.false_positive=any_tool"])["tasks"]["toolcall"]
+    strict = rescore(folder, ["tasks.toolcall.false_positive=any_tool"]).to_json()["tasks"]["toolcall"]
     assert cells(strict)["Date & Time"] == (66.7, 100.0, 100.0, None), "the weather was asked for and called"
-    assert cells(rescore(folder, ["tasks.toolcall.false_positive=target_tool"])["tasks"]["toolcall"]) == EXPECTED
+    again = rescore(folder, ["tasks.toolcall.false_positive=target_tool"]).to_json()["tasks"]["toolcall"]
+    assert cells(again) == EXPECTED
 
 
 def test_a_model_that_reads_gives_the_same_figures(tmp_path: Path) -> None:
     task = run(tmp_path, write_replica(tmp_path / "replica"), "tasks.toolcall.input_mode=text")
     assert cells(task) == EXPECTED
-    assert "input:text" in task["metrics"]["type_accuracy"]["recipe"]
+    assert task["metrics"]["type_accuracy"]["recipe"]["input"] == "text"
 
 
 def test_a_conversation_that_cannot_be_heard_counts_as_no_call(tmp_path: Path) -> None:
@@ -111,9 +114,7 @@ def test_served_models_call_and_judge_over_http(tmp_path: Path, input_mode: str)
         ]
         heard = request.sounds[-1] if input_mode == "audio" else None
         said = words[round(100 * heard.seconds)] if heard else request.texts[-1]
-        answered = reply(said)
-        made = answered.tool_calls or calls_in_text(answered.text)
-        calls = tuple(Called(call.name, call.arguments) for call in made)
+        calls = tuple(Called(call.name, call.arguments) for call in with_tool_calls(reply(said)).tool_calls)
         return Answer(("" if calls else "好的。",), tool_calls=calls)
 
     with OpenAIServer(answer) as server:

@@ -1,0 +1,35 @@
+"""How sure a stored value is: intervals and standard errors of bootstrap replicates, in the unit that is printed."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from evalkit.metrics.metric import in_unit
+from evalkit.metrics.resampling import percentile_interval
+
+
+class IntervalAndError(NamedTuple):
+    """A confidence interval and a standard error, None where the data cannot support them."""
+
+    interval: tuple[float, float] | None
+    standard_error: float | None
+
+
+def interval_and_error(replicates: npt.NDArray[np.float64] | None, level: float, scale: float) -> IntervalAndError:
+    """Return what bootstrap replicates say of a value, in the unit that is printed."""
+    if replicates is None:
+        return IntervalAndError(None, None)
+    low, high = percentile_interval(replicates, level)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return IntervalAndError(None, None)
+    # Where an interval can be given, the few resamples that leave the value undefined do not count.
+    defined = replicates[~np.isnan(replicates)]
+    error = float(np.std(defined, ddof=1)) if len(defined) > 1 else math.nan
+    return IntervalAndError((in_unit(low, scale), in_unit(high, scale)), finite_in_unit(error, scale))
+
+
+def finite_in_unit(value: float, scale: float) -> float | None:
+    """Bring a function's result into the unit that is printed; None where it is undefined or infinite."""
+    return in_unit(value, scale) if math.isfinite(value) else None

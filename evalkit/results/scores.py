@@ -1,0 +1,352 @@
+"""``scores.parquet``: one row a sample, with its statistics and every response that they were computed from.
+
+The file carries a digest that the task's entry of ``metrics.json`` has too. A new file is written beside the old one,
+and takes its name only after ``metrics.json`` was replaced: whenever a process is killed, the results on disk and one
+of the two files belong together, and readers take that one.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from evalkit.chain import Exchange, Outcome
+from evalkit.errors import StoreError
+from evalkit.metrics.metric import Metric
+from evalkit.types import Failure, FailureKind, Sample
+
+FILE_NAME = "scores.parquet"
+_NEW = "scores.new.parquet"
+_PART = "scores.parquet.unfinished"
+_DIGEST = b"evalkit.digest"
+_ROWS_AT_ONCE = 2_000
+_JSON_COLUMNS = ("audio", "groups", "metadata")
+_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def columns(metrics: Mapping[str, Metric], details: Sequence[str]) -> Any:
+    """Return the columns of a task's scores, as a ``pyarrow.Schema``.
+
+    ``audio``, ``groups`` and ``metadata`` are JSON texts. ``responses`` holds every call of the chain in order, failed
+    ones too; ``speech`` is the path of what was said, relative to the run folder. The statistics of a metric stand in
+    columns named ``KEY.STATISTIC``, and are null for skipped samples.
+
+    Args:
+        metrics: of the task, by key.
+        details: names of the texts with which the task explains its scores.
+    """
+    import pyarrow as pa
+
+    text = pa.string()
+    failure = pa.struct([("kind", text), ("message", text)])
+    tool_call = pa.struct([("name", text), ("arguments", text), ("id", text)])
+    response = pa.struct(
+        [("role", text), ("text", text), ("speech", text), ("tool_calls", pa.list_(tool_call)), ("failure", failure)]
+    )
+    named: dict[str, Any] = {
+        "id": text,
+        "status": text,
+        "reason_kind": text,
+        "reason": text,
+        "language": text,
+        "audio": text,
+        "references": pa.list_(text),
+        "responses": pa.list_(response),
+        "groups": text,
+        "metadata": text,
+    }
+    named |= dict.fromkeys(details, text)
+    named |= {f"{key}.{name}": pa.float64() for key, metric in metrics.items() for name in metric.statistics}
+    return pa.schema(list(named.items()))
+
+
+class ScoreWriter:
+    """Writes a task's scores, sample by sample in the order of the data set, in constant memory.
+
+    What is written takes effect with ``finish`` and the ``metrics.json`` that has the digest (``publish``).
+
+    Args:
+        folder: the task's folder in the run folder; made if it is not there.
+        metrics: of the task, by key.
+        details: names of the texts with which the task explains its scores.
+
+    Raises:
+        StoreError: the file cannot be written; likewise from ``add`` and ``finish``.
+    """
+
+    def __init__(self, folder: Path, metrics: Mapping[str, Metric], details: Sequence[str]) -> None:
+        import pyarrow.parquet
+
+        self._folder = folder
+        self._metrics = metrics
+        self._schema = columns(metrics, details)
+        self._rows: list[dict[str, Any]] = []
+        identity = [[key, m.function, m.scale, list(m.statistics), m.full_recipe] for key, m in metrics.items()]
+        self._digest = hashlib.blake2b(_bytes(identity), digest_size=16)
+        with _writing(folder / FILE_NAME):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._writer = pyarrow.parquet.ParquetWriter(folder / _PART, self._schema)
+
+    def add(self, outcome: Outcome) -> None:
+        """Write one sample."""
+        self._rows.append(_row(outcome, self._metrics, self._folder.name))
+        if len(self._rows) == _ROWS_AT_ONCE:
+            self._flush()
+
+    def finish(self) -> str:
+        """Complete the file and return its digest."""
+        self._flush()
+        digest = self._digest.hexdigest()
+        with _writing(self._folder / FILE_NAME):
+            self._writer.add_key_value_metadata({_DIGEST: digest.encode()})
+            self._writer.close()
+            (self._folder / _PART).replace(self._folder / _NEW)
+        return digest
+
+    def close(self) -> None:
+        """Drop what was not finished."""
+        self._writer.close()
+        (self._folder / _PART).unlink(missing_ok=True)
+
+    def __enter__(self) -> "ScoreWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        try:
+            table = pa.Table.from_pylist(self._rows, schema=self._schema)
+        except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
+            table = pa.Table.from_pylist([_encodable(row) for row in self._rows], schema=self._schema)
+        for batch in table.to_batches():
+            self._digest.update(batch.serialize())
+        with _writing(self._folder / FILE_NAME):
+            self._writer.write_table(table)
+        self._rows.clear()
+
+
+def settle(folder: Path, digest: str) -> None:
+    """Give a task's new scores their name if they are the ones that ``metrics.json`` speaks of.
+
+    Args:
+        folder: the task's folder.
+        digest: of the task's scores, as ``metrics.json`` has it.
+
+    Raises:
+        StoreError: the file cannot be renamed.
+    """
+    new = folder / _NEW
+    if new.is_file() and _digest_of(new) == digest:
+        with _writing(folder / FILE_NAME):
+            new.replace(folder / FILE_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSamples:
+    """The samples of a task that count towards one of its metrics.
+
+    Attributes:
+        ids: of the samples.
+        references: the accepted answers.
+        answers: what the model under test said last, in text.
+        statistics: of the metric, samples × k.
+    """
+
+    ids: Sequence[str]
+    references: Sequence[Sequence[str]]
+    answers: Sequence[str]
+    statistics: npt.NDArray[np.float64]
+
+
+class ScoresFile:
+    """A task's scores, for reading.
+
+    Args:
+        folder: the task's folder in a run folder.
+        digest: of the task's scores, as ``metrics.json`` has it.
+
+    Raises:
+        StoreError: there is no file, it is damaged, or it belongs to other results; likewise from each method.
+    """
+
+    def __init__(self, folder: Path, digest: str) -> None:
+        self._path = folder / FILE_NAME
+        if not self._path.is_file() and not (folder / _NEW).is_file():
+            raise StoreError(f"{self._path}: not there; the run has not finished this task, run it again first")
+        for path in (self._path, folder / _NEW):
+            if path.is_file() and _digest_of(path) == digest:
+                self._path = path
+                return
+        raise StoreError(
+            f"{self._path}: does not belong to the metrics.json of this run; "
+            "write both anew with `evalkit run` and the settings of the run"
+        )
+
+    def table(self, names: Sequence[str] | None = None) -> Any:
+        """Return the file, or some of its columns, as a ``pyarrow.Table``."""
+        import pyarrow.parquet
+
+        with _reading(self._path):
+            return pyarrow.parquet.read_table(self._path, columns=None if names is None else list(names))
+
+    def samples(self) -> Iterator[tuple[Sample, str, Failure | None]]:
+        """Yield each sample with its status, and the reason why it failed or was skipped."""
+        names = ["id", "status", "reason_kind", "reason", "language", "references", *_JSON_COLUMNS]
+        for row in self.rows(names):
+            with _reading(self._path):
+                record = row | {name: json.loads(row[name]) for name in _JSON_COLUMNS}
+                yield Sample.from_json(record), _status(row["status"]), _reason(row)
+
+    def rows(self, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+        """Yield each row, or some of its columns, as Python values, in constant memory."""
+        import pyarrow.parquet
+
+        with _reading(self._path), pyarrow.parquet.ParquetFile(self._path) as file:
+            known = set(file.schema_arrow.names)
+            for name in names or ():
+                if name not in known:
+                    raise KeyError(name)
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=None if names is None else list(names)):
+                yield from batch.to_pylist()
+
+    def statistics(self, key: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the statistics of a metric, samples × k, for the samples that count.
+
+        Args:
+            key: of the metric.
+            names: of its statistics.
+        """
+        return self._statistics(self.table(["status", *(f"{key}.{name}" for name in names)]), key, names)
+
+    def scored_samples(self, key: str, names: Sequence[str]) -> ScoredSamples:
+        """Return the samples that count towards a metric; see ``statistics`` for the arguments."""
+        table = self.table(["id", "status", "references", "responses", *(f"{key}.{name}" for name in names)])
+        statistics = self._statistics(table, key, names)
+        with _reading(self._path):
+            rows = [
+                row
+                for row in table.select(["id", "status", "references", "responses"]).to_pylist()
+                if row["status"] != "skipped"
+            ]
+            return ScoredSamples(
+                ids=[row["id"] for row in rows],
+                references=[row["references"] for row in rows],
+                answers=[last_answer(row["responses"]) for row in rows],
+                statistics=statistics,
+            )
+
+    def _statistics(self, table: Any, key: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
+        with _reading(self._path):
+            counted = [status != "skipped" for status in table["status"].to_pylist()]
+            table = table.filter(counted)
+            vectors = [table[f"{key}.{name}"].to_numpy().astype(np.float64) for name in names]
+        statistics = np.column_stack(vectors) if vectors else np.empty((table.num_rows, 0))
+        if not np.isfinite(statistics).all():
+            raise StoreError(f"{self._path}: a statistic of {key} is missing or not finite; run the task again")
+        return statistics
+
+
+def last_answer(responses: Sequence[Mapping[str, Any]]) -> str:
+    """Return the text that the model under test answered, or what was heard of its speech; the last one there is."""
+    for role in ("model", "transcriber"):
+        texts = [each["text"] for each in responses if each["role"] == role and (each["text"] or "").strip()]
+        if texts:
+            return str(texts[-1])
+    return ""
+
+
+def _row(outcome: Outcome, metrics: Mapping[str, Metric], folder: str) -> dict[str, Any]:
+    record = outcome.sample.to_json()
+    row: dict[str, Any] = {
+        **record,
+        **{name: _json(record[name]) for name in _JSON_COLUMNS},
+        "status": outcome.status,
+        "reason_kind": None if outcome.reason is None else outcome.reason.kind,
+        "reason": None if outcome.reason is None else outcome.reason.message,
+        "responses": [_response(exchange, folder) for exchange in outcome.exchanges],
+    }
+    if outcome.score is not None:
+        for key, metric in metrics.items():
+            vector = (float(value) for value in outcome.score.statistics[key])
+            row |= {f"{key}.{name}": value for name, value in zip(metric.statistics, vector, strict=True)}
+        row |= dict(outcome.score.details)
+    return row
+
+
+def _response(exchange: Exchange, folder: str) -> dict[str, Any]:
+    response = exchange.response
+    return {
+        "role": exchange.call.role,
+        "text": response.text,
+        "speech": None if response.speech is None else f"{folder}/{response.speech.locator}",
+        "tool_calls": [{"name": call.name, "arguments": call.arguments, "id": call.id} for call in response.tool_calls],
+        "failure": None if response.failure is None else response.failure.to_json(),
+    }
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _encodable(item) for key, item in value.items()}
+    return value
+
+
+def _bytes(content: Any) -> bytes:
+    return _json(content).encode("utf-8", "replace")
+
+
+def _status(text: str) -> str:
+    if text not in ("scored", "failed", "skipped"):
+        raise ValueError(f"unknown status {text!r}")
+    return text
+
+
+def _reason(row: Mapping[str, Any]) -> Failure | None:
+    if row["reason"] is None:
+        return None
+    kind = row["reason_kind"]
+    return Failure(kind if kind in get_args(FailureKind) else "error", row["reason"])
+
+
+def _digest_of(path: Path) -> str:
+    import pyarrow.parquet
+
+    with _reading(path):
+        metadata: dict[bytes, bytes] = pyarrow.parquet.read_metadata(path).metadata or {}
+        return metadata.get(_DIGEST, b"").decode()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except KeyError as error:
+        raise StoreError(f"{path}: the column {error} is missing; write it anew with `evalkit score`") from error
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise StoreError(f"{path}: cannot be read as a table of scores ({reason})") from error
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -1,0 +1,71 @@
+"""From a configuration to a plan: roles, kinds of question, and what is refused before anything is asked."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from evalkit.errors import ConfigurationError
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
+from evalkit.run.plan import Plan, plan_from_config, roles_of, tasks_from_config
+
+CHOICES = {"model": "word_judge", "model@transcriber": None, "model@judge": None}
+
+
+def plan_of(folder: Path, *words: str, role: str = "", choices: object = None) -> Plan:
+    config = compose_configuration(["model=word_judge", f"runs={folder}", *words])
+    if role:
+        with open_dict(config):
+            config[role] = OmegaConf.create({"_target_": "model_adapters.stand_ins.word_judge.WordJudge"})
+    return plan_from_config(config, CHOICES)
+
+
+def test_the_kinds_of_question_in_the_configuration_are_those_that_the_tasks_ask() -> None:
+    config = compose_configuration(["suite=step_audio_2"])
+    tasks = tasks_from_config(config)
+    assert set(config.prompt_kinds) == tasks[0]._prompts.kinds  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("role", "words"), [("model", []), ("transcriber", ["model@transcriber=whisper_tiny_en"])])
+def test_a_profile_with_a_misspelt_kind_is_refused(tmp_path: Path, role: str, words: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^{role}\.prompts: .*kind 'arr', did you mean 'asr'\?"):
+        plan_of(tmp_path, "task=demo_clean", *words, f"+{role}.prompts.arr={{system: x}}")
+    plan_of(tmp_path, "task=demo_clean", *words, f"+{role}.prompts.arr={{system: x}}", "+prompt_kinds.arr=mine")
+
+
+def test_a_task_of_ones_own_brings_a_role_and_a_kind_of_question(tmp_path: Path) -> None:
+    own = ["task=demo_clean", "tasks.demo_clean._target_=tests.refereed.RefereedTranscription"]
+    plan = plan_of(tmp_path, *own, "cache.roles=[referee]", role="referee")
+    assert list(plan.titles) == ["model", "referee"]
+    assert plan.cache.roles == ("referee",)
+    plan_of(tmp_path, *own, "+model.prompts.whistle={user: 'Fwee {audio}'}", role="referee")
+    with pytest.raises(ConfigurationError, match="needs a model in the role 'referee'; choose one with model@referee="):
+        evaluate(plan_of(tmp_path, *own))
+
+
+def test_a_role_that_nobody_filled_is_refused_with_the_misspelt_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"role 'j.*did you mean 'judge'\?"):
+        evaluate(plan_of(tmp_path, "task=demo_big_bench_audio", role="juge"))
+
+
+def test_a_cached_role_that_is_none_is_refused_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"cache\.roles: no role 'jugde', did you mean 'judge'\?"):
+        plan_of(tmp_path, "task=demo_clean", "cache.roles=[jugde]")
+
+
+def test_a_stored_configuration_has_its_roles_too(tmp_path: Path) -> None:
+    words = ["task=demo_clean", "model@judge=word_judge"]
+    stored = OmegaConf.create(plan_of(tmp_path, *words).config)
+    assert isinstance(stored, DictConfig)
+    assert roles_of(stored) == ("model", "judge")
+
+
+def test_a_place_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="place: unknown key 'grup', did you mean 'group'"):
+        plan_of(tmp_path, "task=demo_clean", "+tasks.demo_clean.place.grup=x")
+
+
+def test_a_place_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="place: 'asr' is not a mapping of table, group"):
+        plan_of(tmp_path, "task=demo_clean", "tasks.demo_clean.place=asr")
