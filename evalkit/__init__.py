@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from evalkit.metrics.resampling import bootstrap, paired_test
     from evalkit.results.comparison import Comparison, compare_runs
     from evalkit.results.metrics_file import RunResult, read_run
+    from evalkit.run.start import evaluate
     from evalkit.text import normalizer
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ _EXPORTS = {
     "RunResult": "evalkit.results.metrics_file",
     "compare_runs": "evalkit.results.comparison",
     "Comparison": "evalkit.results.comparison",
+    "evaluate": "evalkit.run.start",
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "bootstrap",
     "compare_runs",
     "error_rate",
+    "evaluate",
     "normalizer",
     "paired_test",
     "read_run",

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from evalkit.printable import display_width
 from evalkit.results.markdown import escaped
 from reports.table import Cell, Column, Table, Title, stub_titles
-from reports.terminal import display_width
 
 
 def render_markdown(table: Table, width: int | None = None) -> str:

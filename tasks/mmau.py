@@ -6,7 +6,8 @@ script leaves items without an answer out of its accuracy, and here they count a
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, Unpack, get_args
+from dataclasses import replace
+from typing import Any, Literal, Unpack, get_args
 
 from evalkit.chain import Chain, Score
 from evalkit.datasets import Dataset
@@ -152,9 +153,14 @@ def _checked(dataset: Dataset) -> Iterator[Sample]:
         question, choices = (sample.metadata.get(field) for field in _FIELDS)
         if not isinstance(question, str):
             raise DataError(f"{dataset.source}: sample {sample.id}: the question is {question!r}, not a text")
-        if not isinstance(choices, list) or not choices or not all(isinstance(choice, str) for choice in choices):
+        if not isinstance(choices, list) or not choices or not all(_is_choice(choice) for choice in choices):
             raise DataError(f"{dataset.source}: sample {sample.id}: the choices are {choices!r}, not a list of texts")
-        yield sample
+        yield replace(sample, metadata={**sample.metadata, "choices": [str(choice) for choice in choices]})
+
+
+def _is_choice(value: Any) -> bool:
+    """Whether a value is a choice; some questions have numbers for choices."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _words(text: str) -> set[str]:

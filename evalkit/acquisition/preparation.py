@@ -1,7 +1,5 @@
 """Getting a data set to where a task looks for it: from archives, from the hub, or by saying what to do by hand."""
 
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +8,7 @@ from typing import Any
 from evalkit.acquisition.downloading import download
 from evalkit.acquisition.hub_copy import copy_tables, fetch_files, write_manifest
 from evalkit.acquisition.unpacking import ARCHIVE_SUFFIXES, Placement, unpack
-from evalkit.datasets.common_voice import CLIPS, clip_id, table_rows
-from evalkit.datasets.manifest import MANIFEST_SUFFIXES
+from evalkit.datasets.tables import MANIFEST_SUFFIXES
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.task import Task
 
@@ -44,7 +41,7 @@ class Download:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Acquisition:
     """How a data set that is distributed in its own way gets its layout.
 
     Attributes:
@@ -53,7 +50,6 @@ class Recipe:
         hub_files: what of it to take from a hub repository.
         downloads: what of it lies at plain URLs; taken only when asked for.
         unpack: patterns, relative to ``root``, of archives that come out of archives or from the hub.
-        index: a table of Common Voice, relative to ``root``, of which to make a manifest.
         by_hand: what to do where none of this is possible.
     """
 
@@ -62,12 +58,11 @@ class Recipe:
     hub_files: HubFiles | None = None
     downloads: tuple[Download, ...] = ()
     unpack: tuple[str, ...] = ()
-    index: str | None = None
     by_hand: str = ""
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], root: Path) -> "Recipe":
-        """The recipe that a file of ``configs/data_set`` writes down, its folders relative to ``root``."""
+    def from_config(cls, config: Mapping[str, Any], root: Path) -> "Acquisition":
+        """What a file of ``configs/data_set`` says, its folders relative to ``root``."""
         files = config.get("hub_files")
         return cls(
             root,
@@ -81,18 +76,17 @@ class Recipe:
                 for entry in config.get("downloads", ())
             ),
             tuple(config.get("unpack", ())),
-            config.get("index"),
             str(config.get("by_hand", "")).strip(),
         )
 
 
-def place_archives(archives: Sequence[Path], recipes: Sequence[Recipe], say: Say) -> None:
+def place_archives(archives: Sequence[Path], acquisitions: Sequence[Acquisition], say: Say) -> None:
     """Unpack archives of any of several data sets.
 
     Raises:
         DataError: one is of none of them, or cannot be unpacked.
     """
-    placements = list(dict.fromkeys(placement for recipe in recipes for placement in recipe.placements))
+    placements = list(dict.fromkeys(placement for acquisition in acquisitions for placement in acquisition.placements))
     for archive in archives:
         if not archive.is_file():
             raise DataError(f"{archive}: no such file")
@@ -102,25 +96,25 @@ def place_archives(archives: Sequence[Path], recipes: Sequence[Recipe], say: Say
         say(f"{archive}: {new:,} new files in {folder}")
 
 
-def prepare(task: Task, dataset: Mapping[str, Any], recipe: Recipe, *, download_urls: bool, say: Say) -> None:
+def prepare(task: Task, dataset: Mapping[str, Any], acquisition: Acquisition, *, download_urls: bool, say: Say) -> None:
     """Get a task's data set to where it is read from, unless it is there; a call that broke off is continued.
 
     Args:
         task: that reads it.
         dataset: its configuration: ``path`` and ``hub`` are used, and the columns where ``path`` is a manifest.
-        recipe: what there is to do beyond the hub's tables.
+        acquisition: what there is to do beyond the hub's tables.
         download_urls: whether plain URLs may be fetched.
         say: tells the user what is being done.
 
     Raises:
         DataError: the data set is not there, and what there was to do did not help.
     """
-    at_hand: list[Callable[[], None]] = [lambda: _unpack_found(recipe, say), lambda: _index(recipe, say)]
+    at_hand: list[Callable[[], None]] = [lambda: _unpack_found(acquisition, say)]
     from_afar: list[Callable[[], None]] = []
-    if download_urls and recipe.downloads:
-        from_afar = [lambda: _download(recipe, say), *at_hand]
-    elif recipe.hub_files:
-        from_afar = [lambda: _fetch(recipe.hub_files, say), *at_hand]
+    if download_urls and acquisition.downloads:
+        from_afar = [lambda: _download(acquisition, say), *at_hand]
+    elif acquisition.hub_files:
+        from_afar = [lambda: _fetch(acquisition.hub_files, say), *at_hand]
     elif dataset.get("hub"):
         from_afar = [lambda: _copy_from_hub(dataset, say)]
     state = _state_of(task, dataset)
@@ -163,40 +157,22 @@ def _state_of(task: Task, dataset: Mapping[str, Any]) -> _State:
     return _State(None, task.expected_samples is not None and samples < task.expected_samples)
 
 
-def _unpack_found(recipe: Recipe, say: Say) -> None:
-    for archive in sorted({file for pattern in recipe.unpack for file in recipe.root.glob(pattern)}):
-        folder, new = unpack(archive, recipe.placements, otherwise=archive.parent)
+def _unpack_found(acquisition: Acquisition, say: Say) -> None:
+    for archive in sorted({file for pattern in acquisition.unpack for file in acquisition.root.glob(pattern)}):
+        folder, new = unpack(archive, acquisition.placements, otherwise=archive.parent)
         say(f"{archive}: {new:,} new files in {folder}")
 
 
-def _index(recipe: Recipe, say: Say) -> None:
-    """Make a manifest of a Common Voice table, which names clips that lie in a folder beside it."""
-    if recipe.index is None:
-        return
-    table = recipe.root / recipe.index
-    manifest = table.with_name("manifest.jsonl")
-    if not table.is_file() or manifest.exists():
-        return
-    rows = [
-        {"id": clip_id(row["path"]), "audio": f"{CLIPS}/{row['path']}", "text": row["sentence"]}
-        for _, row in table_rows(table, ("path", "sentence"))
-    ]
-    unfinished = manifest.with_name(f".{manifest.name}.part")
-    unfinished.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    os.replace(unfinished, manifest)
-    say(f"{manifest}: written from {table.name}, {len(rows):,} rows")
-
-
-def _download(recipe: Recipe, say: Say) -> None:
-    for entry in recipe.downloads:
+def _download(acquisition: Acquisition, say: Say) -> None:
+    for entry in acquisition.downloads:
         name = entry.url.rpartition("/")[2]
         if entry.into is None and not name.endswith(ARCHIVE_SUFFIXES):
             raise DataError(f"{entry.url}: neither an archive, nor said where to put it")
-        file = (entry.into or recipe.root / "downloads") / name
+        file = (entry.into or acquisition.root / "downloads") / name
         say(f"{entry.url}: to {file}")
         download(entry.url, file, sha256=entry.sha256)
         if entry.into is None:
-            place_archives([file], [recipe], say)
+            place_archives([file], [acquisition], say)
 
 
 def _fetch(files: HubFiles | None, say: Say) -> None:

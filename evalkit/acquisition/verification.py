@@ -5,14 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any, Literal
 
 from tqdm import tqdm
 
 from evalkit.audio import Audio
 from evalkit.datasets.fingerprint import Fingerprint
-from evalkit.datasets.recordings import decoded_seconds, header_seconds
 from evalkit.errors import AudioError
 from evalkit.task import Task
 from evalkit.types import Sample
@@ -154,15 +152,15 @@ def verify(task: Task, facts: Mapping[str, Any], *, decode: bool = False) -> Rep
 def _measured(recordings: Sequence[Audio], decode: bool) -> tuple[list[float], list[str]]:
     """Seconds of each recording, 0 of those that cannot be read, and what is wrong with these."""
 
-    def measure(audio: Audio, seconds_of: Any) -> float | str:
+    def measure(audio: Audio) -> float | str:
         try:
-            return float(seconds_of(audio))
+            return audio.seconds(decode=decode)
         except AudioError as error:
             return str(error)
 
     # Waiting for disks, not computing, is what takes time: libsndfile lets other threads run.
     with ThreadPoolExecutor(min(32, 4 * (os.cpu_count() or 1))) as pool:
-        measured = pool.map(measure, recordings, repeat(decoded_seconds if decode else header_seconds))
+        measured = pool.map(measure, recordings)
         found = list(tqdm(measured, desc="recordings", total=len(recordings), leave=False, disable=None))
     return (
         [0.0 if isinstance(each, str) else each for each in found],

@@ -10,14 +10,15 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from evalkit.acquisition.preparation import Recipe, place_archives, prepare
+from evalkit.acquisition.preparation import Acquisition, place_archives, prepare
 from evalkit.acquisition.verification import Report, verify
-from evalkit.cli.catalogue import entries
+from evalkit.cli.catalogue import Folders, entries
 from evalkit.cli.columns import columns
-from evalkit.cli.configuration import compose_configuration, show_whole_errors
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
 from evalkit.errors import ConfigurationError, EvalkitError
 from evalkit.progress import say
+from evalkit.run.composition import compose_configuration
+from evalkit.run.explanation import in_our_words
 from evalkit.run.plan import tasks_from_config
 from evalkit.task import Task
 
@@ -44,19 +45,19 @@ exit status: 0 all is as it should be; 1 something differs from what is known; 2
 """
 
 
-def command(arguments: Sequence[str]) -> int:
+def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     """Prepare or verify the data set of every task that the arguments choose."""
     options = _parser().parse_intermixed_args(arguments)
     if not options.words:
         raise ConfigurationError("which data set? choose task=NAME or suite=NAME (`evalkit list tasks` shows them)")
-    show_whole_errors()
-    config = compose_configuration(options.words)
-    tasks = tasks_from_config(config)
-    recipes = {task.name: _recipe(task.name, Path(config.data_root).expanduser()) for task in tasks}
+    config = compose_configuration(options.words, folders)
+    with in_our_words():
+        tasks = tasks_from_config(config)
+    acquisitions = {task.name: _acquisition(task.name, Path(config.data_root), folders) for task in tasks}
     if options.what == "verify":
         return max(_verify(task, _section(config, task, "facts"), options.decode) for task in tasks)
-    place_archives(options.archive, list(recipes.values()), say)
-    return max(_prepare(task, config, recipes[task.name], options) for task in tasks)
+    place_archives(options.archive, list(acquisitions.values()), say)
+    return max(_prepare(task, config, acquisitions[task.name], options) for task in tasks)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,13 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _prepare(task: Task, config: DictConfig, recipe: Recipe, options: argparse.Namespace) -> int:
+def _prepare(task: Task, config: DictConfig, acquisition: Acquisition, options: argparse.Namespace) -> int:
     facts = _section(config, task, "facts")
     dataset = _section(config, task, "dataset")
     try:
-        prepare(task, dataset, recipe, download_urls=options.download, say=say)
+        prepare(task, dataset, acquisition, download_urls=options.download, say=say)
     except EvalkitError as error:
-        print("\n".join(_what_to_do(task, facts, dataset, recipe)))
+        print("\n".join(_what_to_do(task, facts, dataset, acquisition)))
         print(f"{task.name}: not prepared: {error}\n")
         return EXIT_ERROR
     return _verify(task, facts, options.decode)
@@ -136,19 +137,21 @@ def _listed(what: str, items: Sequence[str]) -> list[str]:
     return [f"{what}:", *(f"  {item}" for item in items[:_SHOWN_FAULTS]), *more, ""]
 
 
-def _what_to_do(task: Task, facts: Mapping[str, Any], dataset: Mapping[str, Any], recipe: Recipe) -> list[str]:
-    """How to come by the data set, from what its facts and its recipe say."""
+def _what_to_do(
+    task: Task, facts: Mapping[str, Any], dataset: Mapping[str, Any], acquisition: Acquisition
+) -> list[str]:
+    """How to come by the data set, from what its facts and its acquisition say."""
     lines = [f"{task.name}: {task.title}"]
     lines += [f"  {name}: {facts[name]}" for name in ("access", "licence", "source", "note") if facts.get(name)]
     lines.append(f"  belongs at: {dataset.get('path')}")
     command = f"evalkit data prepare task={task.name}"
-    for placement in recipe.placements:
+    for placement in acquisition.placements:
         lines.append(f"  {command} --archive FILE (one that holds {' and '.join(placement.members)})")
-    for entry in recipe.downloads:
+    for entry in acquisition.downloads:
         lines.append(f"  {command} --download ({entry.url})")
-    if recipe.by_hand:
+    if acquisition.by_hand:
         width = shutil.get_terminal_size().columns
-        for paragraph in recipe.by_hand.splitlines():
+        for paragraph in acquisition.by_hand.splitlines():
             lines += textwrap.wrap(
                 paragraph,
                 max(width - 2, 40),
@@ -160,12 +163,12 @@ def _what_to_do(task: Task, facts: Mapping[str, Any], dataset: Mapping[str, Any]
     return [*lines, ""]
 
 
-def _recipe(task: str, data_root: Path) -> Recipe:
-    """The recipe among ``configs/data_set`` that is for a task; an empty one if there is none."""
-    for entry in entries("data_set"):
+def _acquisition(task: str, data_root: Path, folders: Folders) -> Acquisition:
+    """The acquisition among ``configs/data_set`` that is for a task; an empty one if there is none."""
+    for entry in entries("data_set", folders):
         if any(fnmatch(task, pattern) for pattern in entry.content["tasks"]):
-            return Recipe.from_config(entry.content, data_root)
-    return Recipe(data_root)
+            return Acquisition.from_config(entry.content, data_root)
+    return Acquisition(data_root)
 
 
 def _section(config: DictConfig, task: Task, name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from evalkit.audio import Audio
+from evalkit.audio.recording import root_to_type
 from evalkit.errors import DataError
 
 
@@ -27,8 +28,16 @@ class AudioFolder:
             for view in (os.path.abspath, os.path.realpath)
         )
 
-    def audio(self, path: str, place: str, duration: float | None = None) -> Audio:
+    def audio(
+        self, path: str, place: str, duration: float | None = None, span: tuple[float, float] | None = None
+    ) -> Audio:
         """The recording at ``path``; its locator is the path relative to the folder, with forward slashes.
+
+        Args:
+            path: as the data set writes it.
+            place: where it does.
+            duration: seconds, where the data set says so.
+            span: where in the file it begins and ends, in seconds, if it is a part of that.
 
         Raises:
             DataError: the path leaves the root; the message begins with ``place``.
@@ -37,8 +46,8 @@ class AudioFolder:
             file = os.path.normpath(path if os.path.isabs(path) else folder + path)
             if file.startswith(root):
                 locator = file[len(folder) :] if file.startswith(folder) else os.path.relpath(file, folder)
-                return Audio(locator.replace(os.sep, "/"), file, duration=duration, root=self._root)
+                return Audio(locator.replace(os.sep, "/"), file, duration=duration, root=self._root, span=span)
         raise DataError(
-            f"{place}: audio path {path!r} leads out of the data root {self._root}; "
-            "correct it, or widen the data set's root="
+            f"{place}: audio path {path!r} leads out of the data root {self._root}; correct it, or allow it with "
+            f"{root_to_type(file, self._root)}"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from evalkit.audio import Audio
 from evalkit.datasets.audio_folder import AudioFolder
-from evalkit.datasets.columns import Columns
+from evalkit.datasets.column_mapping import ColumnMapping
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.hub_table import load_table
 from evalkit.datasets.selection import Selection
@@ -34,7 +34,7 @@ class HubDataset(Dataset):
         split_group: the name of a group that says which split a sample is of; None for no such group.
         revision: branch, tag or commit of a hub repository; a commit makes results repeatable.
         root: a folder that audio outside the table may not leave; by default the local folder.
-        columns, groups, metadata, where, language: see ``Columns``.
+        columns, groups, metadata, where, language: see ``ColumnMapping``.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class HubDataset(Dataset):
         self._split_group = split_group
         self._revision = revision
         self._root = root
-        self._columns = Columns(columns, groups, metadata, where, language)
+        self._columns = ColumnMapping(columns, groups, metadata, where, language)
         self._tables: dict[str, Any] = {}
         version = f"@{revision}" if revision else ""
         self._name = f"{repository}{version}"

@@ -5,14 +5,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from evalkit.datasets.aishell import TRANSCRIPT, AishellFolder
-from evalkit.datasets.covost import TABLES, CovostFolder
-from evalkit.datasets.cvss import CLIPS_OF_A_SPLIT, CvssFolder
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.hub import HubDataset
-from evalkit.datasets.kaldi import KaldiFolder
-from evalkit.datasets.librispeech import TRANSCRIPTS, LibriSpeechFolder
-from evalkit.datasets.manifest import MANIFEST_SUFFIXES, Manifest
+from evalkit.datasets.layouts.aishell import TRANSCRIPT, AishellFolder
+from evalkit.datasets.layouts.common_voice import CommonVoiceFolder, is_common_voice
+from evalkit.datasets.layouts.covost import TABLES, CovostFolder
+from evalkit.datasets.layouts.cvss import CLIPS_OF_A_SPLIT, CvssFolder
+from evalkit.datasets.layouts.fleurs import FleursFolder, is_fleurs
+from evalkit.datasets.layouts.kaldi import KaldiFolder
+from evalkit.datasets.layouts.lhotse import LhotseCuts, cut_files
+from evalkit.datasets.layouts.librispeech import TRANSCRIPTS, LibriSpeechFolder
+from evalkit.datasets.layouts.transcripts import TranscriptFile, find_transcript
+from evalkit.datasets.manifest import Manifest
+from evalkit.datasets.tables import MANIFEST_SUFFIXES, table_suffix
 from evalkit.errors import ConfigurationError, DataError, EvalkitError
 from evalkit.hints import hint
 from evalkit.types import Sample
@@ -31,12 +36,13 @@ def open_dataset(
     """A data set from ``path`` if something is there, else from the hub; opened when it is iterated.
 
     Args:
-        path: a manifest, or a folder with ``manifest.jsonl`` (``.json``, ``.csv``, ``.tsv``); a Kaldi, AISHELL,
-            LibriSpeech, CoVoST or CVSS folder; or a parquet file, a folder of them, or a folder that ``save_to_disk``
-            wrote.
+        path: a manifest, or a folder with ``manifest.jsonl`` or ``metadata.jsonl`` (``.json``, ``.csv``, ``.tsv``) or
+            ``data.list``; a Kaldi, AISHELL, LibriSpeech, Common Voice, FLEURS, CoVoST or CVSS folder; cuts of Lhotse; a
+            parquet file, a folder of them, or a folder that ``save_to_disk`` wrote; or references alone, a ``.trn``
+            file or Kaldi's ``text``.
         hub: arguments of ``HubDataset``; a ``path`` in a format of the hub takes columns and split from here.
-        layout: of ``path``: ``manifest``, ``kaldi``, ``aishell``, ``librispeech``, ``covost``, ``cvss``, ``hub``, or
-            ``auto``.
+        layout: of ``path``: ``manifest``, ``kaldi``, ``aishell``, ``librispeech``, ``common_voice``, ``fleurs``,
+            ``lhotse``, ``covost``, ``cvss``, ``hub``, ``transcripts``, or ``auto``.
         language: of samples that do not name theirs.
         **options: further arguments of the class that reads the layout of ``path``.
 
@@ -98,11 +104,13 @@ class _LocalOrHub(Dataset):
 
     def _local(self, path: Path) -> Dataset:
         for name, (reader, find) in _LAYOUTS.items():
-            if self._layout in ("auto", name) and (found := find(path)):
+            chosen = self._layout == name == "transcripts" and path.is_file()  # which no name has to tell
+            if self._layout in ("auto", name) and (found := path if chosen else find(path)):
                 options = dict(self._options)
                 if reader is HubDataset:
                     remote = ("repository", "revision")
-                    options = {**{k: v for k, v in self._hub.items() if k not in remote}, **options}
+                    # What the hub's tables are like holds for a copy of them, whatever other forms have.
+                    options |= {key: value for key, value in self._hub.items() if key not in remote}
                 _check_options(options, _options(reader)[1:], f"{found}: a data set of layout {name}")
                 return reader(found, **options)
         wanted = "a data set" if self._layout == "auto" else f"of layout {self._layout}"
@@ -111,8 +119,10 @@ class _LocalOrHub(Dataset):
 
 def _find_manifest(path: Path) -> Path | None:
     if path.is_file():
-        return path if path.suffix.lower() in MANIFEST_SUFFIXES else None
-    return next((file for suffix in MANIFEST_SUFFIXES if (file := path / f"manifest{suffix}").is_file()), None)
+        special = cut_files(path) or is_common_voice(path)
+        return path if table_suffix(path) in MANIFEST_SUFFIXES and not special else None
+    names = (*(f"{stem}{suffix}" for stem in ("manifest", "metadata") for suffix in MANIFEST_SUFFIXES), "data.list")
+    return next((file for name in names if (file := path / name).is_file()), None)
 
 
 def _find_covost(path: Path) -> Path | None:
@@ -126,6 +136,11 @@ def _find_table(path: Path) -> Path | None:
     return _holding("dataset_dict.json", "state.json", "*.parquet", "*/*.parquet", "*/*/*.parquet")(path)
 
 
+def _if(recognises: Callable[[Path], object]) -> Callable[[Path], Path | None]:
+    """Gives a path itself if it is recognised."""
+    return lambda path: path if recognises(path) else None
+
+
 def _holding(*patterns: str) -> Callable[[Path], Path | None]:
     """Recognises a folder by a file in it."""
     return lambda path: path if any(next(path.glob(pattern), None) for pattern in patterns) else None
@@ -135,11 +150,15 @@ def _holding(*patterns: str) -> Callable[[Path], Path | None]:
 _LAYOUTS: Mapping[str, tuple[Callable[..., Dataset], Callable[[Path], Path | None]]] = {
     "covost": (CovostFolder, _find_covost),
     "manifest": (Manifest, _find_manifest),
+    "common_voice": (CommonVoiceFolder, _if(is_common_voice)),
+    "lhotse": (LhotseCuts, _if(cut_files)),
+    "fleurs": (FleursFolder, _if(is_fleurs)),
     "kaldi": (KaldiFolder, _holding("wav.scp")),
     "aishell": (AishellFolder, _holding(TRANSCRIPT)),
     "librispeech": (LibriSpeechFolder, _holding(TRANSCRIPTS)),
     "cvss": (CvssFolder, _holding(CLIPS_OF_A_SPLIT)),
     "hub": (HubDataset, _find_table),
+    "transcripts": (TranscriptFile, find_transcript),
 }
 
 

@@ -12,8 +12,9 @@ from evalkit.chain import Outcome
 from evalkit.errors import StoreError
 from evalkit.inference.replay import outcome_of
 from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.redaction import without_secrets
 from evalkit.results.aggregates import definitions_from, with_aggregates
-from evalkit.results.folder import RunFolder, without_secrets
+from evalkit.results.folder import RunFolder
 from evalkit.results.metrics_file import ModelIdentity, RunResult, TaskResult, read_run
 from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore

@@ -38,7 +38,8 @@ class TaskScorer:
         task: the benchmark.
         folder: the task's folder in the run folder.
         settings: how intervals are made.
-        models: who fills each role beside the model under test; others than the task's are left aside.
+        models: who fills each role beside the model under test, as known when the task is finished; others than the
+            task's are left aside.
         partial: True if the samples are known to be only a part of the data set.
 
     Raises:
@@ -57,7 +58,8 @@ class TaskScorer:
         self._task = task
         self._settings = settings
         self._partial = partial
-        self._models = {role: models[role] for role in task.roles if role != "model" and role in models}
+        self._known_models = models
+        self._models: dict[str, ModelIdentity] = {}
         self._counts: Counter[str] = Counter()
         self._statistics = {key: array("d") for key in task.metrics}
         self._groups: list[Mapping[str, str]] = []
@@ -89,7 +91,8 @@ class TaskScorer:
 
     def finish(self) -> TaskResult:
         """Complete the scores and return what was measured."""
-        task, counts = self._task, self._counts
+        task, counts, known = self._task, self._counts, self._known_models
+        self._models = {role: known[role] for role in task.roles if role != "model" and role in known}
         digest = self._writer.finish()
         total = sum(counts[status] for status in ("scored", "failed", "skipped"))
         all_skipped = total > 0 and counts["skipped"] == total

@@ -1,44 +1,56 @@
 """Answers produced elsewhere, read from a file: scoring for people with inference code of their own."""
 
-import csv
 import glob
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evalkit.adapter import Capabilities, ModelAdapter
-from evalkit.errors import ConfigurationError
+from evalkit.datasets.column_mapping import checked_id
+from evalkit.datasets.tables import Row, placed_rows
+from evalkit.errors import ConfigurationError, DataError
+from evalkit.hints import hint
+from evalkit.progress import say
 from evalkit.types import Failure, Request, Response
 from model_adapters.shared.weights import file_digest
 
 _TASK = "{task}"
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_SHOWN_IDS = 3
+
+# The usual names, of which a row's first is taken. NeMo's files of predictions keep the reference as the text.
+_ID_KEYS = ("id", "key")
+_AUDIO_KEYS = ("audio", "audio_filepath", "file_name", "wav")
+_TEXT_KEYS = ("pred_text", "prediction", "hypothesis", "text", "transcription", "sentence", "txt")
 
 
 class Predictions(ModelAdapter):
     """A file of answers, or one file per task, in the place of a model.
 
-    The ending of the name tells the format: ``.jsonl`` or ``.json`` for JSON Lines, one object with an id and a text
-    per line; ``.csv`` and ``.tsv`` for tables with a heading; anything else for Kaldi's ``text`` files, an id and the
-    words after it on each line. All are UTF-8. A sample without an answer in the file gets a failed response.
+    The formats are those of ``evalkit.datasets.tables``: JSON Lines, JSON, CSV, TSV, ``.trn``, and Kaldi's ``text``. A
+    sample without an answer in the file gets a failed response, and where there are such, the ids that no sample asked
+    for are said in the end.
 
     Args:
         path: the file; ``{task}`` in it stands for the name of the task.
-        id_key: key or column of the sample's id.
-        text_key: key or column of the answer.
+        id_key: key or column of the sample's id; by default ``id`` or ``key``, else the name of the recording in
+            ``audio``, ``audio_filepath``, ``file_name`` or ``wav``, without folder and extension, as in manifests.
+        text_key: key or column of the answer; by default ``pred_text``, ``prediction``, ``hypothesis``, ``text``,
+            ``transcription``, ``sentence`` or ``txt``.
 
     Raises:
         ConfigurationError: there is no such file.
+        DataError: the file cannot be read; the message names the line.
     """
 
     capabilities = Capabilities(sample_rate=None, batch_size=256)
 
-    def __init__(self, path: str, *, id_key: str = "id", text_key: str = "text") -> None:
+    def __init__(self, path: str, *, id_key: str | None = None, text_key: str | None = None) -> None:
         self._path = path
         self._id_key = id_key
         self._text_key = text_key
         self._answers: dict[str, dict[str, str]] = {}
+        self._asked: dict[str, set[str]] = {}
+        self._missed: set[str] = set()
         self._files = sorted(Path(name) for name in glob.glob(glob.escape(path).replace(_TASK, "*")))
         if not self._files:
             raise ConfigurationError(f"{path}: no such file of predictions")
@@ -49,72 +61,69 @@ class Predictions(ModelAdapter):
         """Look each request's sample up in its task's file."""
         return [self._respond(request) for request in requests]
 
-    def _respond(self, request: Request) -> Response:
-        text = self._answers_of(request.task).get(request.sample_id)
-        if text is None:
-            path = self._path.replace(_TASK, request.task)
-            return Response(failure=Failure("refused", f"no prediction for {request.sample_id} in {path}"))
-        return Response(text=text)
+    def close(self) -> None:
+        """Say which ids of a file no sample asked for, where samples found no answer."""
+        for key in sorted(self._missed):
+            asked = self._asked[key]
+            unused = [identity for identity in self._answers[key] if identity not in asked]
+            if unused:
+                shown = ", ".join(unused[:_SHOWN_IDS]) + (", …" if len(unused) > _SHOWN_IDS else "")
+                total = len(self._answers[key])
+                say(f"{self._file(key)}: {len(unused):,} of its {total:,} ids are of no sample asked: {shown}")
 
-    def _answers_of(self, task: str) -> dict[str, str]:
-        key = task if _TASK in self._path else ""
+    def _respond(self, request: Request) -> Response:
+        key = self._key(request.task)
+        answers = self._answers_of(key)
+        self._asked.setdefault(key, set()).add(request.sample_id)
+        if request.sample_id in answers:
+            return Response(text=answers[request.sample_id])
+        similar = "" if key in self._missed else hint(request.sample_id, answers)  # a search through all is slow
+        self._missed.add(key)
+        return Response(
+            failure=Failure("refused", f"no prediction for {request.sample_id} in {self._file(key)}{similar}")
+        )
+
+    def _key(self, task: str) -> str:
+        return task if _TASK in self._path else ""
+
+    def _file(self, key: str) -> Path:
+        return Path(self._path.replace(_TASK, key))
+
+    def _answers_of(self, key: str) -> dict[str, str]:
         if key not in self._answers:
-            self._answers[key] = self._read(Path(self._path.replace(_TASK, key)))
+            self._answers[key] = self._read(self._file(key))
         return self._answers[key]
 
     def _read(self, path: Path) -> dict[str, str]:
         answers: dict[str, str] = {}
-        lines: dict[str, int] = {}
-        for line, identity, text in self._rows(path):
+        for place, row in placed_rows(path):
+            identity = self._identity(row, place)
             if identity in answers:
-                raise ConfigurationError(f"{path}: id '{identity}' stands in line {lines[identity]} and in line {line}")
-            answers[identity] = text
-            lines[identity] = line
+                rows = placed_rows(path)
+                first = next(earlier for earlier, row in rows if self._identity(row, earlier) == identity)
+                raise DataError(f"{place}: id {identity!r} was already used at {first}; ids must be unique")
+            answers[identity] = self._text(row, place)
         return answers
 
-    def _rows(self, path: Path) -> Iterator[tuple[int, str, str]]:
-        """Line number, id and text of every answer."""
-        suffix = path.suffix.lower()
-        if suffix in (".jsonl", ".json"):
-            return self._json_rows(path)
-        if suffix in _DELIMITERS:
-            return self._table_rows(path, _DELIMITERS[suffix])
-        return _kaldi_rows(path)
+    def _identity(self, row: Row, place: str) -> str:
+        keys = (self._id_key,) if self._id_key else _ID_KEYS
+        key = next((key for key in keys if row.get(key) is not None), None)
+        if key is not None:
+            return checked_id(row[key], place)
+        recording = None if self._id_key else next((row[key] for key in _AUDIO_KEYS if key in row), None)
+        if not isinstance(recording, str) or not recording:
+            raise DataError(_missing("id", keys, row, place))
+        return Path(recording).stem
 
-    def _json_rows(self, path: Path) -> Iterator[tuple[int, str, str]]:
-        for number, line in _text_lines(path):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                raise ConfigurationError(f"{path}, line {number}: not a JSON object ({error})") from error
-            if not isinstance(record, dict):
-                raise ConfigurationError(f"{path}, line {number}: not a JSON object")
-            for key in (self._id_key, self._text_key):
-                if not isinstance(record.get(key), str):
-                    raise ConfigurationError(
-                        f"{path}, line {number}: no text under the key '{key}'; its keys are {', '.join(record)}"
-                    )
-            yield number, record[self._id_key], record[self._text_key]
-
-    def _table_rows(self, path: Path, delimiter: str) -> Iterator[tuple[int, str, str]]:
-        rows = csv.reader((line for _, line in _text_lines(path)), delimiter=delimiter, strict=True)
-        try:
-            heading = next(rows, [])
-            for key in (self._id_key, self._text_key):
-                if heading.count(key) != 1:
-                    raise ConfigurationError(f"{path}: needs one column '{key}'; its columns are {', '.join(heading)}")
-            id_column, text_column = heading.index(self._id_key), heading.index(self._text_key)
-            for row in rows:
-                if row and len(row) != len(heading):
-                    raise ConfigurationError(
-                        f"{path}, line {rows.line_num}: {len(row)} fields under {len(heading)} columns"
-                    )
-                if row:
-                    yield rows.line_num, row[id_column], row[text_column]
-        except csv.Error as error:
-            raise ConfigurationError(f"{path}, line {rows.line_num}: {error}") from error
+    def _text(self, row: Row, place: str) -> str:
+        keys = (self._text_key,) if self._text_key else _TEXT_KEYS
+        key = next((key for key in keys if key in row), None)
+        if key is None:
+            raise DataError(_missing("answer", keys, row, place))
+        text = row[key]
+        if not isinstance(text, str):
+            raise DataError(f'{place}: {key!r} is {text!r}, not a text; an empty answer is written ""')
+        return text
 
     def fingerprint(self) -> Mapping[str, Any]:
         """The content of the files that the path stands for."""
@@ -125,20 +134,10 @@ class Predictions(ModelAdapter):
         }
 
 
-def _kaldi_rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    for number, line in _text_lines(path):
-        if line.strip():
-            identity, *words = line.split(maxsplit=1)
-            yield number, identity, words[0].rstrip() if words else ""
-
-
-def _text_lines(path: Path) -> Iterable[tuple[int, str]]:
-    """The numbered lines of a UTF-8 file, with their ends."""
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}, line {number}: not UTF-8 ({error.reason})") from error
+def _missing(what: str, keys: Sequence[str], row: Row, place: str) -> str:
+    similar = hint(keys[0], row)
+    option = {"id": "id_key", "answer": "text_key"}[what]
+    return (
+        f"{place}: no {what} under {' or '.join(map(repr, keys))}{similar} (there are {', '.join(row)}; "
+        f"model.{option}= says which to use)"
+    )

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from evalkit.audio import Audio
+from evalkit.audio.wav import wav_of_samples
 from evalkit.errors import PermanentError
 from evalkit.types import Message, Request
 from model_adapters.openai.chat_format import tool_fields
 from model_adapters.shared.settings import protocol_settings
-from model_adapters.shared.wav import wav_of_samples
 
 SAMPLE_RATE = 16_000
 """At which recordings are sent, in hertz."""

@@ -1,6 +1,5 @@
 """The folders in which the benchmark's authors distribute it, and the choice between these and the hub's tables."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from evalkit.audio import Audio
 from evalkit.datasets import Dataset, open_dataset
 from evalkit.datasets.audio_folder import AudioFolder
+from evalkit.datasets.tables import placed_rows
 from evalkit.errors import DataError
 from evalkit.types import Sample
 from tasks.paralinguistic.dimensions import DIMENSIONS
@@ -25,19 +25,21 @@ class DimensionFolders(Dataset):
     Args:
         path: the folder that holds the dimensions' folders.
         language: of all samples.
+        root: a folder that recordings may not leave; by default ``path``.
     """
 
-    def __init__(self, path: str | Path, *, language: str | None = "zh") -> None:
+    def __init__(self, path: str | Path, *, language: str | None = "zh", root: str | Path | None = None) -> None:
         self._path = Path(path).expanduser()
+        self._root = root
         self._language = language
         self.source = str(self._path)
 
     def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
-        folder = AudioFolder(self._path)
+        folder = AudioFolder(self._path, self._root)
         for dimension in DIMENSIONS:
             if not (self._path / dimension).is_dir():
                 continue
-            for place, entry in _entries(self._path / dimension / f"{dimension}.json"):
+            for place, entry in placed_rows(self._path / dimension / f"{dimension}.json"):
                 audio = _text(entry, "audio", place)
                 task = entry.get("task")
                 if not isinstance(task, dict):
@@ -72,25 +74,8 @@ def open_questions(
     folder = Path(path).expanduser()
     for place in (folder, folder / _FOLDER_IN_REPOSITORY):
         if any((place / dimension / f"{dimension}.json").is_file() for dimension in DIMENSIONS):
-            return DimensionFolders(place, language=language)
+            return DimensionFolders(place, language=language, root=options.get("root"))
     return open_dataset(folder, hub=hub, language=language, **options)
-
-
-def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each entry of a dimension's JSON with its place."""
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened ({error.strerror})") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON in UTF-8 ({error})") from error
-    if not isinstance(entries, list):
-        raise DataError(f"{path}: not a list of entries")
-    for number, entry in enumerate(entries, 1):
-        place = f"{path} entry {number}"
-        if not isinstance(entry, dict):
-            raise DataError(f"{place}: not an object")
-        yield place, entry
 
 
 def _text(record: Mapping[str, Any], key: str, place: str) -> str:

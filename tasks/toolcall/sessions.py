@@ -1,25 +1,27 @@
 """Reading StepEval-Audio-Toolcall as its authors publish it.
 
 Eight files ``{timbre,get_date_time,get_weather,web_search}_{positive,negative}.jsonl`` hold one session per line, a
-JSON list of turns. A turn has ``from`` (human or assistant) and ``text``; a spoken one also has ``value``,
-``{"type": "wav", "value": "wav/…"}``. The last turn is the assistant's reference, what goes before it is the input.
+JSON list of turns. A turn has ``from`` (``Human``, ``Assistant``, or ``Input`` for the result of a tool; capitals do
+not matter) and ``text``. Its ``value`` is ``{"type": "wav", "value": "wav/…"}`` where it was spoken, and else the same
+words again. The last turn is the assistant's reference, what goes before it is the input.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evalkit.audio import Audio
 from evalkit.datasets.audio_folder import AudioFolder
 from evalkit.datasets.dataset import Dataset, checked_groups
+from evalkit.datasets.tables import parsed_json
 from evalkit.datasets.text_file import placed_lines
 from evalkit.errors import DataError
-from evalkit.types import Sample
+from evalkit.tool_syntax import calls_in_text, well_formed
+from evalkit.types import Message, Sample, ToolCall
 from tasks.toolcall.tools import Tool, load_tools
 
 _REPOSITORY = "stepfun-ai/StepEval-Audio-Toolcall"
-_ROLES = {"human": "user", "assistant": "assistant"}
+_ROLES = {"human": "user", "assistant": "assistant", "input": "tool"}
 
 
 class Sessions(Dataset):
@@ -27,8 +29,9 @@ class Sessions(Dataset):
 
     A sample's id is the name of its file and the session's number in it, from 0, as in the names of the recordings. Its
     audio is that of the user's turns, its reference the last turn's text. Its metadata are ``tool`` (a key of
-    ``load_tools``), ``positive`` (whether the last turn has to call it) and ``turns``, each with a ``role``, a ``text``
-    and, where spoken by the user, the position of its ``audio``.
+    ``load_tools``), ``positive`` (whether the last turn has to call it) and ``turns``, each with a ``role`` and a
+    ``text`` as it is written, and with the position of its ``audio`` where the user spoke it, or the ``calls`` where
+    the assistant called tools. ``history_message`` makes messages of them.
 
     Args:
         path: the folder; the recordings lie in its folder ``wav``, or in ``Step-Audio_Toolcall/wav``.
@@ -88,10 +91,16 @@ class Sessions(Dataset):
         audio: list[Audio] = []
         turns: list[dict[str, Any]] = []
         for place, turn in inputs:
-            entry = {"role": _ROLES[turn["from"]], "text": turn["text"]}
-            if turn["from"] == "human" and turn.get("value") is not None:
+            entry: dict[str, Any] = {"role": _ROLES[turn["from"]], "text": turn["text"]}
+            if entry["role"] == "user" and (recording := _recording(turn, place)):
                 entry["audio"] = len(audio)
-                audio.append(recordings.audio(_audio_path(turn["value"], place), place))
+                audio.append(recordings.audio(recording, place))
+            calls = calls_in_text(turn["text"]) if entry["role"] == "assistant" else ()
+            if called := [call for each in calls if (call := well_formed(each)) is not None]:
+                entry["calls"] = [
+                    ToolCall(call.name, call.arguments, f"call-{len(turns)}-{number}").to_json()
+                    for number, call in enumerate(called)
+                ]
             turns.append(entry)
         return Sample(
             sample_id,
@@ -103,33 +112,60 @@ class Sessions(Dataset):
         )
 
 
+def history_message(turns: Sequence[Mapping[str, Any]], position: int, content: Audio | str) -> Message:
+    """Return an earlier turn of a conversation as a model is to remember it.
+
+    A turn that called tools becomes its words and its calls, and the result of a tool, which stands as it was given,
+    names the call that it answers.
+
+    Args:
+        turns: of the conversation, as ``Sessions`` puts them into a sample's metadata.
+        position: of the turn among them.
+        content: what is given of a turn that calls nothing: a recording or words.
+    """
+    turn = turns[position]
+    if calls := turn.get("calls"):
+        words = turn["text"].partition("<tool_call>")[0].rstrip()
+        return Message("assistant", (words,), tuple(map(ToolCall.from_json, calls)))
+    answered = ""
+    if turn["role"] == "tool":
+        earlier = (call["id"] for before in reversed(turns[:position]) for call in before.get("calls", ()))
+        answered = next(earlier, "")
+    return Message(turn["role"], (content,), tool_call_id=answered)
+
+
 def _turns(line: str, place: str) -> list[tuple[str, dict[str, Any]]]:
-    """The turns of a session, each with its place; their roles and texts are checked.
+    """The turns of a session, each with its place; their roles, in lower case, and texts are checked.
 
     Raises:
         DataError: the line is not a session.
     """
-    try:
-        session = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: not JSON ({error})") from error
+    session = parsed_json(line, place)
     if not isinstance(session, list):
         raise DataError(f"{place}: not a session; each line must be a JSON list of turns")
     turns = [(f"{place}, turn {number}", turn) for number, turn in enumerate(session, 1)]
     for turn_place, turn in turns:
-        if not isinstance(turn, dict) or turn.get("from") not in _ROLES:
-            raise DataError(f"{turn_place}: must be an object whose 'from' is human or assistant")
+        role = turn.get("from") if isinstance(turn, dict) else None
+        if not isinstance(role, str) or role.lower() not in _ROLES:
+            raise DataError(f"{turn_place}: must be an object whose 'from' is Human, Assistant or Input")
+        turn["from"] = role.lower()
         if not isinstance(turn.get("text"), str):
             raise DataError(f"{turn_place}: its 'text' is {turn.get('text')!r}, not a text")
         if turn["from"] == "human" and not turn["text"] and turn.get("value") is None:
             raise DataError(f"{turn_place}: has neither words nor a recording")
     if [turn["from"] for _, turn in turns[-2:]] != ["human", "assistant"]:
-        raise DataError(f"{place}: a session must end with a turn of human and the assistant's reference")
+        raise DataError(f"{place}: a session must end with a turn of Human and the assistant's reference")
     return turns
 
 
-def _audio_path(value: Any, place: str) -> str:
+def _recording(turn: Mapping[str, Any], place: str) -> str | None:
+    """The path of a turn's recording, or None if it is only written."""
+    value = turn.get("value")
+    if value is None or value == turn["text"]:
+        return None
     path = value.get("value") if isinstance(value, dict) and value.get("type") == "wav" else None
     if not isinstance(path, str) or not path:
-        raise DataError(f"{place}: its 'value' is {value!r}, not of the form {{'type': 'wav', 'value': 'wav/…'}}")
+        raise DataError(
+            f"{place}: its 'value' is {value!r}, neither its text nor of the form {{'type': 'wav', 'value': 'wav/…'}}"
+        )
     return path

@@ -16,10 +16,11 @@ from evalkit.hints import check_choice
 from evalkit.metrics.mean import mean_metric
 from evalkit.task import CommonSettings, DatasetTask
 from evalkit.tool_syntax import well_formed
-from evalkit.types import Message, Sample, ToolCall
+from evalkit.types import Sample, ToolCall
 from tasks.judging import Judgement, Judging
 from tasks.steps import AnswerMode, Conversation
 from tasks.toolcall.parameters import prompt_version, question
+from tasks.toolcall.sessions import history_message
 from tasks.toolcall.tools import load_tools
 from tasks.verdicts import read_verdict
 
@@ -97,7 +98,9 @@ class ToolCalling(DatasetTask):
             self._prompt,
             language=sample.language,
             output=self._answer_mode,
-            history=[Message(turn["role"], (self._content(sample, turn),)) for turn in earlier],
+            history=[
+                history_message(turns, position, self._content(sample, turn)) for position, turn in enumerate(earlier)
+            ],
             tools=[tool.schema for tool in load_tools().values()],
         )
         response = yield from conversation.say(self._content(sample, last))

@@ -12,12 +12,12 @@ import soundfile
 from omegaconf import OmegaConf
 
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration
-from evalkit.datasets import HubDataset, Manifest
+from evalkit.datasets import HubDataset, Manifest, open_dataset
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.metrics.metric import render_recipe
 from evalkit.prompts import Prompts
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config, tasks_from_config
 from evalkit.types import Response, Sample
 from tasks.mmau import Mmau, extract_response, matches, strip_option_letters
@@ -54,7 +54,7 @@ def run(folder: Path, data: Path, answers: Mapping[str, str], *overrides: str, t
     predictions = write_jsonl(folder / "answers.jsonl", [{"id": key, "text": text} for key, text in answers.items()])
     words = [f"task={task}", f"tasks.{task}.dataset.path={data}", "model=predictions", f"model.path={predictions}"]
     config = compose_configuration([*words, f"runs={folder}", "name=run", *overrides])
-    metrics = carry_out(plan_from_config(config, {"model": "predictions", "task": task})).to_json()
+    metrics = evaluate(plan_from_config(config, {"model": "predictions", "task": task})).result.to_json()
     rows = pyarrow.parquet.read_table(folder / "run" / task / "scores.parquet").to_pylist()
     return metrics["tasks"][task], rows
 
@@ -294,7 +294,7 @@ def test_where_answers_are_not_public_the_figure_is_blank_and_says_why(tmp_path:
     [
         ({"choices": "['Man', 'Woman']"}, "sample item-0: the choices are \"['Man', 'Woman']\", not a list of texts"),
         ({"choices": []}, "sample item-0: the choices are [], not a list of texts"),
-        ({"choices": [3, 4]}, "sample item-0: the choices are [3, 4], not a list of texts"),
+        ({"choices": [3, None]}, "sample item-0: the choices are [3, None], not a list of texts"),
         ({"question": None}, "sample item-0: the question is None, not a text"),
     ],
 )
@@ -318,8 +318,7 @@ def test_the_hub_s_copy_reads_through_the_configuration(tmp_path: Path, monkeypa
     (tmp_path / "hub").mkdir()
     datasets.Dataset.from_list(rows).to_parquet(tmp_path / "hub" / "v05.15.25-00000.parquet")
     config = compose_configuration(["task=mmau_test_mini", "model=predictions", "model.path=none"])
-    hub = OmegaConf.to_container(config.tasks.mmau_test_mini.dataset.hub)
-    assert isinstance(hub, dict)
+    hub: Any = OmegaConf.to_container(config.tasks.mmau_test_mini.dataset.hub)
     hub["repository"], hub["split"] = str(tmp_path / "hub"), "train"
     sample, *_ = HubDataset(**hub)
     assert (sample.references, sample.metadata["choices"]) == (("Man",), ["Man", "Woman", "Child", "Robot"])
@@ -344,3 +343,14 @@ def test_the_official_record_is_asked_and_scored_with_its_real_recording(shared_
     assert sample.groups["sub-category"] == "Melodic Structure Interpretation"
     metrics, _ = run(tmp_path, data, {record["id"]: "<RESPONSE>Aggressive and talking</RESPONSE>"})
     assert metrics["metrics"]["accuracy"]["value"] == 100
+
+
+def test_choices_that_are_numbers_are_read_as_their_texts(tmp_path: Path) -> None:
+    rows = [{"id": "a", "audio": "a.wav", "text": "3", "question": "How many?", "choices": [1, 2.5, "3"]}]
+    (tmp_path / "m.json").write_text(json.dumps(rows))
+    task = Mmau(name="mmau", title="MMAU", dataset=open_dataset(tmp_path / "m.json", metadata=["question", "choices"]))
+    (sample,) = task.samples()
+    assert sample.metadata["choices"] == ["1", "2.5", "3"]
+    (tmp_path / "m.json").write_text(json.dumps([{**rows[0], "choices": [True]}]))
+    with pytest.raises(DataError, match="sample a: the choices are"):
+        list(task.samples())

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from hydra.utils import instantiate
 
-from evalkit.cli.configuration import compose_configuration
 from evalkit.errors import AudioError, DataError
+from evalkit.run.composition import compose_configuration
 from evalkit.types import Response, Sample
 from tasks.paralinguistic import DIMENSIONS, DimensionFolders, ParalinguisticQuestions, open_questions
 from tests.chains import next_call
@@ -151,14 +151,14 @@ GOOD = entry(NAMES[0], "二十岁。")
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("[{", r"age\.json: not JSON in UTF-8"),
-        ("{}", r"age\.json: not a list of entries"),
-        ([GOOD, 3], "entry 2: not an object"),
-        ([{"audio": "audio/x.wav"}], "entry 1: 'task' is None, not an object with name, label and answer"),
-        ([GOOD | {"audio": 7}], "entry 1: 'audio' is 7, not a text"),
-        ([entry("x.wav", "")], "entry 1: 'answer' is '', not a text"),
-        ([entry("../../../x.wav", "a")], r"entry 1: audio path 'age/audio/\.\./\.\./\.\./x\.wav' leads out of"),
-        ([GOOD, GOOD], "entry 2: id 'age/lrsn.*' was already used at .*entry 1"),
+        ("[{", r"age\.json line 1: not JSON"),
+        ("{}", r"age\.json line 1: 'audio' is None"),
+        ([GOOD, 3], "item 2: not a JSON object"),
+        ([{"audio": "audio/x.wav"}], "item 1: 'task' is None, not an object with name, label and answer"),
+        ([GOOD | {"audio": 7}], "item 1: 'audio' is 7, not a text"),
+        ([entry("x.wav", "")], "item 1: 'answer' is '', not a text"),
+        ([entry("../../../x.wav", "a")], r"item 1: audio path 'age/audio/\.\./\.\./\.\./x\.wav' leads out of"),
+        ([GOOD, GOOD], "item 2: id 'age/lrsn.*' was already used at .*item 1"),
     ],
 )
 def test_a_broken_entry_is_named(tmp_path: Path, content: Any, complaint: str) -> None:

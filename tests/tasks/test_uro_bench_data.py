@@ -4,7 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
+import soundfile
 
 from evalkit.errors import AudioError, ConfigurationError, DataError
 from tasks.uro_bench import UroBenchSubset
@@ -20,7 +24,7 @@ def subset(folder: Path, *rows: dict[str, Any], **options: Any) -> UroBenchSubse
 
 
 def test_questions_of_one_round(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         ROW,
         {**ROW, "id": 1, "target_text": "It scatters light."},
         {**ROW, "id": 2, "target_text": ["Light.", "Air."], "emotion": "happy", "style": "as a poem", "other": 3},
@@ -50,8 +54,8 @@ def test_conversations(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ({**ROW, "id": None}, "'id' is None"),
-        ({**ROW, "id": True}, "'id' is True"),
+        ({**ROW, "id": None}, "the id is None"),
+        ({**ROW, "id": True}, "the id is True"),
         ({**ROW, "source_wav": "../../etc/passwd"}, "leads out of the data root"),
         ({**ROW, "source_wav": "/etc/passwd"}, "leads out of the data root"),
         ({**ROW, "source_wav": ""}, "'source_wav' is empty"),
@@ -76,9 +80,47 @@ def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: str) -> None:
         list(UroBenchSubset(tmp_path))
 
 
-def test_an_id_used_twice_and_a_subset_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="id '0' was already used"):
-        list(subset(tmp_path, ROW, ROW))
+def test_where_ids_repeat_samples_are_known_by_the_numbers_of_their_rows(tmp_path: Path) -> None:
+    samples = list(subset(tmp_path, {**ROW, "id": 7}, {**ROW, "id": 8}, {**ROW, "id": 7}))
+    assert [sample.id for sample in samples] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(("answer", "reference"), [(150, "150"), (1.5, "1.5"), ("150", "150")])
+def test_a_number_is_an_answer(tmp_path: Path, answer: object, reference: str) -> None:
+    (sample,) = subset(tmp_path, {**ROW, "target_text": answer})
+    assert sample.references == (reference,)
+
+
+@pytest.mark.parametrize("name", ["test-00000-of-00001.parquet", "test/0000.parquet"])
+def test_the_tables_of_the_hub(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    soundfile.write(tmp_path / "0.wav", np.full(1600, 0.1), 16_000)
+    recording = {"bytes": (tmp_path / "0.wav").read_bytes(), "path": "0.wav"}
+    rows = [
+        {"id": 0, "source_wav": recording, "source_text": "q", "target_text": ["a", "b"], "emotion": "sad"},
+        {"id": 1, "source_wav": recording, "source_text": "r", "target_text": None, "emotion": None},
+    ]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / name)
+    first, second = UroBenchSubset(tmp_path, language="en")
+    assert (first.id, first.references, first.groups) == ("0", ("a / b",), {"emotion": "sad"})
+    assert (second.id, second.references, second.groups) == ("1", ("r",), {})
+    assert first.audio[0].waveform(16_000).size
+    (tmp_path / name).write_bytes(b"no table")
+    with pytest.raises(DataError, match="cannot be read as a table"):
+        list(UroBenchSubset(tmp_path))
+
+
+def test_conversations_in_tables_have_numbered_columns(tmp_path: Path) -> None:
+    recording = {"bytes": b"RIFF", "path": "0.wav"}
+    rounds = {f"source_wav{n}": recording for n in range(2)} | {f"source_text{n}": f"q{n}" for n in range(2)}
+    rows = [{"id": 0, **rounds}, {"id": 1, "source_wav0": recording, "source_text0": "only"}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "test-0.parquet")
+    first, second = UroBenchSubset(tmp_path)
+    assert (first.metadata["questions"], len(first.audio)) == (["q0", "q1"], 2)
+    assert (second.metadata["questions"], len(second.audio)) == (["only"], 1)
+
+
+def test_a_subset_that_is_not_there(tmp_path: Path) -> None:
     absent = UroBenchSubset(tmp_path / "nowhere")
     assert not absent.at_hand
     with pytest.raises(DataError, match="unpack URO-Bench-data.zip"):
@@ -91,6 +133,9 @@ def test_a_link_out_of_the_subset_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "data" / "audio" / "0.wav").symlink_to(tmp_path / "secret.wav")
     (sample,) = subset(tmp_path / "data", ROW)
     with pytest.raises(AudioError, match="leads out of the data root"):
+        sample.audio[0].waveform(16_000)
+    (sample,) = UroBenchSubset(tmp_path / "data", root=tmp_path)
+    with pytest.raises(AudioError, match="cannot be read as audio"):
         sample.audio[0].waveform(16_000)
 
 

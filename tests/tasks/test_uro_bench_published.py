@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import tasks_from_config
 from reports.published import load_published
 from tasks.uro_bench.subsets import load_subsets

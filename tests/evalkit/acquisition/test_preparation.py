@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from evalkit.acquisition.preparation import Download, Placement, Recipe, prepare
+from evalkit.acquisition.preparation import Acquisition, Download, Placement, prepare
 from evalkit.datasets import open_dataset
 from evalkit.errors import DataError
 from tasks.asr import Transcription
@@ -48,24 +48,27 @@ def repository(folder: Path, *splits: str) -> Path:
     return folder
 
 
-def got(config: dict[str, Any], recipe: Recipe | None = None, download_urls: bool = False) -> tuple[Any, list[str]]:
+def got(
+    config: dict[str, Any], acquisition: Acquisition | None = None, download_urls: bool = False
+) -> tuple[Any, list[str]]:
     """The samples that preparing leads to, and what was said."""
     said: list[str] = []
     task = Transcription(name="t", title="T", language="en", dataset=open_dataset(**config))
-    prepare(task, config, recipe or Recipe(Path("nowhere")), download_urls=download_urls, say=said.append)
+    prepare(task, config, acquisition or Acquisition(Path("nowhere")), download_urls=download_urls, say=said.append)
     return list(task.samples()), said
 
 
 def test_tables_are_copied_and_then_read_without_the_hub(tmp_path: Path) -> None:
     hub = {"repository": str(repository(tmp_path / "hub", "train", "test")), "split": "test"}
-    config = {"path": tmp_path / "data" / "en_us", "hub": hub, "language": "en"}
+    path = tmp_path / "data" / "en_us"
+    config = {"path": path, "hub": hub, "language": "en"}
     samples, said = got(config)
     assert [(sample.id, sample.references, sample.language) for sample in samples] == [
         ("u0", ("text 0",), "en"),
         ("u1", ("text 1",), "en"),
     ]
     assert [len(sample.audio[0].waveform(16_000)) for sample in samples] == [1600, 1601]
-    assert [file.name for file in (config["path"] / "data").iterdir()] == ["test-00000-of-00001.parquet"]
+    assert [file.name for file in (path / "data").iterdir()] == ["test-00000-of-00001.parquet"]
     shutil.rmtree(tmp_path / "hub")
     again, said = got(config)
     assert (again, said) == (samples, ["t: is there already"])
@@ -149,35 +152,35 @@ def test_plain_urls_are_fetched_only_when_asked_for(tmp_path: Path) -> None:
     with FileServer() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         server.content = content.getvalue()
-        recipe = Recipe(root, (Placement(("test",), root / "corpus"),), downloads=(Download(server.url),))
+        acquisition = Acquisition(root, (Placement(("test",), root / "corpus"),), downloads=(Download(server.url),))
         with pytest.raises(DataError, match=r"corpus/test: no such file or folder"):
-            got(config, recipe)
+            got(config, acquisition)
         assert server.asked == []
         server.breaks_after = 100
         with pytest.raises(DataError, match="the connection broke after 100 of"):
-            got(config, recipe, download_urls=True)
+            got(config, acquisition, download_urls=True)
         server.breaks_after = None
-        (sample,), said = got(config, recipe, download_urls=True)
+        (sample,), said = got(config, acquisition, download_urls=True)
         assert sample.id == "u"
         assert server.asked == [None, "bytes=100-"]
         assert said == [f"{server.url}: to {root}/downloads/corpus.tar.gz", said[1]]
         assert said[1].endswith(f"2 new files in {root}/corpus")
         # What is to be unpacked is known by its name; a plain file has a place of its own.
-        plain = Recipe(root, downloads=(Download(server.url, root / "elsewhere"),))
+        plain = Acquisition(root, downloads=(Download(server.url, root / "elsewhere"),))
         with pytest.raises(DataError, match=r"no such file or folder"):
             got({"path": root / "nothing"}, plain, download_urls=True)
         assert (root / "elsewhere" / "corpus.tar.gz").read_bytes() == server.content
         with pytest.raises(DataError, match="neither an archive, nor said where to put it"):
             got(
                 {"path": root / "nothing"},
-                Recipe(root, downloads=(Download(f"{server.url}?download=1"),)),
+                Acquisition(root, downloads=(Download(f"{server.url}?download=1"),)),
                 download_urls=True,
             )
         server.shutdown()
 
 
 def test_a_recipe_is_read_from_its_configuration(tmp_path: Path) -> None:
-    recipe = Recipe.from_config(
+    acquisition = Acquisition.from_config(
         {
             "archives": [{"members": ["clips", "test.tsv"], "into": "cv/en", "name": "*-en.tar.gz"}],
             "hub_files": {"repository": "a/b", "patterns": ["*.jsonl"], "into": "b"},
@@ -186,8 +189,8 @@ def test_a_recipe_is_read_from_its_configuration(tmp_path: Path) -> None:
         },
         tmp_path,
     )
-    assert recipe.placements == (Placement(("clips", "test.tsv"), tmp_path / "cv/en", "*-en.tar.gz"),)
-    assert recipe.hub_files is not None
-    assert (recipe.hub_files.patterns, recipe.hub_files.into) == (("*.jsonl",), tmp_path / "b")
-    assert recipe.downloads == (Download("https://x/y.json", tmp_path / "b", "00"),)
-    assert (recipe.unpack, recipe.index, recipe.by_hand) == ((), None, "Ask.")
+    assert acquisition.placements == (Placement(("clips", "test.tsv"), tmp_path / "cv/en", "*-en.tar.gz"),)
+    assert acquisition.hub_files is not None
+    assert (acquisition.hub_files.patterns, acquisition.hub_files.into) == (("*.jsonl",), tmp_path / "b")
+    assert acquisition.downloads == (Download("https://x/y.json", tmp_path / "b", "00"),)
+    assert (acquisition.unpack, acquisition.by_hand) == ((), "Ask.")

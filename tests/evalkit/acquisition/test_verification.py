@@ -12,7 +12,6 @@ import soundfile
 from evalkit.acquisition.verification import Report, verify
 from evalkit.audio import Audio
 from evalkit.datasets import Dataset, Manifest
-from evalkit.datasets.recordings import header_seconds
 from evalkit.errors import AudioError, DataError
 from tasks.asr import Transcription
 from tests.conftest import write_jsonl
@@ -132,12 +131,12 @@ def test_lengths_by_header(tmp_path: Path, kind: str) -> None:
     noise = np.random.default_rng(0).normal(scale=0.1, size=5 * 16_000)
     soundfile.write(tmp_path / "a", noise, 16_000, format=kind)
     content = (tmp_path / "a").read_bytes()
-    assert header_seconds(Audio("a", tmp_path / "a")) == pytest.approx(5, abs=0.1)
-    assert header_seconds(Audio("a", content=lambda: content)) == pytest.approx(5, abs=0.1)
+    assert Audio("a", tmp_path / "a").seconds() == pytest.approx(5, abs=0.1)
+    assert Audio("a", content=lambda: content).seconds() == pytest.approx(5, abs=0.1)
     (tmp_path / "cut").write_bytes(content[: len(content) * 2 // 3])
     if kind != "MP3":
         with pytest.raises(AudioError, match="cut short or damaged|cut short"):
-            header_seconds(Audio("cut", tmp_path / "cut"))
+            Audio("cut", tmp_path / "cut").seconds()
 
 
 def test_recordings_that_headers_give_away(tmp_path: Path) -> None:
@@ -148,7 +147,7 @@ def test_recordings_that_headers_give_away(tmp_path: Path) -> None:
     (tmp_path / "root" / "link.wav").symlink_to(tmp_path / "outside.wav")
     for audio, complaint in _bad(tmp_path):
         with pytest.raises(AudioError, match=complaint):
-            header_seconds(audio)
+            audio.seconds()
 
 
 def _bad(folder: Path) -> Iterable[tuple[Audio, str]]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from evalkit.errors import AudioError, ConfigurationError, DataError
-from evalkit.types import Sample
-from tasks.toolcall import Sessions
+from evalkit.types import Message, Sample, ToolCall
+from tasks.toolcall import Sessions, ToolCalling
 from tests.tasks.toolcall.replica import SESSIONS, write_replica
 
 HUMAN = {"from": "human", "value": {"type": "wav", "value": "wav/a.wav"}, "text": "现在几点了"}
@@ -50,6 +50,79 @@ def test_roles_come_from_the_turns_not_from_their_position(tmp_path: Path) -> No
         ("user", 0),
     ]
     assert [audio.locator for audio in sample.audio] == ["wav/a.wav"]
+
+
+def published(role: str, text: str, recording: str | None = None) -> dict[str, Any]:
+    """A turn with the fields of the published files."""
+    value = {"type": "wav", "value": recording} if recording else text
+    return {"session_id": "7", "turn_idx": 0, "from": role, "text": text, "value": value}
+
+
+SPACED_CALL = '<tool_call>function  \ntimbre_rag  \n{"query": "老爷爷的声音"}</tool_call>'
+PUBLISHED_SESSION = [
+    published("Human", "换成老爷爷的声音。", "wav/a.wav"),
+    published("Assistant", f"好的。 {SPACED_CALL}"),
+    published("Input", "音色已更新。"),
+    published("Assistant", "我是老爷爷。", "wav/b.wav"),
+    published("Human", "再换回来。", "wav/c.wav"),
+    published("Assistant", '我来算。 <tool_call>function\ncalculate\n{"expression": "1 + 1"}</tool_call>'),
+]
+
+
+def test_a_session_in_the_published_form_is_read(tmp_path: Path) -> None:
+    [sample] = Sessions(one_session(tmp_path, PUBLISHED_SESSION), tools=["timbre"])
+    assert sample.references == (PUBLISHED_SESSION[-1]["text"],)
+    assert [audio.locator for audio in sample.audio] == ["wav/a.wav", "wav/c.wav"]
+    call = {"name": "timbre_rag", "arguments": '{"query": "老爷爷的声音"}', "id": "call-1-0"}
+    assert sample.metadata["turns"] == [
+        {"role": "user", "text": "换成老爷爷的声音。", "audio": 0},
+        {"role": "assistant", "text": f"好的。 {SPACED_CALL}", "calls": [call]},
+        {"role": "tool", "text": "音色已更新。"},
+        {"role": "assistant", "text": "我是老爷爷。"},
+        {"role": "user", "text": "再换回来。", "audio": 1},
+    ]
+
+
+def test_calls_and_results_in_the_history_reach_the_model_as_such(tmp_path: Path) -> None:
+    sessions = Sessions(one_session(tmp_path, PUBLISHED_SESSION), tools=["timbre"])
+    [sample] = sessions
+    call = next(ToolCalling(name="toolcall", title="Tool calling", dataset=sessions).chain(sample))
+    timbre = ToolCall("timbre_rag", '{"query": "老爷爷的声音"}', "call-1-0")
+    assert call.request.messages == (
+        Message("user", (sample.audio[0],)),
+        Message("assistant", ("好的。",), (timbre,)),
+        Message("tool", ("音色已更新。",), tool_call_id="call-1-0"),
+        Message("assistant", ("我是老爷爷。",)),
+        Message("user", (sample.audio[1],)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "tool", "sessions"),
+    [
+        ("get_date_time_negative", "get_date_time", 4),
+        ("timbre_negative", "timbre", 1),
+        ("timbre_positive", "timbre", 3),
+        ("web_search_positive", "web_search", 2),
+    ],
+)
+def test_real_sessions_load(tmp_path: Path, shared_data: Path, file: str, tool: str, sessions: int) -> None:
+    text = (shared_data / "stepeval_toolcall" / f"{file}.jsonl").read_text(encoding="utf-8")
+    other = file.replace("negative", "positive") if "negative" in file else file.replace("positive", "negative")
+    (tmp_path / f"{file}.jsonl").write_text(text, encoding="utf-8")
+    (tmp_path / f"{other}.jsonl").write_text("")
+    samples = list(Sessions(tmp_path, tools=[tool]))
+    assert [sample.id for sample in samples] == [f"{file}-{number}" for number in range(sessions)]
+    for sample, line in zip(samples, text.splitlines(), strict=True):
+        turns = json.loads(line)
+        assert sample.references == (turns[-1]["text"],)
+        humans = [turn for turn in turns if turn["from"] == "Human"]
+        assert [audio.locator for audio in sample.audio] == [turn["value"]["value"] for turn in humans]
+        roles = {"Human": "user", "Assistant": "assistant", "Input": "tool"}
+        assert [turn["role"] for turn in sample.metadata["turns"]] == [roles[turn["from"]] for turn in turns[:-1]]
+        for turn, written in zip(sample.metadata["turns"], turns, strict=False):
+            assert turn["text"] == written["text"]
+            assert len(turn.get("calls", ())) == written["text"].count("<tool_call>")
 
 
 def test_only_the_tools_asked_for_are_read(tmp_path: Path) -> None:
@@ -94,7 +167,10 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
         ([HUMAN, "text"], r"line 2, turn 2: must be an object"),
         ([{"from": "human", "text": None}, ASSISTANT], r"line 2, turn 1: its 'text' is None"),
         ([{"from": "human", "text": ""}, ASSISTANT], r"line 2, turn 1: has neither words nor a recording"),
-        ([{**HUMAN, "value": "wav/a.wav"}, ASSISTANT], r"line 2, turn 1: its 'value' is 'wav/a.wav', not of the form"),
+        (
+            [{**HUMAN, "value": "wav/a.wav"}, ASSISTANT],
+            r"line 2, turn 1: its 'value' is 'wav/a.wav', neither its text nor of the form",
+        ),
         ([{**HUMAN, "value": {"type": "mp3", "value": "a"}}, ASSISTANT], r"line 2, turn 1: its 'value'"),
         (
             [{**HUMAN, "value": {"type": "wav", "value": "../a.wav"}}, ASSISTANT],

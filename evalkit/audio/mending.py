@@ -1,0 +1,66 @@
+"""Files that other programs play although libsndfile does not, and how they have to be changed for it.
+
+Their headers were written before the length was known, by programs that write to a pipe, and never filled in; or a tag
+of ID3 stands before a FLAC file.
+"""
+
+import io
+import struct
+
+# What programs write instead of a length that they cannot know: SoX into AIFF and WAV, others into WAV, a byte count of
+# all ones. They round it down to whole blocks of samples, and some take their own header off.
+_UNKNOWN_SIZES = (0x7F000000, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+_ROUNDED_BY = 0xFFFF
+_CHUNKS_LOOKED_AT = 100
+
+MENDED = (b"RIFF", b"RF64", b"ID3")
+"""How the files begin that can be mended."""
+
+
+def is_unknown(size: int) -> bool:
+    """Whether a size in bytes stands for one that the writer could not know."""
+    return any(mark - _ROUNDED_BY <= size <= mark for mark in _UNKNOWN_SIZES)
+
+
+def with_unknown_size(content: bytes) -> io.BytesIO | None:
+    """A WAV file whose header says that there is no sound although there is, made to say that its length is unknown.
+
+    Returns:
+        The file with its header changed, of RF64 into that of a plain WAV; or None if it is not such a file.
+    """
+    if content[:4] not in (b"RIFF", b"RF64") or content[8:12] != b"WAVE":
+        return None
+    # An empty file that was closed well has the right size on the outside.
+    if content[:4] == b"RIFF" and int.from_bytes(content[4:8], "little") in (len(content) - 8, len(content) - 7):
+        return None
+    position, sizes_elsewhere = 12, None
+    for _ in range(_CHUNKS_LOOKED_AT):
+        if position + 8 > len(content):
+            return None
+        name, size = struct.unpack_from("<4sI", content, position)
+        if name == b"ds64":
+            sizes_elsewhere = position
+        if name == b"data":
+            break
+        position += 8 + size + size % 2
+    else:
+        return None
+    if position + 8 >= len(content) or not (size == 0 or sizes_elsewhere is not None):
+        return None
+    changed = bytearray(content)
+    changed[:8] = b"RIFF\xff\xff\xff\xff"
+    changed[position + 4 : position + 8] = b"\xff\xff\xff\xff"
+    if sizes_elsewhere is not None:
+        changed[sizes_elsewhere : sizes_elsewhere + 4] = b"JUNK"
+    return io.BytesIO(changed)
+
+
+def without_leading_tag(content: bytes) -> io.BytesIO | None:
+    """A FLAC file without the tag of ID3 before it, or None if it is not such a file."""
+    if content[:3] != b"ID3" or len(content) < 10:
+        return None
+    size = 0
+    for byte in content[6:10]:  # of which the first bit is never used
+        size = size << 7 | byte & 0x7F
+    start = 10 + size + (10 if content[5] & 0x10 else 0)  # with a footer
+    return io.BytesIO(content[start:]) if content[start : start + 4] == b"fLaC" else None

@@ -1,0 +1,181 @@
+"""One recording of a data set or of a model: where it lies, how it sounds, and what it is known by."""
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from evalkit.audio.decoding import Waveform, read_mono, resampled, seconds_by_header
+from evalkit.audio.digests import DIGEST_BYTES, file_digest
+from evalkit.audio.wav import wav_of_waveform
+from evalkit.errors import AudioError
+
+
+class Audio:
+    """One recording: a file, or bytes inside a data set. Two are equal whose locators are.
+
+    Args:
+        locator: its name within the data set, the same on every machine; what logs show.
+        path: the file, or None where the bytes come from elsewhere.
+        content: gives the bytes of a recording that is not a file of its own.
+        duration: seconds, where the data set says so.
+        root: a folder that the file must lie in once links are followed, or None for anywhere.
+        span: where in the file or bytes the recording begins and ends, in seconds, if it is a part of them.
+
+    Attributes:
+        locator: see above.
+        duration: seconds, where the data set says so or the audio has been decoded; else None.
+    """
+
+    __slots__ = ("_content", "_digest", "_path", "_root", "_span", "_waveform", "duration", "locator")
+
+    def __init__(
+        self,
+        locator: str,
+        path: str | PathLike[str] | None = None,
+        *,
+        content: Callable[[], bytes] | None = None,
+        duration: float | None = None,
+        root: str | PathLike[str] | None = None,
+        span: tuple[float, float] | None = None,
+    ) -> None:
+        self.locator = locator
+        self._path = path
+        self.duration = duration
+        self._content = content
+        self._root = root
+        self._span = span
+        self._waveform: tuple[int, Waveform] | None = None
+        self._digest: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Audio) and self.locator == other.locator
+
+    def __hash__(self) -> int:
+        return hash(self.locator)
+
+    def __repr__(self) -> str:
+        return f"Audio({self.locator!r})"
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or None where the bytes come from elsewhere."""
+        return None if self._path is None else Path(self._path)
+
+    def waveform(self, sample_rate: int) -> Waveform:
+        """Decode to mono float32 [samples] in -1..1 at ``sample_rate`` hertz; kept until ``release``.
+
+        Channels are averaged, then resampled with soxr at its high quality. Sets ``duration``.
+
+        Raises:
+            AudioError: the file is missing, not audio, damaged, cut short, out of bounds, or holds no samples.
+        """
+        if self._waveform is None or self._waveform[0] != sample_rate:
+            self._waveform = (sample_rate, self._decode(sample_rate))
+        return self._waveform[1]
+
+    def encoded(self) -> bytes:
+        """The bytes as they lie on disk or in the data set, in whatever container they are; of a part, a WAV file.
+
+        Raises:
+            AudioError: they are not at hand, or the part cannot be decoded.
+        """
+        if self._span is not None:
+            return wav_of_waveform(*self.read_mono())
+        source = self._source()
+        try:
+            if isinstance(source, io.BytesIO):
+                return source.getvalue()
+            with open(source, "rb") as file:
+                return file.read()
+        except (OSError, MemoryError) as error:
+            raise AudioError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error!r})") from error
+
+    def digest(self) -> str | None:
+        """Hexadecimal digest of the bytes: what a recording is, whatever it is called; None if they are not at hand.
+
+        That of a file is remembered, and made anew when size or times of the file have changed.
+        """
+        if self._content is not None and self._digest is None:
+            self._digest = hashlib.blake2b(self._content(), digest_size=DIGEST_BYTES).hexdigest()
+        digest = self._digest or (None if self._path is None else file_digest(os.fspath(self._path)))
+        return digest if digest is None or self._span is None else f"{digest} {self._span[0]:g}-{self._span[1]:g}"
+
+    def seconds(self, *, decode: bool = False) -> float:
+        """The length, by the header, decoded no further than shows that the file is whole; or by decoding all of it.
+
+        Raises:
+            AudioError: the recording cannot be read; see ``waveform``.
+        """
+        if not decode and self._span is None:
+            return seconds_by_header(self._source(), self.name)
+        mono, rate = self.read_mono()
+        resampled(mono, rate, rate, self.name)
+        if len(mono) == 0:
+            raise AudioError(f"{self.name}: the audio holds no samples")
+        return len(mono) / rate
+
+    def read_mono(self) -> tuple[Waveform, int]:
+        """Decode to mono float32 [samples] in -1..1 at the recording's own rate, and that rate in hertz.
+
+        Raises:
+            AudioError: as ``waveform`` does, but for a recording without samples.
+        """
+        return read_mono(self._source(), self.name, self._span)
+
+    def release(self) -> None:
+        """Forget the decoded samples."""
+        self._waveform = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Name and duration; the sound stays where it is."""
+        return {"locator": self.locator, "duration": self.duration}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Audio":
+        """A recording known by name only: it can be listed and scored, not decoded."""
+        return cls(record["locator"], duration=record["duration"])
+
+    @property
+    def name(self) -> str:
+        """What messages call it: the file, or the locator where it is none."""
+        return str(self._path or self.locator)
+
+    def _decode(self, sample_rate: int) -> Waveform:
+        mono, original_rate = self.read_mono()
+        self.duration = len(mono) / original_rate
+        waveform = resampled(mono, original_rate, sample_rate, self.name)
+        if len(waveform) == 0:
+            raise AudioError(f"{self.name}: the audio holds no samples")
+        return waveform
+
+    def _source(self) -> str | io.BytesIO:
+        """What soundfile is to open."""
+        if self._content is not None:
+            return io.BytesIO(self._content())
+        if self._path is None:
+            raise AudioError(f"{self.locator}: the audio itself is not at hand")
+        # os.path: making a Path takes longer than all else here, and a server's client comes by for every request.
+        path = os.fspath(self._path)
+        if not os.path.isfile(path):
+            problem = "is a folder, not an audio file" if os.path.isdir(path) else "no such audio file"
+            raise AudioError(f"{path}: {problem}")
+        if self._root is not None and not _lies_in(os.path.realpath(path), os.path.realpath(self._root)):
+            raise AudioError(
+                f"{path}: a link leads out of the data root {self._root}; allow it with "
+                f"{root_to_type(os.path.realpath(path), os.fspath(self._root))}"
+            )
+        return path
+
+
+def root_to_type(file: str, root: str) -> str:
+    """What to type so that a data set may use a file outside its root; it holds both."""
+    both = os.path.commonpath([os.path.dirname(os.path.abspath(file)), os.path.abspath(root)])
+    return f"++tasks.<name>.dataset.root={both}"
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)

@@ -1,0 +1,83 @@
+"""CoVoST 2: translations of Common Voice, release 4 (github.com/facebookresearch/covost)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from evalkit.datasets.audio_folder import AudioFolder
+from evalkit.datasets.dataset import Dataset
+from evalkit.datasets.layouts.common_voice import CLIPS, clip_id, table_rows
+from evalkit.errors import ConfigurationError, DataError
+from evalkit.types import Sample
+
+TABLES = "covost_v2.*.tsv"
+_SPLITS = ("train", "dev", "test")
+# The authors' script takes for training what is marked so too.
+_MARKS = {"train": ("train", "train_covost")}
+
+
+class CovostFolder(Dataset):
+    """One pair of languages: ``covost_v2.SOURCE_TARGET.tsv`` beside ``clips/*.mp3`` of Common Voice 4.
+
+    Read as it is downloaded, one table for all splits, or cut into ``covost_v2.SOURCE_TARGET.SPLIT.tsv`` as the
+    authors' script does. The reference is the translation; what was said, where the table has it, is the metadata
+    ``sentence``.
+
+    Args:
+        path: the folder with the table, which is that of Common Voice for the source language; or the table itself,
+            where the folder has several.
+        split: ``test``, ``dev`` or ``train``.
+        clips: the folder of the recordings, by default ``clips`` beside the table.
+        root: a folder that audio may not leave; by default ``clips``.
+        language: of the recordings; by default the source language in the table's name.
+
+    Raises:
+        ConfigurationError: there is no such split.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        split: str = "test",
+        clips: str | Path | None = None,
+        root: str | Path | None = None,
+        language: str | None = None,
+    ) -> None:
+        self._path = Path(path).expanduser()
+        self._split = split
+        self._clips = clips
+        self._root = root
+        self._language = language
+        self.source = f"{self._path} ({split})"
+        if split not in _SPLITS:
+            raise ConfigurationError(f"{self.source}: no split {split!r} (there are {', '.join(_SPLITS)})")
+
+    def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
+        table = find_table(self._path, self._split)
+        _, pair, *cut = table.name.removesuffix(".tsv").split(".")
+        folder = AudioFolder(self._clips or table.parent / CLIPS, self._root)
+        language = self._language or pair.partition("_")[0].partition("-")[0]
+        split_column = () if cut else ("split",)
+        for place, row in table_rows(table, ("path", "translation", *split_column), escaped=True):
+            if split_column and row["split"] not in _MARKS.get(self._split, (self._split,)):
+                continue
+            metadata = {"sentence": row["sentence"]} if "sentence" in row else {}
+            audio = folder.audio(row["path"], place)
+            yield place, Sample(clip_id(row["path"]), (audio,), (row["translation"],), language, metadata=metadata)
+
+
+def find_table(path: Path, split: str) -> Path:
+    """The table of a split in a folder that has tables of one pair of languages; a table is what it is.
+
+    Raises:
+        DataError: there is none, or there are tables of several pairs.
+    """
+    if path.is_file():
+        return path
+    pairs = sorted({table.name.split(".")[1] for table in path.glob(TABLES)})
+    if len(pairs) > 1:
+        raise DataError(f"{path}: there are tables of {', '.join(pairs)}; name one of them, not the folder")
+    for name in (f"covost_v2.{pair}{cut}.tsv" for pair in pairs for cut in (f".{split}", "")):
+        if (path / name).is_file():
+            return path / name
+    raise DataError(f"{path}: no table covost_v2.SOURCE_TARGET.tsv or covost_v2.SOURCE_TARGET.{split}.tsv there")
