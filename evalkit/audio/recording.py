@@ -137,7 +137,9 @@ class Audio:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Audio":
         """A recording known by name only: it can be listed and scored, not decoded."""
-        return cls(record["locator"], duration=record["duration"])
+        audio = cls(record["locator"], duration=record["duration"])
+        audio._digest = record.get("digest")
+        return audio
 
     @property
     def name(self) -> str:
