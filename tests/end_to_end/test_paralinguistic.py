@@ -12,10 +12,10 @@ import pytest
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.inference.local import LocalExecutor
 from evalkit.inference.replay import replay
+from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.results.responses import ResponseStore
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan
-from evalkit.run.scoring import BootstrapSettings, stored_samples
 from evalkit.types import Failure, Request, Response
 from tasks.paralinguistic import ParalinguisticQuestions, open_questions
 from tests.conftest import DEMO_SPEECH
