@@ -18,7 +18,7 @@ from evalkit.results.responses import ResponseStore
 from evalkit.results.scores import ScoresFile
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan
-from evalkit.types import Failure, Request, Response
+from evalkit.types import Failure, Request, Response, Sample
 from tasks.paralinguistic import ParalinguisticQuestions, open_questions
 from tests.conftest import DEMO_SPEECH
 from tests.live_models import specs_of
