@@ -39,7 +39,7 @@ class Sample:
         """Everything but the sound itself, so that stored answers can be scored without the data set."""
         return {
             "id": self.id,
-            "audio": [audio.to_json() for audio in self.audio],
+            "audio": [_recorded(audio) for audio in self.audio],
             "references": list(self.references),
             "language": self.language,
             "groups": dict(self.groups),
@@ -112,6 +112,12 @@ class Message:
         if self.tokens:
             record["tokens"] = self.tokens
         return record
+
+
+def _recorded(audio: Audio) -> dict[str, Any]:
+    """With its digest, by which stored answers about the recording are found again without it."""
+    digest = audio.digest()
+    return audio.to_json() if digest is None else {**audio.to_json(), "digest": digest}
 
 
 def _named_by_content(audio: Audio) -> dict[str, str]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evalkit.cli.summary import summary
-from evalkit.run.composition import configurations
 from evalkit.run.rescore import rescore
 
 
@@ -32,6 +31,5 @@ def command(arguments: Sequence[str]) -> int:
         help="make task classes of this package of yours too; may be repeated",
     )
     options = parser.parse_args(arguments)
-    with configurations():
-        print(summary(rescore(options.run, options.overrides, options.allow)))
+    print(summary(rescore(options.run, options.overrides, options.allow)))
     return 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult, TaskResult
 
 _REASONS_SHOWN = 3
@@ -10,7 +11,7 @@ _MESSAGE_SHOWN = 200
 
 def summary(run: RunResult) -> str:
     """Return what a run measured, for the terminal."""
-    return "\n".join(_lines(run))
+    return "\n".join(map(printable, _lines(run)))
 
 
 def failure_lines(task: TaskResult) -> list[str]:

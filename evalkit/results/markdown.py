@@ -2,6 +2,8 @@
 
 import re
 
+from evalkit.printable import printable
+
 # An underscore between letters is no emphasis; brackets are no link unless a target follows them. What looks like the
 # address of a page or of a person would be made a link without any brackets.
 _SPECIAL = re.compile(
@@ -12,7 +14,7 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 def escaped(text: str) -> str:
     """Return the text as Markdown shows it unchanged, in one line."""
-    return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split()).translate(_ENTITIES))
+    return _SPECIAL.sub(r"\\\g<0>", printable(" ".join(text.split())).translate(_ENTITIES))
 
 
 def clipped(text: str, most: int = 400) -> str:

@@ -355,7 +355,7 @@ class RunResult:
             )
             raise StoreError(
                 f"{where}: is {found}, and this evalkit reads format {FORMAT}; "
-                "score the run with the evalkit that made it, or run it again"
+                "read the run with the evalkit that made it, or make it again with fresh=true"
             )
         model = fields.object("model")
         return cls(

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -20,7 +20,7 @@ from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.progress import Progress, say
 from evalkit.results.aggregates import with_aggregates
-from evalkit.results.folder import RunFolder
+from evalkit.results.folder import SAID, RunFolder
 from evalkit.results.metrics_file import ModelIdentity, RunResult
 from evalkit.results.provenance import ProvenanceRecord
 from evalkit.results.publication import publish, settled_run
@@ -102,6 +102,8 @@ class _Session:
             }
             data = {each.task.name: {"samples": each.count, "fingerprint": each.fingerprint} for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
+            # By what earlier sessions found out, for roles that have nothing to answer in this one.
+            self._models = {role: self._identity(role, known) for role, known in self._record.models.items()}
             stack.callback(self._record.write)
             self._say_what_is_kept()
             self.endpoints = self._open_endpoints(stack)
@@ -126,8 +128,15 @@ class _Session:
         generation = dict(self._plan.models[role].generation)
         fingerprint = {**facts.fingerprint, **({"generation": generation} if generation else {})}
         self._record.meet(role, fingerprint)
-        self._identities[role] = ModelIdentity.of(self._plan.models[role].title, fingerprint)
+        # What a server says of itself may be said at one time and not at another.
+        own = {key: value for key, value in fingerprint.items() if key != SAID}
+        self._identities[role] = ModelIdentity.of(self._plan.models[role].title, own)
         _log.info("%s: %s", role, fingerprint)
+
+    def _identity(self, role: str, fingerprint: Mapping[str, Any]) -> ModelIdentity:
+        # What a server says of itself may be said at one time and not at another.
+        own = {key: value for key, value in fingerprint.items() if key != SAID}
+        return ModelIdentity.of(self._plan.titles.get(role, role), own)
 
     def finish(self) -> Evaluation:
         """Take the averages, record that the session came to its end, and return what came of it."""
@@ -141,7 +150,7 @@ class _Session:
         """Return what was measured before under this name, to which this session adds."""
         plan = self._plan
         tasks = {} if earlier is None else earlier.tasks
-        asked = [each.task.name for each in preflight.tasks]
+        asked = [each.task.name for each in preflight.tasks] + list(() if earlier is None else earlier.unfinished)
         return RunResult(
             name=plan.name,
             model_name=plan.model_name,
@@ -149,7 +158,7 @@ class _Session:
             evalkit=evalkit.__version__,
             tasks=tasks,
             aggregates={} if earlier is None else earlier.aggregates,
-            unfinished=tuple(name for name in asked if name not in tasks),
+            unfinished=tuple(name for name in dict.fromkeys(asked) if name not in tasks),
             left_out=preflight.left_out,
             folder=plan.folder,
         )
@@ -196,7 +205,8 @@ class _Session:
     def _finish_task(self, name: str, scorer: TaskScorer) -> None:
         result = scorer.finish()
         with self._lock:
-            self._results = self._results.with_task(result)
+            # The averages are taken once all their members are there.
+            self._results = replace(self._results.with_task(result), aggregates={})
             publish(self._folder, self._results)
             self._record.task_finished(name)
 

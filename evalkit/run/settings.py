@@ -145,6 +145,9 @@ def check_settings(config: DictConfig) -> None:
             _check_tasks(value)
         elif name == _KINDS:
             _check_texts(name, value)
+        elif name == _AGGREGATES:
+            if value is not None and not isinstance(value, DictConfig):
+                raise ConfigurationError(f"{name}: '{_shown(value)}' must be a mapping from names to averages")
         elif name in _BUILT or (isinstance(value, DictConfig) and "_target_" in value):
             _check_built(name, value)
         elif value is not None:

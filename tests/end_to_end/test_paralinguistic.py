@@ -12,11 +12,13 @@ import pytest
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.inference.local import LocalExecutor
 from evalkit.inference.replay import replay
+from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.results.metrics_file import read_run
 from evalkit.results.responses import ResponseStore
+from evalkit.results.scores import ScoresFile
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan
-from evalkit.run.scoring import BootstrapSettings, stored_samples
-from evalkit.types import Failure, Request, Response
+from evalkit.types import Failure, Request, Response, Sample
 from tasks.paralinguistic import ParalinguisticQuestions, open_questions
 from tests.conftest import DEMO_SPEECH
 from tests.live_models import specs_of
@@ -102,6 +104,11 @@ def questions(folder: Path, entries: Mapping[str, tuple[str, str]], source: Path
     )
 
 
+def stored_samples(run: Path) -> list[tuple[Sample, str, Failure | None]]:
+    """The samples of a run with their status and its reason."""
+    return list(ScoresFile(run / "paralinguistic", read_run(run).tasks["paralinguistic"].digest).samples())
+
+
 def failed_samples(metrics: dict[str, Any]) -> int:
     return sum(task["samples"]["failed"] for task in metrics["tasks"].values())
 
@@ -153,7 +160,7 @@ def test_spoken_answers_are_written_down_and_judged(tmp_path: Path, transcriber:
     assert len(list((tmp_path / "run" / "paralinguistic" / "speech").iterdir())) == 3
 
     with ResponseStore(tmp_path / "run" / "paralinguistic", writable=False) as store:
-        for sample, *_ in stored_samples(tmp_path / "run" / "paralinguistic" / "scores.parquet"):
+        for sample, *_ in stored_samples(tmp_path / "run"):
             assert replay(task, store, sample).call is None, "stored answers cannot be scored without the data"
 
 
@@ -170,8 +177,8 @@ def test_a_judge_that_breaks_down_is_a_failure_and_not_a_silent_no(tmp_path: Pat
     metrics = run(tmp_path, english(tmp_path), judge=WordCounter(breaks_down_at="taxi"), **roles)
     assert metrics["tasks"]["paralinguistic"]["samples"]["failed"] == failed_samples(metrics) == 1
     assert cells(metrics)["Gender"] == 0
-    rows = list(stored_samples(tmp_path / "run" / "paralinguistic" / "scores.parquet"))
-    assert [(status, reason) for _, status, reason in rows if reason] == [("failed", "the server answered 500")]
+    rows = list(stored_samples(tmp_path / "run"))
+    assert [(status, reason.message) for _, status, reason in rows if reason] == [("failed", "the server answered 500")]
 
     judge = WordCounter()
     mended = run(tmp_path, english(tmp_path / "x"), judge=judge, **roles)
@@ -184,8 +191,8 @@ def test_a_judge_that_evades_is_asked_three_times_and_then_fails(tmp_path: Path,
     assert failed_samples(metrics) == 1
     assert cells(metrics)["Age"] == 0
     assert len(judge.asked) == 3 + 3
-    rows = stored_samples(tmp_path / "run" / "paralinguistic" / "scores.parquet")
-    assert [reason for _, status, reason in rows if status == "failed"] == [
+    rows = stored_samples(tmp_path / "run")
+    assert [reason.message for _, status, reason in rows if status == "failed" and reason] == [
         "the judge's reply cannot be read: ('That depends.',)"
     ]
 

@@ -189,7 +189,7 @@ def test_an_answer_with_blank_lines_is_heard_to_its_end(tmp_path: Path) -> None:
             arguments = words_of_run(tmp_path, server.base_url, ["big_bench_audio"], *settings, name=profile)
             result = carried_out(plan_of(arguments))["big_bench_audio"]
             assert not any("stop" in json.loads(hit.body) for hit in server.journal.hits)
-        assert result["metrics"]["accuracy"]["value"] == 1
+        assert result["metrics"]["accuracy"]["value"] == 100
         (scored,) = scored_rows(tmp_path / profile, "big_bench_audio")
         assert scored["candidate_answer"] == answer
 

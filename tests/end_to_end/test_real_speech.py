@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.results.comparison import compare
+from evalkit.results.comparison import compare_runs
 from tests.conftest import CommandLine
 
 FOLDERS = {"librispeech_other": "librispeech_test_other", "librispeech_clean": "librispeech_clean"}
@@ -38,7 +38,7 @@ def test_known_error_rates_and_the_verdicts_between_them(
         assert all(task["partial"] for task in tasks)
 
     def verdicts(base: str, new: str) -> list[str]:
-        return [cell.verdict for cell in compare(tmp_path / "runs" / base, tmp_path / "runs" / new).cells]
+        return [cell.verdict for cell in compare_runs(tmp_path / "runs" / base, tmp_path / "runs" / new).metrics]
 
     assert verdicts("whisper_tiny_en", "whisper_base") == ["no evidence", "no evidence"]
     assert verdicts("whisper_tiny_en", "pocketsphinx") == ["worse", "worse"]

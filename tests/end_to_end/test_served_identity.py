@@ -133,4 +133,4 @@ def test_decoding_settings_that_a_user_gives_win_for_every_role(tmp_path: Path) 
     models = json.loads((runs / "run" / "provenance.json").read_text())["models"]
     assert models["model"]["generation"] == {"max_new_tokens": 32}
     assert models["judge"]["generation"] == {"max_new_tokens": 16, "temperature": 0.5, "do_sample": True}
-    assert rescore(runs / "run")["tasks"][TASK]["samples"]["scored"] == 2
+    assert rescore(runs / "run").tasks[TASK].samples.scored == 2

@@ -76,10 +76,10 @@ def test_repeat(tmp_path: Path) -> None:
     # The recogniser is weak, but not so weak that nothing is left to compare.
     assert kept
     score = result["metrics"]["score"]
-    assert score["value"] == pytest.approx(len(kept) / 5 * (1 - sum(kept) / len(kept)))
+    assert score["value"] == pytest.approx(100 * len(kept) / 5 * (1 - sum(kept) / len(kept)))
     assert score["statistics"]["samples"] == 5
-    assert result["metrics"]["repeated"]["value"] == len(kept) / 5
-    assert result["metrics"]["error_rate"]["value"] == pytest.approx(sum(kept) / len(kept))
+    assert result["metrics"]["repeated"]["value"] == 100 * len(kept) / 5
+    assert result["metrics"]["error_rate"]["value"] == pytest.approx(100 * sum(kept) / len(kept))
     # The parrot says that it spoke the text, so the figure is the recogniser's own error rate on the four it spoke.
     assert result["metrics"]["asr_error_rate"]["statistics"]["samples"] == 4
 
@@ -105,9 +105,9 @@ def test_an_open_subset(tmp_path: Path) -> None:
     scored = [row for row in rows if row["status"] == "scored" and row["id"] != "silence"]
     marks = [sum(map(int, row["judgement"].split())) / 3 for row in scored]
     assert len(marks) == 3
-    assert result["metrics"]["score"]["value"] == pytest.approx(sum(marks) * 20 / 5 / 100)
+    assert result["metrics"]["score"]["value"] == pytest.approx(sum(marks) * 20 / 5)
     assert result["metrics"]["score"]["unit"] == ""
     disagreement = result["metrics"]["judge_disagreement"]
-    assert (disagreement["value"], disagreement["statistics"]["judged"]) == (1, 3)
+    assert (disagreement["value"], disagreement["statistics"]["judged"]) == (100, 3)
     # Every answer was kept as the model spoke it.
     assert len(list((tmp_path / "run" / "uro_alpacaeval" / "speech").glob("*.flac"))) == 4

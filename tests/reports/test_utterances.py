@@ -136,3 +136,12 @@ def test_several_recordings_are_all_named(tmp_path: Path) -> None:
     audio = json.dumps([{"locator": "a.flac", "duration": 1.0}, {"locator": "b.flac", "duration": None}])
     [row] = table(utterances_tsv(read_utterances(*scored(tmp_path, [ROWS[0] | {"audio": audio}]))))
     assert row["audio"] == "a.flac, b.flac"
+
+
+def test_the_alignment_of_an_endless_answer_is_bounded_and_says_so(tmp_path: Path) -> None:
+    rows = [utterance("u1", "the cat", "the cat " + "sat " * 300_000, (0, 0, 300_000, 2))]
+    utterances = read_utterances(*scored(tmp_path, rows))
+    text = utterances_text(utterances, "Tiny, Demo")
+    assert "(alignment of the first 2,000 of 300,002 units)" in text
+    assert len(text) < 100_000
+    assert utterances[0].counts == (0, 0, 300_000, 2)
