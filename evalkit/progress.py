@@ -9,6 +9,7 @@ from types import TracebackType
 from tqdm import tqdm
 
 from evalkit.chain import Outcome
+from evalkit.printable import printable
 from evalkit.types import Call, Response
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -119,4 +120,4 @@ def _duration(seconds: float) -> str:
 
 def say(line: str) -> None:
     """Tell the user something while a bar may be on the screen."""
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(printable(line), file=sys.stderr)
