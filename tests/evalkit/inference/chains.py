@@ -14,7 +14,7 @@ from evalkit.task import Task
 from evalkit.types import Call, Failure, Message, Request, Response, Sample
 from tests.live_models import spec_of
 
-ROLES = ("model", "transcriber", "judge", "judge")
+ROLES: tuple[str, ...] = ("model", "transcriber", "judge", "judge")
 
 
 class Arithmetic(ModelAdapter):
@@ -54,7 +54,7 @@ class ThreeRoles(Task):
     """Each number goes to the model, its answer to the transcriber, that answer twice to the judge."""
 
     title, metrics, expected_samples = "Three roles", {}, None
-    roles = ROLES
+    roles: Sequence[str] = ROLES
 
     def __init__(self, count: int = 10, languages: Sequence[str | None] = (None,), name: str = "three_roles") -> None:
         self.name = name
