@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -10,13 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
-import yaml
 
 from evalkit.metrics.resampling import BootstrapSettings
-from evalkit.results.aggregates import AggregateDefinition, definitions_from, with_aggregates
+from evalkit.results.aggregates import with_aggregates
 from evalkit.results.metrics_file import RunResult, TaskResult
 from evalkit.results.scores import columns
-from tests.conftest import ROOT
+from tests.averages import configured_averages
 
 DIGEST = "0" * 32
 _SETTINGS = BootstrapSettings()
@@ -113,7 +111,7 @@ def write_run(
     } | fields
     read = RunResult.from_json(record)
     run = RunResult(**{**_fields(read), "tasks": {key: _with_replicates(each) for key, each in read.tasks.items()}})
-    run = with_aggregates(run, _definitions(), _SETTINGS)
+    run = with_aggregates(run, configured_averages(), _SETTINGS)
     (folder / "metrics.json").write_text(json.dumps(run.to_json()), encoding="utf-8")
     return folder
 
@@ -127,12 +125,6 @@ def write_scores(folder: Path, rows: Sequence[Mapping[str, Any]], digest: str = 
         table = table.set_column(position, response, pa.array([row["responses"] for row in rows], type=response.type))
     table = table.replace_schema_metadata({"evalkit.digest": digest})
     pyarrow.parquet.write_table(table, folder / "scores.parquet")
-
-
-@cache
-def _definitions() -> tuple[AggregateDefinition, ...]:
-    files = sorted((ROOT / "configs" / "aggregates").glob("*.yaml"))
-    return definitions_from({key: each for file in files for key, each in yaml.safe_load(file.read_text()).items()})
 
 
 def _numbers(value: float | None) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def headings(table: str) -> set[str]:
 def places(table: str) -> list[dict[str, str]]:
     """Of the tasks on the data of the published figures."""
     found = [
-        entry.content["table"] for entry in entries("task") if entry.content.get("table", {}).get("table") == table
+        entry.content["place"] for entry in entries("task") if entry.content.get("place", {}).get("table") == table
     ]
     return [place for place in found if "set" not in place]
 

@@ -15,6 +15,7 @@ from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.audio import Audio
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError
+from evalkit.metrics.metric import render_recipe
 from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate as evaluated
 from evalkit.run.plan import plan_from_config, tasks_from_config
@@ -115,15 +116,15 @@ def test_a_written_answer_goes_to_the_judge(tmp_path: Path) -> None:
         tmp_path, config, model=lambda request: Response(answers[request.sample_id]), judge=strict_judge
     )
     accuracy = metrics["metrics"]["accuracy"]
-    assert (accuracy["value"], accuracy["statistics"]) == (0.5, {"correct": 2, "samples": 4})
-    assert "|answer:text|judge_prompt:artificial_analysis_without_question.v1|" in accuracy["recipe"]
+    assert (accuracy["value"], accuracy["statistics"]) == (50, {"correct": 2, "samples": 4})
+    assert "|answer:text|judge_prompt:artificial_analysis_without_question.v1|" in render_recipe(accuracy["recipe"])
     parts = {name: part["metrics"]["accuracy"]["value"] for name, part in metrics["groups"]["category"].items()}
-    assert parts == {"formal_fallacies": 0.0, "navigate": 1.0, "object_counting": 1.0, "web_of_lies": 0.0}
+    assert parts == {"formal_fallacies": 0, "navigate": 100, "object_counting": 100, "web_of_lies": 0}
     assert [row["verdict"] for row in rows] == ["incorrect", "correct", "correct", "not asked"]
     # The counting question's first verdict said both words, and was asked for again; silence was not judged at all.
     assert [len(row["responses"]) for row in rows] == [2, 2, 3, 1]
     assert metrics["samples"]["failed"] == 0
-    assert metrics["table"]["benchmark"] == "Big Bench Audio"
+    assert metrics["place"]["benchmark"] == "Big Bench Audio"
 
 
 def test_a_judge_that_cannot_be_understood_fails_the_sample_and_keeps_it_in_the_denominator(tmp_path: Path) -> None:
@@ -208,5 +209,5 @@ def test_the_real_question_is_heard_and_judged(shared_data: Path, tmp_path: Path
         return Response(f"After {seconds:.1f} seconds of listening: the argument is deductively valid.")
 
     metrics, rows = evaluate(tmp_path, config, model=hears, judge=strict_judge)
-    assert metrics["metrics"]["accuracy"]["value"] == 1.0
+    assert metrics["metrics"]["accuracy"]["value"] == 100
     assert rows[0]["candidate_answer"].startswith(f"After {record['duration']:.1f} seconds")

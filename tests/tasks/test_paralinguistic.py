@@ -15,8 +15,9 @@ from evalkit.audio import Audio
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.metrics.metric import recipe_line
+from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.prompts import Prompts
-from evalkit.run.scoring import BootstrapSettings, score_task
+from evalkit.run.scoring import score_task
 from evalkit.types import Call, Failure, Response, Sample
 from reports.published import load_published
 from tasks.judging import load_judge_prompts
@@ -242,11 +243,11 @@ def test_the_cells_of_a_table_come_from_the_groups(tmp_path: Path) -> None:
         for number, responses in enumerate(answered(round(printed[column] / 2)))
     ]
     result = score_task(task, filter(None, outcomes), tmp_path, BootstrapSettings(resamples=20))
-    accuracy = result["metrics"]["accuracy"]
-    assert accuracy["statistics"] == {"correct": 421, "samples": 550}
-    assert f"{100 * accuracy['value']:.2f}" == "76.55"
-    cells = {name: cell["metrics"]["accuracy"]["value"] for name, cell in result["groups"]["dimension"].items()}
-    assert {name: round(100 * value) for name, value in cells.items()} == {
+    accuracy = result.metric
+    assert accuracy.statistics == {"correct": 421, "samples": 550}
+    assert f"{accuracy.value:.2f}" == "76.55"
+    cells = {name: cell.metrics["accuracy"].value for name, cell in result.groups["dimension"].items()}
+    assert {name: round(value) for name, value in cells.items()} == {
         column: printed[column] for column in DIMENSIONS.values()
     }
-    assert (result["partial"], result["samples"]["failed"]) == (False, 0)
+    assert (result.partial, result.samples.failed) == (False, 0)

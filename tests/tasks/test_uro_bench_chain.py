@@ -194,7 +194,7 @@ def test_naturalness_is_rated_for_each_spoken_round() -> None:
     asked, score = chain_through(task, sample, [*answers, replies("3", "3", "3")])
     assert [call.role for call in asked[:4]] == ["model", "transcriber", "mos_predictor", "model"]
     assert score.statistics["mos"] == (8, 2)
-    assert 100 * task.metrics["mos"].value(score.statistics["mos"]) == pytest.approx(4)  # type: ignore[arg-type]
+    assert task.metrics["mos"].value(score.statistics["mos"]) == pytest.approx(4)  # type: ignore[arg-type]
     answers[2] = Response("good")
     _, score = chain_through(task, sample, [*answers, replies("3", "3", "3")])
     assert "MOS predictor's reply cannot be read: 'good'" in str(score.failure)

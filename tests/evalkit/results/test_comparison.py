@@ -2,10 +2,12 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from evalkit.errors import StoreError
 from evalkit.metrics.error_rate import error_rate
@@ -158,3 +160,58 @@ def test_hostile_answers_stay_inside_their_table_cell(tmp_path: Path, evalkit_co
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="metrics.json: cannot be read"):
         compare_runs(tmp_path, tmp_path)
+
+
+def with_judge(run: Path, title: str, fingerprint: str) -> Path:
+    """Let a run say that a judge took part in its figure."""
+    content = json.loads((run / "metrics.json").read_text())
+    task = content["tasks"]["librispeech_other"]
+    task["models"] = {"judge": {"title": title, "fingerprint": fingerprint}}
+    task["metrics"]["wer"]["recipe"]["judge"] = fingerprint
+    (run / "metrics.json").write_text(json.dumps(content))
+    return run
+
+
+def test_judges_are_compared_by_what_they_are_and_not_by_their_titles(
+    tmp_path: Path, references: dict[str, str], evalkit_command: CommandLine
+) -> None:
+    runs = {name: make_run(tmp_path, name, references, references) for name in ("base", "renamed", "other")}
+    with_judge(runs["base"], "Judge", "aaaa")
+    with_judge(runs["renamed"], "Judge | v2: new", "aaaa")
+    with_judge(runs["other"], "Judge", "bbbb")
+    assert compare_runs(runs["base"], runs["renamed"]).metrics[0].verdict == "no evidence"
+    [metric] = compare_runs(runs["base"], runs["other"]).metrics
+    assert metric.verdict == "not comparable"
+    assert "judge:Judge@aaaa and judge:Judge@bbbb" in metric.reason
+    assert evalkit_command("compare", str(runs["base"]), str(runs["other"])).returncode == 2
+
+
+def test_links_images_and_endless_answers_stay_text(tmp_path: Path) -> None:
+    base = make_run(tmp_path, "base", {"a": "x y"}, {"a": "x y"})
+    links = "![t](http://host/x.png) [x](http://host) <http://host> http://host www.host.org me@host.org"
+    answer = links + " a" * 10**6
+    new = make_run(tmp_path, "new", {"a": "x y"}, {"a": answer})
+    markdown = compare_runs(base, new).to_markdown()
+    assert len(markdown) < 5_000
+    html = MarkdownIt("gfm-like", {"linkify": False}).render(markdown)
+    assert "<img" not in html
+    assert "<a " not in html
+    assert not re.search(r"(?<!\\):/{2}", markdown)
+
+
+def test_a_metric_whose_function_is_not_known_is_not_compared(tmp_path: Path, references: dict[str, str]) -> None:
+    run = make_run(tmp_path, "run", references, references)
+    content = json.loads((run / "metrics.json").read_text())
+    content["tasks"]["librispeech_other"]["metrics"]["wer"]["function"] = "corpus_error_rat"
+    (run / "metrics.json").write_text(json.dumps(content))
+    [metric] = compare_runs(run, run).metrics
+    assert metric.verdict == "not comparable"
+    assert "no metric function 'corpus_error_rat'" in metric.reason
+
+
+def test_an_output_that_cannot_be_written_is_one_line(
+    tmp_path: Path, references: dict[str, str], evalkit_command: CommandLine
+) -> None:
+    run = str(make_run(tmp_path, "run", references, references))
+    outcome = evalkit_command("compare", run, run, "--json", str(tmp_path / "no" / "out.json"))
+    assert (outcome.returncode, len(outcome.stderr.splitlines())) == (2, 1)

@@ -46,7 +46,7 @@ def cells(task: dict[str, Any]) -> dict[str, tuple[float | None, ...]]:
     """The figures of each tool, in per cent, in the order of KEYS."""
     return {
         tool: tuple(
-            None if figure["value"] is None else round(100 * figure["value"], 1)
+            None if figure["value"] is None else round(figure["value"], 1)
             for figure in (group["metrics"][key] for key in KEYS)
         )
         for tool, group in task["groups"]["tool"].items()
@@ -67,7 +67,7 @@ def test_conversations_are_heard_called_judged_and_scored_again(tmp_path: Path) 
     assert cells(task) == EXPECTED
     assert (task["samples"]["scored"], task["samples"]["failed"], task["samples"]["skipped"]) == (11, 0, 0)
     assert task["metrics"]["trigger_precision"]["statistics"] == {"true_positives": 6, "triggered": 7}
-    assert "false_positive:target_tool" in task["metrics"]["trigger_precision"]["recipe"]
+    assert task["metrics"]["trigger_precision"]["recipe"]["false_positive"] == "target_tool"
 
     folder = tmp_path / "runs" / "toolcall"
     stored = (folder / "metrics.json").read_bytes()
@@ -78,15 +78,16 @@ def test_conversations_are_heard_called_judged_and_scored_again(tmp_path: Path) 
     assert {file.name: file.read_bytes() for file in (folder / "toolcall").glob("*.jsonl")} == answers
 
     shutil.rmtree(replica)
-    strict = rescore(folder, ["tasks.toolcall.false_positive=any_tool"])["tasks"]["toolcall"]
+    strict = rescore(folder, ["tasks.toolcall.false_positive=any_tool"]).to_json()["tasks"]["toolcall"]
     assert cells(strict)["Date & Time"] == (66.7, 100.0, 100.0, None), "the weather was asked for and called"
-    assert cells(rescore(folder, ["tasks.toolcall.false_positive=target_tool"])["tasks"]["toolcall"]) == EXPECTED
+    again = rescore(folder, ["tasks.toolcall.false_positive=target_tool"]).to_json()["tasks"]["toolcall"]
+    assert cells(again) == EXPECTED
 
 
 def test_a_model_that_reads_gives_the_same_figures(tmp_path: Path) -> None:
     task = run(tmp_path, write_replica(tmp_path / "replica"), "tasks.toolcall.input_mode=text")
     assert cells(task) == EXPECTED
-    assert "input:text" in task["metrics"]["type_accuracy"]["recipe"]
+    assert task["metrics"]["type_accuracy"]["recipe"]["input"] == "text"
 
 
 def test_a_conversation_that_cannot_be_heard_counts_as_no_call(tmp_path: Path) -> None:
