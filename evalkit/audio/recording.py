@@ -24,6 +24,7 @@ class Audio:
         duration: seconds, where the data set says so.
         root: a folder that the file must lie in once links are followed, or None for anywhere.
         span: where in the file or bytes the recording begins and ends, in seconds, if it is a part of them.
+        digest: of a recording that is not at hand, as it was when it was; see ``digest``.
 
     Attributes:
         locator: see above.
@@ -41,6 +42,7 @@ class Audio:
         duration: float | None = None,
         root: str | PathLike[str] | None = None,
         span: tuple[float, float] | None = None,
+        digest: str | None = None,
     ) -> None:
         self.locator = locator
         self._path = path
@@ -49,7 +51,7 @@ class Audio:
         self._root = root
         self._span = span
         self._waveform: tuple[int, Waveform] | None = None
-        self._digest: str | None = None
+        self._digest = digest
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Audio) and self.locator == other.locator
@@ -95,13 +97,13 @@ class Audio:
             raise AudioError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error!r})") from error
 
     def digest(self) -> str | None:
-        """Hexadecimal digest of the bytes: what a recording is, whatever it is called; None if they are not at hand.
+        """Hexadecimal digest of the bytes: what a recording is, whatever it is called; None if it is not known.
 
         That of a file is remembered, and made anew when size or times of the file have changed.
         """
-        if self._content is not None and self._digest is None:
+        if self._digest is None and self._content is not None:
             self._digest = hashlib.blake2b(self._content(), digest_size=DIGEST_BYTES).hexdigest()
-        digest = self._digest or (None if self._path is None else file_digest(os.fspath(self._path)))
+        digest = (None if self._path is None else file_digest(os.fspath(self._path))) or self._digest
         return digest if digest is None or self._span is None else f"{digest} {self._span[0]:g}-{self._span[1]:g}"
 
     def seconds(self, *, decode: bool = False) -> float:
@@ -131,13 +133,15 @@ class Audio:
         self._waveform = None
 
     def to_json(self) -> dict[str, Any]:
-        """Name and duration; the sound stays where it is."""
-        return {"locator": self.locator, "duration": self.duration}
+        """Name, duration and, where it is known, digest; the sound stays where it is."""
+        record: dict[str, Any] = {"locator": self.locator, "duration": self.duration}
+        digest = self.digest()
+        return record if digest is None else {**record, "digest": digest}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Audio":
         """A recording known by name only: it can be listed and scored, not decoded."""
-        return cls(record["locator"], duration=record["duration"])
+        return cls(record["locator"], duration=record["duration"], digest=record.get("digest"))
 
     @property
     def name(self) -> str:
