@@ -2,7 +2,8 @@
 
 The end of a file's name tells the format; ``.gz`` after it is unpacked on the way.
 
-- ``.jsonl``, ``.ndjson``, ``.list`` (wenet): a JSON object a line
+- ``.jsonl``, ``.ndjson``: a JSON object a line
+- ``.list``: wenet's, the same, with ``key``, ``wav`` and ``txt`` for ``id``, ``audio`` and ``text``
 - ``.json``: an array of objects, which alone is held in memory as a whole, or an object a line (NeMo)
 - ``.csv``: quoted as spreadsheets do
 - ``.tsv``: not quoted, nothing is escaped: a quotation mark is one
@@ -26,6 +27,7 @@ Check = Callable[[Collection[str], str], None]
 MANIFEST_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".ndjson", ".list")
 """Of tables with named columns, in the order in which a folder is searched for one; ``.gz`` may follow."""
 
+_WENET_NAMES = {"key": "id", "wav": "audio", "txt": "text"}
 _LARGEST_FIELD = 2**31 - 1
 _TRN = re.compile(r"(?P<text>.*?)\s*\((?P<id>[^()\s]+)\)\s*")
 
@@ -53,8 +55,10 @@ def placed_rows(path: Path, check: Check | None = None) -> Iterator[tuple[str, R
         return _tsv_rows(path, check)
     if suffix == ".json":
         return _json_rows(path)
-    if suffix in (".jsonl", ".ndjson", ".list"):
+    if suffix in (".jsonl", ".ndjson"):
         return _json_lines(placed_lines(path))
+    if suffix == ".list":
+        return _wenet_rows(path)
     return _trn_rows(path) if suffix == ".trn" else _keyed_rows(path)
 
 
@@ -88,6 +92,11 @@ def _json_lines(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Row]]:
         if not isinstance(row, dict):
             raise DataError(f"{place}: not a JSON object; each line must be one, in braces")
         yield place, row
+
+
+def _wenet_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    for place, row in _json_lines(placed_lines(path)):
+        yield place, {_WENET_NAMES.get(name, name): value for name, value in row.items()}
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:

@@ -184,9 +184,9 @@ def test_a_value_of_the_wrong_kind_names_its_line(tmp_path, row, complaint):
 
 
 def test_a_missing_key_names_line_and_nearest_key(tmp_path):
-    row = {"id": "u2", "audio": "a.wav", "texts": "two"}
+    row = {"id": "u2", "audio": "a.wav", "txt": "two"}
     message = refusal(Manifest(jsonl(tmp_path, [ROWS[0], row])))
-    assert "line 2: no column 'text', did you mean 'texts'? (there are id, audio, texts;" in message
+    assert "line 2: no column 'text', did you mean 'txt'? (there are id, audio, txt;" in message
 
 
 @pytest.mark.parametrize("option", [{"groups": ["speakr"]}, {"metadata": "speakr"}, {"columns": {"id": "speakr"}}])
