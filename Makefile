@@ -1,9 +1,12 @@
 # Everything runs from here: `make demo` and `make test` on a fresh clone need nothing but Python 3.11+, git and make.
 PYTHON ?= python3
 BIN := .venv/bin
+# Older versions of PyTorch are installed with a graphics driver's libraries, several gigabytes of them.
+LOWEST_TORCH := torch==2.13.0
+PACKAGES := configs evalkit model_adapters reports step_audio_2 tasks
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test check performance clean
+.PHONY: demo test test-lowest test-python check docs mutation performance clean
 
 demo: .venv/installed-demo ## run small models on the embedded speech, fill every table, draw and compare
 	$(BIN)/evalkit run suite=demo model=whisper_tiny_en
@@ -21,9 +24,24 @@ demo: .venv/installed-demo ## run small models on the embedded speech, fill ever
 	@echo "  runs/demo-report/comparison.md     is Whisper tiny.en better than PocketSphinx?"
 	@echo "  runs/whisper_tiny_en-demo/metrics.json"
 
-test: .venv/installed-dev ## the fast tests, then the slow ones
+test: .venv/installed-dev ## the fast tests and the examples of docstrings, then the slow tests
 	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest --doctest-modules $(PACKAGES)
 	$(BIN)/python -m pytest -m slow
+
+test-lowest: .venv/bin/python ## the fast tests on the lowest versions that pyproject.toml allows
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable ".[dev]" $(LOWEST_TORCH)
+	.venv-lowest/bin/python -m pytest -n auto -m "not slow"
+
+test-python: ## the fast tests on another Python: make test-python PYTHON=python3.13
+	$(PYTHON) -m venv .venv-python
+	.venv-python/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	.venv-python/bin/python -m pytest -n auto -m "not slow"
+
+docs: .venv/installed-dev ## build the documentation into site/; a warning is an error
+	$(BIN)/mkdocs --quiet build --clean
 
 check: .venv/installed-dev ## lint, format, types and the import contract
 	$(BIN)/ruff check .
@@ -31,11 +49,15 @@ check: .venv/installed-dev ## lint, format, types and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+mutation: .venv/installed-dev ## change the code at random places and see whether the tests notice; an hour
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "mutmut>=3.8,<4"
+	$(BIN)/python scripts/sample_mutants.py 300 evalkit/inference evalkit/metrics evalkit/results evalkit/text reports
+
 performance: .venv/installed-dev ## measure speed; prints ratios, judges nothing
 	for script in tests/performance/*.py; do $(BIN)/python -m tests.performance.$$(basename $$script .py); done
 
 clean:
-	rm -rf .venv runs dist
+	rm -rf .venv .venv-lowest .venv-python runs dist site mutants
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

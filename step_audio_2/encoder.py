@@ -1,4 +1,4 @@
-"""The ears: Whisper's encoder with pooling, and the adaptor that brings its output into the language model's space.
+"""The audio encoder, Whisper's with pooling, and the adaptor that brings its output into the language model's space.
 
 Names and shapes of the weights are those of the published checkpoints (``encoder.*``, ``adapter.*``).
 """
@@ -42,7 +42,7 @@ class EncoderBlock(nn.Module):
         self.mlp_ln = nn.LayerNorm(width)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """States [n, positions, width]; the mask [n, 1, 1, positions] is true where a key may be looked at."""
+        """Transform states [n, positions, width]; the mask [n, 1, 1, positions] is true for keys to attend to."""
         states = states + self.attn(self.attn_ln(states), mask)
         transformed: Tensor = states + self.mlp(self.mlp_ln(states))
         return transformed
@@ -107,12 +107,12 @@ class Adaptor(nn.Module):
         self.linear2 = nn.Linear(_ADAPTOR_WIDTH, config.llm_dim)
 
     def forward(self, states: Tensor) -> Tensor:
-        """[n, positions, encoder width] to [n, ceil(positions / 2), width of the language model]."""
+        """Map states [n, positions, encoder width] to [n, ceil(positions / 2), width of the language model]."""
         states = functional.gelu(self.conv(states.transpose(1, 2))).transpose(1, 2)
         embeddings: Tensor = self.linear2(functional.relu(self.linear1(states)))
         return embeddings
 
 
 def _before(ends: Tensor, length: int) -> Tensor:
-    """[n, length], true before each end."""
+    """Return the mask [n, length], true before each end."""
     return torch.arange(length, device=ends.device) < ends[:, None]

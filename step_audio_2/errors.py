@@ -10,11 +10,11 @@ class CheckpointError(ValueError):
 
 
 def named(tensors: Sequence[str]) -> str:
-    """The names of tensors for a message: the first of them, and how many there are."""
+    """Name tensors in a message: the first of them, and how many there are."""
     return first_of(tensors) if len(tensors) == 1 else f"{len(tensors)} tensors, {first_of(tensors)}"
 
 
 def first_of(items: Sequence[str]) -> str:
-    """The first few of a list for a message, and how many more there are."""
+    """Name the first few of a list in a message, and how many more there are."""
     rest = len(items) - _SHOWN
     return ", ".join(items[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,4 +1,4 @@
-"""Generation seen from outside: new tokens row by row, whole or as they come."""
+"""Batch prompts, and generate new tokens row by row: all at once or as they come."""
 
 import queue
 import threading
@@ -15,7 +15,7 @@ from step_audio_2.model import StepAudio2ForCausalLM
 
 
 def batch(prompts: Sequence[Sequence[int]], mels: Sequence[Sequence[Tensor]], pad_token: int) -> dict[str, Tensor]:
-    """Prompts of different lengths as one input of the model.
+    """Batch prompts of different lengths as one input of the model.
 
     Args:
         prompts: token ids of each row.
@@ -34,7 +34,7 @@ def batch(prompts: Sequence[Sequence[int]], mels: Sequence[Sequence[Tensor]], pa
 def new_tokens(
     sequences: Tensor, prompt_length: int, stop_tokens: Collection[int], pad_token: int | None = None
 ) -> list[list[int]]:
-    """What ``generate`` added to each row, up to and with its stop token.
+    """Return the tokens that ``generate`` added to each row, up to and with its stop token.
 
     Args:
         sequences: [rows, length + new], from ``generate``.

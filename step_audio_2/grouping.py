@@ -1,10 +1,10 @@
-"""Batches that pad little: what is of similar length goes together."""
+"""Batches that pad little: items of similar length go together."""
 
 from collections.abc import Sequence
 
 
-def alike(lengths: Sequence[int], most: int) -> list[list[int]]:
-    """Indices in groups, the longest first, in each of which nothing is less than half as long as another.
+def group_by_length(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Group indices, the longest first, so that nothing in a group is less than half as long as another.
 
     Args:
         lengths: of what is to be batched.

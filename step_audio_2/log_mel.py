@@ -24,7 +24,7 @@ _PIECE_SAMPLES = 25 * SAMPLE_RATE
 
 @cache
 def _mel_filters() -> Tensor:
-    """The filter bank [128, 201] of librosa's defaults: Slaney's scale and area norm, 0 to 8000 Hz."""
+    """Return the filter bank [128, 201] of librosa's defaults: Slaney's scale and area norm, 0 to 8000 Hz."""
     from transformers.audio_utils import mel_filter_bank
 
     filters = mel_filter_bank(_N_FFT // 2 + 1, N_MELS, 0.0, SAMPLE_RATE / 2, SAMPLE_RATE, "slaney", "slaney")
@@ -32,7 +32,7 @@ def _mel_filters() -> Tensor:
 
 
 def log_mel_spectrogram(waveform: "Tensor | npt.NDArray[np.float32]", padding: int = _PADDING) -> Tensor:
-    """The log-mel spectrogram [128, frames] of one piece of audio, 100 frames a second, in float32.
+    """Compute the log-mel spectrogram [128, frames] of one piece of audio, 100 frames a second, in float32.
 
     Args:
         waveform: [samples] at 16 kHz in -1..1, on any device.
@@ -54,12 +54,12 @@ def log_mel_spectrogram(waveform: "Tensor | npt.NDArray[np.float32]", padding: i
 
 
 def pieces(waveform: Tensor) -> list[Tensor]:
-    """A waveform [samples] cut into consecutive pieces of 25 seconds, the last one shorter; none if it is empty."""
+    """Cut a waveform [samples] into consecutive pieces of 25 seconds, the last one shorter; none if it is empty."""
     return list(waveform.split(_PIECE_SAMPLES)) if len(waveform) else []
 
 
 def padded_mels(mels: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Spectrograms [128, frames] as one batch: [n, 128, longest], zeros on the right, and the model's lengths [n].
+    """Batch spectrograms [128, frames] to [n, 128, longest], zeros on the right, with the model's lengths [n].
 
     The model counts two frames less than there are, and so does ``audio_token_count``.
     """
@@ -69,6 +69,6 @@ def padded_mels(mels: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def audio_token_count(mel_frames: int) -> int:
-    """How many positions a piece with so many mel frames takes in the language model's input: 12.5 a second."""
+    """Count the positions that so many mel frames take in the language model's input: 12.5 a second."""
     pooled = (mel_frames - 2 + 1) // 2 // 2
     return (pooled - 1) // 2 + 1

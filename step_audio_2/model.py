@@ -17,7 +17,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from step_audio_2.checkpoint import check_weights, checkpoint_folder, read_json
 from step_audio_2.configuration import PAD_TOKEN, STOP_TOKENS, StepAudio2Config
 from step_audio_2.encoder import Adaptor, AudioEncoder
-from step_audio_2.grouping import alike
+from step_audio_2.grouping import group_by_length
 from step_audio_2.sampling import seeded_sampling
 from step_audio_2.special_tokens import AUDIO_START
 
@@ -81,7 +81,7 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
         return model
 
     def get_input_embeddings(self) -> nn.Module:
-        """The table of token embeddings."""
+        """Return the table of token embeddings."""
         table: nn.Module = self.model.embed_tokens
         return table
 
@@ -98,7 +98,7 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
         logits_to_keep: int | Tensor = 0,
         **further: Any,
     ) -> CausalLMOutputWithPast:
-        """What comes next, for every position.
+        """Compute the logits of the next token at every position.
 
         Args:
             input_ids: [rows, length]; each ``<audio_start>`` is followed by as many places as its audio takes.
@@ -142,7 +142,7 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
         )
 
     def encode_audio(self, mels: Tensor, mel_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Spectrograms as embeddings of the language model's input.
+        """Encode spectrograms as embeddings of the language model's input.
 
         Args:
             mels: [n, 128, frames], zeros on the right of shorter ones.
@@ -168,14 +168,14 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
             return self.adapter(self.encoder(mels, every, valid)), counts
         positions = ((mels.shape[-1] + 1) // 2 // 2 + 1) // 2
         embeddings = mels.new_zeros(len(mels), positions, self.config.audio_encoder_config.llm_dim)
-        for group in alike((valid + 2).tolist(), _FRAMES_AT_ONCE):
+        for group in group_by_length((valid + 2).tolist(), _FRAMES_AT_ONCE):
             frames = valid[group] + 2
             encoded = self.adapter(self.encoder(mels[group, :, : int(frames.max())], frames, valid[group]))
             embeddings[group, : encoded.shape[1]] = encoded
         return embeddings, counts
 
     def embed(self, input_ids: Tensor, mels: Tensor | None = None, mel_lengths: Tensor | None = None) -> Tensor:
-        """The decoder's input [rows, length, width]: embeddings of tokens, and of audio in the places kept for it.
+        """Embed the decoder's input [rows, length, width]: tokens, and audio in the places kept for it.
 
         Args:
             input_ids: see ``forward``.
@@ -258,7 +258,7 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
 
 
 def _padded_on_the_left(ids: Tensor, mask: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The same rows with their padding moved to the left and no more of it than needed.
+    """Move the padding of rows to the left, and leave no more of it than needed.
 
     Padding repeats the row's first token, so that a penalty on what was said before sees nothing that was not.
     """

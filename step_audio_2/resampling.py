@@ -46,7 +46,7 @@ def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
 
 @cache
 def _filters(source: int, target: int) -> tuple[Tensor, int]:
-    """The filters [target, 1, 2 * reach + source] and how many source samples they reach to either side."""
+    """Return the filters [target, 1, 2 * reach + source] and how many source samples they reach to either side."""
     cutoff = min(source, target) * _ROLLOFF
     reach = math.ceil(_ZERO_CROSSINGS * source / cutoff)
     offsets = torch.arange(-reach, reach + source, dtype=torch.float64) / source

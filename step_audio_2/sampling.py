@@ -35,7 +35,7 @@ class SeededChoice(LogitsProcessor):
         self._temperature, self._top_k, self._top_p = temperature, top_k, top_p
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # noqa: ARG002 - as the library calls it
-        """Scores [rows, vocabulary]: 0 for the token drawn."""
+        """Return scores [rows, vocabulary]: 0 for the token drawn, minus infinity for all others."""
         if not self._generators:
             self._generators = [torch.Generator(scores.device).manual_seed(seed) for seed in self._seeds]
         count = min(self._top_k or scores.shape[-1], scores.shape[-1])
@@ -53,7 +53,7 @@ class SeededChoice(LogitsProcessor):
 def seeded_sampling(
     settings: Mapping[str, Any], defaults: GenerationConfig, seeds: Sequence[int]
 ) -> tuple[dict[str, Any], SeededChoice]:
-    """Sampling settings as a processor that leaves nothing to chance but the seeds.
+    """Turn sampling settings into a processor whose draws depend on the seeds alone.
 
     Args:
         settings: of generation, some of ``temperature``, ``top_k`` and ``top_p`` among them.

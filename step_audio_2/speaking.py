@@ -1,4 +1,4 @@
-"""Speech while it is still being thought of: tokens are generated in one thread and made into sound in another."""
+"""Stream speech while the model generates: tokens come from one thread and are made into sound in another."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -43,7 +43,7 @@ def speak(
         **settings: of ``Assistant.stream``.
 
     Returns:
-        The whole answer, once the stream has ended; see ``step_audio_2.assistant.streamed``.
+        The whole answer, once the stream has ended; see ``step_audio_2.assistant.collect``.
 
     Raises:
         ValueError: the question is too long, a setting cannot be, or the voice cannot be streamed in.

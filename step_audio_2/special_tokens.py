@@ -83,7 +83,7 @@ class SpecialTokens:
 
     @classmethod
     def of(cls, tokenizer: "PreTrainedTokenizerFast") -> Self:
-        """The special tokens of a tokenizer, each of them looked up and compared with the id it must have.
+        """Look up the special tokens of a tokenizer, and compare each with the id that it must have.
 
         Raises:
             CheckpointError: one is absent, is not a single token, or has another id; the message names it.
@@ -99,7 +99,7 @@ class SpecialTokens:
 
 
 def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerFast":
-    """The tokenizer of a checkpoint folder; code that the folder may hold is neither imported nor looked for.
+    """Load the tokenizer of a checkpoint folder; code that the folder may hold is neither imported nor looked for.
 
     Args:
         folder: with ``tokenizer.json``, which is taken as it is; or with ``vocab.json``, ``merges.txt`` and the added

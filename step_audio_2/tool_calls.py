@@ -125,7 +125,7 @@ class ToolCallStream:
         self._is_named = False
 
     def push(self, text: str) -> list[ToolCallEvent]:
-        """What is certain now that this much more was written."""
+        """Take in more text and return the events that are certain now."""
         self._held += text
         if self._has_mark:
             return self._calls()
@@ -137,7 +137,7 @@ class ToolCallStream:
         return [*_delta(content), *self._calls()]
 
     def finish(self) -> list[ToolCallEvent]:
-        """What was held back, now that nothing more is written."""
+        """Return the events held back, as nothing more is written."""
         held, self._held = self._held, ""
         return _delta(parse_tool_calls(held, self._tool_names).content)
 
@@ -160,13 +160,13 @@ class ToolCallStream:
 
 
 def _name(block: str, tool_names: Collection[str]) -> str | None:
-    """The name in what stands after an opening mark, or None if it is not whole yet or was not offered."""
+    """Read the name after an opening mark; None if it is not whole yet or was not offered."""
     parts = block.split("\n", 2)
     return parts[1] if len(parts) == 3 and (not tool_names or parts[1] in tool_names) else None
 
 
 def _call(block: str, tool_names: Collection[str]) -> ToolCall | None:
-    """The call between two marks, or None if it is not valid."""
+    """Read the call between two marks; None if it is not valid."""
     name = _name(block, tool_names)
     if name is None:
         return None
@@ -186,5 +186,5 @@ def _delta(text: str) -> list[ToolCallEvent]:
 
 
 def _overlap(text: str, mark: str) -> int:
-    """How many characters at the end of a text may be the beginning of a mark."""
+    """Count the characters at the end of a text that may be the beginning of a mark."""
     return max(length for length in range(len(mark)) if text.endswith(mark[:length]))

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+# Tiny models are slowed down by threads that wait for one another, and each worker of the tests has a core of its own.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 DEMO_SPEECH = ROOT / "tasks" / "demo_speech"

@@ -1,10 +1,10 @@
 """Word, character and mixed-token error rates: edit operations counted per sample, divided over the corpus.
 
 The counts of substitutions, deletions and insertions are those of one optimal alignment, the one that jiwer
-4.0.0 reports too (both take it from RapidFuzz).
+4.0.0 reports too (both take it from RapidFuzz); or, where it is asked for, of the one that sclite prefers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -12,13 +12,19 @@ import numpy as np
 import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
+from evalkit.errors import ConfigurationError, DataError
+from evalkit.hints import hint
 from evalkit.metrics.metric import Metric
 from evalkit.metrics.resampling import Interval, bootstrap
+from evalkit.metrics.sclite import count_errors_like_sclite
 from evalkit.metrics.texts import check_texts
 from evalkit.text import Scheme, get_scheme
 
 STATISTICS = ("substitutions", "deletions", "insertions", "reference_length")
 _NAMES = {"word": "WER", "character": "CER", "token": "MER"}
+
+# Some half minute of work; memory stays in proportion to the lengths.
+_MOST_CELLS = 10**11
 
 Operation = Literal["equal", "substitution", "deletion", "insertion"]
 
@@ -38,10 +44,12 @@ class ErrorRate:
     Attributes:
         statistics: integers of shape (samples, 4): substitutions, deletions, insertions, reference length.
         scheme: how texts were normalised and cut into units.
+        alignment: whose alignment the errors are counted in, ``levenshtein`` or ``sclite``.
     """
 
     statistics: npt.NDArray[np.int64]
     scheme: Scheme
+    alignment: str = "levenshtein"
 
     @property
     def value(self) -> float:
@@ -71,7 +79,8 @@ class ErrorRate:
     def __repr__(self) -> str:
         return (
             f"ErrorRate(value={self.value:.4f}, substitutions={self.substitutions}, deletions={self.deletions},"
-            f" insertions={self.insertions}, reference_length={self.reference_length}, scheme={_label(self.scheme)!r})"
+            f" insertions={self.insertions}, reference_length={self.reference_length}, scheme={_label(self.scheme)!r},"
+            f" alignment={self.alignment!r})"
         )
 
     def confidence_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
@@ -80,7 +89,11 @@ class ErrorRate:
 
 
 def error_rate(
-    references: Sequence[str], hypotheses: Sequence[str], language: str, scheme: str = "default"
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    language: str,
+    scheme: str = "default",
+    alignment: str = "levenshtein",
 ) -> ErrorRate:
     """Score transcriptions against references: word or character error rate, as the language and scheme have it.
 
@@ -89,29 +102,40 @@ def error_rate(
     Args:
         references: what was said, one text a sample.
         hypotheses: what was recognised, in the same order.
-        language: language code, such as ``en`` or ``zh``.
+        language: code or name of the language, such as ``en``, ``zh-HK`` or ``Japanese``.
         scheme: whose normalisation to apply (:func:`evalkit.text.get_scheme`).
+        alignment: ``levenshtein``: the fewest errors, all weighing the same. ``sclite``: those of NIST's scorer, where
+            a substitution costs 4 and a deletion or insertion 3, so that the rate can be higher.
 
     Raises:
-        DataError: if the two lists differ in length or hold anything but texts.
-        ConfigurationError: if there is no such scheme for the language.
+        DataError: the two lists differ in length or hold anything but texts, or a pair is too long to be aligned.
+        ConfigurationError: there is no such language, scheme or alignment.
 
     >>> round(error_rate(["Hello, world!"], ["hello word"], "en").value, 2)
     0.5
     """
     check_texts("error_rate", references, hypotheses)
-    recipe = get_scheme(language, scheme)
+    if alignment not in _COUNTS:
+        raise ConfigurationError(
+            f"no alignment {alignment!r}{hint(alignment, _COUNTS)} (there are {', '.join(_COUNTS)})"
+        )
+    recipe, count = get_scheme(language, scheme), _COUNTS[alignment]
     counts = [
-        count_errors(recipe.units(recipe.normalize(reference)), recipe.units(recipe.normalize(hypothesis)))
+        count(recipe.units(recipe.normalize(reference)), recipe.units(recipe.normalize(hypothesis)))
         for reference, hypothesis in zip(references, hypotheses, strict=True)
     ]
-    return ErrorRate(np.array(counts, dtype=np.int64).reshape(-1, len(STATISTICS)), recipe)
+    return ErrorRate(np.array(counts, dtype=np.int64).reshape(-1, len(STATISTICS)), recipe, alignment)
 
 
 def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int, int, int]:
-    """Substitutions, deletions, insertions and reference length of one pair of unit sequences."""
+    """Count substitutions, deletions, insertions and reference length of one pair of unit sequences.
+
+    Raises:
+        DataError: the product of both lengths is above 10¹¹, which would take minutes.
+    """
     if reference == hypothesis:
         return 0, 0, 0, len(reference)
+    _check_lengths(reference, hypothesis)
     operations = [operation for operation, _, _ in Levenshtein.editops(reference, hypothesis).as_list()]
     return (
         operations.count("replace"),
@@ -122,7 +146,12 @@ def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[i
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedUnit]:
-    """The alignment that :func:`count_errors` counts, step by step, for display."""
+    """Return the alignment that :func:`count_errors` counts, step by step, for display.
+
+    Raises:
+        DataError: as :func:`count_errors`.
+    """
+    _check_lengths(reference, hypothesis)
     steps: list[AlignedUnit] = []
     for block in Levenshtein.opcodes(reference, hypothesis):
         expected = reference[block.src_start : block.src_end]
@@ -135,6 +164,20 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedUn
             operation: Operation = "equal" if block.tag == "equal" else "substitution"
             steps += [AlignedUnit(operation, *pair) for pair in zip(expected, found, strict=True)]
     return steps
+
+
+def _check_lengths(reference: Sequence[str], hypothesis: Sequence[str]) -> None:
+    if len(reference) * len(hypothesis) > _MOST_CELLS:
+        raise DataError(
+            f"a reference of {len(reference):,} and a hypothesis of {len(hypothesis):,} units are too long to align"
+            " (10^11 pairs of units at most); score shorter pieces"
+        )
+
+
+_COUNTS: dict[str, Callable[[Sequence[str], Sequence[str]], tuple[int, int, int, int]]] = {
+    "levenshtein": count_errors,
+    "sclite": count_errors_like_sclite,
+}
 
 
 def corpus_error_rate(totals: npt.NDArray[Any]) -> float:

@@ -50,11 +50,16 @@ _DELETED_MARKS = SymbolTable(remove_diacritics=True)
 
 
 def remove_bracketed(text: str) -> str:
-    """Delete ``<…>`` and ``[…]``, then ``(…)``, with what they enclose: transcribers' remarks, not speech."""
+    """Delete ``<…>`` and ``[…]``, then ``(…)``, with what they enclose: transcribers' remarks, not speech.
+
+    Nothing is sought behind the last closing bracket, where each opening one would be followed to the end of the text.
+    """
     if "<" in text or "[" in text:
-        text = _ANGLE_OR_SQUARE_BRACKETS.sub("", text)
+        closed = max(text.rfind(">"), text.rfind("]")) + 1
+        text = _ANGLE_OR_SQUARE_BRACKETS.sub("", text[:closed]) + text[closed:]
     if "(" in text:
-        text = _PARENTHESES.sub("", text)
+        closed = text.rfind(")") + 1
+        text = _PARENTHESES.sub("", text[:closed]) + text[closed:]
     return text
 
 

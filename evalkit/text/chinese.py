@@ -29,7 +29,7 @@ def normalize_like_qwen2_audio(text: str) -> str:
 
 
 SCHEMES: dict[str, Scheme] = {
-    "default": Scheme("default", "zh", 1, "character", normalize_mandarin, characters),
+    "default": Scheme("default", "zh", 2, "character", normalize_mandarin, characters),
     "whisper": Scheme("whisper", "zh", 1, "character", normalize_like_whisper, words),
     "qwen2_audio": Scheme("qwen2_audio", "zh", 1, "character", normalize_like_qwen2_audio, characters),
     "kimi_audio": Scheme("kimi_audio", "zh", 1, "token", normalize_like_kimi_audio, words),

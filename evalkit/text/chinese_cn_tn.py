@@ -8,6 +8,7 @@ input; what a Mandarin speaker would call fair is in ``chinese_default``.
 import re
 import string
 from collections.abc import Callable
+from itertools import pairwise
 
 from evalkit.text.chinese_numbers import read_digits, read_quantity
 
@@ -71,10 +72,36 @@ def _read_numbers(text: str) -> str:
 
 
 def _replace_each(text: str, pattern: re.Pattern[str], read: Callable[[str], str]) -> str:
-    # The original replaces the first place where the matched string occurs, which need not be where it matched.
-    for found in pattern.findall(text):
-        text = text.replace(found, read(found), 1)
-    return text
+    """Read each string that the pattern finds at the first place where that string occurs, as the original does.
+
+    That is an earlier place than where it was found if a reading left it standing, or the pattern passed over it.
+    Where its first two characters have not occurred before, it cannot be, and the text is put together from its parts;
+    only from the first doubtful string on is the whole text searched and copied for each.
+    """
+    parts: list[str] = []
+    occurred: set[str] = set()  # the characters before the present place, and the pairs of them
+    last = ""
+    position = 0
+    matches = list(pattern.finditer(text))
+    for number, match in enumerate(matches):
+        found, between = match[1], text[position : match.start(1)]
+        occurred |= _characters_and_pairs(last + between)
+        last = between[-1:] or last
+        if found[:2] in occurred or found[:2] == last + found[0]:
+            text = "".join([*parts, text[position:]])
+            for later in matches[number:]:
+                text = text.replace(later[1], read(later[1]), 1)
+            return text
+        reading = read(found)
+        occurred |= _characters_and_pairs(last + reading)
+        last = reading[-1:] or last
+        parts += [between, reading]
+        position = match.end(1)
+    return "".join(parts) + text[position:]
+
+
+def _characters_and_pairs(text: str) -> set[str]:
+    return {*text, *map("".join, pairwise(text))}
 
 
 def _quantity(number: str) -> str:

@@ -1,23 +1,43 @@
 """Replaces Arabic digits, and the symbols written with them, by the Chinese words that a reader says.
 
 A written number can often be said in more than one way (``110`` as 一百一十 or 幺幺零). Each rule here picks the
-reading that its context makes usual; the choices are argued in docs/normalisation_chinese.md.
+reading that its context makes usual, and where nothing makes one usual, a sign stays silent: a wrong guess counts more
+errors than none. The choices are argued in docs/normalisation_chinese.md.
 """
 
 import re
+from math import gcd
 
 from evalkit.text.chinese_numbers import read_digits, read_quantity
 
-# It starts where its digits start, so that a pattern never tries each digit of a long run in turn.
-_NUMBER = r"(?<![0-9])(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
+_MOST_DIGITS = 48  # the largest power of ten with a name is 10^44
+
+# It starts where its digits start, gives back nothing that it took, and ends after sixteen groups of three digits, so
+# that no digit of a long run is tried in turn.
+_NUMBER = r"(?<![0-9])(?>(?:[0-9]{1,3}(?:,[0-9]{3}){1,15}(?![0-9])|[0-9]+)(?:\.[0-9]+)?)"
 
 _LOOKALIKES = str.maketrans({"−": "-", "–": "-", "—": "-", "〜": "~", "∶": ":", "⁄": "/", "・": "·", "•": "·"})
-_SPOKEN_SYMBOLS = str.maketrans({"+": "加", "=": "等于", "×": "乘"})
+# A dash of punctuation, which is neither a minus nor a range.
+_PAUSE = re.compile("(?<![0-9%°年月日号点时分度元—])—+|—+(?![0-9—])")
 
 # Some corpora put a space between all characters, digits included.
-_SPACED_DIGITS = re.compile(r"(?<![0-9])[0-9](?: [0-9])+(?![0-9])")
+_SPACED_DIGITS = re.compile(r"(?<![0-9])[0-9](?: [0-9])+(?![0-9/])")
 _SPACE_BESIDE_CHINESE = re.compile(r"\s+(?![0-9a-z])|(?<![0-9a-z])\s+")
 
+# A formula is what leads to a sign of equality; its hyphens are minus signs, and those of what follows negative ones.
+_TERM = re.compile(r"(?<![0-9.()+×÷*/-])[0-9.()+×÷*/-]++(?==)")
+_SUBTRACTION = re.compile("(?<=[0-9)])-")
+_EQUALS = re.compile(r"(?<=[^\W_]|[)%°])(?:(?<![a-z][a-z])=|=(?![a-z][a-z]))(?=[-+(]?[^\W_])")
+_PLUS = re.compile(r"(?<=[^\W_]|[)%°])\++|(?<!\+)\+++(?=[^\W_])")
+_TIMES = re.compile("(?:(?<=[0-9)])|(?<=[0-9].)|(?<=[0-9]..)|(?<![a-z])(?<=[a-z]))×(?=[0-9(]|[a-z](?![a-z]))")
+_DIVIDED = re.compile("(?<=[0-9)])÷(?=[0-9(])")
+
+_SCORED = "(?:获胜|战胜|击败|领先|落后|取胜|险胜|大胜|完胜|横扫|淘汰|逆转|战平|打平|力克|不敌|负于|惜败|告负|的?比分)"
+_SCORE = re.compile(
+    "(?:(?<=比分)|(?<=比例)|(?<=比[分例][为是]))([0-9]+)[:-]([0-9]+)(?![0-9:.-])"
+    f"|(?<![0-9:.-])([0-9]{{1,3}})[:-]([0-9]{{1,3}})(?={_SCORED})"
+)
+_YEAR_AND_MONTH = re.compile("(?<![0-9./-])((?:19|20)[0-9]{2})[-/](0[1-9])(?![0-9./-]|[年届赛学])")
 _DATE = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([-/.])(0?[1-9]|1[0-2])\2(0?[1-9]|[12][0-9]|3[01])(?![0-9]|\2[0-9])")
 _TELEPHONE = re.compile(
     r"(?<![0-9])(?:(?:\+?86[- ]?)?1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}|0[0-9]{2,3}[- ]?[2-9][0-9]{2,3}[- ]?[0-9]{4}"
@@ -25,9 +45,13 @@ _TELEPHONE = re.compile(
 )
 _EVENT = re.compile(r"(?<![0-9])([0-9]{1,2})·([0-9]{1,2})(?![0-9])")
 _HYPHENATED = re.compile(r"(?<![0-9])[0-9]+(?:-[0-9]+){2,}")
+# No range: it falls (3-1), or names a type, as in 737-800.
+_NO_RANGE = re.compile(
+    "(?<![0-9.:/年月日号点时分-])([0-9]{1,3})-([0-9]{1,3})(?![0-9:/%‰°年月日号点时分米块百千万亿-]|[.][0-9])"
+)
 _TILDE = re.compile(r"(?<=[\w%°])~(?=-?[0-9])")
 _BELOW_ZERO = re.compile(rf"(?<![0-9a-z%°])-(?={_NUMBER}(?:到-?{_NUMBER})?(?:°|度|摄))")
-_MINUS = re.compile(r"(?:(?<![\w%°])|(?<=[是为于到至约达在从]))-(?=[0-9])")
+_MINUS = re.compile(r"(?:(?<![\w%°-])|(?<=[是为于到至约达在从]))-(?=[0-9])")
 _DASH = re.compile("(?<=[0-9%°年月日号点时分度元])-(?=[0-9])|(?<=°c)-(?=[0-9])")
 _CLOCK = re.compile(r"(?<![0-9:.])([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9]))?(?![0-9:])")
 _RATIO = re.compile("(?<=[0-9]):(?=[0-9])")
@@ -37,11 +61,22 @@ _YEAR = re.compile(
     r"|[89][1-9](?=年(?![级代]))|(?:[6-9][05]|0[05])(?=后))"
 )
 _VERSION = re.compile(r"(?<![0-9])[0-9]+(?:\.[0-9]+){2,}")
-_FRACTION = re.compile("(?<![0-9])([0-9]{1,3})/([0-9]{1,3})(?![0-9])")
+_FRACTION = re.compile(
+    r"(?<![0-9./])(?:([0-9]{1,3}) )?([0-9]{1,2})/([1-9][0-9]{0,2})(?![0-9/]|\.[0-9]|[年月日号节]|赛季|学年|财年|小时)"
+)
+_STROKE = re.compile("(?<=[0-9])/(?=[0-9])")
 _PERCENTAGE = re.compile(f"(?:({_NUMBER})到)?({_NUMBER})([%‰])")
 _PERCENT_WORD = {"%": "百分之", "‰": "千分之"}
-_MONEY = re.compile(f"(?:us)?([$€£¥])({_NUMBER})((?:[百千]?万|[百千万]?亿)?)元?")
-_CURRENCY = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元"}
+_MONEY = re.compile(
+    f"(?<![a-z])([a-z]{{0,2}}[$€£¥₩₽₹฿])({_NUMBER}(?![a-z0-9]))(?:到({_NUMBER}(?![a-z0-9])))?"
+    "([多余几]?(?:[百千]?万|[百千万]?亿)?[多余]?)(?:美元|美金|港[元币]|欧元|英镑|日元|元)?"
+)
+_MONEY_BEFORE_SIGN = re.compile(f"({_NUMBER})([$€£])(?![0-9])")
+_CURRENCY = {
+    "$": "美元", "us$": "美元", "hk$": "港元", "nt$": "新台币", "au$": "澳元", "a$": "澳元", "ca$": "加元",
+    "c$": "加元", "sg$": "新元", "s$": "新元", "nz$": "新西兰元", "€": "欧元", "£": "英镑", "¥": "元", "cn¥": "元",
+    "jp¥": "日元", "₩": "韩元", "₽": "卢布", "₹": "卢比", "฿": "泰铢",
+}  # fmt: skip
 # Units of one Latin letter are left alone: "5g" is a network and "3m" a company.
 _UNIT_WORD = {
     "km/h": "公里每小时", "m/s": "米每秒", "km2": "平方公里", "cm2": "平方厘米", "m2": "平方米", "m3": "立方米",
@@ -58,6 +93,8 @@ _LIANG_WORD = (
 )
 _TAKES_LIANG = re.compile(f"(?:[到、]{_NUMBER})?{_LIANG_WORD}")
 _COUNTED = re.compile(f"{_LIANG_WORD}|[十百千万亿多余几月日号度级楼层刻时代届期版卷章节课类队排班折]|人民币")
+# What is left after a measure is read digit by digit, as in 1米82 and 9秒58, unless it is counted itself.
+_REST = re.compile(rf"(?<=[0-9][米块度秒])[0-9]{{1,2}}(?![0-9.a-z%°/:-]|{_COUNTED.pattern}|[钱号])")
 _NAMED_BY_DIGIT = re.compile("[路室房]")
 # Said digit by digit although no word beside them tells: what starts with 0, emergency and service numbers, a few
 # names, years of 1900-2099 and long identifiers; but not round numbers.
@@ -66,6 +103,8 @@ _IDENTIFIER = re.compile(
     "|9[56][0-9]{3}(?<!00)|[0-9]{6,}(?<!000)"
 )
 _BESIDE_LETTER = re.compile("[a-z][- ]?$")
+_TO_NUMBER = re.compile("[到至][0-9]")
+_FROM_NUMBER = re.compile("[0-9][到至]$")
 
 
 def read_aloud(text: str) -> str:
@@ -78,27 +117,35 @@ def read_aloud(text: str) -> str:
         The text without any ASCII digit, e.g. ``2024年5月1日下午3:05花了12.5%`` becomes
         二零二四年五月一日下午三点零五分花了百分之十二点五.
     """
-    text = _SPACED_DIGITS.sub(lambda digits: digits[0].replace(" ", ""), text.translate(_LOOKALIKES))
+    text = _PAUSE.sub("，", text).translate(_LOOKALIKES)
+    text = _SPACED_DIGITS.sub(lambda digits: digits[0].replace(" ", ""), text)
     text = _SPACE_BESIDE_CHINESE.sub("", text)
+    text = _TERM.sub(lambda term: _SUBTRACTION.sub("减", term[0]), text)
     text = _read_signs(_read_names(text))
     text = _CLOCK.sub(_read_clock, text)
     text = _RATIO.sub("比", text)
     text = _YEAR.sub(lambda year: read_digits(year[0]), text)
     text = _VERSION.sub(lambda version: "点".join(map(_quantity, version[0].split("."))), text)
-    text = _FRACTION.sub(lambda fraction: f"{_quantity(fraction[2])}分之{_quantity(fraction[1])}", text)
+    text = _STROKE.sub(" ", _FRACTION.sub(_read_fraction, text))
     text = _PERCENTAGE.sub(_read_percentage, text)
     text = _MONEY.sub(_read_money, text)
+    text = _MONEY_BEFORE_SIGN.sub(lambda money: _counted(money[1]) + _CURRENCY[money[2]], text)
+    text = _TIMES.sub("乘", _DIVIDED.sub("除以", _EQUALS.sub("等于", text)))
+    text = _REST.sub(lambda rest: read_digits(rest[0]), text)
     text = _PLAIN_NUMBER.sub(_read_plain_number, text)
-    return text.translate(_SPOKEN_SYMBOLS)
+    return _PLUS.sub(lambda signs: "加" * len(signs[0]), text)
 
 
 def _read_names(text: str) -> str:
     """Read what a hyphen, stroke or dot holds together: dates, telephone numbers, 9·11, 1-2-3."""
     text = _TILDE.sub("到", text)
+    text = _SCORE.sub(lambda score: "比".join(filter(None, score.groups())), text)
     text = _DATE.sub(lambda date: f"{read_digits(date[1])}年{_quantity(date[3])}月{_quantity(date[4])}日", text)
+    text = _YEAR_AND_MONTH.sub(lambda date: f"{read_digits(date[1])}年{_quantity(date[2])}月", text)
     text = _TELEPHONE.sub(lambda number: read_digits(re.sub("[^0-9]", "", number[0])), text)
     text = _EVENT.sub(lambda event: read_digits(event[1] + event[2]), text)
-    return _HYPHENATED.sub(lambda parts: parts[0].replace("-", " "), text)
+    text = _HYPHENATED.sub(lambda parts: parts[0].replace("-", " "), text)
+    return _NO_RANGE.sub(_without_range, text)
 
 
 def _read_signs(text: str) -> str:
@@ -109,13 +156,37 @@ def _read_signs(text: str) -> str:
     return _PER.sub("每", text)
 
 
+def _without_range(numbers: re.Match[str]) -> str:
+    low, high = numbers.groups()
+    rises = int(low) < int(high)
+    is_type = len(low) == 3 and high.endswith("00") and not low.endswith("0")
+    return numbers[0] if rises and not is_type else f"{low} {high}"
+
+
 def _quantity(number: str) -> str:
     whole, point, decimals = number.replace(",", "").partition(".")
+    if len(whole) > _MOST_DIGITS:
+        return read_digits(whole) + (point and "点" + read_digits(decimals))
     return read_quantity((whole.lstrip("0") or "0") + point + decimals)
 
 
 def _counted(number: str) -> str:
     return "两" if number == "2" else _quantity(number)
+
+
+def _read_fraction(fraction: re.Match[str]) -> str:
+    """Read what can be a fraction as one; 24/7, 120/80 and 5/1 are two numbers, 9/11 a day."""
+    whole, *parts = fraction.groups()
+    numerator, denominator = map(int, parts)
+    if (numerator, denominator) == (9, 11):
+        return f"{whole or ''} 911"
+    if (
+        (numerator, denominator) == (7, 24)
+        or numerator >= denominator
+        or (numerator > 9 and gcd(numerator, denominator) > 1)
+    ):
+        return fraction[0]
+    return (f"{_quantity(whole)}又" if whole else "") + f"{_quantity(parts[1])}分之{_quantity(parts[0])}"
 
 
 def _read_clock(clock: re.Match[str]) -> str:
@@ -133,29 +204,35 @@ def _read_percentage(percentage: re.Match[str]) -> str:
 
 
 def _read_money(money: re.Match[str]) -> str:
-    sign, amount, scale = money.groups()
-    return (_quantity(amount) + scale if scale else _counted(amount)) + _CURRENCY[sign]
+    sign, amount, most, scale = money.groups()
+    if sign not in _CURRENCY:
+        return money[0]
+    read = _quantity if scale else _counted
+    return read(amount) + (f"到{read(most)}" if most else "") + scale + _CURRENCY[sign]
 
 
 def _read_plain_number(match: re.Match[str]) -> str:
     number, unit = match.groups()
-    before, after = match.string[max(0, match.start() - 2) : match.start()], match.string[match.end() :]
     if unit:
         return (_quantity(number) if "°" in unit else _counted(number)) + _UNIT_WORD[unit]
+    before = match.string[max(0, match.start() - 2) : match.start()]
     if number == "2":
-        is_count = _TAKES_LIANG.match(after) and not before.endswith(("第", "初", "老"))
+        is_count = _TAKES_LIANG.match(match.string, match.end()) and not before.endswith(("第", "初", "老"))
         return "两" if is_count else "二"
-    return read_digits(number) if _is_said_by_digit(number, before, after) else _quantity(number)
+    is_said_by_digit = _is_said_by_digit(number, before, match.string, match.end())
+    return read_digits(number) if is_said_by_digit else _quantity(number)
 
 
-def _is_said_by_digit(number: str, before: str, after: str) -> bool:
+def _is_said_by_digit(number: str, before: str, text: str, end: int) -> bool:
     if not number.isdigit() or (len(number) < 3 and number[0] != "0"):
         return False
-    if _NAMED_BY_DIGIT.match(after):
+    if _NAMED_BY_DIGIT.match(text, end):
         return len(number) > 1
-    if _COUNTED.match(after):
+    if _COUNTED.match(text, end):
         return number[0] == "0" and len(number) > 1
-    beside_letter = _BESIDE_LETTER.search(before) or "a" <= after[:1] <= "z"
+    beside_letter = _BESIDE_LETTER.search(before) or "a" <= text[end : end + 1] <= "z"
     if beside_letter or before.endswith(("打", "拨")):
         return len(number) > 1 and not number.endswith("00")
+    if len(number) == 3 and (_TO_NUMBER.match(text, end) or _FROM_NUMBER.search(before)):
+        return number[0] == "0"
     return _IDENTIFIER.fullmatch(number) is not None

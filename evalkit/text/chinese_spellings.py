@@ -22,6 +22,9 @@ _ER = (
     "|托儿所|养儿|生儿育女|鹿儿岛|台儿庄|吊儿郎当|正儿八经)|儿"
 )
 
+# 著 where it is not "to write" or "notable": an old spelling of 着.
+_ZHE = "(?<![显名巨原专编译论合卓昭土遗拙])著(?![名作称述书录者])"
+
 # In order: a character without which there is nothing to do, what is replaced, and by what.
 _RULES = tuple(
     (character, re.compile(pattern), spelling)
@@ -29,7 +32,7 @@ _RULES = tuple(
         ("嗯", "嗯", ""),
         ("呃", "(?<!打)呃(?!逆)", ""),
         ("儿", _ER, r"\1"),
-        ("著", "(?<![显名巨原专编译论合卓昭土遗拙])著(?![名作称述书录者])", "着"),
+        ("著", _ZHE, "着"),
         ("瞭", "瞭(?!望)", "了"),
         ("藉", "藉(?=[口此由着助以故机])|(?<=凭)藉", "借"),
         ("甚", "甚(?=么)", "什"),
@@ -68,6 +71,11 @@ def unify_spellings(text: str) -> str:
         if character in text:
             text = pattern.sub(spelling, text)
     return text
+
+
+def unify_zhe(text: str) -> str:
+    """Write 著 as 着 where it is that word, in simplified text."""
+    return re.sub(_ZHE, "着", text) if "著" in text else text
 
 
 @cache

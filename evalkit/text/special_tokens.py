@@ -13,5 +13,13 @@ def remove_special_tokens(text: str) -> str:
     Runs of white space become one space, a space before ``! , . ? ; :`` goes, and so do leading spaces.
     Chinese scorers go on to delete all white space; that is left to them.
     """
-    text = _WHITE_SPACE.sub(" ", _SPECIAL_TOKEN.sub(" ", text))
+    if "<|" in text:
+        text = "\n".join([_without_special_tokens(line) for line in text.split("\n")])
+    text = _WHITE_SPACE.sub(" ", text)
     return _SPACE_BEFORE_PUNCTUATION.sub(r"\1", text).lstrip(" ")
+
+
+def _without_special_tokens(line: str) -> str:
+    # A tag ends in its line. Behind the last end of one, each beginning would be followed to the end of the line.
+    closed = line.rfind("|>") + 2
+    return _SPECIAL_TOKEN.sub(" ", line[:closed]) + line[closed:]

@@ -140,7 +140,7 @@ class StepAudio2(ModelAdapter):
         return [_response(replies, waveform.numpy()) for replies, waveform in zip(answers, waveforms, strict=True)]
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The weights by content, the arithmetic, and what else decides an answer or how it sounds."""
+        """Return the weights by content, the arithmetic, and what else decides an answer or how it sounds."""
         return {
             "adapter": "step_audio_2",
             **self._identity,
@@ -157,15 +157,15 @@ class StepAudio2(ModelAdapter):
 def _streamed(
     assistant: "Assistant", question: "Question", settings: Mapping[str, Any], token2wav: "Token2Wav", voice: "Voice"
 ) -> Response:
-    """The response to one question, whose speech is made while it is generated."""
+    """Answer one question, and make its speech while it is generated."""
     import torch
 
-    from step_audio_2.assistant import streamed
+    from step_audio_2.assistant import collect
     from step_audio_2.speaking import Sound, speak
 
     sounds: list[Sound] = []
     events = speak(assistant, question, token2wav, voice, **settings)
-    reply = streamed(events, lambda event: sounds.append(event) if isinstance(event, Sound) else None)
+    reply = collect(events, lambda event: sounds.append(event) if isinstance(event, Sound) else None)
     waveform = torch.cat([sound.waveform for sound in sounds]) if sounds else torch.empty(0)
     first_sound = round(sounds[0].seconds, 4) if sounds else None
     return replace(_response([reply], waveform.numpy()), first_sound=first_sound)

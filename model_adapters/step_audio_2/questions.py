@@ -28,7 +28,7 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def question_of(request: Request, seed: int) -> chat.Question:
-    """What the model is asked.
+    """Turn a request into what the model is asked.
 
     Args:
         request: with decoded or readable recordings.
@@ -46,7 +46,7 @@ def question_of(request: Request, seed: int) -> chat.Question:
 
 
 def generation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A prompt profile's decoding settings as ``StepAudio2ForCausalLM.generate`` takes them.
+    """Translate a prompt profile's decoding settings to what ``StepAudio2ForCausalLM.generate`` takes.
 
     Raises:
         ConfigurationError: one is not known, or out of its range.
@@ -110,6 +110,6 @@ def _part(part: str | Audio) -> chat.Part:
 
 
 def _seed(request: Request, seed: int, number: int) -> int:
-    """63 bits of what is asked, in which run, and which of several answers it is."""
+    """Hash what is asked, in which run, and which of several answers it is, to 63 bits."""
     identity = f"{request.content_hash()} {seed} {number}"
     return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest(), "little") >> 1

@@ -1,4 +1,4 @@
-"""From codes of Step-Audio 2's codec to sound, for the model in this process and for its server, which gives codes."""
+"""Turn codes of Step-Audio 2's codec into sound, for the model in this process and for its server."""
 
 import asyncio
 import time
@@ -12,6 +12,7 @@ import numpy as np
 from evalkit.audio import Audio, Waveform
 from evalkit.audio.wav import wav_of_samples
 from evalkit.errors import ConfigurationError, PermanentError
+from evalkit.hints import install_command
 from model_adapters.shared.weights import file_digest
 from model_adapters.transformers.checkpoint import chosen_device
 from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV
@@ -49,12 +50,12 @@ class Speech:
         self._begin = begin
         self._thread: ThreadPoolExecutor | None = None
 
-    def listen(self) -> "LiveSpeech | None":
-        """What makes sound of an answer while it comes; None if the synthesizer makes whole answers only."""
+    def begin_stream(self) -> "LiveSpeech | None":
+        """Begin the speech of an answer that is still coming; None if the synthesizer makes whole answers only."""
         return None if self._begin is None else LiveSpeech(self._pool(), self._begin)
 
     async def of_codes(self, codes: Sequence[int]) -> Audio | None:
-        """What these codes sound like; None if there are none.
+        """Synthesize codes; None if there are none.
 
         Raises:
             PermanentError: the synthesizer gives what is no sound.
@@ -97,24 +98,24 @@ class LiveSpeech:
         self._pieces: list[Waveform] = []
         self._first_sound: float | None = None
         self._under_way: list[Future[None]] = []
-        self._heard: list[int] = []
+        self._codes: list[int] = []
 
-    def hear(self, codes: Sequence[int]) -> None:
-        """Have more codes made into sound."""
+    def feed(self, codes: Sequence[int]) -> None:
+        """Take in more codes, to be made into sound in the thread."""
         if codes:
-            self._heard += codes
+            self._codes += codes
             self._under_way.append(self._thread.submit(self._say, codes))
 
     async def finish(self, codes: Sequence[int]) -> tuple[Audio | None, float | None]:
-        """The whole speech, and the seconds it took until its beginning could be heard.
+        """Return the whole speech, and the seconds until its first sound.
 
         Args:
-            codes: of the whole answer; if others were heard, or none, there is no speech here.
+            codes: of the whole answer; if others were fed, or none, there is no speech here.
 
         Raises:
             PermanentError: the synthesizer gives what is no sound, or cannot speak in pieces.
         """
-        if not self._heard or self._heard != list(codes):
+        if not self._codes or self._codes != list(codes):
             return None, None
         self._under_way.append(self._thread.submit(self._say, None))
         try:
@@ -125,7 +126,7 @@ class LiveSpeech:
             raise PermanentError(str(error)) from error
 
     def _say(self, codes: Sequence[int] | None) -> None:
-        """In the thread: make sound of codes, or of what is left."""
+        """Make sound of codes, or of what is left; runs in the thread."""
         if self._utterance is None:
             self._utterance = self._begin()
         piece = np.asarray(self._utterance.flush() if codes is None else self._utterance.feed(codes), np.float32)
@@ -135,7 +136,7 @@ class LiveSpeech:
 
 
 def spoken_answer(waveform: Waveform) -> Audio:
-    """What a model said, as 16-bit sound.
+    """Encode what a model said as 16-bit sound.
 
     Args:
         waveform: mono [samples] in -1..1 at ``SPEECH_RATE``.
@@ -151,7 +152,7 @@ def spoken_answer(waveform: Waveform) -> Audio:
 
 
 def speech_files(checkpoint: Path, token2wav: str | None, voice: str | None) -> tuple[Path, Path] | None:
-    """The synthesizer's folder and the voice that were named, or else the checkpoint's own.
+    """Return the synthesizer's folder and the voice that were named, or else the checkpoint's own.
 
     Args:
         checkpoint: the folder of the model.
@@ -176,7 +177,7 @@ def speech_files(checkpoint: Path, token2wav: str | None, voice: str | None) -> 
 
 
 def load_token2wav(folder: str | Path, voice: str | Path | None, device: str = "auto") -> "tuple[Token2Wav, Voice]":
-    """The published synthesizer, and the voice that it is to speak in.
+    """Load the published synthesizer, and the voice that it is to speak in.
 
     Args:
         folder: ``token2wav``, which comes with the weights.
@@ -194,7 +195,7 @@ def load_token2wav(folder: str | Path, voice: str | Path | None, device: str = "
 
         token2wav = Token2Wav.from_pretrained(folder, chosen_device(device))
     except ImportError as error:
-        raise ConfigurationError(f"token2wav needs more: pip install 'evalkit[step-audio-2]' ({error})") from error
+        raise ConfigurationError(f"token2wav needs more: {install_command('step-audio-2')} ({error})") from error
     except CheckpointError as error:
         raise ConfigurationError(f"token2wav: {error}") from error
     try:
@@ -204,7 +205,7 @@ def load_token2wav(folder: str | Path, voice: str | Path | None, device: str = "
 
 
 def load_speech(folder: str, voice: str | None) -> Speech:
-    """The published synthesizer, ready to be used beside an event loop; see ``load_token2wav``."""
+    """Load the published synthesizer for use beside an event loop; see ``load_token2wav``."""
     token2wav, prompt = load_token2wav(folder, voice)
 
     def synthesize(codes: Sequence[int]) -> Waveform:
@@ -215,7 +216,7 @@ def load_speech(folder: str, voice: str | None) -> Speech:
 
 
 def synthesizer_identity(folder: str | Path, voice: str | Path) -> dict[str, Any]:
-    """What decides how codes sound: digests of the weights and of the voice."""
+    """Return what decides how codes sound: digests of the weights and of the voice."""
     files = sorted(path for path in Path(folder).expanduser().iterdir() if path.is_file())
     weights = {path.name: file_digest(path) for path in files}
     return {"token2wav": weights, "voice": file_digest(Path(voice).expanduser())}

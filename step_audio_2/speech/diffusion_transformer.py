@@ -51,7 +51,7 @@ class DiffusionTransformer(nn.Module):
         self.final_layer = _FinalLayer(width, config.out_channels)
 
     def modulations(self, times: Tensor) -> list[Modulation]:
-        """What each of the times [steps], from 0 to 1, does to the network; it depends on nothing else."""
+        """Compute how each of the times [steps], from 0 to 1, modulates the network; it depends on nothing else."""
         embedded = self.t_embedder(times)
         width = self.config.hidden_size
         parts = [block.get_submodule("adaLN_modulation")(embedded) for block in self.blocks]
@@ -63,7 +63,7 @@ class DiffusionTransformer(nn.Module):
         return [Modulation(*step) for step in zip(blocks, final, strict=True)]
 
     def condition(self, mu: Tensor, speaker: Tensor, prompt: Tensor) -> Tensor:
-        """The share of the conditions in the first layer's output, which is the same at every step.
+        """Compute the share of the conditions in the first layer's output, which is the same at every step.
 
         Args:
             mu: [n, frames, 80], what the encoder made of the codes.

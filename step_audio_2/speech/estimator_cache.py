@@ -70,7 +70,7 @@ class EstimatorCache:
         return cls(attention, like.new_zeros(steps, config.depth, 2, rows, _HISTORY, config.hidden_size), [])
 
     def clone(self, spare: int = 0) -> "EstimatorCache":
-        """A cache that can be extended without changing this one, with room for so many frames more."""
+        """Copy the cache, with room for so many frames more, so that extending the copy leaves this one as it is."""
         room = self.attention.shape[-2]
         attention = self.attention.new_empty(*self.attention.shape[:-2], room + spare, self.attention.shape[-1])
         attention[..., :room, :] = self.attention

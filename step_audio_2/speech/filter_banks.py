@@ -50,7 +50,7 @@ def kaldi_fbank(waveform: Tensor) -> Tensor:
 
 
 def prompt_mel(waveform: Tensor) -> Tensor:
-    """The mel spectrogram that the flow model continues and makes: natural log, 80 bands to 8 kHz, 50 frames a second.
+    """Compute the flow model's mel spectrogram: natural log, 80 bands to 8 kHz, 50 frames a second.
 
     Args:
         waveform: [samples] at 24 kHz in -1..1.
@@ -90,7 +90,7 @@ def _kaldi_mel(frequency: Tensor) -> Tensor:
 
 @cache
 def _mel_filters() -> Tensor:
-    """The filter bank [80, 961] on Slaney's scale with its area norm, 0 to 8000 Hz."""
+    """Return the filter bank [80, 961] on Slaney's scale with its area norm, 0 to 8000 Hz."""
     spacing = PROMPT_MEL_RATE / _MEL_FFT
     frequencies = torch.arange(_MEL_FFT // 2 + 1, dtype=torch.float64) * spacing
     mels = torch.linspace(0, _hertz_to_slaney(_MEL_HIGHEST), N_BINS + 2, dtype=torch.float64)

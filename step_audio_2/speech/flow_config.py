@@ -110,7 +110,7 @@ def _checked(
     fixed: Mapping[str, object] = _NOTHING,
     unused: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """The fields that ``kinds`` lists; numbers must be positive."""
+    """Read the fields that ``kinds`` lists; numbers must be positive."""
     if not isinstance(fields, Mapping):
         raise CheckpointError(f"{name} must be a mapping, not {fields!r}")
     known = kinds.keys() | fixed.keys() | unused

@@ -14,7 +14,7 @@ from step_audio_2.speech.flow_config import EstimatorConfig
 
 
 def time_schedule(steps: int) -> Tensor:
-    """The times [steps + 1] from 0 to 1, closer to each other at the beginning: 1 - cos(pi / 2 * i / steps)."""
+    """Return the times [steps + 1] from 0 to 1, closer to each other at the beginning: 1 - cos(pi / 2 * i / steps)."""
     return 1 - torch.cos(torch.linspace(0, 1, steps + 1) * (math.pi / 2))
 
 
@@ -34,7 +34,7 @@ class FlowDecoder(nn.Module):
         self.guidance = guidance
 
     def modulations(self, steps: int) -> list[Modulation]:
-        """What the time does to the estimator at every step; always in full precision."""
+        """Compute how the time modulates the estimator at every step; always in full precision."""
         weight = self.estimator.in_proj.weight
         with torch.autocast(weight.device.type, enabled=False):
             return self.estimator.modulations(time_schedule(steps)[:-1].to(weight))
@@ -82,7 +82,7 @@ class FlowDecoder(nn.Module):
         return state
 
     def _conditions(self, mu: Tensor, speaker: Tensor, prompt: Tensor) -> Tensor:
-        """The first layer's share of the conditions, then of their absence."""
+        """Compute the first layer's share of the conditions, then of their absence."""
         given = self.estimator.condition(mu, speaker, prompt)
         absent = self.estimator.in_proj.bias.to(given.dtype).expand_as(given)
         return torch.cat((given, absent))

@@ -64,7 +64,7 @@ class FlowState:
     prompt_frames: int
 
     def clone(self) -> "FlowState":
-        """A state that can go on without changing this one."""
+        """Copy the state, so that going on from the copy leaves this one as it is."""
         return replace(
             self, encoder=self.encoder.clone(), estimator=self.estimator.clone(spare=KEPT_TAIL + _USUAL_PIECE)
         )
@@ -116,7 +116,7 @@ class FlowMatching(nn.Module):
         timesteps: int = STEPS,
         noise: Tensor | None = None,
     ) -> Tensor:
-        """The mel spectrogram of one utterance, made in one go.
+        """Make the mel spectrogram of one utterance in one go.
 
         Args:
             token: [1, codes], whole numbers.
@@ -138,7 +138,7 @@ class FlowMatching(nn.Module):
     def inference_batch(
         self, utterances: Sequence[FlowInput], timesteps: int = STEPS, noise: Tensor | None = None
     ) -> list[Tensor]:
-        """The mel spectrograms [80, 2 * codes] of several utterances, each as if it were made alone.
+        """Make the mel spectrograms [80, 2 * codes] of several utterances, each as if it were made alone.
 
         Args:
             utterances: of any lengths and voices, at least one.
@@ -212,7 +212,7 @@ class FlowMatching(nn.Module):
         return state
 
     def extend(self, state: FlowState, token: Tensor, last: bool = False, noise: Tensor | None = None) -> Tensor:
-        """The mel spectrogram of the next piece of an utterance.
+        """Make the mel spectrogram of the next piece of an utterance.
 
         Args:
             state: what came before; it is left as it is after this piece.
@@ -252,13 +252,13 @@ class FlowMatching(nn.Module):
         return context
 
     def _speaker(self, embeddings: Tensor) -> Tensor:
-        """Embeddings [n, 192] of any length as the estimator sees them, [n, 80]."""
+        """Normalise and project embeddings [n, 192] to what the estimator takes, [n, 80]."""
         directions = functional.normalize(embeddings.to(self.spk_embed_affine_layer.weight), dim=1)
         projected: Tensor = self.spk_embed_affine_layer(directions)
         return projected.to(torch.float32)
 
     def _noise(self, noise: Tensor | None, begin: int, frames: int) -> Tensor:
-        """Columns of the noise, as [1, frames, 80]."""
+        """Take columns of the noise, as [1, frames, 80]."""
         noise = self.noise if noise is None else noise.to(self.noise)
         if noise.shape[2] < begin + frames:
             raise ValueError(f"there is noise for {noise.shape[2]} mel frames; {begin + frames} are wanted")

@@ -20,7 +20,7 @@ _REFERENCE = "!ref"
 
 
 def read_flow_yaml(path: Path) -> dict[str, Any]:
-    """The fields of ``flow``, as ``FlowConfig.from_dict`` takes them.
+    """Read the fields of ``flow``, as ``FlowConfig.from_dict`` takes them.
 
     Raises:
         CheckpointError: the file is missing or no YAML, has another tag, or has other classes than the published one.
@@ -40,7 +40,7 @@ def read_flow_yaml(path: Path) -> dict[str, Any]:
 
 
 def _object(name: str, node: Any, entries: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an object whose class must be the one that belongs in its place."""
+    """Read the fields of an object whose class must be the one that belongs in its place."""
     wanted = _CLASSES[name]
     if not node.tag.startswith(_NEW) or node.tag.rpartition(".")[2] != wanted:
         raise CheckpointError(f"{name} must be {_NEW}...{wanted}, not {_shown(node)}")
@@ -52,7 +52,7 @@ def _object(name: str, node: Any, entries: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(name: str, node: Any, entries: dict[str, Any]) -> Any:
-    """A plain value, or one that the file states under a key of its own."""
+    """Read a plain value, or one that the file states under a key of its own."""
     if node.tag == _REFERENCE:
         key = str(node.value).removeprefix("<").removesuffix(">")
         if key not in entries or entries[key].tag == _REFERENCE:
@@ -64,7 +64,7 @@ def _value(name: str, node: Any, entries: dict[str, Any]) -> Any:
 
 
 def _entries(name: str, node: Any) -> dict[str, Any]:
-    """The nodes of a mapping by their keys."""
+    """Return the nodes of a mapping by their keys."""
     if not isinstance(node, yaml.MappingNode):
         raise CheckpointError(f"{name} must hold keys and values")
     entries = {str(key.value): value for key, value in node.value}

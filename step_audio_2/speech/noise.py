@@ -38,7 +38,7 @@ class SourceNoise:
         self._rest = torch.empty(0, HARMONICS) if given is None else given
 
     def take(self, samples: int) -> Tensor:
-        """The next [1, samples, 9].
+        """Return the next values [1, samples, 9].
 
         Raises:
             ValueError: no more than this was given.

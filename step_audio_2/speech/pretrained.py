@@ -35,7 +35,7 @@ _Network = TypeVar("_Network", SpeechTokenizer, SpeakerEncoder)
 
 
 def load_flow(folder: Path, seed: int, precision: torch.dtype) -> FlowMatching:
-    """The flow model of a folder, on the CPU.
+    """Load the flow model of a folder, on the CPU.
 
     Raises:
         CheckpointError: a file is missing or damaged, or does not fit.
@@ -53,7 +53,7 @@ def load_flow(folder: Path, seed: int, precision: torch.dtype) -> FlowMatching:
 
 
 def load_vocoder(folder: Path) -> HiFTVocoder:
-    """The vocoder of a folder, on the CPU, with its weights folded.
+    """Load the vocoder of a folder, on the CPU, with its weights folded.
 
     Raises:
         CheckpointError: a file is missing or damaged, or does not fit.
@@ -72,7 +72,7 @@ def load_vocoder(folder: Path) -> HiFTVocoder:
 
 
 def load_voice_maker(folder: Path) -> VoiceMaker:
-    """The speech tokenizer and the speaker model of a folder, as a maker of voices.
+    """Load the speech tokenizer and the speaker model of a folder, as a maker of voices.
 
     Raises:
         CheckpointError: a file is missing or damaged, or does not fit.
@@ -98,7 +98,7 @@ def _embed_speaker(folder: Path) -> EmbedSpeaker:
 
 
 def _network(path: Path, network: type[_Network], sizes: Callable[..., Any]) -> _Network:
-    """One of our own networks, with the sizes and weights of a safetensors file."""
+    """Build one of our own networks with the sizes and weights of a safetensors file."""
     config, weights = read_safetensors_file(path)
     try:
         made = network(sizes(**config))
@@ -109,7 +109,7 @@ def _network(path: Path, network: type[_Network], sizes: Callable[..., Any]) -> 
 
 
 def _either(folder: Path, name: str) -> Path:
-    """The published file, or the one that may stand in its place."""
+    """Find the published file, or the one that may stand in its place."""
     for suffix in (".onnx", ".safetensors"):
         if (folder / (name + suffix)).is_file():
             return folder / (name + suffix)

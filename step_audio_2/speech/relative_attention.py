@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def position_table(reach: int, width: int, like: Tensor) -> Tensor:
-    """Sinusoids [2 * reach - 1, width] for the distances reach - 1 down to 1 - reach; the past is positive."""
+    """Return sinusoids [2 * reach - 1, width] for the distances reach - 1 down to 1 - reach; the past is positive."""
     distances = torch.arange(reach - 1, -reach, -1, device=like.device, dtype=torch.float32)
     frequencies = torch.exp(torch.arange(0, width, 2, device=like.device) * (-math.log(10_000.0) / width))
     angles = distances[:, None] * frequencies
@@ -35,11 +35,11 @@ class RelativeAttention(nn.Module):
         self.pos_bias_v = nn.Parameter(torch.zeros(heads, width // heads))
 
     def project_positions(self, table: Tensor) -> Tensor:
-        """A ``position_table`` as this layer sees it: [heads, 2 * reach - 1, head width]."""
+        """Project a ``position_table`` for this layer: [heads, 2 * reach - 1, head width]."""
         return self._heads(self.linear_pos(table))
 
     def keys_and_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values [n, heads, frames, head width] of states [n, frames, width]."""
+        """Return keys and values [n, heads, frames, head width] of states [n, frames, width]."""
         return self._heads(self.linear_k(states)), self._heads(self.linear_v(states))
 
     def forward(self, states: Tensor, keys: Tensor, values: Tensor, positions: Tensor, mask: Tensor | None) -> Tensor:
@@ -73,7 +73,7 @@ class RelativeAttention(nn.Module):
 
 
 def _by_key(by_distance: Tensor, seen: int) -> Tensor:
-    """Scores [n, heads, frames, frames + seen - 1] by distance, as scores [n, heads, frames, seen] by key.
+    """Turn scores [n, heads, frames, frames + seen - 1] by distance into scores [n, heads, frames, seen] by key.
 
     The i-th of the frames that ask finds its first key frames - 1 - i columns to the right, so each row is the same
     memory read from one place further to the left; nothing is copied.

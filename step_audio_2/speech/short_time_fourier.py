@@ -40,7 +40,7 @@ class ShortTimeFourier(nn.Module):
         self.register_buffer("energy", window.square()[None, None].to(torch.float32), persistent=False)
 
     def spectrum(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The spectrum of sound that is reflected at its ends.
+        """Compute the spectrum of sound that is reflected at its ends.
 
         Args:
             waveform: [n, 1, samples].
@@ -59,7 +59,7 @@ class ShortTimeFourier(nn.Module):
         return functional.conv1d(padded, self.analysis, stride=self.hop)
 
     def waveform(self, spectrum: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The sound that spectra overlap and add up to.
+        """Overlap and add spectra to sound.
 
         Args:
             spectrum: [n, size + 2, frames], as ``spectrum`` returns it.

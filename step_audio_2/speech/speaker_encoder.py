@@ -61,12 +61,12 @@ class SpeakerEncoder(nn.Module):
         self.eval()
 
     def forward(self, fbank: Tensor) -> Tensor:
-        """Features [n, frames, 80], at least three frames, to embeddings [n, 192]."""
+        """Embed features [n, frames, 80], at least three frames, as vectors [n, 192]."""
         embedding: Tensor = self.xvector(self.head(fbank.transpose(1, 2)))
         return embedding
 
     def embed(self, fbank: Tensor) -> Tensor:
-        """The embedding [192] of one speaker's features [frames, 80], on the device of the weights."""
+        """Return the embedding [192] of one speaker's features [frames, 80], on the device of the weights."""
         weight = self.head.conv1.weight
         with torch.inference_mode():
             embedding: Tensor = self(fbank[None].to(weight.device, weight.dtype))[0]

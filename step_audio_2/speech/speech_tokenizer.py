@@ -52,7 +52,7 @@ class SpeechTokenizer(nn.Module):
         self.quantizer = _Quantizer(config.n_audio_state)
 
     def forward(self, mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes of a batch.
+        """Compute the codes of a batch.
 
         Args:
             mel: [n, 128, longest], at 100 frames a second, filled up on the right with anything.
@@ -65,7 +65,7 @@ class SpeechTokenizer(nn.Module):
         return self.quantizer.codes(self.quantizer(hidden)), lengths
 
     def tokenize(self, mel: Tensor) -> Tensor:
-        """Codes [codes] of one spectrogram [128, frames] of at most 30 seconds, on the device of the weights."""
+        """Return the codes [codes] of one spectrogram [128, frames] of at most 30 seconds, on the weights' device."""
         weight = self.encoder.conv1.weight
         lengths = torch.tensor([mel.shape[1]], device=weight.device)
         with torch.inference_mode():
@@ -74,7 +74,7 @@ class SpeechTokenizer(nn.Module):
 
 
 def tokenize_long(tokenize: Tokenize, mel: Tensor) -> Tensor:
-    """Codes [codes] of a spectrogram [128, frames] of any length.
+    """Return the codes [codes] of a spectrogram [128, frames] of any length.
 
     Beyond 30 seconds, windows of 30 seconds are taken that overlap by 4, and of each overlap either window gives
     the half that lies further from its edge.
@@ -156,23 +156,23 @@ class _Quantizer(nn.Module):
         self._codebook = nn.ModuleDict({"project_down": nn.Linear(width, _DIGITS)})
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """States [..., width] to what is rounded to digits, [..., 8], still without bounds."""
+        """Project states [..., width] to what is rounded to digits, [..., 8], still without bounds."""
         projected: Tensor = self._codebook["project_down"](hidden)
         return projected
 
     def codes(self, projected: Tensor) -> Tensor:
-        """The codes [...] that the projection [..., 8] rounds to, lowest digit first."""
+        """Return the codes [...] that the projection [..., 8] rounds to, lowest digit first."""
         digits = (projected.tanh() * _SQUEEZE).round().to(torch.int64) + 1
         return (digits * _LEVELS ** torch.arange(_DIGITS, device=digits.device)).sum(dim=-1)
 
 
 def _before(ends: Tensor, length: int) -> Tensor:
-    """[n, length], true before each end."""
+    """Return the mask [n, length], true before each end."""
     return torch.arange(length, device=ends.device) < ends[:, None]
 
 
 def _rotation(length: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [length, width] of the rotary positions."""
+    """Return cosines and sines [length, width] of the rotary positions."""
     frequencies = _ROTARY_BASE ** (-torch.arange(0, width, 2, device=like.device) / width)
     places = torch.arange(length, device=like.device, dtype=torch.float32)
     angles = torch.outer(places, frequencies).repeat(1, 2)

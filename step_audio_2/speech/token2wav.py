@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from step_audio_2.grouping import alike
+from step_audio_2.grouping import group_by_length
 from step_audio_2.speech.codes import checked_codes
 from step_audio_2.speech.estimator_cache import KEPT_TAIL
 from step_audio_2.speech.flow_matching import STEPS, FlowInput, FlowMatching, FlowState
@@ -89,7 +89,7 @@ class Token2Wav:
         return cls(flow, vocoder, load_voice_maker(path), seed)
 
     def voice(self, voice: VoiceOrPath) -> Voice:
-        """The voice of a recording, made once and then remembered; a voice already made is returned as it is.
+        """Make the voice of a recording once, and remember it; return a voice already made as it is.
 
         Raises:
             VoiceError: the recording is missing, empty, too short, or no audio.
@@ -101,7 +101,7 @@ class Token2Wav:
         return self._voices.voice(voice)
 
     def __call__(self, tokens: Sequence[int] | Tensor, voice: VoiceOrPath, noise: Noise | None = None) -> Tensor:
-        """The speech of one utterance.
+        """Synthesize the speech of one utterance.
 
         Args:
             tokens: codes, 25 a second; the padding code is passed over.
@@ -123,7 +123,7 @@ class Token2Wav:
         voices: Sequence[VoiceOrPath],
         noise: Noise | None = None,
     ) -> list[Tensor]:
-        """The speech of several utterances, those of like length in one batch; each is as if it were made alone.
+        """Synthesize several utterances, those of like length in one batch; each is as if it were made alone.
 
         Args:
             utterances: codes of each.
@@ -148,11 +148,13 @@ class Token2Wav:
         }
         said = list(inputs)
         waveforms = [torch.empty(0) for _ in codes]
-        for group in alike([len(codes[index]) + len(inputs[index].prompt_token) for index in said], _CODES_AT_ONCE):
-            together = [said[place] for place in group]
-            mels = self.flow.inference_batch([inputs[index] for index in together], self.timesteps, noise.flow)
+        for group in group_by_length(
+            [len(codes[index]) + len(inputs[index].prompt_token) for index in said], _CODES_AT_ONCE
+        ):
+            members = [said[place] for place in group]
+            mels = self.flow.inference_batch([inputs[index] for index in members], self.timesteps, noise.flow)
             sounds = self._sound(mels, SourceNoise(self.seed, noise.source))
-            for index, sound in zip(together, sounds, strict=True):
+            for index, sound in zip(members, sounds, strict=True):
                 waveforms[index] = sound
         return waveforms
 
@@ -171,7 +173,7 @@ class Token2Wav:
         return SpeechStream(self.flow, self.vocoder, state, noise.flow, SourceNoise(self.seed, noise.source))
 
     def _prompt_state(self, voice: Voice, noise: Tensor | None) -> FlowState:
-        """The flow after the prompt, kept for the voices that were used last."""
+        """Return the flow's state after the prompt, kept for the voices that were used last."""
         frames = voice.prompt_mel.shape[1]
         if frames > _LONGEST_STREAM_PROMPT:
             per_second = self.sample_rate // SAMPLES_PER_FRAME
@@ -193,7 +195,7 @@ class Token2Wav:
         return self.flow.start(voice.prompt_token, voice.prompt_mel, voice.speaker_embedding, self.timesteps, noise)
 
     def _sound(self, mels: list[Tensor], noise: SourceNoise) -> list[Tensor]:
-        """Waveforms of mel spectrograms [80, frames]."""
+        """Make waveforms of mel spectrograms [80, frames]."""
         lengths = [mel.shape[1] for mel in mels]
         batch = pad_sequence([mel.T for mel in mels], batch_first=True).transpose(1, 2)
         drawn = noise.take(max(lengths) * SAMPLES_PER_FRAME).to(batch).expand(len(mels), -1, -1)

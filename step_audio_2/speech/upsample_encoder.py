@@ -57,7 +57,7 @@ class EncoderCache:
     up_layers: list[LayerCache]
 
     def clone(self) -> "EncoderCache":
-        """A cache that can be extended without changing this one."""
+        """Copy the cache, so that extending the copy leaves this one as it is."""
         layers, up_layers = (
             [replace(layer, keys=layer.keys.clone(), values=layer.values.clone()) for layer in half]
             for half in (self.layers, self.up_layers)
@@ -108,7 +108,7 @@ class UpsampleEncoder(nn.Module):
         return encoded
 
     def new_cache(self, rows: int, like: Tensor) -> EncoderCache:
-        """An empty cache for utterances in so many rows, with the kind and device of ``like``."""
+        """Make an empty cache for utterances in so many rows, with the kind and device of ``like``."""
         width = self.config.output_size
 
         def layers(count: int) -> list[LayerCache]:
@@ -232,20 +232,20 @@ class _Layer(nn.Module):
 
 
 def _convolve(convolution: nn.Module, states: Tensor) -> Tensor:
-    """A convolution over time of states [n, frames, width]."""
+    """Convolve states [n, frames, width] over time."""
     convolved: Tensor = convolution(states.transpose(1, 2)).transpose(1, 2)
     return convolved
 
 
 def _preceded(states: Tensor, history: Tensor | None, frames: int) -> Tensor:
-    """States after those before them, or after zeros at the beginning."""
+    """Put states after those before them, or after zeros at the beginning."""
     if history is None:
         return functional.pad(states, (0, 0, frames, 0))
     return torch.cat((history, states), dim=1)
 
 
 def _grown(kept: Tensor, new: Tensor, least: int) -> Tensor:
-    """Room for at least so many frames like the new ones, at least doubled, beginning with the frames kept."""
+    """Make room for at least so many frames like the new ones, at least doubled, beginning with the frames kept."""
     room = kept.shape[2]
     grown = new.new_empty(*new.shape[:2], max(least, 2 * room), new.shape[3])
     grown[:, :, :room] = kept

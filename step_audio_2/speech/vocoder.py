@@ -150,7 +150,7 @@ class HiFTVocoder(nn.Module):
             return self._decode(mel, source, lengths), source
 
     def _decode(self, mel: Tensor, source: Tensor, lengths: Tensor | None) -> Tensor:
-        """The waveform from a mel spectrogram and a source."""
+        """Decode a mel spectrogram and a source to a waveform."""
         spectrum = self.fourier.spectrum(source, None if lengths is None else lengths * SAMPLES_PER_FRAME)
         fine = None if lengths is None else lengths * math.prod(_UP_RATES) + 1
         spectrum_mask = _mask(fine, spectrum.shape[2], spectrum)
@@ -177,7 +177,7 @@ class HiFTVocoder(nn.Module):
 
 
 def _mask(lengths: Tensor | None, size: int, like: Tensor) -> Tensor | None:
-    """[n, 1, size], 1 before each row's end; None where all rows are full."""
+    """Return the mask [n, 1, size], 1 before each row's end; None where all rows are full."""
     if lengths is None:
         return None
     return (torch.arange(size, device=like.device) < lengths.to(like.device)[:, None, None]).to(like.dtype)

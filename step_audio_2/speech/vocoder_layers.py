@@ -16,7 +16,7 @@ class Snake(nn.Module):
         self.alpha = nn.Parameter(torch.ones(channels))
 
     def forward(self, states: Tensor) -> Tensor:
-        """[n, channels, frames] to the same; zeros stay zeros."""
+        """Activate [n, channels, frames]; zeros stay zeros."""
         alpha = self.alpha[:, None]
         return torch.addcmul(states, torch.sin(states * alpha).square_(), 1 / (alpha + 1e-9))
 
@@ -45,7 +45,7 @@ class ResidualBlock(nn.Module):
         self.activations2 = nn.ModuleList(Snake(channels) for _ in dilations)
 
     def forward(self, states: Tensor, mask: Tensor | None) -> Tensor:
-        """[n, channels, frames] to the same, as if nothing lay beyond the frames where the mask is 1."""
+        """Transform [n, channels, frames] as if nothing lay beyond the frames where the mask is 1."""
         layers = zip(self.activations1, self.convs1, self.activations2, self.convs2, strict=True)
         for activation1, convolution1, activation2, convolution2 in layers:
             inner = convolution1(masked(activation1(states), mask))
@@ -71,7 +71,7 @@ class PitchPredictor(nn.Module):
         self.classifier = nn.Linear(channels, 1)
 
     def forward(self, mel: Tensor, mask: Tensor | None) -> Tensor:
-        """[n, bins, frames] to [n, frames], as if nothing lay beyond the frames where the mask is 1."""
+        """Predict pitch [n, frames] of [n, bins, frames] as if nothing lay beyond the frames where the mask is 1."""
         states = masked(mel, mask)
         for layer in self.condnet:
             states = masked(layer(states), mask)
@@ -80,5 +80,5 @@ class PitchPredictor(nn.Module):
 
 
 def masked(states: Tensor, mask: Tensor | None) -> Tensor:
-    """States with zeros where the mask is 0; as they are without one."""
+    """Set states to zero where the mask is 0; leave them as they are without one."""
     return states if mask is None else states * mask

@@ -18,7 +18,7 @@ _FADED_SAMPLES = _REPEATED_FRAMES * SAMPLES_PER_FRAME
 
 @cache
 def fade_window(device: torch.device) -> Tensor:
-    """The weights [7680] with which new speech comes in, and then those with which the old goes out."""
+    """Return the weights [7680] with which new speech comes in, and then those with which the old goes out."""
     return torch.hamming_window(2 * _FADED_SAMPLES, periodic=False, device=device)
 
 
@@ -43,7 +43,7 @@ class VocoderStream:
         self.speech: Tensor | None = None
 
     def extend(self, mel: Tensor, last: bool) -> Tensor:
-        """The samples [samples] that are final once the frames [1, 80, frames] are known."""
+        """Return the samples [samples] that are final once the frames [1, 80, frames] are known."""
         if self.mel is not None:
             mel = torch.cat((self.mel, mel), dim=2)
         noise = self._noise.take(mel.shape[2] * SAMPLES_PER_FRAME).to(mel)

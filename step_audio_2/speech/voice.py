@@ -61,7 +61,7 @@ class VoiceMaker:
         self._lock = Lock()
 
     def voice(self, path: str | os.PathLike[str]) -> Voice:
-        """The voice of a recording, made once for as long as the file is not changed.
+        """Make the voice of a recording, once for as long as the file is not changed.
 
         Raises:
             VoiceError: the file is missing, empty, too short, or no audio.
@@ -93,7 +93,7 @@ class VoiceMaker:
 
 
 def _read(path: Path) -> tuple[Tensor, int]:
-    """A recording's channels [channels, samples] and its sample rate."""
+    """Read a recording's channels [channels, samples] and its sample rate."""
     try:
         channels, rate = read_audio(path)
     except AudioFileError as error:

@@ -13,7 +13,7 @@ from step_audio_2.errors import CheckpointError, first_of, named
 
 
 def read_torch_file(path: Path, prefix: str = "") -> dict[str, Tensor]:
-    """The tensors of a file that ``torch.save`` wrote, read without running anything that it holds.
+    """Read the tensors of a file that ``torch.save`` wrote, without running anything that it holds.
 
     Args:
         path: the file.
@@ -36,7 +36,7 @@ def read_torch_file(path: Path, prefix: str = "") -> dict[str, Tensor]:
 
 
 def read_safetensors_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The settings that a safetensors file states under ``config`` in its header, as JSON, and its tensors.
+    """Read a safetensors file: the settings under ``config`` in its header, as JSON, and its tensors.
 
     Raises:
         CheckpointError: the file is cut short or damaged, or states no settings.

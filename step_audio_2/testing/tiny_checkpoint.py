@@ -76,7 +76,7 @@ def write_tiny_checkpoint(
 
 
 def _write_voice(path: Path) -> None:
-    """Two seconds of a humming voice, whose pitch and loudness rise and fall."""
+    """Write two seconds of a humming voice, whose pitch and loudness rise and fall."""
     import numpy as np
     import soundfile
 

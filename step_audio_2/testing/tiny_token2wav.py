@@ -109,7 +109,7 @@ def _prefixed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _yaml(name: str, fields: dict[str, Any], indent: str = "") -> list[str]:
-    """A mapping as the published file writes it, with the class to build as a tag."""
+    """Render a mapping as the published file writes it, with the class to build as a tag."""
     lines = [f"{indent}{name}: {_TAGS[name]}"]
     for field, value in fields.items():
         if isinstance(value, dict):

@@ -101,7 +101,7 @@ def _special_strings() -> dict[str, int]:
 
 
 def _trained() -> dict[str, Any]:
-    """The content of ``tokenizer.json`` without special tokens."""
+    """Train and return the content of ``tokenizer.json`` without special tokens."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import Qwen2Tokenizer
 

@@ -175,7 +175,7 @@ def test_the_command_line_gets_every_answer_from_a_server_that_fails_and_keeps_t
 
 @pytest.mark.slow
 def test_a_spoken_task_by_a_very_small_synthesizer(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="torch is not installed").set_num_threads(1)
+    pytest.importorskip("torch", reason="torch is not installed")
     from step_audio_2.testing.tiny_token2wav import write_tiny_token2wav
 
     folder = write_tiny_token2wav(tmp_path / "token2wav")

@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import DEMO_SPEECH, ROOT, write_jsonl
+
+TYPED = ("evalkit", "model_adapters", "reports", "step_audio_2", "tasks")
 
 
 @pytest.mark.slow
@@ -23,14 +26,17 @@ def test_an_installed_evalkit_works_from_any_folder(tmp_path: Path) -> None:
         return outcome.stdout
 
     run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", ROOT)
-    [wheel] = (tmp_path / "dist").glob("evalkit-*.whl")
+    [wheel] = (tmp_path / "dist").glob("speech_evalkit-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        typed = {name for name in archive.namelist() if name.endswith("py.typed")}
+    assert typed == {f"{package}/py.typed" for package in TYPED}
     run(sys.executable, "-m", "venv", tmp_path / "venv")
     python, evalkit = tmp_path / "venv/bin/python", tmp_path / "venv/bin/evalkit"
     run(python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel)
 
     assert "demo_clean" in run(evalkit, "list", "tasks")
     assert "Step-Audio 2 mini" in run(evalkit, "list", "published")
-    assert "not installed (faster_whisper): pip install 'evalkit[whisper]'" in run(evalkit, "doctor")
+    assert "not installed (faster_whisper): pip install 'speech-evalkit[whisper]'" in run(evalkit, "doctor")
     rows = [json.loads(line) for line in (DEMO_SPEECH / "manifest.jsonl").read_text().splitlines()]
     write_jsonl(tmp_path / "answers.jsonl", [{"id": row["id"], "text": row["text"]} for row in rows])
     output = run(evalkit, "run", "suite=demo_asr", "model=predictions", "model.path=answers.jsonl")

@@ -60,23 +60,17 @@ def noise_requests(tmp_path: Path) -> list[Request]:
 
 
 @pytest.fixture(scope="session")
-def one_torch_thread() -> None:
-    """Tiny models are slowed down by threads that wait for one another."""
-    pytest.importorskip("torch", reason="torch is not installed").set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def tiny_whisper(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: None) -> Path:
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_whisper(tmp_path_factory.mktemp("whisper"))
 
 
 @pytest.fixture(scope="session")
-def tiny_wav2vec2(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: None) -> Path:
+def tiny_wav2vec2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_wav2vec2(tmp_path_factory.mktemp("wav2vec2"))
 
 
 @pytest.fixture(scope="session")
-def tiny_step_audio_2(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: None) -> Path:
+def tiny_step_audio_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from step_audio_2.testing.tiny_checkpoint import write_tiny_checkpoint
 
     return write_tiny_checkpoint(tmp_path_factory.mktemp("step_audio_2"))

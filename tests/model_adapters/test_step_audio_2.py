@@ -30,7 +30,7 @@ def model(tiny_step_audio_2: Path) -> Iterator[StepAudio2]:
 
 
 def hearing(path: Path, text: str = "", **settings: object) -> Request:
-    parts = (Audio(path.name, path), *([text] if text else []))
+    parts: tuple[str | Audio, ...] = (Audio(path.name, path), *([text] if text else []))
     return Request((Message("system", ("Listen.",)), Message("user", parts)), generation={**SHORT, **settings})
 
 
@@ -163,9 +163,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
         "StepAudio2('anything')"
     )
     outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert "ConfigurationError: this model needs torch and transformers: pip install 'evalkit[step-audio-2]'" in (
-        outcome.stderr
-    )
+    assert "ConfigurationError: this model needs torch and transformers: pip install -e '" in (outcome.stderr)
 
 
 def test_what_cannot_be_loaded_is_a_configuration_error(tiny_step_audio_2: Path, tmp_path: Path) -> None:
@@ -235,7 +233,7 @@ def test_only_what_was_spoken_is_remembered_by_its_tokens(model: StepAudio2) -> 
     """The random model writes codes among its words; in an answer in writing they are no speech."""
     texts = ("say something", "and something else", "what time is it")
     for output in ("text", "speech"):
-        requests = [Request((Message("user", (text,)),), generation=SHORT, output=output) for text in texts]  # type: ignore[arg-type]
+        requests = [Request((Message("user", (text,)),), generation=SHORT, output=output) for text in texts]
         responses = model.generate(requests)
         assert any(response.usage.output_audio_tokens for response in responses if response.usage)
         assert any(response.tokens for response in responses) == (output == "speech")

@@ -108,7 +108,7 @@ def test_a_synthesizer_that_gives_no_sound_costs_one_answer(sound: npt.NDArray[n
 
 
 @pytest.fixture(scope="module")
-def token2wav(tmp_path_factory: pytest.TempPathFactory, one_torch_thread: None) -> str:
+def token2wav(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder in the form of the published one."""
     from step_audio_2.testing.tiny_token2wav import write_tiny_token2wav
 

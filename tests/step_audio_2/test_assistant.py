@@ -1,6 +1,5 @@
 """Conversations with a small random model: prompts, answers, thoughts and streams."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,8 @@ def sound(seconds: float, seed: int = 0) -> AudioPart:
 
 
 @pytest.fixture(scope="module")
-def chat(tiny_checkpoint: Path) -> Iterator[Assistant]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield Assistant.from_pretrained(tiny_checkpoint)
-    torch.set_num_threads(threads)
+def chat(tiny_checkpoint: Path) -> Assistant:
+    return Assistant.from_pretrained(tiny_checkpoint)
 
 
 def of_kind(chat: Assistant, kind: Kind) -> Assistant:

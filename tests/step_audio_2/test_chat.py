@@ -24,7 +24,6 @@ from step_audio_2.chat import (
     spoken_turn,
     tool_result,
     tool_schemas,
-    without_thought,
 )
 from step_audio_2.log_mel import log_mel_spectrogram
 from step_audio_2.special_tokens import SPECIAL_STRINGS, SpecialTokens
@@ -238,18 +237,6 @@ def test_an_answer_after_a_thought(thought: str, rendered: Any, tokenizer: Any) 
     assert spoken == Message("assistant", "\n<think>\n天气？\n</think>\n\n<tts_start>", end_of_turn=False)
     assert written == Message("assistant", "\n<think>\n天气？\n</think>\n\n", end_of_turn=False)
     assert rendered(spoken).input_ids == tokenizer.encode(f"<|BOT|>assistant\n{spoken.content}")
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("\n<think>\nRain?\n</think>\n\nIt rains.\n", "It rains.\n"),
-        ("Rain?</think>It rains.", "It rains."),
-        ("It rains.", "It rains."),
-    ],
-)
-def test_history_has_no_thought(text: str, answer: str) -> None:
-    assert without_thought(text) == answer
 
 
 def test_making_messages_loads_no_heavy_library() -> None:

@@ -1,6 +1,6 @@
 """Generation: batches that change nothing, sampling by seeds, beams, stops and streams."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,8 @@ SECONDS = ((), (1.3,), (4.0, 0.5), (0.02, 7.0, 2.2), (2.6,), (), (0.7, 0.7), (9.
 
 
 @pytest.fixture(scope="module")
-def model(tiny_checkpoint: Path) -> Iterator[StepAudio2ForCausalLM]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield StepAudio2ForCausalLM.from_pretrained(tiny_checkpoint)
-    torch.set_num_threads(threads)
+def model(tiny_checkpoint: Path) -> StepAudio2ForCausalLM:
+    return StepAudio2ForCausalLM.from_pretrained(tiny_checkpoint)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,6 @@ from step_audio_2.resampling import resample
 from step_audio_2.speech.filter_banks import kaldi_fbank, prompt_mel
 from tests.step_audio_2.golden import golden
 
-torch.set_num_threads(1)
-
 
 def waveform() -> torch.Tensor:
     return torch.from_numpy(golden("prompt_features")["wav24k_int16"] / np.float32(32768))

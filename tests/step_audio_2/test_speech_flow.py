@@ -8,8 +8,6 @@ from step_audio_2.speech.flow_decoder import time_schedule
 from step_audio_2.speech.flow_matching import FlowInput, FlowMatching
 from tests.step_audio_2.golden import golden, golden_json, golden_state_dict
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture(scope="module")
 def flow() -> FlowMatching:

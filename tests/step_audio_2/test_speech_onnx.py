@@ -15,8 +15,6 @@ from step_audio_2.speech.speech_tokenizer import SpeechTokenizer
 from step_audio_2.speech.token2wav import Token2Wav
 from step_audio_2.testing.tiny_token2wav import SPEAKER, TOKENIZER, write_tiny_token2wav
 
-torch.set_num_threads(1)
-
 pytestmark = pytest.mark.slow  # writing the files takes seconds
 
 pytest.importorskip("onnxruntime", reason="needs the package onnxruntime")

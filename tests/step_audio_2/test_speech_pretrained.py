@@ -17,8 +17,6 @@ from step_audio_2.speech.token2wav import Token2Wav
 from step_audio_2.speech.vocoder import HiFTVocoder
 from step_audio_2.testing.tiny_token2wav import FLOW, write_tiny_token2wav
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:

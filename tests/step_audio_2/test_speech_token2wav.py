@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from step_audio_2.speech.flow_matching import FlowMatching
+from step_audio_2.speech.flow_matching import FlowMatching, FlowState
 from step_audio_2.speech.noise import Noise, SourceNoise
 from step_audio_2.speech.pcm import to_pcm16
 from step_audio_2.speech.streaming import SpeechStream
@@ -19,8 +20,6 @@ from step_audio_2.speech.vocoder_stream import VocoderStream, fade_window
 from step_audio_2.speech.voice import Voice, VoiceError
 from step_audio_2.testing.tiny_token2wav import write_tiny_token2wav
 from tests.step_audio_2.golden import golden, golden_json, golden_state_dict
-
-torch.set_num_threads(1)
 
 GENERATOR = np.random.default_rng(5)
 TOKENS = GENERATOR.integers(0, 6561, 90).tolist()
@@ -95,7 +94,7 @@ def test_pieces_equal_recorded(recorded_model: Token2Wav, recorded_voice: Voice)
             assert len(waveform) == 0
             waveform = stream.flush()
         np.testing.assert_allclose(to_pcm16(waveform), sound[f"pcm_{index}"], atol=3)
-        kept = stream._vocoder
+        kept: Any = stream._vocoder
         np.testing.assert_allclose(kept.mel, sound[f"hift_cache_mel_{index}"], atol=2e-4)
         np.testing.assert_allclose(kept.source, sound[f"hift_cache_source_{index}"], atol=1e-4)
         np.testing.assert_allclose(kept.speech, sound[f"hift_cache_speech_{index}"], atol=1e-4)
@@ -201,7 +200,12 @@ def test_a_prompt_is_taken_in_once(
     model = Token2Wav(token2wav.flow, token2wav.vocoder, token2wav._voices)
     started = []
     start = model.flow.start
-    monkeypatch.setattr(model.flow, "start", lambda *arguments: started.append(1) or start(*arguments))
+
+    def counted(*arguments: Any) -> FlowState:
+        started.append(1)
+        return start(*arguments)
+
+    monkeypatch.setattr(model.flow, "start", counted)
     for _ in range(3):
         model.stream(voices[0]).feed(TOKENS)
     assert len(started) == 1

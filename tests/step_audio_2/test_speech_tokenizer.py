@@ -9,8 +9,6 @@ from step_audio_2.speech.speaker_encoder import SpeakerEncoder, SpeakerEncoderCo
 from step_audio_2.speech.speech_tokenizer import SpeechTokenizer, SpeechTokenizerConfig, tokenize_long
 from tests.step_audio_2.golden import golden, golden_json, golden_state_dict
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture(scope="module")
 def tokenizer() -> SpeechTokenizer:

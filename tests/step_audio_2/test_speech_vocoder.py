@@ -9,8 +9,6 @@ from step_audio_2.speech.short_time_fourier import ShortTimeFourier
 from step_audio_2.speech.vocoder import HiFTVocoder
 from tests.step_audio_2.golden import golden, golden_json, golden_state_dict
 
-torch.set_num_threads(1)
-
 
 def recorded(name: str) -> torch.Tensor:
     return torch.from_numpy(golden("hift_io")[name])

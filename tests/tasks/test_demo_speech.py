@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from hydra.utils import instantiate
 
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.task import Task
 from tasks.mmau import matches
 
@@ -117,7 +117,7 @@ def test_words_beside_a_recording_are_those_of_the_manifest() -> None:
             words = [turn["text"] for turn in turns] or metadata.get("questions", [metadata.get("sentence")])
             for audio, said in zip(sample.audio, words, strict=True):
                 if said is not None:
-                    assert said == texts[audio.path], (task.name, sample.id)  # type: ignore[index]
+                    assert said == texts[audio.path], (task.name, sample.id)
                     checked[task.place.table] += 1
     assert checked == {"covost2": 8, "cvss": 8, "toolcall": 20, "uro_bench": 12}
 

@@ -137,7 +137,7 @@ def test_the_recipe_tells_apart_what_makes_figures_differ(tmp_path: Path) -> Non
         "metric:Accuracy|averaging:micro|answer:speech|judge_prompt:stepeval.v1|judge_system:none|judge_generation:|"
         "judge_replies:1"
     )
-    others = (
+    others: tuple[dict[str, Any], ...] = (
         {"answer_mode": "text"},
         *({"judge": judge} for judge in ({"system": "x"}, {"system": "y"}, {"generation": {"temperature": 0}})),
         {"judge": {"replies": 3}},

@@ -10,11 +10,11 @@ import soundfile
 import yaml
 
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError
 from evalkit.metrics.metric import recipe_line
 from evalkit.prompts import Prompts
+from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import tasks_from_config
 from evalkit.types import Request, Response, Sample
 from tasks.translation import SpeechToSpeechTranslation, SpeechToTextTranslation
@@ -132,7 +132,7 @@ def test_missing_or_silent_speech_is_an_empty_translation_and_counted(tmp_path: 
     assert next_call(benchmark, SAMPLE, (mute,)) is None
     quiet = Response("It has 3 gates.", speech=speech(tmp_path, 0.0005))
     unintelligible = Response("It has 3 gates.", speech=speech(tmp_path, 0.5))
-    outcomes = {
+    outcomes: dict[str, list[tuple[Response, ...]]] = {
         "missing": [(), (mute,)],
         "silent": [(quiet, Response("It has 3 gates.")), (unintelligible, Response(" "))],
     }

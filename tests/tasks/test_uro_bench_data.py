@@ -24,7 +24,7 @@ def subset(folder: Path, *rows: dict[str, Any], **options: Any) -> UroBenchSubse
 
 
 def test_questions_of_one_round(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         ROW,
         {**ROW, "id": 1, "target_text": "It scatters light."},
         {**ROW, "id": 2, "target_text": ["Light.", "Air."], "emotion": "happy", "style": "as a poem", "other": 3},

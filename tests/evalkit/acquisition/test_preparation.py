@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from evalkit.acquisition.preparation import Acquisition, Download, Placement, prepare
+from evalkit.acquisition.preparation import Acquisition, Download, prepare
+from evalkit.acquisition.unpacking import Placement
 from evalkit.datasets import open_dataset
 from evalkit.errors import DataError
 from tasks.asr import Transcription
@@ -60,14 +61,15 @@ def got(
 
 def test_tables_are_copied_and_then_read_without_the_hub(tmp_path: Path) -> None:
     hub = {"repository": str(repository(tmp_path / "hub", "train", "test")), "split": "test"}
-    config = {"path": tmp_path / "data" / "en_us", "hub": hub, "language": "en"}
+    path = tmp_path / "data" / "en_us"
+    config = {"path": path, "hub": hub, "language": "en"}
     samples, said = got(config)
     assert [(sample.id, sample.references, sample.language) for sample in samples] == [
         ("u0", ("text 0",), "en"),
         ("u1", ("text 1",), "en"),
     ]
     assert [len(sample.audio[0].waveform(16_000)) for sample in samples] == [1600, 1601]
-    assert [file.name for file in (config["path"] / "data").iterdir()] == ["test-00000-of-00001.parquet"]
+    assert [file.name for file in (path / "data").iterdir()] == ["test-00000-of-00001.parquet"]
     shutil.rmtree(tmp_path / "hub")
     again, said = got(config)
     assert (again, said) == (samples, ["t: is there already"])

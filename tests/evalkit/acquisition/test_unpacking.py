@@ -4,7 +4,7 @@ import io
 import stat
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -47,10 +47,13 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+Pack = Callable[[Path, Mapping[str, bytes]], Path]
+
+
 @pytest.mark.parametrize(
     ("make", "name"), [(tar, "a.tar.gz"), (zipped, "a.zip"), (lambda path, files: tar(path, files, "w"), "a.tar")]
 )
-def test_the_part_that_is_wanted_lands_where_it_belongs(tmp_path: Path, make, name: str) -> None:
+def test_the_part_that_is_wanted_lands_where_it_belongs(tmp_path: Path, make: Pack, name: str) -> None:
     archive = make(tmp_path / name, FILES)
     into = tmp_path / "data" / "librispeech"
     placements = [Placement(("wav", "transcript"), tmp_path / "no"), Placement(("test-clean",), into)]
@@ -88,7 +91,7 @@ def test_an_archive_of_something_else_is_refused_or_unpacked_whole(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["../evil", "wav/../../evil", "/tmp/evil", "wav/..", "C:\\evil", "..\\evil"])
 @pytest.mark.parametrize("make", [tar, zipped])
-def test_names_that_lead_out_are_refused_before_anything_is_written(tmp_path: Path, make, name: str) -> None:
+def test_names_that_lead_out_are_refused_before_anything_is_written(tmp_path: Path, make: Pack, name: str) -> None:
     archive = make(tmp_path / "evil.zip", {"wav/good.wav": b"good", name: b"evil"})
     into = tmp_path / "inner" / "data"
     with pytest.raises(DataError, match="nothing was unpacked"):

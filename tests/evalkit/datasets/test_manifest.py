@@ -5,6 +5,9 @@ import json
 import os
 import re
 import tracemalloc
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from omegaconf import OmegaConf
 from evalkit.audio import Audio
 from evalkit.datasets import Manifest, open_dataset
 from evalkit.errors import AudioError, ConfigurationError, DataError
+from evalkit.types import Sample
 
 ROWS = [
     {"id": "u1", "audio": "audio/1.wav", "text": "one", "subset": "clean", "speaker": "s1", "duration": 1.5},
@@ -22,26 +26,26 @@ ROWS = [
 ]
 
 
-def jsonl(folder, rows, name="manifest.jsonl"):
+def jsonl(folder: Path, rows: list[dict[str, Any]], name: str = "manifest.jsonl") -> Path:
     path = folder / name
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
-def written(folder, content, name="manifest.jsonl"):
+def written(folder: Path, content: str | bytes, name: str = "manifest.jsonl") -> Path:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
 
-def refusal(manifest):
+def refusal(manifest: Iterable[Sample]) -> str:
     with pytest.raises(DataError) as caught:
         list(manifest)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_fields_become_a_sample(tmp_path):
+def test_fields_become_a_sample(tmp_path: Path) -> None:
     first, _, third = Manifest(jsonl(tmp_path, ROWS), groups=["subset", "speaker"], language="en")
     assert (first.id, first.references, first.language) == ("u1", ("one",), "en")
     assert first.groups == {"subset": "clean", "speaker": "s1"}
@@ -51,25 +55,25 @@ def test_fields_become_a_sample(tmp_path):
     assert third.references == ("",)
 
 
-def test_no_audio_file_needs_to_exist_before_it_is_read(tmp_path):
+def test_no_audio_file_needs_to_exist_before_it_is_read(tmp_path: Path) -> None:
     (sample, *_) = Manifest(jsonl(tmp_path, ROWS))
     with pytest.raises(AudioError, match="no such audio file"):
         sample.audio[0].waveform(16000)
 
 
-def test_it_can_be_read_again_and_from_the_middle(tmp_path):
+def test_it_can_be_read_again_and_from_the_middle(tmp_path: Path) -> None:
     manifest = Manifest(jsonl(tmp_path, ROWS))
     next(iter(manifest))
     assert [sample.id for sample in manifest] == [sample.id for sample in manifest] == ["u1", "u2", "u3"]
 
 
 @pytest.mark.parametrize("key", ["language", "lang"])
-def test_a_row_s_own_language_goes_before_the_default(tmp_path, key):
+def test_a_row_s_own_language_goes_before_the_default(tmp_path: Path, key: str) -> None:
     rows = [ROWS[0] | {key: "yue"}, ROWS[1] | {key: None}, ROWS[2]]
     assert [sample.language for sample in Manifest(jsonl(tmp_path, rows), language="zh")] == ["yue", "zh", "zh"]
 
 
-def test_columns_of_other_names(tmp_path):
+def test_columns_of_other_names(tmp_path: Path) -> None:
     rows = [{"key": 7, "wav": "a.wav", "sentence": "hi", "locale": "en", "seconds": "3", "text": None}]
     columns = {"id": "key", "audio": "wav", "text": "sentence", "language": "locale", "duration": "seconds"}
     (sample,) = Manifest(jsonl(tmp_path, rows), columns=columns, metadata=["seconds"], groups={"place": "locale"})
@@ -78,7 +82,7 @@ def test_columns_of_other_names(tmp_path):
     assert (sample.metadata, sample.groups) == ({"seconds": "3"}, {"place": "en"})
 
 
-def test_samples_can_go_without_audio_or_reference(tmp_path):
+def test_samples_can_go_without_audio_or_reference(tmp_path: Path) -> None:
     path = jsonl(tmp_path, [{"id": "q1", "question": "why?", "text": None}])
     (sample,) = Manifest(path, columns={"audio": None, "text": None}, metadata={"asked": "question"})
     assert (sample.audio, sample.references, sample.metadata) == ((), (), {"asked": "why?"})
@@ -92,18 +96,18 @@ def test_samples_can_go_without_audio_or_reference(tmp_path):
         ({"take": 2, "good": True}, ["u2"]),
     ],
 )
-def test_where_selects_rows(tmp_path, where, ids):
+def test_where_selects_rows(tmp_path: Path, where: dict[str, Any], ids: list[str]) -> None:
     rows = [ROWS[0], ROWS[1] | {"take": "2", "good": True}, ROWS[2] | {"take": 2, "good": False}]
     assert [sample.id for sample in Manifest(jsonl(tmp_path, rows), where=where)] == ids
 
 
-def test_where_that_selects_nothing_names_the_values_there_are(tmp_path):
+def test_where_that_selects_nothing_names_the_values_there_are(tmp_path: Path) -> None:
     message = refusal(Manifest(jsonl(tmp_path, ROWS), where={"subset": "cleam"}))
     assert "(subset: cleam); rows have subset: clean, noisy" in message
 
 
-def test_options_may_be_containers_of_omegaconf(tmp_path):
-    options = OmegaConf.create(
+def test_options_may_be_containers_of_omegaconf(tmp_path: Path) -> None:
+    options: Any = OmegaConf.create(
         {
             "columns": {"text": "subset", "duration": None},
             "groups": ["speaker"],
@@ -116,7 +120,7 @@ def test_options_may_be_containers_of_omegaconf(tmp_path):
     assert (second.id, second.audio[0].duration) == ("u3", None)
 
 
-def test_csv_is_quoted_and_tsv_is_not(tmp_path):
+def test_csv_is_quoted_and_tsv_is_not(tmp_path: Path) -> None:
     text = 'she said "hi, there"'
     csv = written(tmp_path, 'id,audio,text\r\n1,a.wav,"she said ""hi, there"""\r\n\r\n2,b.wav,\r\n', "m.csv")
     tsv = written(tmp_path, f'id\taudio\ttext\n1\ta.wav\t{text}\n2\tb.wav\t"\n', "m.tsv")
@@ -124,13 +128,13 @@ def test_csv_is_quoted_and_tsv_is_not(tmp_path):
     assert [sample.references for sample in Manifest(tsv)] == [(text,), ('"',)]
 
 
-def test_empty_csv_fields_count_as_absent_where_a_part_is_optional(tmp_path):
+def test_empty_csv_fields_count_as_absent_where_a_part_is_optional(tmp_path: Path) -> None:
     path = written(tmp_path, "id,audio,text,lang,duration\n1,a.wav,x,,\n", "m.csv")
     (sample,) = Manifest(path, language="de")
     assert (sample.language, sample.audio[0].duration) == ("de", None)
 
 
-def test_byte_order_mark_blank_lines_and_missing_last_line_end_are_fine(tmp_path):
+def test_byte_order_mark_blank_lines_and_missing_last_line_end_are_fine(tmp_path: Path) -> None:
     content = "\ufeff" + json.dumps(ROWS[0]) + "\r\n\r\n" + json.dumps(ROWS[1])
     assert [sample.id for sample in Manifest(written(tmp_path, content))] == ["u1", "u2"]
     csv = written(tmp_path, "\ufeffid,audio,text\n1,a.wav,x\n", "m.csv")
@@ -138,7 +142,7 @@ def test_byte_order_mark_blank_lines_and_missing_last_line_end_are_fine(tmp_path
 
 
 @pytest.mark.parametrize("marker", [{}, {"id": None}])
-def test_without_an_id_the_audio_file_s_name_is_used(tmp_path, marker):
+def test_without_an_id_the_audio_file_s_name_is_used(tmp_path: Path, marker: dict[str, Any]) -> None:
     rows = [{"audio": f"{folder}/{name}.tar.wav", "text": "x"} | marker for folder, name in (("a", 1), ("b", 2))]
     assert [sample.id for sample in Manifest(jsonl(tmp_path, rows))] == ["1.tar", "2.tar"]
 
@@ -146,17 +150,17 @@ def test_without_an_id_the_audio_file_s_name_is_used(tmp_path, marker):
 # What can be wrong with a row
 
 
-def test_duplicate_ids_name_both_lines(tmp_path):
+def test_duplicate_ids_name_both_lines(tmp_path: Path) -> None:
     path = jsonl(tmp_path, [*ROWS, ROWS[1] | {"audio": "other.wav"}])
     assert refusal(Manifest(path)) == (f"{path} line 4: id 'u2' was already used at {path} line 2; ids must be unique")
 
 
-def test_duplicate_file_names_without_ids_are_duplicates(tmp_path):
+def test_duplicate_file_names_without_ids_are_duplicates(tmp_path: Path) -> None:
     rows = [{"audio": f"{speaker}/1.wav", "text": "x"} for speaker in ("s1", "s2")]
     assert "line 2: id '1' was already used" in refusal(Manifest(jsonl(tmp_path, rows)))
 
 
-def test_ids_with_equal_hashes_are_not_duplicates(tmp_path, monkeypatch):
+def test_ids_with_equal_hashes_are_not_duplicates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evalkit.datasets.dataset.hash", lambda _: 1, raising=False)
     path = jsonl(tmp_path, ROWS)
     assert len(list(Manifest(path))) == 3
@@ -178,12 +182,12 @@ def test_ids_with_equal_hashes_are_not_duplicates(tmp_path, monkeypatch):
         ({"duration": float("nan")}, r"line 2: the duration is nan"),
     ],
 )
-def test_a_value_of_the_wrong_kind_names_its_line(tmp_path, row, complaint):
+def test_a_value_of_the_wrong_kind_names_its_line(tmp_path: Path, row: dict[str, Any], complaint: str) -> None:
     path = jsonl(tmp_path, [ROWS[0], ROWS[1] | row])
     assert re.search(complaint, refusal(Manifest(path)))
 
 
-def test_a_missing_key_names_line_and_nearest_key(tmp_path):
+def test_a_missing_key_names_line_and_nearest_key(tmp_path: Path) -> None:
     row = {"id": "u2", "audio": "a.wav", "txt": "two"}
     message = refusal(Manifest(jsonl(tmp_path, [ROWS[0], row])))
     assert "line 2: no column 'text', did you mean 'txt'? (there are id, audio, txt;" in message
@@ -191,7 +195,7 @@ def test_a_missing_key_names_line_and_nearest_key(tmp_path):
 
 @pytest.mark.parametrize("option", [{"groups": ["speakr"]}, {"metadata": "speakr"}, {"columns": {"id": "speakr"}}])
 @pytest.mark.parametrize("format_", ["jsonl", "csv"])
-def test_a_mistyped_column_is_met_with_a_hint(tmp_path, option, format_):
+def test_a_mistyped_column_is_met_with_a_hint(tmp_path: Path, option: dict[str, Any], format_: str) -> None:
     if format_ == "csv":
         path = written(tmp_path, "id,audio,text,speaker\n1,a.wav,x,s\n", "m.csv")
     else:
@@ -199,12 +203,12 @@ def test_a_mistyped_column_is_met_with_a_hint(tmp_path, option, format_):
     assert "line 1: no column 'speakr', did you mean 'speaker'?" in refusal(Manifest(path, **option))
 
 
-def test_a_mistyped_where_of_a_table_is_met_with_a_hint(tmp_path):
+def test_a_mistyped_where_of_a_table_is_met_with_a_hint(tmp_path: Path) -> None:
     path = written(tmp_path, "id,audio,text,subset\n1,a.wav,x,clean\n", "m.csv")
     assert "no column 'subst', did you mean 'subset'?" in refusal(Manifest(path, where={"subst": "clean"}))
 
 
-def test_a_mistyped_part_is_met_with_a_hint(tmp_path):
+def test_a_mistyped_part_is_met_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"samples have no 'txt', did you mean 'text'\?"):
         Manifest(tmp_path / "m.jsonl", columns={"txt": "sentence"})
 
@@ -218,13 +222,13 @@ def test_a_mistyped_part_is_met_with_a_hint(tmp_path):
         ("\n\n", "the data set has no samples"),
     ],
 )
-def test_json_lines_that_are_not(tmp_path, content, complaint):
+def test_json_lines_that_are_not(tmp_path: Path, content: str | bytes, complaint: str) -> None:
     assert complaint in refusal(Manifest(written(tmp_path, content)))
 
 
-def test_a_json_file_is_one_array_of_rows(tmp_path):
+def test_a_json_file_is_one_array_of_rows(tmp_path: Path) -> None:
     path = written(tmp_path, "\ufeff" + json.dumps(ROWS, indent=2), "set.json")
-    options = {"groups": ["subset"], "where": {"speaker": "s1"}}
+    options: dict[str, Any] = {"groups": ["subset"], "where": {"speaker": "s1"}}
     assert list(Manifest(path, **options)) == list(Manifest(jsonl(tmp_path, ROWS), **options))
     (tmp_path / "manifest.jsonl").unlink()
     path.rename(tmp_path / "manifest.json")
@@ -248,11 +252,11 @@ def test_a_json_file_is_one_array_of_rows(tmp_path):
         ('[{"id": "\u00e9"}]'.encode("latin-1"), "line 1: byte 10 of the line (0xe9) is not UTF-8"),
     ],
 )
-def test_a_json_file_that_is_none(tmp_path, content, complaint):
+def test_a_json_file_that_is_none(tmp_path: Path, content: str | bytes, complaint: str) -> None:
     assert complaint in refusal(Manifest(written(tmp_path, content, "set.json")))
 
 
-def test_a_group_that_is_a_list_is_known_by_its_values(tmp_path):
+def test_a_group_that_is_a_list_is_known_by_its_values(tmp_path: Path) -> None:
     rows = [ROWS[0] | {"subset": ["clean"]}, ROWS[1] | {"subset": ["clean", "far"]}, ROWS[2] | {"subset": None}]
     path = jsonl(tmp_path, rows)
     groups = [sample.groups for sample in Manifest(path, groups=["subset"])]
@@ -269,12 +273,12 @@ def test_a_group_that_is_a_list_is_known_by_its_values(tmp_path):
         ("", "line 1: no column 'audio'"),
     ],
 )
-def test_csv_that_is_not(tmp_path, content, complaint):
+def test_csv_that_is_not(tmp_path: Path, content: str | bytes, complaint: str) -> None:
     assert complaint in refusal(Manifest(written(tmp_path, content, "m.csv")))
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "latin-1"])
-def test_other_encodings_than_utf_8_name_line_and_byte(tmp_path, encoding):
+def test_other_encodings_than_utf_8_name_line_and_byte(tmp_path: Path, encoding: str) -> None:
     text = "é" if encoding == "latin-1" else "你好"
     rows = [ROWS[0], ROWS[1] | {"text": text}]
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(encoding)
@@ -283,7 +287,7 @@ def test_other_encodings_than_utf_8_name_line_and_byte(tmp_path, encoding):
     assert re.search(rf"line {line}: byte \d+ of the line \(0x[0-9a-f]{{2}}\) is not UTF-8; save", message)
 
 
-def test_a_missing_manifest_is_an_error_when_it_is_read(tmp_path):
+def test_a_missing_manifest_is_an_error_when_it_is_read(tmp_path: Path) -> None:
     manifest = Manifest(tmp_path / "none.jsonl")
     assert "none.jsonl: cannot be opened (No such file or directory)" in refusal(manifest)
     with pytest.raises(ConfigurationError, match=r"a manifest's name ends in \.jsonl"):
@@ -293,7 +297,7 @@ def test_a_missing_manifest_is_an_error_when_it_is_read(tmp_path):
 # As other programs write them
 
 
-def test_usual_names_of_columns_are_understood(tmp_path):
+def test_usual_names_of_columns_are_understood(tmp_path: Path) -> None:
     """NeMo's, those of folders on the hub, wenet's list, and an object a line in a file named .json."""
     forms = {
         "nemo.json": '{"audio_filepath": "a.wav", "duration": 1.5, "text": "one"}\n',
@@ -311,7 +315,7 @@ def test_usual_names_of_columns_are_understood(tmp_path):
         (tmp_path / "folder" / name).unlink()
 
 
-def test_packed_lines_are_read_and_damage_in_them_is_named(tmp_path):
+def test_packed_lines_are_read_and_damage_in_them_is_named(tmp_path: Path) -> None:
     packed = gzip.compress((json.dumps(ROWS[0]) + "\n").encode())
     (tmp_path / "m.jsonl.gz").write_bytes(packed)
     assert [sample.id for sample in Manifest(tmp_path / "m.jsonl.gz")] == ["u1"]
@@ -319,7 +323,7 @@ def test_packed_lines_are_read_and_damage_in_them_is_named(tmp_path):
     assert re.search(r"m\.jsonl\.gz line 1: cannot be read", refusal(Manifest(tmp_path / "m.jsonl.gz")))
 
 
-def test_a_row_may_be_a_part_of_a_recording(tmp_path):
+def test_a_row_may_be_a_part_of_a_recording(tmp_path: Path) -> None:
     times = np.arange(3 * 16000) / 16000
     soundfile.write(tmp_path / "a.flac", np.sin(2 * np.pi * 100 * times) * times / 4, 16000)
     whole = soundfile.read(tmp_path / "a.flac", dtype="float32")[0]
@@ -338,7 +342,7 @@ def test_a_row_may_be_a_part_of_a_recording(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.tsv", "m.jsonl"])
-def test_a_text_may_be_as_long_as_it_likes(tmp_path, name):
+def test_a_text_may_be_as_long_as_it_likes(tmp_path: Path, name) -> None:
     text = "so " * 100_000
     separator = "\t" if name == "m.tsv" else ","
     content = f"id{separator}audio{separator}text\nu1{separator}a.wav{separator}{text}\n"
@@ -348,7 +352,7 @@ def test_a_text_may_be_as_long_as_it_likes(tmp_path, name):
     assert sample.references == (text,)
 
 
-def test_languages_by_name_and_what_is_none(tmp_path):
+def test_languages_by_name_and_what_is_none(tmp_path: Path) -> None:
     rows = [ROWS[0] | {"language": name, "id": name} for name in ("Mandarin Chinese", "English", "zh-Hant-HK")]
     assert [sample.language for sample in Manifest(jsonl(tmp_path, rows))] == ["zh", "en", "zh-Hant-HK"]
     for value in (5, ["en"], {"code": "en"}, "quite unknown", True):
@@ -370,14 +374,14 @@ def test_languages_by_name_and_what_is_none(tmp_path):
         ('{"id": "a", "audio": "a.wav", "text": "x", "duration": ' + "9" * 400 + "}", "duration"),
     ],
 )
-def test_what_nothing_could_store_is_refused_with_its_line(tmp_path, line, complaint):
+def test_what_nothing_could_store_is_refused_with_its_line(tmp_path: Path, line, complaint) -> None:
     message = refusal(Manifest(written(tmp_path, line + "\n")))
     assert re.search(complaint, message)
     assert "line 1" in message
     assert len(message) < 1000
 
 
-def test_whole_characters_written_as_two_halves_are_fine(tmp_path):
+def test_whole_characters_written_as_two_halves_are_fine(tmp_path: Path) -> None:
     (sample,) = Manifest(written(tmp_path, '{"id": "a", "audio": "a.wav", "text": "\\ud83d\\ude00"}\n'))
     assert sample.references == ("😀",)
 
@@ -385,7 +389,7 @@ def test_whole_characters_written_as_two_halves_are_fine(tmp_path):
 # Where audio may lie
 
 
-def test_any_absolute_path_is_allowed_where_the_user_says_so(tmp_path):
+def test_any_absolute_path_is_allowed_where_the_user_says_so(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     path = jsonl(tmp_path / "set", [ROWS[0] | {"audio": f"{tmp_path}/elsewhere/a.wav"}])
     message = refusal(Manifest(path))
@@ -396,20 +400,20 @@ def test_any_absolute_path_is_allowed_where_the_user_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["../secret.wav", "audio/../../secret.wav", "/etc/secret.wav"])
-def test_a_path_out_of_the_data_root_names_line_and_root(tmp_path, path):
+def test_a_path_out_of_the_data_root_names_line_and_root(tmp_path: Path, path: str) -> None:
     manifest = Manifest(jsonl(tmp_path, [ROWS[0], ROWS[1] | {"audio": path}]))
     message = refusal(manifest)
     assert f"line 2: audio path {path!r} leads out of the data root {tmp_path}" in message
     assert "root=" in message
 
 
-def test_a_sibling_whose_name_begins_alike_is_outside(tmp_path):
+def test_a_sibling_whose_name_begins_alike_is_outside(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     path = jsonl(tmp_path / "set", [ROWS[0] | {"audio": f"{tmp_path}/set2/a.wav"}])
     assert "leads out of the data root" in refusal(Manifest(path))
 
 
-def test_a_wider_root_allows_siblings_and_absolute_paths(tmp_path):
+def test_a_wider_root_allows_siblings_and_absolute_paths(tmp_path: Path) -> None:
     (tmp_path / "set1").mkdir()
     rows = [
         ROWS[0] | {"audio": "../set2/a.wav"},
@@ -421,7 +425,7 @@ def test_a_wider_root_allows_siblings_and_absolute_paths(tmp_path):
     assert audio[0].path == tmp_path / "set2" / "a.wav"
 
 
-def test_a_root_behind_a_link_takes_absolute_paths_by_either_name(tmp_path):
+def test_a_root_behind_a_link_takes_absolute_paths_by_either_name(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     os.symlink(tmp_path / "disk", tmp_path / "data")
     rows = [ROWS[0] | {"audio": f"{tmp_path}/disk/a.wav"}, ROWS[1] | {"audio": f"{tmp_path}/data/b.wav"}]
@@ -429,7 +433,7 @@ def test_a_root_behind_a_link_takes_absolute_paths_by_either_name(tmp_path):
     assert [sample.audio[0].locator for sample in samples] == ["a.wav", "b.wav"]
 
 
-def test_a_link_out_of_the_data_root_is_refused_when_read(tmp_path):
+def test_a_link_out_of_the_data_root_is_refused_when_read(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "1.wav").write_bytes(b"secret")
@@ -439,8 +443,8 @@ def test_a_link_out_of_the_data_root_is_refused_when_read(tmp_path):
         sample.audio[0].waveform(16000)
 
 
-def test_memory_does_not_grow_with_the_manifest(tmp_path):
-    def peak(rows):
+def test_memory_does_not_grow_with_the_manifest(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
         path = tmp_path / f"{rows}.jsonl"
         line = {"audio": "a.wav", "text": "x" * 2000}
         with path.open("w") as file:
@@ -455,7 +459,7 @@ def test_memory_does_not_grow_with_the_manifest(tmp_path):
     assert peak(5_000) - peak(500) < 4_500 * 250
 
 
-def test_real_manifests_read_as_they_are(shared_data):
+def test_real_manifests_read_as_they_are(shared_data: Path) -> None:
     expected = {"librispeech_test_other": 75, "librispeech_clean": 9, "aishell1": 93, "cantonese": 14}
     for name, count in expected.items():
         assert len(list(Manifest(shared_data / name / "manifest.jsonl"))) == count

@@ -25,7 +25,7 @@ def test_empty_and_odd_answers_stay_in_the_denominator() -> None:
 
 def test_an_exception_is_no_error_rate_of_one() -> None:
     with pytest.raises(DataError):
-        error_rate(["one"], [float("nan")], "en")
+        error_rate(["one"], [float("nan")], "en")  # type: ignore[list-item]
 
 
 def test_percent_and_currency_do_not_vanish() -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,6 @@ def test_a_fraction_is_taken_at_random_from_everywhere() -> None:
         ({"spread": True}, "give limit= too"),
     ],
 )
-def test_impossible_selections_are_refused(settings: dict[str, object], message: str) -> None:
+def test_impossible_selections_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         chosen(**settings)

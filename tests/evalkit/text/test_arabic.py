@@ -36,3 +36,24 @@ def test_golden_corpus(scheme_name: str) -> None:
     )
     assert rate.value == file["corpus"][RECORDED_AS[scheme_name]]["rate"]
     assert rate.reference_length == file["corpus"][RECORDED_AS[scheme_name]]["ref_len"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("لا", "ﻻ"),
+        ("كتاب", "کتاب"),
+        ("في", "فی"),
+        ("مرحبا بك", "\u200fمرحبا\u200e بك\u202c"),
+        ("مرحبا", "<unk> مرحبا {COUGH}"),
+    ],
+)
+def test_what_is_neither_said_nor_seen_and_forms_of_a_letter_are_no_errors(one: str, other: str) -> None:
+    assert error_rate([one], [other], "ar").value == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("على", "علي"), ("مدرسة", "مدرسه"), ("٢٠٢٤", "2024"), ("مـــرحبا", "مرحبا")]
+)
+def test_what_the_golden_file_keeps_apart_stays_apart(one: str, other: str) -> None:
+    assert error_rate([one], [other], "ar").value > 0

@@ -58,3 +58,17 @@ def test_latin_words_are_one_token_for_kimi_audio_and_letters_for_the_others() -
 def test_special_tokens_are_no_speech() -> None:
     for scheme in ("default", "qwen2_audio", "kimi_audio"):
         assert error_rate(["我住喺九龍"], ["<|yue|>我住喺九龙。"], "yue", scheme).value == 0
+
+
+def test_zhe_is_written_both_ways_and_a_work_is_not() -> None:
+    assert error_rate(["佢着住件衫"], ["佢著住件衫"], "yue").value == 0
+    assert error_rate(["著名作家"], ["着名作家"], "yue").value > 0
+
+
+def test_digits_stay_as_they_are_written() -> None:
+    assert error_rate(["五號"], ["5號"], "yue").value == 0.5
+
+
+@pytest.mark.parametrize("scheme", ["default", "qwen2_audio", "kimi_audio"])
+def test_a_lone_surrogate_is_dropped(scheme: str) -> None:
+    assert error_rate(["九龍"], ["九\ud83d龍"], "yue", scheme).value == 0

@@ -92,3 +92,6 @@ def test_a_lone_surrogate_is_dropped() -> None:
 
 def test_a_long_run_of_digits_is_read() -> None:
     assert normalize("7" * 5000) == "七" * 5000
+    # A quantity that no word names is read digit by digit too, not part by part without end.
+    assert normalize("1" + "0" * 100_000) == "一" + "零" * 100_000
+    assert normalize(f"{'9' * 50}个") == "九" * 50 + "个"

@@ -25,7 +25,7 @@ def original() -> Normalizer:
     normalize = package.EnglishTextNormalizer()
     for word in ADDED_BY_THE_PACKAGE:
         normalize.replacers.pop(rf"\b{word}\b", None)
-    return normalize  # type: ignore[no-any-return]
+    return normalize
 
 
 def assert_same(normalize: Normalizer, original: Normalizer, texts: Any) -> None:

@@ -33,3 +33,27 @@ def test_golden_corpus(scheme_name: str) -> None:
 def test_voicing_marks_are_spoken_and_stay() -> None:
     # Whisper's normaliser keeps them too, but only because it composes first; a decomposed が must not become か.
     assert get_scheme("ja").normalize("か\u3099く") == "がく"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("こんにちは", "<|ja|><|NEUTRAL|><|Speech|><|withitn|>こんにちは。"),
+        ("大好きです", "大好きです❤️"),
+        ("一番", "一番1️⃣".replace("1", "")),
+        ("家族", "家族👨\u200d👩\u200d👧"),
+        ("東京都", "東京\u200b都"),
+        ("が", "か\u309b"),
+        ("ぱ", "は\u309c"),
+        ("ガ", "ｶﾞ"),
+        ("神", "\ufa19"),
+        ("東京", "東京（笑）"),
+    ],
+)
+def test_what_is_neither_said_nor_seen_is_no_error(one: str, other: str) -> None:
+    assert error_rate([one], [other], "ja").value == 0
+
+
+@pytest.mark.parametrize(("one", "other"), [("國", "国"), ("斎藤", "齋藤"), ("か", "が"), ("東京(都)", "東京")])
+def test_what_is_another_spelling_or_word_stays_apart(one: str, other: str) -> None:
+    assert error_rate([one], [other], "ja").value > 0

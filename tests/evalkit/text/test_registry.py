@@ -27,7 +27,7 @@ def test_schemes_of_a_language(language: str) -> None:
         assert scheme.language == language
         assert scheme.name == name or name == "default"
     for name in NAMES - SCHEMES[language]:
-        with pytest.raises(ConfigurationError, match="available: default"):
+        with pytest.raises(ConfigurationError, match=r"there are default, "):
             get_scheme(language, name)
 
 
@@ -49,25 +49,8 @@ def test_unit_follows_the_script() -> None:
 
 
 def test_mistyped_scheme_gets_a_hint() -> None:
-    with pytest.raises(ConfigurationError, match=r"'wisper' for language 'en' \(did you mean 'whisper'\?\)"):
+    with pytest.raises(ConfigurationError, match=r"'wisper' for language 'en', did you mean 'whisper'\?"):
         normalizer("en", "wisper")
-
-
-@pytest.mark.parametrize("language", ["english", "eng", "xx", ""])
-def test_unknown_language_is_refused(language: str) -> None:
-    with pytest.raises(ConfigurationError, match="no normalisation for language"):
-        get_scheme(language)
-
-
-@pytest.mark.parametrize(
-    ("tag", "code"),
-    [
-        ("en_us", "en"), ("EN", "en"), ("zh-CN", "zh"), ("cmn_hans_cn", "zh"), ("yue_hant_hk", "yue"), ("zh-HK", "yue"),
-        ("zh-TW", "zh"), ("ar_eg", "ar"), ("ja_jp", "ja"), ("pt-BR", "pt"),
-    ],
-)  # fmt: skip
-def test_tags_of_data_sets(tag: str, code: str) -> None:
-    assert get_scheme(tag).language == code
 
 
 def test_english_loads_no_chinese_library() -> None:

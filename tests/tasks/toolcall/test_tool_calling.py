@@ -206,8 +206,9 @@ def test_a_judge_that_cannot_be_read_fails_the_sample_but_not_its_trigger() -> N
 
 def test_unknown_modes_are_refused() -> None:
     for option in ("input_mode", "answer_mode", "false_positive"):
+        settings: dict[str, Any] = {option: "both"}
         with pytest.raises(ConfigurationError, match=f"{option} is 'both'; it must be"):
-            task(**{option: "both"})
+            task(**settings)
 
 
 def test_samples_are_those_of_the_data_set(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class _Loop(asyncio.SelectorEventLoop):
         return self._now
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
+class _Selector(selectors.DefaultSelector):
     def __init__(self, loop: _Loop) -> None:
         super().__init__()
         self._loop = loop

@@ -1,0 +1,1 @@
+"""A benchmark and models of one's own, outside evalkit."""

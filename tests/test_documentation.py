@@ -1,0 +1,64 @@
+"""The documentation builds without a warning, loads nothing from elsewhere, and names what there is."""
+
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+# What a page loads when it is shown; links that a reader may follow are no matter.
+LOADED = re.compile(r"""(?:src=|<link[^>]*href=|url\(|@import )["']?((?:https?:)?//[^"')\s]+)""")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "--quiet", "build", "--site-dir", str(folder)]
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stderr == ""
+    return folder
+
+
+def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
+    pages = [path for suffix in ("html", "css") for path in site.rglob(f"*.{suffix}")]
+    assert len(pages) > 15
+    for page in pages:
+        assert LOADED.findall(page.read_text(encoding="utf-8")) == [], page.name
+
+
+def test_the_reference_has_the_public_functions(site: Path) -> None:
+    import evalkit
+
+    page = (site / "api" / "evalkit.html").read_text(encoding="utf-8")
+    for name in evalkit.__all__:
+        if name != "__version__":
+            assert f'id="evalkit.{name}"' in page, name
+
+
+def names_of(page: str) -> list[str]:
+    """The dotted names of the engine that a page mentions."""
+    return re.findall(r"`(evalkit\.[\w.]+)`", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+
+
+def resolved(name: str) -> Any:
+    """What a dotted name stands for: a module, or something in one."""
+    module, *attributes = name.split(".")
+    found: Any = import_module(module)
+    for position, attribute in enumerate(attributes):
+        try:
+            found = getattr(found, attribute)
+        except AttributeError:
+            found = import_module(".".join([module, *attributes[: position + 1]]))
+    return found
+
+
+@pytest.mark.parametrize("name", names_of("architecture.md"))
+def test_the_walk_of_a_sample_names_functions_that_exist(name: str) -> None:
+    assert resolved(name) is not None
