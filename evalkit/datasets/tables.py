@@ -38,12 +38,13 @@ def table_suffix(path: Path) -> str:
     return Path(name).suffix
 
 
-def placed_rows(path: Path, check: Check | None = None) -> Iterator[tuple[str, Row]]:
+def placed_rows(path: Path, check: Check | None = None, *, halves: bool = False) -> Iterator[tuple[str, Row]]:
     """Read rows, each with its place, ``FILE line NUMBER``, which of a CSV row is the line that it ends on.
 
     Args:
         path: the table.
         check: given the columns of a CSV or TSV table and the place of its heading, before any row is read.
+        halves: whether texts may hold halves of characters, as what models write may; see ``parsed_json``.
 
     Raises:
         DataError: the file cannot be read, or a row is malformed; the message names it.
@@ -54,23 +55,28 @@ def placed_rows(path: Path, check: Check | None = None) -> Iterator[tuple[str, R
     if suffix == ".tsv":
         return _tsv_rows(path, check)
     if suffix == ".json":
-        return _json_rows(path)
+        return _json_rows(path, halves)
     if suffix in (".jsonl", ".ndjson"):
-        return _json_lines(placed_lines(path))
+        return _json_lines(placed_lines(path), halves)
     if suffix == ".list":
-        return _wenet_rows(path)
+        return _wenet_rows(path, halves)
     return _trn_rows(path) if suffix == ".trn" else _keyed_rows(path)
 
 
-def parsed_json(text: str, place: str) -> Any:
+def parsed_json(text: str, place: str, *, halves: bool = False) -> Any:
     """Return the value of a JSON text.
+
+    Args:
+        text: to be parsed.
+        place: where it stands.
+        halves: whether it may hold halves of characters, one half of a surrogate pair, which nothing can store.
 
     Raises:
         DataError: it is not JSON, nested beyond reason, or holds half of a character, which nothing could store.
     """
     try:
         value = json.loads(text)
-        if "\\u" in text:
+        if "\\u" in text and not halves:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise DataError(f"{place}: not JSON ({error.msg} at character {error.colno})") from error
@@ -84,26 +90,26 @@ def parsed_json(text: str, place: str) -> Any:
     return value
 
 
-def _json_lines(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Row]]:
+def _json_lines(lines: Iterator[tuple[str, str]], halves: bool) -> Iterator[tuple[str, Row]]:
     for place, line in lines:
         if line.isspace():
             continue
-        row = parsed_json(line, place)
+        row = parsed_json(line, place, halves=halves)
         if not isinstance(row, dict):
             raise DataError(f"{place}: not a JSON object; each line must be one, in braces")
         yield place, row
 
 
-def _wenet_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    for place, row in _json_lines(placed_lines(path)):
+def _wenet_rows(path: Path, halves: bool) -> Iterator[tuple[str, Row]]:
+    for place, row in _json_lines(placed_lines(path), halves):
         yield place, {_WENET_NAMES.get(name, name): value for name, value in row.items()}
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
+def _json_rows(path: Path, halves: bool) -> Iterator[tuple[str, Row]]:
     lines = list(placed_lines(path))
     first = next((line.lstrip() for _, line in lines if not line.isspace()), "")
     if first.startswith("{"):
-        yield from _json_lines(iter(lines))
+        yield from _json_lines(iter(lines), halves)
         return
     text = "".join(line for _, line in lines)
     try:
@@ -120,7 +126,7 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
         place = f"{path} item {number}"
         if not isinstance(row, dict):
             raise DataError(f"{place}: not a JSON object; each item must be one, in braces")
-        if "\\u" in text:
+        if "\\u" in text and not halves:
             parsed_json(json.dumps(row), place)
         yield place, row
 

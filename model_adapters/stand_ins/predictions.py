@@ -96,10 +96,10 @@ class Predictions(ModelAdapter):
 
     def _read(self, path: Path) -> dict[str, str]:
         answers: dict[str, str] = {}
-        for place, row in placed_rows(path):
+        for place, row in placed_rows(path, halves=True):
             identity = self._identity(row, place)
             if identity in answers:
-                rows = placed_rows(path)
+                rows = placed_rows(path, halves=True)
                 first = next(earlier for earlier, row in rows if self._identity(row, earlier) == identity)
                 raise DataError(f"{place}: id {identity!r} was already used at {first}; ids must be unique")
             answers[identity] = self._text(row, place)

@@ -98,7 +98,6 @@ def test_a_missing_file_is_found_out_at_once(tmp_path: Path, name: str) -> None:
             b'{"id": "a", "text": "x"}\n{"id": "b", "text": "\xe9"}\n',
             "line 2: byte 22 of the line",
         ),
-        ("a.jsonl", b'{"id": "a", "text": "\\ud83d"}\n', "line 1: holds half of a character"),
         ("a.csv", b"id,answer\na,x\n", "line 2: no answer under"),
         ("a.csv", b"id,text,text\na,x,y\n", "line 1: the column 'text' is there 2 times"),
         ("a.csv", b"id,text\na,x,y\n", "line 2: 3 fields, but the header names 2"),
