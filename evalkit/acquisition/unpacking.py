@@ -18,7 +18,8 @@ from evalkit.errors import DataError
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 _CHUNK_BYTES = 1 << 20
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError)
+_MOST_MEMBERS = 20_000_000
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,11 @@ def unpack(archive: Path, placements: Sequence[Placement], *, otherwise: Path | 
         chosen = [
             (into.joinpath(*member.path.parts[depth:]), member)
             for member in members
-            if member.path.parts[:depth] == prefix and (not wanted or member.path.parts[depth] in wanted)
+            if len(member.path.parts) > depth
+            and member.path.parts[:depth] == prefix
+            and (not wanted or member.path.parts[depth] in wanted)
         ]
+        _check_collisions(archive, [file for file, _ in chosen])
         try:
             _check_space(archive, into, sum(member.size for file, member in chosen if not file.exists()))
             return into, sum(_write(archive, member, file) for file, member in chosen)
@@ -92,7 +96,7 @@ def _opened(archive: Path) -> Iterator[list[_Member]]:
         # Tar first: one that is not compressed and ends in a zip file would pass for that.
         if tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tarred:
-                yield [_tarred(archive, tarred, info) for info in tarred.getmembers() if not info.isdir()]
+                yield [_tarred(archive, tarred, info) for info in _members(tarred) if not info.isdir()]
         elif zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as zipped:
                 yield [_zipped(archive, zipped, info) for info in zipped.infolist() if not info.is_dir()]
@@ -104,6 +108,19 @@ def _opened(archive: Path) -> Iterator[list[_Member]]:
         raise DataError(f"{archive}: {error}; unpack it by hand") from error
     except OSError as error:
         raise DataError(f"{archive}: cannot be read ({error.strerror or error})") from error
+
+
+def _members(tarred: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar file, each of which has to begin behind the one before it.
+
+    Pythons before July 2025 read one of negative size, which leads back to where it began, for ever.
+    """
+    end = -1
+    for number, info in enumerate(tarred):
+        if info.size < 0 or info.offset <= end or number >= _MOST_MEMBERS:
+            raise tarfile.ReadError(f"a member {info.name!r} of {info.size} bytes at {info.offset}")
+        end = info.offset
+        yield info
 
 
 def _zipped(archive: Path, zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
@@ -149,6 +166,25 @@ def _place_of(names: Sequence[str], members: Sequence[_Member]) -> tuple[str, ..
     return min(complete, key=len, default=None)
 
 
+def _check_collisions(archive: Path, files: Sequence[Path]) -> None:
+    """Refuse members of which one would be written over, or into, another.
+
+    Raises:
+        DataError: there are such.
+    """
+    there = set(files)
+    for file in files:
+        if _unfinished(file) in there or any(folder in there for folder in file.parents):
+            raise DataError(f"{archive}: holds {file} beside a file that it would overwrite; nothing was unpacked")
+    if len(there) < len(files):
+        twice = next(file for file in files if files.count(file) > 1)
+        raise DataError(f"{archive}: holds {twice} twice; nothing was unpacked")
+
+
+def _unfinished(file: Path) -> Path:
+    return file.with_name(f".{file.name}.part")
+
+
 def _check_space(archive: Path, into: Path, needed: int) -> None:
     into = into.absolute()
     free = shutil.disk_usage(next(folder for folder in (into, *into.parents) if folder.exists())).free
@@ -163,9 +199,16 @@ def _write(archive: Path, member: _Member, file: Path) -> bool:
             raise DataError(f"{file}: is there already and differs from {member.path} in {archive}; move it away")
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.part")
+    unfinished = _unfinished(file)
     with member.open() as content, unfinished.open("wb") as target:
-        shutil.copyfileobj(content, target, _CHUNK_BYTES)
+        left = member.size
+        while chunk := content.read(_CHUNK_BYTES):
+            left -= len(chunk)
+            if left < 0:  # a packed file that is larger than the archive says, and may not end
+                raise zipfile.BadZipFile(f"{member.path} is longer than {member.size:,} bytes")
+            target.write(chunk)
+    if left:
+        raise EOFError(f"{member.path} is shorter than {member.size:,} bytes")
     os.replace(unfinished, file)
     return True
 

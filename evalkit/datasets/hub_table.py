@@ -1,5 +1,7 @@
 """Getting a table from the Hugging Face hub, or from its formats on disk, with the ``datasets`` library."""
 
+import glob
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ def load_table(repository: str, config: str | None, split: str, revision: str | 
             table = _saved(datasets.load_from_disk(str(local)), split)
         else:
             table = _built(_builder(repository, local, config, split, revision), split)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, datasets.exceptions.DatasetsError) as error:
         if isinstance(error, ConnectionError):
             _go_offline()
         raise DataError(f"{source}: {_advice(error, repository)}") from error
@@ -64,12 +66,60 @@ def _builder(repository: str, local: Path, config: str | None, split: str, revis
     # A cache for each split, because the library takes a folder in which it finds one split for the whole.
     cache = str(Path(datasets.config.HF_DATASETS_CACHE) / "evalkit" / split)
     if local.is_file():
-        return datasets.load_dataset_builder("parquet", data_files={split: str(local)}, cache_dir=cache)
+        # The library takes a path for a pattern.
+        return datasets.load_dataset_builder("parquet", data_files={split: glob.escape(str(local))}, cache_dir=cache)
     if local.is_dir():
+        _check_local(local)
         # A clone declares its configurations; a plain folder of parquet files has none.
         declares = datasets.get_dataset_config_names(str(local)) != ["default"]
         return datasets.load_dataset_builder(str(local), config if declares else None, cache_dir=cache)
     return datasets.load_dataset_builder(repository, config, revision=revision, cache_dir=cache)
+
+
+def _check_local(folder: Path) -> None:
+    """Refuse a folder with which the library would look elsewhere, or nowhere.
+
+    Raises:
+        ValueError: what it declares names data files that do not lie in it, or its path is a pattern for the library.
+    """
+    if glob.escape(str(folder)) != str(folder):
+        raise ValueError("the library takes [, ], * and ? in a path for a pattern; rename the folder")
+    for name in ("README.md", ".huggingface.yaml"):
+        if (folder / name).is_file():
+            for path in _data_files(_declarations(folder / name)):
+                if "://" in path or path.startswith(("/", "~", "hf:")) or ".." in path.split("/"):
+                    raise ValueError(f"{name} names data files outside the folder ({path}); correct it or delete it")
+
+
+def _declarations(file: Path) -> Any:
+    """What a file declares in YAML: all of it, or what stands between lines of three strokes at its beginning."""
+    import yaml
+
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if file.suffix == ".md":
+        text = text.partition("---\n")[2].partition("\n---")[0]
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"{file.name} holds no YAML that can be read; correct it or delete it") from error
+
+
+def _data_files(content: Any) -> Iterator[str]:
+    """Every text under a key ``data_files`` or ``data_dir``, however deep."""
+    if isinstance(content, list):
+        for item in content:
+            yield from _data_files(item)
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            yield from _texts(value) if key in ("data_files", "data_dir") else _data_files(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    else:
+        for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from _texts(item)
 
 
 def _built(builder: Any, split: str) -> Any:

