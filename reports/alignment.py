@@ -17,22 +17,27 @@ def inline(steps: Sequence[AlignedUnit], separator: str) -> str:
 
 def blocks(steps: Sequence[AlignedUnit]) -> Iterator[str]:
     """Yield lines in threes (REF, HYP, operation), unit below unit, broken before they get too long."""
-    start = 0
-    while start < len(steps):
-        used, end = 0, start
-        while end < len(steps):
-            used += _column_width(steps[end]) + 1
-            if used > _LINE_WIDTH and end > start:
-                break
-            end += 1
-        line = steps[start:end]
-        start = end
+    for line in _lines(steps):
         reference = [step.reference or "*" * display_width(step.hypothesis or "") for step in line]
         hypothesis = [step.hypothesis or "*" * display_width(step.reference or "") for step in line]
         yield "  REF  " + _row(line, reference)
         yield "  HYP  " + _row(line, hypothesis)
         if any(step.operation != "equal" for step in line):
             yield "       " + _row(line, [_LETTERS[step.operation] for step in line])
+
+
+def _lines(steps: Sequence[AlignedUnit]) -> Iterator[list[AlignedUnit]]:
+    line: list[AlignedUnit] = []
+    used = 0
+    for step in steps:
+        width = _column_width(step) + 1
+        if line and used + width > _LINE_WIDTH:
+            yield line
+            line, used = [], 0
+        line.append(step)
+        used += width
+    if line:
+        yield line
 
 
 def _row(line: Sequence[AlignedUnit], texts: Sequence[str]) -> str:
