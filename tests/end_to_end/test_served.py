@@ -140,7 +140,7 @@ def test_refusals_are_failures_at_once_and_never_cached(tmp_path: Path, environm
     assert all(response["text"] == "" for response in failed)
     metrics = json.loads((runs / "refused" / "metrics.json").read_text())["tasks"][TASK]
     assert metrics["samples"]["failed"] == len(failed)
-    with OpenAIServer(model_and_judge, key=KEY) as server:
+    with OpenAIServer(model_and_judge, key=KEY, port=server.port) as server:
         evaluate(make_plan(words(manifest, server.base_url, runs, "later", *arguments)))
         asked = Counter(hit.outcome for hit in server.journal.hits)
     assert asked["answered"] == 2 * len(failed), "only what failed should have been asked, and then judged"
