@@ -16,6 +16,7 @@ from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.summary import summary
 from evalkit.errors import ConfigurationError, EvalkitError
 from evalkit.hints import hint
+from evalkit.printable import printable
 from evalkit.results.usage import usage_lines
 from evalkit.run.composition import compose_run, configurations, listed_roles
 from evalkit.run.evaluate import evaluate

@@ -14,11 +14,11 @@ from evalkit.errors import ConfigurationError, DataError
 from evalkit.hints import hint
 from evalkit.types import Sample
 
-# The usual names, of which a row's first is taken: ours; NeMo's; those of the hub's folders and tables; wenet's.
+# The usual names, of which a row's first is taken: ours; NeMo's; those of the hub's folders and tables.
 _DEFAULT_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "id": ("id", "key"),
-    "audio": ("audio", "audio_filepath", "file_name", "wav"),
-    "text": ("text", "transcription", "sentence", "txt"),
+    "id": ("id",),
+    "audio": ("audio", "audio_filepath", "file_name"),
+    "text": ("text", "transcription", "sentence"),
     "language": ("language", "lang"),
     "duration": ("duration",),
     "offset": ("offset",),
@@ -32,10 +32,10 @@ class ColumnMapping:
     Args:
         columns: for ``id``, ``audio``, ``text`` (the reference), ``language``, ``duration`` and ``offset`` (seconds),
             the column that holds it, or None for a part that samples shall go without. Audio and text are
-            required unless set to None, the others only if a column is named here. By default ``id`` or ``key``;
-            ``audio``, ``audio_filepath``, ``file_name`` or ``wav``; ``text``, ``transcription``, ``sentence`` or
-            ``txt``; ``language`` or ``lang``. An offset makes the sample the part of its recording that begins there
-            and is as long as the duration says.
+            required unless set to None, the others only if a column is named here. By default ``id``; ``audio``,
+            ``audio_filepath`` or ``file_name``; ``text``, ``transcription`` or ``sentence``; ``language`` or ``lang``;
+            ``duration``; ``offset``. An offset makes the sample the part of its recording that begins there and is as
+            long as the duration says.
         groups: columns that become ``Sample.groups``; or a mapping from group to column.
         metadata: columns that become ``Sample.metadata``; or a mapping from key to column.
         where: see ``Selection``.

@@ -21,14 +21,20 @@ class Fingerprint:
 
     def __init__(self) -> None:
         self.samples = 0
-        self._sum = 0
-        self._ids = 0
+        self._recordings = 0
+        self._sum = self._ids = self._sound = 0
 
     def add(self, sample: Sample) -> None:
         """Take in one more sample."""
-        recordings = [_known_as(audio.locator, audio.digest()) for audio in sample.audio]
-        self._sum += _number([sample.id, sample.references, recordings])
+        digests = [audio.digest() for audio in sample.audio]
+        known_as = [
+            audio.locator if digest is None else [audio.locator, digest]
+            for audio, digest in zip(sample.audio, digests, strict=True)
+        ]
+        self._sum += _number([sample.id, sample.references, known_as])
         self._ids += _number(sample.id)
+        self._sound += _number([sample.id, digests])
+        self._recordings += sum(digest is not None for digest in digests)
         self.samples += 1
 
     def hexdigest(self) -> str:
@@ -36,20 +42,25 @@ class Fingerprint:
         return _text(self._sum)
 
     def to_json(self) -> dict[str, Any]:
-        """Return how many samples there are, the fingerprint, and ``ids``, that of their ids alone."""
-        return {"samples": self.samples, "ids": _text(self._ids), "fingerprint": self.hexdigest()}
+        """Return fingerprints, also of ids and of sound alone, and the counts of samples and of recordings at hand."""
+        return {
+            "samples": self.samples,
+            "recordings": self._recordings,
+            "fingerprint": self.hexdigest(),
+            "ids": _text(self._ids),
+            "sound": _text(self._sound),
+        }
 
-    def changed_since(self, recorded: Mapping[str, Any]) -> bool:
-        """Return whether the same samples had other references or recordings when ``recorded`` was written.
+    def recordings_changed_since(self, recorded: Mapping[str, Any]) -> bool:
+        """Return whether the same samples had other recordings when ``recorded`` was written.
 
         Args:
-            recorded: what ``to_json`` gave. One of other samples, as of a larger selection, tells nothing.
+            recorded: what ``to_json`` gave. One of other samples, as of a larger selection, or with more or fewer
+                recordings at hand, tells nothing.
         """
-        return recorded.get("ids") == _text(self._ids) and recorded.get("fingerprint") != self.hexdigest()
-
-
-def _known_as(locator: str, digest: str | None) -> Any:
-    return locator if digest is None else [locator, digest]
+        now = self.to_json()
+        alike = all(recorded.get(key) == now[key] for key in ("ids", "recordings"))
+        return alike and recorded.get("sound") != now["sound"]
 
 
 def _number(content: Any) -> int:

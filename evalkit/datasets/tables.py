@@ -2,7 +2,8 @@
 
 The end of a file's name tells the format; ``.gz`` after it is unpacked on the way.
 
-- ``.jsonl``, ``.ndjson``, ``.list`` (wenet): a JSON object a line
+- ``.jsonl``, ``.ndjson``: a JSON object a line
+- ``.list``: wenet's, the same, with ``key``, ``wav`` and ``txt`` for ``id``, ``audio`` and ``text``
 - ``.json``: an array of objects, which alone is held in memory as a whole, or an object a line (NeMo)
 - ``.csv``: quoted as spreadsheets do
 - ``.tsv``: not quoted, nothing is escaped: a quotation mark is one
@@ -26,6 +27,7 @@ Check = Callable[[Collection[str], str], None]
 MANIFEST_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".ndjson", ".list")
 """Of tables with named columns, in the order in which a folder is searched for one; ``.gz`` may follow."""
 
+_WENET_NAMES = {"key": "id", "wav": "audio", "txt": "text"}
 _LARGEST_FIELD = 2**31 - 1
 _TRN = re.compile(r"(?P<text>.*?)\s*\((?P<id>[^()\s]+)\)\s*")
 
@@ -36,12 +38,13 @@ def table_suffix(path: Path) -> str:
     return Path(name).suffix
 
 
-def placed_rows(path: Path, check: Check | None = None) -> Iterator[tuple[str, Row]]:
+def placed_rows(path: Path, check: Check | None = None, *, halves: bool = False) -> Iterator[tuple[str, Row]]:
     """Read rows, each with its place, ``FILE line NUMBER``, which of a CSV row is the line that it ends on.
 
     Args:
         path: the table.
         check: given the columns of a CSV or TSV table and the place of its heading, before any row is read.
+        halves: whether texts may hold halves of characters, as what models write may; see ``parsed_json``.
 
     Raises:
         DataError: the file cannot be read, or a row is malformed; the message names it.
@@ -52,21 +55,28 @@ def placed_rows(path: Path, check: Check | None = None) -> Iterator[tuple[str, R
     if suffix == ".tsv":
         return _tsv_rows(path, check)
     if suffix == ".json":
-        return _json_rows(path)
-    if suffix in (".jsonl", ".ndjson", ".list"):
-        return _json_lines(placed_lines(path))
+        return _json_rows(path, halves)
+    if suffix in (".jsonl", ".ndjson"):
+        return _json_lines(placed_lines(path), halves)
+    if suffix == ".list":
+        return _wenet_rows(path, halves)
     return _trn_rows(path) if suffix == ".trn" else _keyed_rows(path)
 
 
-def parsed_json(text: str, place: str) -> Any:
+def parsed_json(text: str, place: str, *, halves: bool = False) -> Any:
     """Return the value of a JSON text.
+
+    Args:
+        text: to be parsed.
+        place: where it stands.
+        halves: whether it may hold halves of characters, one half of a surrogate pair, which nothing can store.
 
     Raises:
         DataError: it is not JSON, nested beyond reason, or holds half of a character, which nothing could store.
     """
     try:
         value = json.loads(text)
-        if "\\u" in text:
+        if "\\u" in text and not halves:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise DataError(f"{place}: not JSON ({error.msg} at character {error.colno})") from error
@@ -80,21 +90,26 @@ def parsed_json(text: str, place: str) -> Any:
     return value
 
 
-def _json_lines(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Row]]:
+def _json_lines(lines: Iterator[tuple[str, str]], halves: bool) -> Iterator[tuple[str, Row]]:
     for place, line in lines:
         if line.isspace():
             continue
-        row = parsed_json(line, place)
+        row = parsed_json(line, place, halves=halves)
         if not isinstance(row, dict):
             raise DataError(f"{place}: not a JSON object; each line must be one, in braces")
         yield place, row
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
+def _wenet_rows(path: Path, halves: bool) -> Iterator[tuple[str, Row]]:
+    for place, row in _json_lines(placed_lines(path), halves):
+        yield place, {_WENET_NAMES.get(name, name): value for name, value in row.items()}
+
+
+def _json_rows(path: Path, halves: bool) -> Iterator[tuple[str, Row]]:
     lines = list(placed_lines(path))
     first = next((line.lstrip() for _, line in lines if not line.isspace()), "")
     if first.startswith("{"):
-        yield from _json_lines(iter(lines))
+        yield from _json_lines(iter(lines), halves)
         return
     text = "".join(line for _, line in lines)
     try:
@@ -111,7 +126,7 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
         place = f"{path} item {number}"
         if not isinstance(row, dict):
             raise DataError(f"{place}: not a JSON object; each item must be one, in braces")
-        if "\\u" in text:
+        if "\\u" in text and not halves:
             parsed_json(json.dumps(row), place)
         yield place, row
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import evalkit
+from evalkit.errors import ConfigurationError
 from evalkit.inference.ask import TaskWork, run_inference
 from evalkit.inference.endpoint import Endpoint, ModelFacts
 from evalkit.inference.observer import Observers
@@ -22,6 +23,7 @@ from evalkit.progress import Progress, say
 from evalkit.results.aggregates import with_aggregates
 from evalkit.results.folder import SAID, RunFolder
 from evalkit.results.metrics_file import ModelIdentity, RunResult
+from evalkit.results.provenance import FILE_NAME as PROVENANCE
 from evalkit.results.provenance import ProvenanceRecord
 from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
@@ -92,6 +94,8 @@ class _Session:
             self._folder = stack.enter_context(closing(RunFolder(plan.folder)))
             if plan.fresh:
                 self._folder.set_aside()
+            for each in preflight.tasks:
+                self._refuse_changed_recordings(each)
             self._folder.write("config.yaml", plan.config)
             stack.enter_context(run_log(plan.folder))
             earlier = settled_run(self._folder)
@@ -100,7 +104,7 @@ class _Session:
             self._stores = {
                 each.task.name: stack.enter_context(ResponseStore(plan.folder / each.task.name)) for each in tasks
             }
-            data = {each.task.name: {"samples": each.count, "fingerprint": each.fingerprint} for each in tasks}
+            data = {each.task.name: each.fingerprint.to_json() for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
             # By what earlier sessions found out, for roles that have nothing to answer in this one.
             self._models = {role: self._identity(role, known) for role, known in self._record.models.items()}
@@ -112,6 +116,15 @@ class _Session:
             events = stack.enter_context(closing(EventLog(plan.folder)))
             self.observer = Observers((stack.enter_context(Progress(counts)), events))
             self._stack = stack.pop_all()
+
+    def _refuse_changed_recordings(self, checked: CheckedTask) -> None:
+        recorded = self._folder.read(PROVENANCE).get("data")
+        earlier = recorded.get(checked.task.name) if isinstance(recorded, dict) else None
+        if isinstance(earlier, dict) and checked.fingerprint.recordings_changed_since(earlier):
+            raise ConfigurationError(
+                f"{self._folder.path}: holds answers about other recordings of task {checked.task.name} than its data "
+                "set has now; give this run another name=, or fresh=true to ask all again"
+            )
 
     def __enter__(self) -> "_Session":
         return self

@@ -11,6 +11,7 @@ from typing import Any
 
 from evalkit.chain import Outcome
 from evalkit.errors import StoreError
+from evalkit.printable import printable
 from evalkit.types import Call, Response
 
 EVENTS = "events.jsonl"
@@ -122,4 +123,4 @@ class _OneLine(logging.Formatter):
     """One line for each record, whatever a model or server put into the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in super().format(record))
+        return printable(super().format(record))

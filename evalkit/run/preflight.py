@@ -26,7 +26,7 @@ class CheckedTask:
     task: Task
     samples: SelectedSamples
     count: int
-    fingerprint: str
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +95,4 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
         raise DataError(f"task {task.name}: {error}") from error
     if fingerprint.samples == 0:
         raise DataError(f"task {task.name}: its data set has no samples")
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint.hexdigest())
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint)

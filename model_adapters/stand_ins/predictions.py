@@ -18,9 +18,9 @@ _TASK = "{task}"
 _SHOWN_IDS = 3
 
 # The usual names, of which a row's first is taken. NeMo's files of predictions keep the reference as the text.
-_ID_KEYS = ("id", "key")
-_AUDIO_KEYS = ("audio", "audio_filepath", "file_name", "wav")
-_TEXT_KEYS = ("pred_text", "prediction", "hypothesis", "text", "transcription", "sentence", "txt")
+_ID_KEY = "id"
+_AUDIO_KEYS = ("audio", "audio_filepath", "file_name")
+_TEXT_KEYS = ("pred_text", "prediction", "hypothesis", "text", "transcription", "sentence")
 
 
 class Predictions(ModelAdapter):
@@ -32,10 +32,10 @@ class Predictions(ModelAdapter):
 
     Args:
         path: the file; ``{task}`` in it stands for the name of the task.
-        id_key: key or column of the sample's id; by default ``id`` or ``key``, else the name of the recording in
-            ``audio``, ``audio_filepath``, ``file_name`` or ``wav``, without folder and extension, as in manifests.
+        id_key: key or column of the sample's id; by default ``id``, else the name of the recording in ``audio``,
+            ``audio_filepath`` or ``file_name``, without folder and extension, as in manifests.
         text_key: key or column of the answer; by default ``pred_text``, ``prediction``, ``hypothesis``, ``text``,
-            ``transcription``, ``sentence`` or ``txt``.
+            ``transcription`` or ``sentence``.
 
     Raises:
         ConfigurationError: there is no such file.
@@ -96,23 +96,22 @@ class Predictions(ModelAdapter):
 
     def _read(self, path: Path) -> dict[str, str]:
         answers: dict[str, str] = {}
-        for place, row in placed_rows(path):
+        for place, row in placed_rows(path, halves=True):
             identity = self._identity(row, place)
             if identity in answers:
-                rows = placed_rows(path)
+                rows = placed_rows(path, halves=True)
                 first = next(earlier for earlier, row in rows if self._identity(row, earlier) == identity)
                 raise DataError(f"{place}: id {identity!r} was already used at {first}; ids must be unique")
             answers[identity] = self._text(row, place)
         return answers
 
     def _identity(self, row: Row, place: str) -> str:
-        keys = (self._id_key,) if self._id_key else _ID_KEYS
-        key = next((key for key in keys if row.get(key) is not None), None)
-        if key is not None:
+        key = self._id_key or _ID_KEY
+        if row.get(key) is not None:
             return checked_id(row[key], place)
         recording = None if self._id_key else next((row[key] for key in _AUDIO_KEYS if key in row), None)
         if not isinstance(recording, str) or not recording:
-            raise DataError(_missing("id", keys, row, place))
+            raise DataError(_missing("id", (key,), row, place))
         return Path(recording).stem
 
     def _text(self, row: Row, place: str) -> str:

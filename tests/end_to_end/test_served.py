@@ -168,7 +168,7 @@ def test_an_outage_of_five_minutes_is_waited_for(tmp_path: Path, environment: di
 
     with OpenAIServer(model_and_judge, key=KEY) as server:
         evaluate(make_plan(words(manifest, server.base_url, runs, "undisturbed", "cache.folder=null")))
-    with OpenAIServer(count, key=KEY, outage=outage) as server:
+    with OpenAIServer(count, key=KEY, outage=outage, port=server.port) as server:
         few = [f"{role}.limits.concurrency=4" for role in ("model", "judge")]  # so that both have been there before
         plan = make_plan(words(manifest, server.base_url, runs, "outage", "cache.folder=null", *few))
         evaluate(replace(plan, clock=Clock(lambda: time_passed, sleep)))

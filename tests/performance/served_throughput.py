@@ -18,8 +18,7 @@ import soundfile
 
 from evalkit.audio import Audio
 from evalkit.chain import Chain, Score
-from evalkit.inference.ask import ask
-from evalkit.inference.batching import LocalExecutor
+from evalkit.inference.ask import TaskWork, run_inference
 from evalkit.inference.served.budget import Budget, BudgetCaps
 from evalkit.inference.served.endpoint import ServedEndpoint
 from evalkit.results.responses import ResponseStore
@@ -62,10 +61,12 @@ async def measure(folder: Path, base_url: str, concurrency: int) -> tuple[float,
     caller = ServedEndpoint("model", model, Budget(BudgetCaps()))
     with ResponseStore(folder / f"store-{concurrency}") as store:
         wall, processor = time.perf_counter(), time.process_time()
-        await ask(Transcribe(folder, count), {"model": model}, store, LocalExecutor(), {"model": caller})
+        task = Transcribe(folder, count)
+        await run_inference(
+            [TaskWork(task, task.samples(), count, store, lambda outcome: None, lambda: None)], {"model": caller}
+        )
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
         assert store.usage["model"].answers == count, "a request was not answered"
-    await model.close()
     return count / wall, 1000 * processor / count
 
 

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from evalkit.datasets import Fingerprint, Manifest, open_dataset
 from evalkit.errors import ConfigurationError, DataError
+from tests.conftest import write_jsonl
 
 ROW = {"id": "u1", "audio": "a.wav", "text": "one"}
 
@@ -77,7 +78,7 @@ def test_a_copy_of_the_hub_s_tables_has_their_columns_not_those_of_the_other_for
     rows = [{"id": "q1", "answer": "one", "sub_category": "x", "audio": {"bytes": b"RIFF", "path": "a.wav"}}]
     datasets.Dataset.from_list(rows).to_parquet(tmp_path / "copy" / "data" / "test-00000-of-00001.parquet")
     hub = {"repository": "some/where", "columns": {"text": "answer"}, "groups": {"sub-category": "sub_category"}}
-    json_form = {"columns": {"audio": "audio_id", "text": "answer"}, "groups": ["sub-category"]}
+    json_form: dict[str, Any] = {"columns": {"audio": "audio_id", "text": "answer"}, "groups": ["sub-category"]}
     (sample,) = open_dataset(tmp_path / "copy", hub=hub, **json_form)
     assert (sample.id, sample.groups) == ("q1", {"sub-category": "x"})
 
@@ -204,3 +205,28 @@ def test_a_fingerprint_is_of_the_samples_not_of_their_order_or_place(tmp_path: P
 
 def test_no_samples_have_a_fingerprint_too() -> None:
     assert Fingerprint().hexdigest() == "0" * 32
+
+
+def fingerprinted(folder: Path, contents: dict[str, bytes], text: str = "x") -> Fingerprint:
+    for name, content in contents.items():
+        (folder / f"{name}.wav").write_bytes(content)
+    rows = [{"id": name, "audio": f"{name}.wav", "text": text} for name in ("a", "b")]
+    found = Fingerprint()
+    for sample in Manifest(write_jsonl(folder / "m.jsonl", rows)):
+        found.add(sample)
+    return found
+
+
+def test_recordings_that_were_replaced_are_noticed_and_nothing_else_is_taken_for_that(tmp_path: Path) -> None:
+    first = fingerprinted(tmp_path, {"a": b"1", "b": b"2"})
+    recorded = json.loads(json.dumps(first.to_json()))
+    assert not first.recordings_changed_since(recorded)
+    assert not fingerprinted(tmp_path, {}, "corrected").recordings_changed_since(recorded)
+    exchanged = fingerprinted(tmp_path, {"a": b"2", "b": b"1"})
+    assert exchanged.recordings_changed_since(recorded)
+    assert exchanged.hexdigest() != first.hexdigest()
+    (tmp_path / "a.wav").unlink()
+    assert not fingerprinted(tmp_path, {}).recordings_changed_since(recorded), (
+        "they are not at hand, rather than others"
+    )
+    assert not fingerprinted(tmp_path, {"a": b"1"}).recordings_changed_since({"samples": 2, "fingerprint": "0"})

@@ -10,10 +10,11 @@ from evalkit.chain import Chain, Outcome, Score
 from evalkit.inference.ask import TaskWork, run_inference
 from evalkit.inference.endpoint import Endpoint
 from evalkit.inference.local import LocalExecutor
+from evalkit.task import Task
 from evalkit.types import Call, Failure, Message, Request, Response, Sample
 from tests.live_models import spec_of
 
-ROLES = ("model", "transcriber", "judge", "judge")
+ROLES: tuple[str, ...] = ("model", "transcriber", "judge", "judge")
 
 
 class Arithmetic(ModelAdapter):
@@ -49,12 +50,11 @@ def question(text: str) -> Request:
     return Request((Message("user", (text,)),))
 
 
-class ThreeRoles:
+class ThreeRoles(Task):
     """Each number goes to the model, its answer to the transcriber, that answer twice to the judge."""
 
-    title = "Three roles"
-    roles = ROLES
-    generation: Mapping[str, Mapping[str, Any]] = {}
+    title, metrics, expected_samples = "Three roles", {}, None
+    roles: Sequence[str] = ROLES
 
     def __init__(self, count: int = 10, languages: Sequence[str | None] = (None,), name: str = "three_roles") -> None:
         self.name = name

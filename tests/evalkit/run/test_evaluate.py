@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from evalkit.errors import ConfigurationError
+from evalkit.progress import say
 from evalkit.run.evaluate import Evaluation, evaluate
+from evalkit.run.events import run_log
 from evalkit.run.plan import Plan, plan_from_config
 from evalkit.run.selection import Selection
 from tests.conftest import write_jsonl
@@ -114,3 +116,13 @@ def test_a_setting_that_the_adapter_does_not_have_is_refused_before_anything_is_
     wrong = replace(spec, config={**spec.config, "text_kye": "text"})
     with pytest.raises(ConfigurationError, match="model: its adapter has no setting 'text_kye', did you mean"):
         evaluate(replace(made, models={"model": wrong}))
+
+
+def test_what_models_say_moves_no_cursor_in_the_log_and_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run_log(tmp_path):
+        logging.getLogger("evalkit").warning("cleared \x1b[2J\nand gone")
+    assert "cleared \\x1b[2J\\nand gone" in (tmp_path / "run.log").read_text()
+    say("cleared \x1b[2J")
+    assert capsys.readouterr().err == "cleared \\x1b[2J\n"
