@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from evalkit.acquisition.preparation import Acquisition, Download, Placement, prepare
+from evalkit.acquisition.preparation import Acquisition, Download, prepare
+from evalkit.acquisition.unpacking import Placement
 from evalkit.datasets import open_dataset
 from evalkit.errors import DataError
 from tasks.asr import Transcription

@@ -1,5 +1,6 @@
 """What a recording is known by: its bytes, not its name."""
 
+import hashlib
 import os
 import sqlite3
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_a_file_that_has_not_changed_is_read_once_in_all_processes(
     digest = Audio("a", file).digest()
     digests._index(str(tmp_path / "cache"))._keep()
     digests._index.cache_clear()  # as a new process
-    monkeypatch.setattr(digests.hashlib, "file_digest", None)  # reading would fail
+    monkeypatch.setattr(hashlib, "file_digest", None)  # reading would fail
     assert Audio("a", file).digest() == digest
 
 

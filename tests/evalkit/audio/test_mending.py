@@ -2,6 +2,7 @@
 
 import io
 import struct
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_a_size_that_was_never_filled_in_is_no_promise(
 def test_a_size_that_is_merely_large_is_a_promise() -> None:
     for size in (100_000, 0x40000000, 0x7F100000):
         with pytest.raises(AudioError, match=r"cut short, it holds 2\.00 of"):
-            Audio("a", content=lambda size=size: with_sizes(wav("PCM_16"), size)).waveform(RATE)
+            Audio("a", content=partial(with_sizes, wav("PCM_16"), size)).waveform(RATE)
 
 
 def test_the_wide_form_of_a_wav_without_its_sizes_is_read() -> None:
@@ -116,7 +117,7 @@ def test_hours_of_silence_in_few_bytes_are_refused() -> None:
             content[21] &= 0xF0
             content[22:26] = bytes(4)
         with pytest.raises(AudioError, match=r"is longer than 4\.0 hours; cut it into parts"):
-            Audio("a", content=lambda content=content: bytes(content)).waveform(RATE)
+            Audio("a", content=partial(bytes, content)).waveform(RATE)
 
 
 def test_what_flac_cannot_hold_is_an_audio_error_and_leaves_no_file(tmp_path: Path) -> None:

@@ -342,7 +342,7 @@ def test_a_row_may_be_a_part_of_a_recording(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.tsv", "m.jsonl"])
-def test_a_text_may_be_as_long_as_it_likes(tmp_path: Path, name) -> None:
+def test_a_text_may_be_as_long_as_it_likes(tmp_path: Path, name: str) -> None:
     text = "so " * 100_000
     separator = "\t" if name == "m.tsv" else ","
     content = f"id{separator}audio{separator}text\nu1{separator}a.wav{separator}{text}\n"
@@ -374,7 +374,7 @@ def test_languages_by_name_and_what_is_none(tmp_path: Path) -> None:
         ('{"id": "a", "audio": "a.wav", "text": "x", "duration": ' + "9" * 400 + "}", "duration"),
     ],
 )
-def test_what_nothing_could_store_is_refused_with_its_line(tmp_path: Path, line, complaint) -> None:
+def test_what_nothing_could_store_is_refused_with_its_line(tmp_path: Path, line: str, complaint: str) -> None:
     message = refusal(Manifest(written(tmp_path, line + "\n")))
     assert re.search(complaint, message)
     assert "line 1" in message

@@ -77,7 +77,7 @@ def test_a_copy_of_the_hub_s_tables_has_their_columns_not_those_of_the_other_for
     rows = [{"id": "q1", "answer": "one", "sub_category": "x", "audio": {"bytes": b"RIFF", "path": "a.wav"}}]
     datasets.Dataset.from_list(rows).to_parquet(tmp_path / "copy" / "data" / "test-00000-of-00001.parquet")
     hub = {"repository": "some/where", "columns": {"text": "answer"}, "groups": {"sub-category": "sub_category"}}
-    json_form = {"columns": {"audio": "audio_id", "text": "answer"}, "groups": ["sub-category"]}
+    json_form: dict[str, Any] = {"columns": {"audio": "audio_id", "text": "answer"}, "groups": ["sub-category"]}
     (sample,) = open_dataset(tmp_path / "copy", hub=hub, **json_form)
     assert (sample.id, sample.groups) == ("q1", {"sub-category": "x"})
 

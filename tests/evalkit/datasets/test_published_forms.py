@@ -194,7 +194,7 @@ def test_marks_are_removed_wherever_they_stand_and_a_phase_is_chosen_by_path(tmp
 )
 def test_references_without_recordings(tmp_path: Path, name: str, content: str) -> None:
     tree(tmp_path, {name: content})
-    options = {"layout": "transcripts"} if name == "ref.txt" else {}
+    options: dict[str, Any] = {"layout": "transcripts"} if name == "ref.txt" else {}
     samples = list(open_dataset(tmp_path / name, **options))
     assert [(sample.id, sample.references) for sample in samples] == [("u1", ("good day",)), ("u2", ("",))]
     assert samples[0].audio[0].digest() is None
