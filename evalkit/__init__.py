@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from evalkit.metrics.bleu import Bleu, bleu
     from evalkit.metrics.error_rate import ErrorRate, error_rate
     from evalkit.metrics.resampling import bootstrap, paired_test
+    from evalkit.run.start import evaluate
     from evalkit.text import normalizer
 
 __version__ = "0.1.0"
@@ -22,9 +23,20 @@ _EXPORTS = {
     "Bleu": "evalkit.metrics.bleu",
     "bootstrap": "evalkit.metrics.resampling",
     "paired_test": "evalkit.metrics.resampling",
+    "evaluate": "evalkit.run.start",
 }
 
-__all__ = ["Bleu", "ErrorRate", "__version__", "bleu", "bootstrap", "error_rate", "normalizer", "paired_test"]
+__all__ = [
+    "Bleu",
+    "ErrorRate",
+    "__version__",
+    "bleu",
+    "bootstrap",
+    "error_rate",
+    "evaluate",
+    "normalizer",
+    "paired_test",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from evalkit.errors import ConfigurationError
+from evalkit.redaction import redacted_text
 from evalkit.types import Request, Response, Usage
 
 _PER = 1_000_000
@@ -47,6 +48,7 @@ class Limits:
             (429, 503) are not counted, nor those that find it away, unless it answers others at the same time: they
             say nothing about the request. Those that miss the deadline are.
         patience: seconds without a single answer after which a server counts as away and the run stops.
+        answer_bytes: the most that one answer may hold, once decompressed; a longer one fails.
     """
 
     concurrency: int = 32
@@ -55,6 +57,7 @@ class Limits:
     deadline: float = 300.0
     attempts: int = 8
     patience: float = 1800.0
+    answer_bytes: int = 64 * 1024 * 1024
 
     def __post_init__(self) -> None:
         check_numbers("limits", self, above_zero=True)
@@ -130,9 +133,13 @@ class Capabilities:
 
 
 class ModelAdapter(ABC):
-    """A model in this process, in any role: the system under test, a transcriber, a judge."""
+    """A model in this process, in any role: the system under test, a transcriber, a judge.
 
-    capabilities: Capabilities
+    Attributes:
+        capabilities: what it can be asked; the usual ones where an adapter says none.
+    """
+
+    capabilities: Capabilities = Capabilities()
 
     @abstractmethod
     def generate(self, requests: Sequence[Request]) -> list[Response]:
@@ -158,13 +165,16 @@ class ServedModelAdapter(ABC):
     """A model behind a server, in any role. The engine keeps many requests under way at once, and repeats them.
 
     Attributes:
+        capabilities: what it can be asked; recordings go to the server as they are, unless an adapter says otherwise.
         limits: how hard the server may be pressed.
         prices: what its tokens cost, or None if nobody counts.
+        secrets: what must not be kept should a server repeat it, such as the key; cut out of every answer and message.
     """
 
-    capabilities: Capabilities
-    limits: Limits
-    prices: Prices | None
+    capabilities: Capabilities = Capabilities(sample_rate=None)
+    limits: Limits = Limits()
+    prices: Prices | None = None
+    secrets: tuple[str, ...] = ()
 
     @abstractmethod
     async def answer(self, request: Request) -> Response:
@@ -173,6 +183,7 @@ class ServedModelAdapter(ABC):
         Raises:
             TransientError: another attempt may succeed.
             PermanentError: the server will not answer this request.
+            RejectedError: it will answer none: the key is wrong, or there is no such model.
             AudioError: a recording of the request cannot be read.
         """
 
@@ -180,12 +191,24 @@ class ServedModelAdapter(ABC):
     def fingerprint(self) -> Mapping[str, Any]:
         """What decides this model's answers, as far as its caller can know it; see ``ModelAdapter``.
 
-        Without the port of the server, and without anything secret: a cache and a run folder keep it.
+        With the address of the server, port included: two servers on one machine may hold two checkpoints under one
+        name. Without anything secret: a cache and a run folder keep it.
         """
 
+    async def identify(self) -> Mapping[str, Any]:
+        """Ask the server what it says of itself, as JSON values; empty where it says nothing.
+
+        A run folder keeps it beside the fingerprint, and refuses to be continued where what was said before is said
+        otherwise; what is said for the first time, or no longer, is no contradiction.
+
+        Raises:
+            RejectedError: the server turns the caller away.
+        """
+        return {}
+
     def redact(self, text: str) -> str:
-        """A text without what must stay secret, should a server have repeated it."""
-        return text
+        """Return a text without the secrets, should a server have repeated one."""
+        return redacted_text(text, self.secrets)
 
     async def close(self) -> None:  # noqa: B027 - some hold no connections
         """Close connections."""

@@ -6,8 +6,9 @@ yielded depends on nothing but the responses sent before, so that resuming a run
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
+from evalkit.errors import AudioError, EvalkitError
 from evalkit.tool_syntax import with_tool_calls
 from evalkit.types import Call, Failure, Response, Sample
 
@@ -79,19 +80,33 @@ class Outcome:
 class ChainRun:
     """One sample's chain while it is under way.
 
+    A chain that breaks (an error in a task's code about this one sample) ends as a failed sample, scored as one without
+    an answer, so that one bad sample costs no other its score. Expected errors, other than those about a recording, are
+    raised.
+
     Args:
         chain: fresh, not yet advanced.
         unanswered: gives the score of a chain that does not catch ``CallFailed``.
         sample: whose chain it is.
         task: the task's name; every call's request is stamped with it and with the sample's id.
-        refusal: says why a call cannot be put to the model of its role, or None if it can; the sample is then skipped.
+        generation: decoding settings that win over those of a call's request, by role.
 
     Attributes:
         call: to be answered next; None once the chain has ended.
         outcome: of an ended chain, else None.
     """
 
-    __slots__ = ("_chain", "_exchanges", "_failure", "_refusal", "_sample", "_task", "_unanswered", "call", "outcome")
+    __slots__ = (
+        "_chain",
+        "_exchanges",
+        "_failure",
+        "_generation",
+        "_sample",
+        "_task",
+        "_unanswered",
+        "call",
+        "outcome",
+    )
 
     def __init__(
         self,
@@ -100,18 +115,18 @@ class ChainRun:
         sample: Sample,
         *,
         task: str,
-        refusal: Callable[[Call], str | None] | None = None,
+        generation: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._chain = chain
         self._unanswered = unanswered
         self._sample = sample
         self._task = task
-        self._refusal = refusal
+        self._generation = generation or {}
         self._exchanges: list[Exchange] = []
         self._failure: Failure | None = None
         self.call: Call | None = None
         self.outcome: Outcome | None = None
-        self._advance(lambda: next(chain))
+        self._advance(chain.send, None)
 
     @property
     def position(self) -> int:
@@ -132,31 +147,43 @@ class ChainRun:
             # Read here and not by each adapter, so that stored answers and other people's adapters are read alike.
             response = with_tool_calls(response)
         self._exchanges.append(Exchange(call, response))
-        failure = response.failure
-        if failure is None:
-            self._advance(lambda: self._chain.send(response))
+        if response.failure is None:
+            self._advance(self._chain.send, response)
         else:
-            self._failure = self._failure or failure
-            self._advance(lambda: self._chain.throw(CallFailed(call, failure)))
+            self._failure = self._failure or response.failure
+            self._advance(self._chain.throw, CallFailed(call, response.failure))
 
-    def _advance(self, step: Callable[[], Call]) -> None:
+    def skip(self, reason: str) -> None:
+        """End the chain where its next call cannot be put to the model of its role; the sample does not count."""
+        self._chain.close()
+        self.call = None
+        self.outcome = Outcome(
+            self._sample, "skipped", tuple(self._exchanges), reason=Failure("not_applicable", reason)
+        )
+
+    def _advance(self, step: Callable[[Any], Call], value: Any) -> None:
         try:
-            call = step()
+            call = step(value)
         except StopIteration as end:
             self._end(end.value)
         except CallFailed:
             self._end(self._unanswered(self._sample))
+        except AudioError as error:
+            self._break(Failure("unreadable_audio", str(error)))
+        except EvalkitError:
+            raise
+        except Exception as error:
+            self._break(Failure("error", f"{type(error).__name__}: {error}"))
         else:
             # Where a request comes from is the engine's to say; it is not part of the request's content.
-            call = replace(call, request=replace(call.request, task=self._task, sample_id=self._sample.id))
-            if self._refusal is not None and (reason := self._refusal(call)):
-                self._chain.close()
-                self.call = None
-                self.outcome = Outcome(
-                    self._sample, "skipped", tuple(self._exchanges), reason=Failure("not_applicable", reason)
-                )
-            else:
-                self.call = call
+            request = call.request.stamped(self._task, self._sample.id)
+            if wanted := self._generation.get(call.role):
+                request = replace(request, generation={**request.generation, **wanted})
+            self.call = Call(call.role, request)
+
+    def _break(self, failure: Failure) -> None:
+        self._failure = self._failure or failure
+        self._end(self._unanswered(self._sample))
 
     def _end(self, score: Score) -> None:
         reason = self._failure or score.failure

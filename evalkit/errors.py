@@ -48,5 +48,12 @@ class ServerUnavailableError(EvalkitError):
     """A server that has not been there for too long, or turns every call away; the run stops, nothing is lost."""
 
 
+class RejectedError(EvalkitError):
+    """A server that turns the caller away, not one request: a wrong key, or a model that it does not have.
+
+    The run stops at the first such answer, since every further request would meet the same.
+    """
+
+
 class BudgetReachedError(EvalkitError):
     """The run has spent what it was given; what was answered is kept, and a raised budget lets it continue."""

@@ -1,10 +1,14 @@
-"""Close matches for mistyped names, and the check of a setting that is one of a few words."""
+"""What to do about it: close matches for mistyped words, and the command that installs what is missing."""
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from evalkit.errors import ConfigurationError
+
+DISTRIBUTION = "speech-evalkit"
+"""What the index of packages calls evalkit; the plain name is another project's there."""
 
 
 def hint(word: str, known: Iterable[str]) -> str:
@@ -26,3 +30,11 @@ def check_choice(setting: str, value: Any, known: Collection[str]) -> None:
     """
     if value not in known:
         raise ConfigurationError(f"{setting} is {value!r}; it must be {' or '.join(known)}{hint(str(value), known)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an optional part of this evalkit, from where this one was installed."""
+    home = Path(__file__).resolve().parent.parent
+    if (home / "pyproject.toml").is_file():
+        return f"pip install -e '{home}[{extra}]'"
+    return f"pip install '{DISTRIBUTION}[{extra}]'"

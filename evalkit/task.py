@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Required, TypedDict
 
 from evalkit.chain import Chain, Score
@@ -23,6 +24,8 @@ class Task(ABC):
         place: where published tables show it.
         details: names of the texts that scores explain themselves with.
         roles: in which it asks models; any names, which the configuration fills with ``model@ROLE=NAME``.
+        generation: decoding settings that the user chose for the models of this run, by role; they win over those
+            that a prompt or the benchmark itself asks for.
         compared: the metrics by which two runs are compared; the headline figure alone if there are none.
     """
 
@@ -34,6 +37,7 @@ class Task(ABC):
     details: Sequence[str] = ()
     roles: Sequence[str] = ("model",)
     compared: Sequence[str] = ()
+    generation: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
     @abstractmethod
     def samples(self) -> Iterable[Sample]:

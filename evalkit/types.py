@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from evalkit.audio import Audio
+
+_LARGEST_COUNT = 1 << 53  # beyond it, not every JSON reader tells whole numbers apart
+_DEEPEST = 64
 
 _canonical_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
@@ -184,6 +188,22 @@ class Request:
             record["attempt"] = self.attempt
         return record
 
+    def stamped(self, task: str, sample_id: str) -> "Request":
+        """Return the same request with where it comes from."""
+        if self.task == task and self.sample_id == sample_id:
+            return self
+        return Request(
+            self.messages,
+            self.language,
+            self.generation,
+            self.tools,
+            self.output,
+            self.replies,
+            self.attempt,
+            task,
+            sample_id,
+        )
+
     def content(self) -> str:
         """The content as JSON text, the same for equal requests."""
         if self._content is None:
@@ -227,6 +247,34 @@ class Usage:
         """What is known and not zero, as JSON values."""
         record = {name: value for name in self.__slots__ if (value := getattr(self, name))}
         return record if self.cost is None else {**record, "cost": round(self.cost, 9)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Usage":
+        """Return the inverse of ``to_json``.
+
+        Raises:
+            ValueError: a number cannot be, or a key is not known.
+        """
+        try:
+            usage = cls(**record)
+        except TypeError as error:
+            raise ValueError(f"not the usage of a call: {error}") from error
+        if fault := usage.fault():
+            raise ValueError(f"not the usage of a call: its {fault}")
+        return usage
+
+    def fault(self) -> str | None:
+        """Return what is wrong with the first number that cannot be, or None: counts are whole and not negative."""
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value is None and name == "cost":
+                continue
+            whole = name not in ("audio_seconds", "cost")
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                return f"{name} is {_kind(value)}"
+            if not 0 <= value <= _LARGEST_COUNT:
+                return f"{name} is out of bounds"
+        return None
 
     def __add__(self, other: "Usage") -> "Usage":
         """The sum, whose cost is known where one of the two is."""
@@ -293,6 +341,8 @@ class Response:
         tokens: the first answer in its model's own tokens, in a notation that its adapter alone reads: a model that
             speaks in codes cannot be reminded of what it said by words and sound. Empty where text says it all.
         usage: what it took, where that is counted.
+        notes: what of the model's or its server's answer could not be read and was left, in a line for people each.
+        answered_by: who gave it by the server's own words, such as the dated name behind an alias; empty if unsaid.
         cached: whether it was taken from the cache; ``usage`` then says what it took when it was asked.
     """
 
@@ -307,6 +357,8 @@ class Response:
     logprobs: tuple[Mapping[str, Any], ...] = ()
     tokens: str = ""
     usage: Usage | None = None
+    notes: tuple[str, ...] = ()
+    answered_by: str = field(default="", compare=False)
     cached: bool = False
 
     @property
@@ -338,25 +390,113 @@ class Response:
             record["tool_calls"] = [call.to_json() for call in self.tool_calls]
         if self.usage is not None:
             record["usage"] = self.usage.to_json()
-        for name in ("replies", "finish_reason", "logprobs", "tokens", "cached"):
+        for name in ("replies", "finish_reason", "logprobs", "tokens", "notes", "answered_by", "cached"):
             if value := getattr(self, name):
                 record[name] = value
         return record
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Response":
-        """The inverse of ``to_json``."""
-        return cls(
-            text=record["text"],
-            failure=Failure.from_json(record["failure"]) if "failure" in record else None,
-            seconds=record["seconds"],
-            speech=Audio.from_json(record["speech"]) if "speech" in record else None,
-            first_sound=record.get("first_sound"),
-            tool_calls=tuple(ToolCall.from_json(call) for call in record.get("tool_calls", ())),
-            replies=tuple(record.get("replies", ())),
-            finish_reason=record.get("finish_reason"),
-            logprobs=tuple(record.get("logprobs", ())),
-            tokens=record.get("tokens", ""),
-            usage=Usage(**record["usage"]) if "usage" in record else None,
-            cached=record.get("cached", False),
-        )
+        """Return the inverse of ``to_json``.
+
+        Raises:
+            ValueError: a field is missing, of a wrong type, or a number that cannot be.
+        """
+        try:
+            response = cls(
+                text=record["text"],
+                failure=Failure.from_json(record["failure"]) if "failure" in record else None,
+                seconds=record["seconds"],
+                speech=Audio.from_json(record["speech"]) if "speech" in record else None,
+                first_sound=record.get("first_sound"),
+                tool_calls=tuple(ToolCall.from_json(call) for call in record.get("tool_calls", ())),
+                replies=tuple(record.get("replies", ())),
+                finish_reason=record.get("finish_reason"),
+                logprobs=tuple(record.get("logprobs", ())),
+                tokens=record.get("tokens", ""),
+                usage=Usage.from_json(record["usage"]) if "usage" in record else None,
+                notes=tuple(record.get("notes", ())),
+                answered_by=record.get("answered_by", ""),
+                cached=record.get("cached", False),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a response ({type(error).__name__}: {error})") from error
+        if fault := response.fault():
+            raise ValueError(f"not a response: its {fault}")
+        return response
+
+    def fault(self) -> str | None:
+        """Return what is wrong with the first field that cannot be, or None where all are sound.
+
+        For what comes from outside: an adapter of somebody else's, a server, a file that others may have written.
+        """
+        for name, types in _FIELD_TYPES.items():
+            value = getattr(self, name)
+            if not isinstance(value, types):
+                return f"{name} is {_kind(value)}"
+        for name, number in (("seconds", self.seconds), ("first_sound", self.first_sound)):
+            if number is not None and (isinstance(number, bool) or not 0 <= number < math.inf):
+                return f"{name} is {number!r}"
+        return self._fault_of_parts()
+
+    def _fault_of_parts(self) -> str | None:
+        for name, items, kind in (
+            ("tool_calls", self.tool_calls, ToolCall),
+            ("replies", self.replies, str),
+            ("logprobs", self.logprobs, Mapping),
+            ("notes", self.notes, str),
+        ):
+            for item in items:
+                if not isinstance(item, kind):
+                    return f"{name} hold {_kind(item)}"
+        if any(not isinstance(text, str) for call in self.tool_calls for text in (call.name, call.arguments, call.id)):
+            return "tool_calls hold what is no text"
+        if self.logprobs and not _is_json(self.logprobs):
+            return "logprobs are no JSON values"
+        if self.failure is not None and not isinstance(self.failure.message, str):
+            return f"failure's message is {_kind(self.failure.message)}"
+        if self.speech is not None and not isinstance(self.speech.locator, str):
+            return f"speech's name is {_kind(self.speech.locator)}"
+        fault = None if self.usage is None else self.usage.fault()
+        return None if fault is None else f"usage's {fault}"
+
+
+_FIELD_TYPES: Mapping[str, Any] = {
+    "text": str,
+    "failure": Failure | None,
+    "seconds": int | float | None,
+    "speech": Audio | None,
+    "first_sound": int | float | None,
+    "tool_calls": tuple,
+    "replies": tuple,
+    "finish_reason": str | None,
+    "logprobs": tuple,
+    "tokens": str,
+    "usage": Usage | None,
+    "notes": tuple,
+    "answered_by": str,
+    "cached": bool,
+}
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a value can be written as JSON, and is not nested beyond what readers of JSON take."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return _is_flat(value, _DEEPEST)
+
+
+def _is_flat(value: Any, levels: int) -> bool:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return not isinstance(value, list | tuple) or (levels > 0 and all(_is_flat(item, levels - 1) for item in value))
+
+
+def _kind(value: Any) -> str:
+    """What something is, in words for a message."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
+from evalkit.hints import install_command
 from evalkit.types import Request, Response
 from model_adapters.shared.one_recording import recording
 
@@ -44,7 +45,7 @@ class Dnsmos(ModelAdapter):
             from speechmos import dnsmos
         except ImportError as error:
             raise ConfigurationError(
-                f"DNSMOS needs the package speechmos and what it uses: pip install 'evalkit[mos]' ({error})"
+                f"DNSMOS needs the package speechmos and what it uses: {install_command('mos')} ({error})"
             ) from error
         self._predict = dnsmos.run
         self._score = score

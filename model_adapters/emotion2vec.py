@@ -16,6 +16,7 @@ import yaml
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
+from evalkit.hints import install_command
 from evalkit.types import Request, Response
 from model_adapters.shared.one_recording import recording
 from model_adapters.shared.weights import file_digest
@@ -59,7 +60,7 @@ class Emotion2vec(ModelAdapter):
                 from funasr import AutoModel
         except (ImportError, OSError) as error:  # a torch or torchaudio that does not fit the machine raises OSError
             raise ConfigurationError(
-                f"emotion2vec needs the library FunASR: pip install 'evalkit[emotion2vec]' ({error})"
+                f"emotion2vec needs the library FunASR: {install_command('emotion2vec')} ({error})"
             ) from error
         folder = _find_folder(path, revision, local_files_only)
         self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

@@ -9,6 +9,7 @@ import numpy as np
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.audio import Waveform
 from evalkit.errors import ConfigurationError
+from evalkit.hints import install_command
 from evalkit.types import Request, Response
 from model_adapters.shared.one_recording import recording
 
@@ -29,7 +30,7 @@ class PocketSphinx(ModelAdapter):
             from pocketsphinx import Decoder
         except ImportError as error:
             raise ConfigurationError(
-                f"PocketSphinx needs its library: pip install 'evalkit[pocketsphinx]' ({error})"
+                f"PocketSphinx needs its library: {install_command('pocketsphinx')} ({error})"
             ) from error
         self._decoder = Decoder(loglevel="FATAL")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from evalkit.metrics.error_rate import AlignedUnit
-from reports.terminal import display_width
+from evalkit.printable import display_width
 
 _LINE_WIDTH = 110
 _LETTERS = {"equal": " ", "substitution": "S", "deletion": "D", "insertion": "I"}

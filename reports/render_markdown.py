@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from evalkit.printable import display_width
 from reports.table import Cell, Column, Table, Title, stub_titles
-from reports.terminal import display_width
 
 # An underscore between letters is no emphasis; brackets are no link unless a target follows them.
 _SPECIAL = re.compile(r"[\\`*|~$]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from evalkit.cli.configuration import compose_configuration
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from tests.conftest import write_jsonl
 
@@ -37,5 +37,5 @@ def make_run(
         *overrides,
     ]
     config = compose_configuration(words)
-    carry_out(plan_from_config(config, {"model": "predictions", "task": task}))
+    evaluate(plan_from_config(config, {"model": "predictions", "task": task}))
     return folder / name

@@ -13,6 +13,7 @@ from evalkit.datasets.column_mapping import by_name
 from evalkit.datasets.hub import HubDataset
 from evalkit.datasets.hub_table import load_table
 from evalkit.errors import ConfigurationError, DataError
+from evalkit.hints import install_command
 from evalkit.types import Sample
 
 _BY_HAND = "fetch the data set by hand and give it with --archive"
@@ -29,7 +30,7 @@ def fetch_files(repository: str, patterns: Sequence[str], into: Path, revision: 
     try:
         library, errors = import_module("huggingface_hub"), import_module("huggingface_hub.errors")
     except ImportError as error:
-        raise ConfigurationError(f"{repository}: fetching from the hub needs pip install 'evalkit[hub]'") from error
+        raise ConfigurationError(f"{repository}: fetching from the hub needs {install_command('hub')}") from error
     # That of the library's HTTP client, which is an OSError in some versions only.
     http_error = getattr(errors, "HTTPError", OSError)
     try:

@@ -1,6 +1,7 @@
 """WAV files of one channel with 16 bits."""
 
 import io
+import struct
 import wave
 
 import numpy as np
@@ -23,3 +24,23 @@ def wav_of_samples(samples: bytes, sample_rate: int) -> bytes:
         file.setframerate(sample_rate)
         file.writeframes(samples)
     return container.getvalue()
+
+
+def samples_of_wav(encoded: bytes) -> tuple[bytes, int]:
+    """Return the samples of a WAV file as they stand in it, and their rate in hertz; its stated length is not heeded.
+
+    Raises:
+        ValueError: it is no WAV file of one channel of 16-bit samples.
+    """
+    position, rate = 12, 0
+    while position + 8 <= len(encoded):
+        name, size = struct.unpack_from("<4sI", encoded, position)
+        position += 8
+        if name == b"data" and rate:
+            return encoded[position:], rate
+        if name == b"fmt " and position + 16 <= len(encoded):
+            _, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", encoded, position)
+            if (channels, bits) != (1, 16):
+                break
+        position += size + size % 2
+    raise ValueError("its sound is no WAV file of one channel of 16-bit samples")

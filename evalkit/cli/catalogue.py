@@ -1,43 +1,95 @@
-"""What the configuration tree offers, read as plain YAML so that listing costs no imports."""
+"""What the configurations on the search path offer, listed without composing any: listing costs no imports."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from evalkit.cli.names import CONFIG_MODULE
+from evalkit.errors import ConfigurationError
+from evalkit.run.search_path import CONFIG_NAME, config_places
 
 # LibYAML's loader where PyYAML was built with it: ten times faster over the whole tree.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Folders = Sequence[str | Path]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One option of a config group: its name, its first comment line, and its content, unresolved."""
+    """One option of a config group: its name, its first comment line, and what its own file says."""
 
     name: str
     description: str
     content: Mapping[str, Any]
 
 
-def entries(group: str) -> Iterator[Entry]:
-    """The options of a config group, by name."""
-    folder = files(CONFIG_MODULE) / group
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".yaml"):
-            text = file.read_text(encoding="utf-8")
-            comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
-            description = next((comment for comment in comments if not comment.startswith("@")), "")
-            yield Entry(file.name.removesuffix(".yaml"), description, _content(group, text))
+def option_names(group: str, folders: Folders = ()) -> list[str]:
+    """Return the names of a config group's options, of whatever place, in order."""
+    return sorted(_files(group, folders))
 
 
-def _content(group: str, text: str) -> dict[str, Any]:
-    """An option's content over that of the options of its own group which it builds on."""
-    own: dict[str, Any] = yaml.load(text, Loader=_Loader) or {}  # noqa: S506 - both are safe loaders
-    content: dict[str, Any] = {}
-    for default in own.get("defaults", ()):
-        if isinstance(default, str) and default != "_self_":
-            content |= _content(group, (files(CONFIG_MODULE) / group / f"{default}.yaml").read_text(encoding="utf-8"))
-    return content | own
+def entries(group: str, folders: Folders = ()) -> Iterator[Entry]:
+    """Read the options of a config group, by name.
+
+    What a file leaves to the options that it builds on is composed, if it gives itself no title.
+
+    Raises:
+        ConfigurationError: a file cannot be read.
+    """
+    for name, file in sorted(_files(group, folders).items()):
+        text = _text(file)
+        comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
+        description = next((comment for comment in comments if not comment.startswith("@")), "")
+        content = _content(file, text)
+        if "title" not in content and content.get("defaults") and group in ("model", "task"):
+            content = _composed(group, name, folders)
+        yield Entry(name, description, content)
+
+
+def _files(group: str, folders: Folders) -> dict[str, Traversable]:
+    found: dict[str, Traversable] = {}
+    for place in config_places(folders):
+        folder = place / group
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if file.name.endswith(".yaml"):
+                found.setdefault(file.name.removesuffix(".yaml"), file)
+    return found
+
+
+def _text(file: Traversable) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: cannot be read ({error})") from error
+
+
+def _content(file: Traversable, text: str) -> Mapping[str, Any]:
+    try:
+        content = yaml.load(text, Loader=_Loader) or {}  # noqa: S506 - both are safe loaders
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigurationError(f"{file}{line}: is not valid YAML ({error.problem})") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{file}: does not hold a mapping of settings")
+    return content
+
+
+def _composed(group: str, name: str, folders: Folders) -> Mapping[str, Any]:
+    from omegaconf import OmegaConf
+
+    from evalkit.run.composition import compose_option
+
+    content: Any = OmegaConf.to_container(compose_option(group, name, folders))
+    return dict(content)
+
+
+def primary_content(folders: Folders = ()) -> Mapping[str, Any]:
+    """Read the file that ``evalkit run`` composes everything into.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    file = config_places(folders)[0] / f"{CONFIG_NAME}.yaml"
+    return _content(file, _text(file))

@@ -12,12 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from evalkit.acquisition.preparation import Acquisition, place_archives, prepare
 from evalkit.acquisition.verification import Report, verify
-from evalkit.cli.catalogue import entries
+from evalkit.cli.catalogue import Folders, entries
 from evalkit.cli.columns import columns
-from evalkit.cli.configuration import compose_configuration, show_whole_errors
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
 from evalkit.errors import ConfigurationError, EvalkitError
 from evalkit.progress import say
+from evalkit.run.composition import compose_configuration
+from evalkit.run.explanation import in_our_words
 from evalkit.run.plan import tasks_from_config
 from evalkit.task import Task
 
@@ -44,15 +45,15 @@ exit status: 0 all is as it should be; 1 something differs from what is known; 2
 """
 
 
-def command(arguments: Sequence[str]) -> int:
+def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     """Prepare or verify the data set of every task that the arguments choose."""
     options = _parser().parse_intermixed_args(arguments)
     if not options.words:
         raise ConfigurationError("which data set? choose task=NAME or suite=NAME (`evalkit list tasks` shows them)")
-    show_whole_errors()
-    config = compose_configuration(options.words)
-    tasks = tasks_from_config(config)
-    acquisitions = {task.name: _acquisition(task.name, Path(config.data_root).expanduser()) for task in tasks}
+    config = compose_configuration(options.words, folders)
+    with in_our_words():
+        tasks = tasks_from_config(config)
+    acquisitions = {task.name: _acquisition(task.name, Path(config.data_root), folders) for task in tasks}
     if options.what == "verify":
         return max(_verify(task, _section(config, task, "facts"), options.decode) for task in tasks)
     place_archives(options.archive, list(acquisitions.values()), say)
@@ -162,9 +163,9 @@ def _what_to_do(
     return [*lines, ""]
 
 
-def _acquisition(task: str, data_root: Path) -> Acquisition:
+def _acquisition(task: str, data_root: Path, folders: Folders) -> Acquisition:
     """The acquisition among ``configs/data_set`` that is for a task; an empty one if there is none."""
-    for entry in entries("data_set"):
+    for entry in entries("data_set", folders):
         if any(fnmatch(task, pattern) for pattern in entry.content["tasks"]):
             return Acquisition.from_config(entry.content, data_root)
     return Acquisition(data_root)

@@ -1,28 +1,46 @@
-"""``evalkit list``: the models, tasks, suites and published results there are."""
+"""``evalkit list``: the models, tasks, suites and published results there are, and the runs of a folder."""
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
-from evalkit.cli.catalogue import entries
+from evalkit.cli.catalogue import Folders, entries
 from evalkit.cli.columns import columns
+from evalkit.errors import ConfigurationError
 
 
-def command(arguments: Sequence[str]) -> int:
+def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     """Print one of the lists."""
-    parser = argparse.ArgumentParser(prog="evalkit list", description="What there is to choose from.")
-    parser.add_argument("what", choices=_LISTS)
-    print(_LISTS[parser.parse_args(arguments).what]())
+    parser = argparse.ArgumentParser(
+        prog="evalkit list",
+        usage="evalkit list models|tasks|suites|published [--config-dir FOLDER]\n       evalkit list runs [FOLDER]",
+        description="What there is to choose from, and the runs that a folder holds.",
+    )
+    parser.add_argument("what", choices=(*_CONFIGURED, "published", "runs"), metavar="WHAT", help="which list")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="of runs (default: runs)")
+    options = parser.parse_args(arguments)
+    if options.folder is not None and options.what != "runs":
+        parser.error(f"{options.what} takes no folder; --config-dir FOLDER names further configurations")
+    if options.what == "runs":
+        print(_runs(options.folder or Path("runs")))
+    elif options.what == "published":
+        print(_published())
+    else:
+        print(_CONFIGURED[options.what](folders))
     return 0
 
 
-def _models() -> str:
-    rows = [(entry.name, str(entry.content.get("title", "")), entry.description) for entry in entries("model")]
+def _models(folders: Folders) -> str:
+    rows = [(entry.name, str(entry.content.get("title", "")), entry.description) for entry in entries("model", folders)]
     return columns(("model=", "title", "what it is"), rows)
 
 
-def _tasks() -> str:
+def _tasks(folders: Folders) -> str:
     rows = []
-    for entry in entries("task"):
+    for entry in entries("task", folders):
         content, facts = entry.content, entry.content.get("facts", {})
         count = content.get("expected_samples")
         rows.append(
@@ -39,8 +57,8 @@ def _tasks() -> str:
     return columns(("task=", "title", "language", "samples", "hours", "licence", "access"), rows)
 
 
-def _suites() -> str:
-    return columns(("suite=", "what it is"), [(entry.name, entry.description) for entry in entries("suite")])
+def _suites(folders: Folders) -> str:
+    return columns(("suite=", "what it is"), [(entry.name, entry.description) for entry in entries("suite", folders)])
 
 
 def _published() -> str:
@@ -70,4 +88,39 @@ def _published() -> str:
     )
 
 
-_LISTS = {"models": _models, "tasks": _tasks, "suites": _suites, "published": _published}
+def _runs(folder: Path) -> str:
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder}: no such folder; name the one that holds your runs")
+    rows = [_run_row(path) for path in sorted(folder.iterdir()) if (path / "provenance.json").is_file()]
+    if not rows:
+        return f"{folder}: no runs"
+    return columns(("run", "model", "state", "tasks", "samples", "failed", "last session"), rows)
+
+
+def _run_row(path: Path) -> tuple[str, ...]:
+    """What a run's own files say, as far as they can be read."""
+    metrics, provenance = _read(path / "metrics.json"), _read(path / "provenance.json")
+    session = (provenance.get("sessions") or [{}])[-1]
+    tasks = metrics.get("tasks", {})
+    counts = [task.get("samples", {}) for task in tasks.values()]
+    started = session.get("started")
+    return (
+        path.name,
+        str(metrics.get("model", {}).get("title", "")),
+        "finished" if session.get("finished") else "not finished",
+        str(len(tasks)),
+        f"{sum(count.get('total', 0) for count in counts):,}",
+        f"{sum(count.get('failed', 0) for count in counts):,}",
+        f"{datetime.fromisoformat(started):%Y-%m-%d %H:%M}" if started else "",
+    )
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+_CONFIGURED = {"models": _models, "tasks": _tasks, "suites": _suites}

@@ -1,86 +1,186 @@
-"""The ``evalkit`` command: finds the subcommand, and turns every expected error into one line."""
+"""The ``evalkit`` command: finds the subcommand, and turns every error into one line and an exit status."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 
 import evalkit
-from evalkit.errors import EvalkitError
+from evalkit.errors import ConfigurationError, EvalkitError
+from evalkit.hints import hint
+from evalkit.printable import printable
+from evalkit.rooms import find_rooms_at_home
 
 EXIT_FOUND_FAULT = 1  # failed samples, a significant regression, or data that differs from what is known
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141  # as of a program that the reader of its output has left
 
-_COMMANDS = {
+COMMANDS = {
     "run": "evaluate a model: evalkit run model=NAME suite=NAME (anything after `run` is Hydra's grammar)",
-    "list": "what there is: models, tasks, suites, published results",
+    "list": "what there is: models, tasks, suites, published results, runs",
     "show": "the exact request, data set and metric of a task; nothing is run",
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
     "report": "tables and radar chart of runs, beside published results",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
+    "wer": "the error rate between two text files, with its interval; no audio, no model",
     "data": "data prepare, data verify: fetch or index a data set; check its counts, hours and recordings",
     "doctor": "what is installed, which models and tasks can run here, and why not",
+    "completion": "print the script that completes words at the TAB key, for bash, zsh or fish",
 }
+_HIDDEN = ("complete",)
+# The commands that compose configurations, and are told of further folders of them.
+_COMPOSING = ("run", "list", "show", "data", "doctor", "complete")
+
+
+@dataclass(slots=True)
+class _Invocation:
+    """The words of a command line, without the options that all commands share."""
+
+    words: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    debug: bool = False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status: 0, 1 (failures or a regression found), 2 (error)."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
+    _mend_streams()
+    find_rooms_at_home()
+    invocation = _Invocation(debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
     try:
-        return _dispatch(words)
+        _read(sys.argv[1:] if arguments is None else arguments, invocation)
+        status = _dispatch(invocation)
+        _flush()
+        return status
     except KeyboardInterrupt:
         print("evalkit: interrupted; what was answered is kept, the same command continues", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_ERROR
+        _abandon_output()
+        return EXIT_BROKEN_PIPE
+    except EvalkitError as error:
+        if invocation.debug:
+            raise
+        return _stopped(str(error))
     except Exception as error:
-        if debug:
+        if invocation.debug:
             raise
-        message = _explain(error)
-        if message is None:
-            raise
-        print(f"evalkit: {message}", file=sys.stderr)
-        return getattr(error, "exit_status", EXIT_ERROR)
+        return _stopped(f"{_described(error)} (--debug shows the traceback)")
 
 
-def _dispatch(words: list[str]) -> int:
-    if words and words[0] in _COMMANDS:
-        command: int = import_module(f"evalkit.cli.{words[0]}").command(words[1:])
-        return command
-    parser = _parser()
-    if not words:
-        parser.print_help()
+def _read(arguments: Sequence[str], invocation: _Invocation) -> None:
+    words = iter(arguments)
+    for word in words:
+        option, sign, value = word.partition("=")
+        if word == "--debug":
+            continue
+        if option in ("--config-dir", "-cd"):
+            folder = value if sign else next(words, None)
+            if not folder:
+                raise ConfigurationError("--config-dir wants a folder")
+            invocation.folders.append(folder)
+        else:
+            invocation.words.append(word)
+
+
+def _dispatch(invocation: _Invocation) -> int:
+    words = invocation.words
+    try:
+        return _dispatch_words(words, invocation.folders)
+    except SystemExit as leaving:  # as argparse leaves after its help or its complaint
+        return leaving.code if isinstance(leaving.code, int) else EXIT_ERROR
+
+
+def _dispatch_words(words: list[str], folders: list[str]) -> int:
+    if words and words[0] in (*COMMANDS, *_HIDDEN):
+        module = import_module(f"evalkit.cli.{words[0]}")
+        if words[0] in _COMPOSING:
+            if folders and words[0] not in _HIDDEN:
+                _say_what_is_hidden(folders)
+            return int(module.command(words[1:], folders))
+        return int(module.command(words[1:]))
+    # Printed here and not by argparse, which says nothing of output that cannot be written.
+    if not words or words[0] in ("-h", "--help"):
+        print(_parser().format_help(), end="")
         return 0
-    parser.parse_args(words)
+    if words[0] == "--version":
+        print(f"evalkit {evalkit.__version__}")
+        return 0
+    if not words[0].startswith("-"):
+        raise ConfigurationError(f"no command '{words[0]}'{hint(words[0], COMMANDS)} (there are {', '.join(COMMANDS)})")
+    _parser().parse_args(words)
     return 0
 
 
+def _say_what_is_hidden(folders: list[str]) -> None:
+    from evalkit.run.search_path import hidden_files
+
+    for file in hidden_files(folders):
+        print(
+            f"evalkit: {printable(str(file))} is not used: a configuration of this name is found before it; "
+            "give it another name",
+            file=sys.stderr,
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
-    lines = "\n".join(f"  {name:<9}{text}" for name, text in _COMMANDS.items())
+    width = max(map(len, COMMANDS)) + 2
+    lines = "\n".join(f"  {name:<{width}}{text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="evalkit",
         description="An evaluation harness for speech language models.",
         epilog=f"commands:\n{lines}\n\n`evalkit COMMAND --help` says more.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="evalkit [--version] [--debug] COMMAND ...",
+        usage="evalkit [--version] [--debug] [--config-dir FOLDER] COMMAND ...",
     )
-    parser.add_argument("--version", action="version", version=f"evalkit {evalkit.__version__}")
+    parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.add_argument("command", choices=_COMMANDS, metavar="COMMAND", help=argparse.SUPPRESS)
+    parser.add_argument("--config-dir", metavar="FOLDER", help="find models, tasks and suites of yours there too")
+    parser.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
     return parser
 
 
-def _explain(error: Exception) -> str | None:
-    """One line for an expected error, None for one that is a bug and deserves its traceback."""
-    if isinstance(error, EvalkitError):
-        return str(error)
-    if "hydra" not in sys.modules and "omegaconf" not in sys.modules:
-        return None
-    from evalkit.cli.configuration import explain
+def _stopped(message: str) -> int:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _abandon_output()
+    print(f"evalkit: {printable(message)}", file=sys.stderr)
+    return EXIT_ERROR
 
-    return explain(error)
+
+def _mend_streams() -> None:
+    """Have output go nowhere where it was closed, and no character be one that cannot be written."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _described(error: Exception) -> str:
+    """An error that nobody foresaw, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else f"cannot read or write: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    return f"unforeseen {type(error).__name__}: {error}"
+
+
+def _flush() -> None:
+    """Write what is still to be written to the standard output now, while its failure can be told."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _abandon_output()
+        raise EvalkitError(f"cannot write to the standard output ({error.strerror})") from error
+
+
+def _abandon_output() -> None:
+    """Send what is still to be written nowhere, so that the interpreter does not try it again as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

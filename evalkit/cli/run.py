@@ -1,7 +1,9 @@
-"""``evalkit run``: a Hydra application around ``evalkit.run``."""
+"""``evalkit run``: compose a configuration and carry it out; sweeps and looks at the configuration are Hydra's."""
 
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import hydra
@@ -9,64 +11,124 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from evalkit.cli.configuration import register_resolvers, show_whole_errors
+from evalkit.cli.catalogue import Folders
 from evalkit.cli.main import EXIT_FOUND_FAULT
-from evalkit.cli.names import CONFIG_MODULE, CONFIG_NAME
 from evalkit.cli.summary import summary
-from evalkit.errors import EvalkitError
-from evalkit.results.folder import read_json
+from evalkit.errors import ConfigurationError, EvalkitError
+from evalkit.hints import hint
+from evalkit.printable import printable
 from evalkit.results.usage import usage_lines
-from evalkit.run.evaluate import carry_out, failed_samples
+from evalkit.run.composition import compose_run, configurations, listed_roles
+from evalkit.run.evaluate import evaluate
+from evalkit.run.explanation import in_our_words
+from evalkit.run.naming import run_name
+from evalkit.run.overrides import added_roles, grammatical, quoted, swept_keys
 from evalkit.run.plan import plan_from_config
+from evalkit.run.search_path import CONFIG_MODULE, CONFIG_NAME
+from evalkit.run.settings import check_settings
+
+_SWEEP = ("--multirun", "-m")
+# What Hydra's own application does for us, with the number of words that belong to each.
+_LOOKS = {"--cfg": 1, "-c": 1, "--info": 1, "-i": 1, "--package": 1, "-p": 1, "--resolve": 0, "--hydra-help": 0}
+_COMPLETION = {"--shell-completion": 0, "-sc": 0}
+_FLAGS = {**dict.fromkeys(_SWEEP, 0), **_LOOKS, **_COMPLETION}
 
 
-class FailedSamplesError(EvalkitError):
-    """The run is complete, and some of its samples failed."""
+def command(arguments: Sequence[str], folders: Folders = ()) -> int:
+    """Run what the arguments compose, and return 1 if samples failed."""
+    if {"-h", "--help"} & set(arguments):
+        from evalkit.cli.settings_reference import run_help
 
-    exit_status = EXIT_FOUND_FAULT
+        print(run_help(), end="")
+        return 0
+    flags, words = _split(arguments)
+    if flags:
+        with configurations(folders):
+            return _hydra_application(flags, words, sweep=bool(set(_SWEEP) & set(flags)))
+    composition = compose_run(words, folders)
+    return _run(composition.config, composition.choices)
 
 
-# Why the one job of this process stopped. Hydra announces an exception that leaves a job with a line of its own.
-_stopped: list[Exception] = []
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The flags that are Hydra's, each with its value, and the overrides."""
+    flags: list[str] = []
+    words: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        flag = word.partition("=")[0]
+        if not word.startswith("-"):
+            words.append(word)
+        elif flag not in _FLAGS:
+            raise ConfigurationError(f"no option '{flag}' of evalkit run{hint(flag, _FLAGS)}; `evalkit run --help`")
+        elif flag in _COMPLETION:
+            flags += [word, *rest]
+        else:
+            flags += [word, *(next(rest, "") for _ in range(_FLAGS[flag] if flag == word else 0))]
+    return flags, words
 
 
-def command(arguments: Sequence[str]) -> int:
-    """Run what the arguments compose; Hydra reads them from ``sys.argv``."""
-    register_resolvers()
-    show_whole_errors()
-    sys.argv = ["evalkit run", *arguments]
-    application()
-    if _stopped:
-        raise _stopped.pop()
+def _hydra_application(flags: Sequence[str], words: Sequence[str], *, sweep: bool) -> int:
+    overrides = added_roles(grammatical(words, sweep=sweep), listed_roles())
+    if sweep:
+        _, kept = swept_keys(overrides)
+        # What every run of the sweep has in common does not tell them apart: it stays out of their names.
+        told_apart = ["model", "suite", "task", *kept]
+        excluded = ",".join(quoted(key) for key in told_apart)
+        overrides.append(f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]")
+    try:
+        with _words_of_process(["evalkit run", *flags, *overrides]):
+            _application()
+    except FailedSamplesError as error:
+        print(f"evalkit: {error}", file=sys.stderr)
+        return EXIT_FOUND_FAULT
     return 0
 
 
-@hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME)
-def application(config: DictConfig) -> None:
-    """Carry out one composed configuration; with ``--multirun``, called once for each, perhaps in other processes."""
-    hydra_config = HydraConfig.get()
-    if hydra_config.mode != RunMode.RUN:
-        _run(config, hydra_config.runtime.choices)
-        return
+@contextmanager
+def _words_of_process(words: list[str]) -> Iterator[None]:
+    """Have Hydra's own application read these words, and raise its errors instead of printing them and leaving."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    before, sys.argv = sys.argv, words
     try:
-        _run(config, hydra_config.runtime.choices)
-    except Exception as error:
-        _stopped.append(error)
+        yield
+    finally:
+        sys.argv = before
 
 
-def _run(config: DictConfig, choices: Mapping[str, Any]) -> None:
-    register_resolvers()
-    plan = plan_from_config(config, choices)
-    metrics = carry_out(plan)
-    print(summary(metrics))
-    provenance = read_json(plan.folder / "provenance.json")
-    for task, reason in provenance["left_out"].items():
-        print(f"  left out: {task}: {reason}")
-    if lines := usage_lines(provenance["usage"]):
+@hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME)
+def _application(config: DictConfig) -> None:
+    """Carry out one configuration of a sweep, perhaps in another process."""
+    hydra_config = HydraConfig.get()
+    choices = hydra_config.runtime.choices
+    with in_our_words():
+        check_settings(config)
+        if hydra_config.mode == RunMode.MULTIRUN:
+            config.name = run_name(config.name, choices, hydra_config.job.override_dirname)
+        status = _run(config, choices)
+    if status:
+        # An exception is the one way in which a launcher learns that its job went wrong.
+        raise FailedSamplesError("samples failed in a run of the sweep and count as wrong")
+
+
+class FailedSamplesError(EvalkitError):
+    """A run of a sweep is complete, and some of its samples failed."""
+
+
+def _run(config: DictConfig, choices: Mapping[str, Any]) -> int:
+    with in_our_words():
+        plan = plan_from_config(config, choices)
+        evaluation = evaluate(plan)
+    print(summary(evaluation.metrics))
+    for task, reason in evaluation.left_out.items():
+        print(f"  left out: {task}: {printable(reason)}")
+    if lines := usage_lines(evaluation.usage):
         print("Models, over all sessions of this run", *lines, sep="\n")
     print(f"\nRun folder: {plan.folder}\nTables and chart: evalkit report {plan.folder}")
-    if failed := failed_samples(metrics):
-        raise FailedSamplesError(
-            f"{failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
-            "The same command asks again whatever was not answered"
+    if evaluation.failed:
+        print(
+            f"evalkit: {evaluation.failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
+            "The same command asks again whatever was not answered",
+            file=sys.stderr,
         )
+        return EXIT_FOUND_FAULT
+    return 0

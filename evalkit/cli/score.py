@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalkit.cli.configuration import register_resolvers, show_whole_errors
 from evalkit.cli.summary import summary
+from evalkit.run.composition import configurations
 from evalkit.run.rescore import rescore
 
 
@@ -19,7 +19,6 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("overrides", nargs="*", help="changed settings of the run's config.yaml, as KEY=VALUE")
     options = parser.parse_args(arguments)
-    show_whole_errors()
-    register_resolvers()
-    print(summary(rescore(options.run, options.overrides)))
+    with configurations():
+        print(summary(rescore(options.run, options.overrides)))
     return 0

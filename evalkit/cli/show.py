@@ -5,27 +5,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration, show_whole_errors
+from evalkit.cli.catalogue import Folders
 from evalkit.metrics.metric import recipe_line
+from evalkit.printable import printable
+from evalkit.run.composition import compose_configuration
+from evalkit.run.explanation import in_our_words
 from evalkit.run.plan import tasks_from_config
 from evalkit.task import Task
 from evalkit.types import Sample
 
-_USAGE = """usage: evalkit show task=NAME [model=NAME] [override ...]
+_USAGE = """usage: evalkit show task=NAME [model=NAME] [override ...] [--config-dir FOLDER]
 
 Prints the data set, the exact request and the metrics of each task chosen, as `evalkit run` with the same words would
 have them. Nothing is run, nothing is downloaded."""
 
 
-def command(arguments: Sequence[str]) -> int:
+def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     """Print every task that the overrides choose."""
     if not arguments or {"-h", "--help"} & set(arguments):
         print(_USAGE)
         return 0
-    show_whole_errors()
-    config = compose_configuration(arguments)
-    for task in tasks_from_config(config):
-        print("\n".join(_lines(task, str(config.model.get("title") or config.model["_target_"]))))
+    config = compose_configuration(arguments, folders)
+    with in_our_words():
+        for task in tasks_from_config(config):
+            lines = _lines(task, str(config.model.get("title") or config.model["_target_"]))
+            print("\n".join(printable(line) for line in lines))
     return 0
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.errors import ConfigurationError, DataError
+from evalkit.hints import install_command
 
 
 def load_table(repository: str, config: str | None, split: str, revision: str | None, source: str) -> Any:
@@ -27,7 +28,7 @@ def load_table(repository: str, config: str | None, split: str, revision: str | 
         import datasets
     except ImportError as error:
         raise ConfigurationError(
-            f"{source}: this data set needs the datasets library: pip install 'evalkit[hub]'"
+            f"{source}: this data set needs the datasets library: {install_command('hub')}"
         ) from error
     local = Path(repository).expanduser()
     try:

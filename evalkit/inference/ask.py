@@ -1,205 +1,333 @@
-"""Having every question of a task answered.
+"""Having every call of a run answered: one loop over the samples of all its tasks.
 
-The samples are walked; each chain is followed through the store, and the call it ends with is put to the model of its
-role. Models in this process work in a thread of their own; requests to servers go out beside them, many at once. An
-answer is stored the moment it comes, and the chain goes on from there, so that a judge works while the model under test
-still answers. Nothing but the store carries state from one session to the next, so resuming a run is the same as
-running it; and as each call is a pure function of the answers before it, the order in which they come does not matter.
+Each sample in flight is a coroutine that follows its chain: a call that is stored is answered by the store, any other
+by the endpoint of its role, and kept the moment it is answered; so a judge works while the model under test still
+answers, and the models run dry once, at the end, and not after each task. Nothing but the store carries state from one
+session to the next: resuming a run is running it. As each call is a pure function of the answers before it, the order
+in which answers come does not matter; outcomes are handed out in the order of the data set all the same.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from evalkit.adapter import Model, ModelAdapter
-from evalkit.chain import ChainRun
-from evalkit.errors import BudgetReachedError, EvalkitError
-from evalkit.inference.batching import Executor, PendingCall
-from evalkit.inference.local import LocalLane
-from evalkit.inference.replay import follow, refusal_by, replay
-from evalkit.inference.served.caller import ServedCaller
-from evalkit.results.responses import ResponseStore
+from evalkit.chain import ChainRun, Outcome
+from evalkit.errors import BudgetReachedError, ConfigurationError, EvalkitError
+from evalkit.inference.endpoint import Endpoint, ModelFacts
+from evalkit.inference.interrupts import interrupts
+from evalkit.inference.observer import Observer, Observers
+from evalkit.inference.replay import ResponseStore, begin
 from evalkit.task import Task
-from evalkit.types import Response, Sample
+from evalkit.types import Call, Failure, Response, Sample
 
-# Chains under way at once: enough to keep every model busy and batches full, few enough to be held in memory.
-_MOST_UNDER_WAY = 4096
-_WALKED_AT_ONCE = 16
+_UNDER_WAY = 4_096
+_GO_ON_AT = 0.75  # of what may be under way, so that many chains begin together and not one for each that ends
+_MOST_HELD = 4  # times as many may have ended and wait for an earlier one of their task
+_BEGUN_AT_ONCE = 64
 
 
 class TooManyFailuresError(EvalkitError):
-    """The bound on failed samples was passed; what was answered is kept."""
+    """The bound on failed calls was passed; what was answered is kept."""
 
 
-async def ask(
-    task: Task,
-    adapters: Mapping[str, Model],
-    store: ResponseStore,
-    executor: Executor,
-    callers: Mapping[str, ServedCaller] | None = None,
+@dataclass(frozen=True, slots=True)
+class TaskWork:
+    """What is to be done for one task.
+
+    Attributes:
+        task: the benchmark.
+        samples: that are to be asked about.
+        count: how many they are.
+        store: where responses are kept, and found again.
+        add: told of every outcome, in the order of the samples.
+        finish: called in another thread once every outcome was given out; the run goes on meanwhile.
+    """
+
+    task: Task
+    samples: Iterable[Sample]
+    count: int
+    store: ResponseStore
+    add: Callable[[Outcome], None]
+    finish: Callable[[], None]
+
+
+async def run_inference(
+    works: Sequence[TaskWork],
+    endpoints: Mapping[str, Endpoint],
     *,
-    samples: Iterable[Sample] | None = None,
+    met: Callable[[str, ModelFacts], None] | None = None,
     max_failures: int | None = None,
-    on_answer: Callable[[Response], None] | None = None,
-    on_sample: Callable[[bool], None] | None = None,
+    samples_under_way: int = _UNDER_WAY,
+    observer: Observer | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> None:
-    """Have every call of a task answered and stored.
+    """Have every call of every task answered, and hand out how each sample ended.
+
+    A role's model is opened when its first call comes, be it stored already or not: a stored answer counts only as
+    that of the model it came from. The endpoints are closed at the end, however that comes.
 
     Args:
-        task: the benchmark.
-        adapters: the model of each role.
-        store: where responses are kept, and found again.
-        executor: how calls reach a model in this process.
-        callers: how calls reach a served model, by role.
-        samples: of the task that are to be asked about; None for all.
-        max_failures: how many calls may fail before the run stops; None for any number.
-        on_answer: told of every response after it is stored.
-        on_sample: told of every sample that is dealt with, and whether anything had to be asked about it.
+        works: the tasks, in order.
+        endpoints: where the calls of each role are answered.
+        met: told once of each role what its model is, before any of its answers is used or kept; may refuse it.
+        max_failures: how many calls of one task may fail before the run stops; None for any number.
+        samples_under_way: the most chains that are followed at once.
+        observer: told what happens.
+        notify: told, in a line for people, that an interrupt was noticed.
 
     Raises:
-        TooManyFailuresError: more than ``max_failures`` calls failed.
+        TooManyFailuresError: more than ``max_failures`` calls of a task failed.
         BudgetReachedError: the budget leaves no room for another request; those under way were waited for.
         ServerUnavailableError: a server has been away for too long.
+        RejectedError: a server takes no request.
+        KeyboardInterrupt: the user wants it to end; the batch under way was waited for.
     """
-    asking = _Asking(task, adapters, store, executor, callers or {}, max_failures, on_answer, on_sample)
-    try:
-        await asking.run(task.samples() if samples is None else samples)
-    except BaseExceptionGroup as group:
-        raise _first(group) from None
-    if asking.out_of_budget is not None:
-        raise asking.out_of_budget
+    inference = _Inference(
+        endpoints, met or _ignore, max_failures, samples_under_way, observer or Observers(), notify or _ignore
+    )
+    await inference.run([_Progress(work) for work in works])
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+@dataclass(slots=True, eq=False)
+class _Progress:
+    """How far a task has come.
+
+    Attributes:
+        begun, handed_out: how many of its samples.
+        ended: outcomes that wait for those of earlier samples, by the sample's number, and whether it was asked about.
+        walked: whether all its samples are begun.
+    """
+
+    work: TaskWork
+    begun: int = 0
+    handed_out: int = 0
+    failures: int = 0
+    ended: dict[int, tuple[Outcome, bool]] = field(default_factory=dict)
+    walked: bool = False
 
 
-class _Asking:
-    """One task's chains while they are under way; everything here happens in the event loop's thread."""
+class _Inference:
+    """One run's chains while they are under way; everything here happens in the event loop's thread."""
 
     def __init__(
         self,
-        task: Task,
-        adapters: Mapping[str, Model],
-        store: ResponseStore,
-        executor: Executor,
-        callers: Mapping[str, ServedCaller],
+        endpoints: Mapping[str, Endpoint],
+        met: Callable[[str, ModelFacts], None],
         max_failures: int | None,
-        on_answer: Callable[[Response], None] | None,
-        on_sample: Callable[[bool], None] | None,
+        samples_under_way: int,
+        observer: Observer,
+        notify: Callable[[str], None],
     ) -> None:
-        self._task = task
-        self._adapters = adapters
-        self._store = store
-        self._callers = callers
+        self._endpoints = endpoints
+        self._met = met
         self._max_failures = max_failures
-        self._on_answer = on_answer
-        self._on_sample = on_sample
-        self._failures = 0
-        self._under_way = 0
-        self._waiting: dict[str, deque[PendingCall]] = {role: deque() for role in callers}
-        self._askers = dict.fromkeys(callers, 0)
-        self._chain_ended = asyncio.Event()
-        self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        local = {role: adapter for role, adapter in adapters.items() if isinstance(adapter, ModelAdapter)}
-        self._lane = LocalLane(executor, local, self._settle_local)
-        self.out_of_budget: BudgetReachedError | None = None
+        self._most_under_way = samples_under_way
+        self._observer = observer
+        self._notify = notify
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._facts: dict[str, ModelFacts] = {}
+        self._opening: dict[str, asyncio.Task[ModelFacts]] = {}
+        self._chains: set[asyncio.Task[None]] = set()
+        self._finishing: set[asyncio.Task[None]] = set()
+        self._held = 0  # samples that are begun and not handed out
+        self._go_on: tuple[int, int, asyncio.Future[None]] | None = None
+        self._out_of_budget: BudgetReachedError | None = None
 
-    async def run(self, samples: Iterable[Sample]) -> None:
-        """Ask until no chain has a further call."""
-        async with asyncio.TaskGroup() as self._group:
-            lane = self._group.create_task(self._lane.work())
-            walk = self._group.create_task(self._walk(samples))
-            stop = self._group.create_task(self._raise_when_stopped())
-            await walk
-            self._lane.more_may_come(False)
-            while self._under_way:
-                await self._next_end()
-            self._lane.close()
-            await lane
-            stop.cancel()
-
-    async def _walk(self, samples: Iterable[Sample]) -> None:
-        for number, sample in enumerate(samples):
-            if self.out_of_budget is not None:
-                return
-            if self._under_way >= _MOST_UNDER_WAY:
-                self._lane.more_may_come(False)
-                while self._under_way >= _MOST_UNDER_WAY:
-                    await self._next_end()
-                self._lane.more_may_come(True)
-            self._under_way += 1
-            refusal = refusal_by(self._task, self._adapters, sample)
-            self._advance(replay(self._task, self._store, sample, refusal), asked=False)
-            if number % _WALKED_AT_ONCE == 0:
-                await asyncio.sleep(0)  # let answers be taken in the meantime
-
-    async def _next_end(self) -> None:
-        self._chain_ended.clear()
-        await self._chain_ended.wait()
-
-    def _advance(self, run: ChainRun, *, asked: bool = True) -> None:
-        """Put a chain's next call to its model, or count the chain as ended."""
-        if run.call is None or self.out_of_budget is not None:
-            self._under_way -= 1
-            self._chain_ended.set()
-            if self._on_sample is not None and self.out_of_budget is None:
-                self._on_sample(asked)
-            return
-        item = PendingCall(run, run.call)
-        if run.call.role in self._callers:
-            self._put_to_server(item)
-        else:
-            self._lane.put(item)
-
-    def _put_to_server(self, item: PendingCall) -> None:
-        role = item.call.role
-        self._waiting[role].append(item)
-        if self._askers[role] < self._callers[role].adapter.limits.concurrency:
-            self._askers[role] += 1
-            self._group.create_task(self._ask_server(role))
-
-    async def _ask_server(self, role: str) -> None:
-        """Put one waiting call after another to a server: waking another asker for each would take time."""
-        waiting = self._waiting[role]
-        while waiting:
-            item = waiting.popleft()
+    async def run(self, tasks: Sequence[_Progress]) -> None:
+        """Ask until no chain has a further call, or something ends the run."""
+        walk = self._loop.create_task(self._walk(tasks))
+        with interrupts(self._loop, self._interrupted):
             try:
-                response = await self._callers[role].answer(item.call.request)
-            except BudgetReachedError as error:
-                self.out_of_budget = self.out_of_budget or error
-                self._advance(item.run)
-            else:
-                self._settle(item, response)
-        self._askers[role] -= 1
+                await self._done
+            finally:
+                if not self._done.done():
+                    self._done.cancel()
+                await self._wind_up(walk)
 
-    def _settle_local(self, item: PendingCall, response: Response) -> None:
+    async def _wind_up(self, walk: "asyncio.Task[None]") -> None:
+        """Keep what is being answered now, and end everything."""
+        walk.cancel()
+        for endpoint in self._endpoints.values():
+            await endpoint.close()
+        for chain in self._chains:
+            chain.cancel()
+        ending = (walk, *self._chains, *self._opening.values(), *self._finishing)
+        await asyncio.gather(*ending, return_exceptions=True)
+
+    def _interrupted(self) -> None:
+        self._notify("finishing the batch; press again to stop")
+        self._stop(KeyboardInterrupt())
+
+    def _stop(self, error: BaseException) -> None:
+        if not self._done.done():
+            self._done.set_exception(error)
+
+    async def _walk(self, tasks: Sequence[_Progress]) -> None:
         try:
-            self._settle(item, response)
+            for progress in tasks:
+                await self._walk_task(progress)
+            self._expect_more(False)
+            await self._until(0, 0)
+            await asyncio.gather(*self._finishing)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._stop(error)
+        else:
+            if self._out_of_budget is not None:
+                self._stop(self._out_of_budget)
+            elif not self._done.done():
+                self._done.set_result(None)
+
+    async def _walk_task(self, progress: _Progress) -> None:
+        if self._out_of_budget is not None:
+            return
+        self._observer.started(progress.work.task.name, progress.work.count)
+        for sample in progress.work.samples:
+            if len(self._chains) >= self._most_under_way or self._held >= _MOST_HELD * self._most_under_way:
+                self._expect_more(False)
+                few = int(_GO_ON_AT * self._most_under_way)
+                await self._until(few, _MOST_HELD * few)
+                self._expect_more(True)
+            if self._out_of_budget is not None:
+                return
+            chain = self._loop.create_task(self._follow(progress, progress.begun, sample))
+            self._chains.add(chain)
+            self._held += 1
+            progress.begun += 1
+            if progress.begun % _BEGUN_AT_ONCE == 0:
+                await asyncio.sleep(0)  # let answers be taken in the meantime
+        progress.walked = True
+        self._hand_out(progress)
+
+    def _expect_more(self, whether: bool) -> None:
+        for endpoint in self._endpoints.values():
+            endpoint.expect_more(whether)
+
+    async def _until(self, under_way: int, held: int) -> None:
+        """Wait until no more than so many chains are under way, and samples held."""
+        if len(self._chains) > under_way or (self._held > held and self._out_of_budget is None):
+            self._go_on = (under_way, held, self._loop.create_future())
+            await self._go_on[2]
+
+    async def _follow(self, progress: _Progress, number: int, sample: Sample) -> None:
+        """Follow one sample's chain to its end."""
+        try:
+            asked = False
+            run = begin(progress.work.task, sample)
+            while run.call is not None:
+                if await self._refused(progress.work.task, run, run.call):
+                    break
+                response = progress.work.store.get(sample.id, run.position, run.call)
+                if response is None:
+                    if self._done.done() or self._out_of_budget is not None:
+                        return
+                    response = await self._endpoints[run.call.role].answer(run.call)
+                    response = self._keep(progress, run.position, run.call, response)
+                    asked = True
+                run.send(response)
+            self._end(progress, number, run, asked)
+        except BudgetReachedError as error:
+            self._out_of_budget = self._out_of_budget or error
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._stop(error)
+        finally:
+            self._leave()
+
+    async def _refused(self, task: Task, run: ChainRun, call: Call) -> bool:
+        """Whether the model of a call's role cannot be asked this; the sample is then skipped."""
+        facts = self._facts.get(call.role) or await self._meet(task, call.role)
+        # What the model is told goes before what the data set says, which may be the code of a dialect.
+        reason = facts.capabilities.refusal(call.request, call.request.language or run.sample.language)
+        if reason:
+            run.skip(f"the {call.role} {reason}")
+        return bool(reason)
+
+    async def _meet(self, task: Task, role: str) -> ModelFacts:
+        if role not in self._endpoints:
+            raise ConfigurationError(
+                f"task {task.name} needs a model in the role '{role}'; choose one with model@{role}=NAME"
+            )
+        if role not in self._opening:
+            self._opening[role] = self._loop.create_task(self._open(role))
+        return await self._opening[role]
+
+    async def _open(self, role: str) -> ModelFacts:
+        facts = await self._endpoints[role].facts()
+        self._met(role, facts)
+        self._facts[role] = facts
+        return facts
+
+    def _keep(self, progress: _Progress, position: int, call: Call, response: Response) -> Response:
+        """Store a response, and count it if it failed."""
+        task, store, sample_id = progress.work.task.name, progress.work.store, call.request.sample_id
+        try:
+            response = store.append(sample_id, position, call, response)
+        except EvalkitError:
+            raise
         except Exception as error:
-            # Raised in a callback, it would reach nobody: hand it to the task that waits for it.
-            self._lane.close()
-            if not self._stopped.done():
-                self._stopped.set_exception(error)
+            # An answer that cannot be kept, such as speech of an absurd rate, costs one sample its answer.
+            failure = Failure("invalid_response", f"cannot be kept: {type(error).__name__}: {error}")
+            response = store.append(sample_id, position, call, Response(failure=failure))
+        if response.failure is None:
+            self._observer.answered(task, sample_id, call, response)
+        else:
+            self._observer.failed(task, sample_id, call, response)
+            self._count_failure(progress, sample_id, response.failure)
+        return response
 
-    async def _raise_when_stopped(self) -> None:
-        await self._stopped
+    def _count_failure(self, progress: _Progress, sample_id: str, failure: Failure) -> None:
+        progress.failures += 1
+        if self._max_failures is not None and progress.failures > self._max_failures:
+            raise TooManyFailuresError(
+                f"{progress.work.task.name}: {progress.failures} calls failed, more than max_failures="
+                f"{self._max_failures}; the last, sample {sample_id}: {failure.message}. What was answered is kept: "
+                "run the same command again to continue, or raise max_failures"
+            )
 
-    def _settle(self, item: PendingCall, response: Response) -> None:
-        """Store a response and let its chain go on."""
-        sample = item.run.sample
-        response = self._store.append(sample.id, item.run.position, item.call, response)
-        if self._on_answer is not None:
-            self._on_answer(response)
-        if response.error is not None:
-            self._failures += 1
-            if self._max_failures is not None and self._failures > self._max_failures:
-                raise TooManyFailuresError(
-                    f"{self._task.name}: {self._failures} calls failed, more than max_failures={self._max_failures}; "
-                    f"the last, sample {sample.id}: {response.error}. What was answered is kept: run the same "
-                    "command again to continue, or raise max_failures"
-                )
-        item.run.send(response)
-        follow(item.run, self._store)
-        self._advance(item.run)
+    def _end(self, progress: _Progress, number: int, run: ChainRun, asked: bool) -> None:
+        assert run.outcome is not None  # noqa: S101 - a chain without a further call has ended
+        outcome = run.outcome
+        if outcome.reason is not None and outcome.reason.kind == "error" and _all_good(outcome):
+            self._count_failure(progress, outcome.sample.id, outcome.reason)
+        progress.ended[number] = (outcome, asked)
+        self._hand_out(progress)
+
+    def _hand_out(self, progress: _Progress) -> None:
+        """Give out outcomes as far as the samples before them have ended."""
+        ended, work = progress.ended, progress.work
+        while progress.handed_out in ended:
+            outcome, asked = ended.pop(progress.handed_out)
+            work.add(outcome)
+            progress.handed_out += 1
+            self._held -= 1
+            self._observer.sample_done(work.task.name, outcome, asked=asked)
+        if progress.walked and progress.handed_out == progress.begun:
+            progress.walked = False  # once
+            self._finishing.add(self._loop.create_task(self._finish(work)))
+
+    async def _finish(self, work: TaskWork) -> None:
+        await asyncio.to_thread(work.finish)
+        self._observer.finished(work.task.name)
+
+    def _leave(self) -> None:
+        chain = asyncio.current_task(self._loop)
+        assert chain is not None  # noqa: S101 - called in a coroutine
+        self._chains.discard(chain)
+        if self._go_on is not None:
+            under_way, held, go_on = self._go_on
+            if len(self._chains) <= under_way and (self._held <= held or self._out_of_budget is not None):
+                self._go_on = None
+                if not go_on.done():
+                    go_on.set_result(None)
+
+
+def _all_good(outcome: Outcome) -> bool:
+    return not any(exchange.response.failed for exchange in outcome.exchanges)
+
+
+def _ignore(*_: object) -> None:
+    """Take no note of it."""

@@ -1,140 +1,170 @@
-"""How calls reach a model on this machine: decoded ahead, batched by length, one failure at a time."""
+"""How calls are put to a model in this process: decoded ahead, batched by length, one failure at a time."""
 
+import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Protocol
 
 from evalkit.adapter import ModelAdapter
-from evalkit.chain import ChainRun
-from evalkit.errors import AudioError, ConfigurationError
-from evalkit.types import Call, Failure, FailureKind, Response
+from evalkit.errors import AudioError, EvalkitError
+from evalkit.inference.border import InvalidResponseError, checked_responses
+from evalkit.types import Call, Failure, FailureKind, Request, Response
+
+# Recordings that are decoded at once before the length of any is known.
+_FIRST_DECODED = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class PendingCall:
-    """A call that waits for its answer, and the chain that made it."""
+    """A call that waits for its answer.
 
-    run: ChainRun
-    call: Call
-
-
-class Executor(Protocol):
-    """Puts calls to a model and yields each with its response, in whatever order suits the model."""
-
-    def execute(self, adapter: ModelAdapter, pending: Iterable[PendingCall]) -> Iterator[tuple[PendingCall, Response]]:
-        """Answer every pending call exactly once; a call that fails gets a response that says why."""
-
-
-class LocalExecutor:
-    """Runs a model in this process.
-
-    Audio is decoded and resampled by background threads (soundfile and soxr release the interpreter lock) while the
-    model works. Calls are sorted by length within a window, so that a batch pads little. A batch that fails is
-    divided: in halves when memory ran out, and the smaller size is kept; otherwise one by one.
-
-    Args:
-        batch_size: requests a model gets at once; None for what the adapter prefers.
-        decode_threads: how many threads decode audio.
-        batches_ahead: how many batches are decoded before they are needed, and sorted by length together.
+    Attributes:
+        call: to be answered.
+        answered: the future that gets the response; it belongs to the event loop's thread.
+        seconds: of audio in it, once that is decoded.
     """
 
-    def __init__(self, batch_size: int | None = None, decode_threads: int = 2, batches_ahead: int = 8) -> None:
-        for name, value in (
-            ("batch_size", batch_size),
-            ("decode_threads", decode_threads),
-            ("batches_ahead", batches_ahead),
-        ):
-            if value is not None and value < 1:
-                raise ConfigurationError(f"executor.{name} is {value}; it must be at least 1")
-        self._batch_size = batch_size
-        self._decode_threads = decode_threads
-        self._batches_ahead = batches_ahead
-
-    def execute(self, adapter: ModelAdapter, pending: Iterable[PendingCall]) -> Iterator[tuple[PendingCall, Response]]:
-        """Answer every pending call; see ``Executor``."""
-        batch_size = self._batch_size or adapter.capabilities.batch_size
-        if batch_size < 1:
-            raise ConfigurationError(f"batch_size of {type(adapter).__name__} is {batch_size}; it must be at least 1")
-        window = batch_size * self._batches_ahead
-        calls = iter(pending)
-        with ThreadPoolExecutor(self._decode_threads, thread_name_prefix="decode") as pool:
-            decoding = self._decoded_ahead(adapter, calls, pool, window)
-            while ready := list(islice(decoding, window)):
-                playable = []
-                for item, error in ready:
-                    if error is None:
-                        playable.append(item)
-                    else:
-                        yield item, Response(failure=Failure("unreadable_audio", error))
-                if batch_size > 1:
-                    playable.sort(key=_seconds_of_audio, reverse=True)
-                while playable:
-                    batch = playable[:batch_size]
-                    responses, batch_size = _answer(adapter, batch, batch_size)
-                    for item in batch:
-                        for audio in item.call.request.audio:
-                            audio.release()
-                    del playable[: len(batch)]
-                    yield from zip(batch, responses, strict=True)
-
-    def _decoded_ahead(
-        self, adapter: ModelAdapter, calls: Iterator[PendingCall], pool: ThreadPoolExecutor, window: int
-    ) -> Iterator[tuple[PendingCall, str | None]]:
-        """Each call once its audio is decoded, with the reason if that failed; ``window`` calls are under way."""
-        sample_rate = adapter.capabilities.sample_rate
-        if sample_rate is None:
-            yield from ((item, None) for item in calls)
-            return
-        under_way: deque[tuple[PendingCall, Future[str | None]]] = deque()
-        for item in calls:
-            under_way.append((item, pool.submit(_decode, item, sample_rate)))
-            if len(under_way) > window:
-                first, future = under_way.popleft()
-                yield first, future.result()
-        for item, future in under_way:
-            yield item, future.result()
+    call: Call
+    answered: "asyncio.Future[Response]"
+    seconds: float = 0.0
 
 
-def _decode(item: PendingCall, sample_rate: int) -> str | None:
-    try:
-        for audio in item.call.request.audio:
-            audio.waveform(sample_rate)
-    except AudioError as error:
-        return str(error)
-    return None
+class DecodedAhead:
+    """Calls in the order of coming whose audio is decoded by other threads while the model works.
+
+    soundfile and soxr release the interpreter lock. How much is decoded ahead is bounded by number and by seconds of
+    audio; the length of a recording that is not decoded yet is taken to be the mean of those before it.
+
+    Args:
+        pool: whose threads decode.
+        sample_rate: in hertz, at which the model wants audio, or None if it takes no waveforms.
+        most: calls held at once.
+        seconds: of audio held at once; one recording is held however long it is.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, sample_rate: int | None, most: int, seconds: float) -> None:
+        self._pool = pool
+        self._sample_rate = sample_rate
+        self._most = most
+        self._seconds = seconds
+        self._held: deque[tuple[PendingCall, Future[Failure | None] | None]] = deque()
+        self._decoded_seconds = 0.0
+        self._decoded = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def has_room(self, seconds_beside: float = 0.0, *, wait: bool = False) -> bool:
+        """Return whether another call may be added, while so many seconds of audio are held elsewhere.
+
+        Args:
+            seconds_beside: of audio that is decoded and held elsewhere.
+            wait: whether to wait for the lengths of recordings that are being decoded, rather than guess that there
+                is no room.
+        """
+        if not self._held:
+            return True
+        if len(self._held) >= self._most:
+            return False
+        if self._sample_rate is None:
+            return True
+        while not self._may_hold_another(seconds_beside):
+            decoding = next((each for _, each in self._held if each is not None and not each.done()), None)
+            if decoding is None or not wait:
+                return False
+            decoding.result()
+        return True
+
+    def _may_hold_another(self, seconds_beside: float) -> bool:
+        unknown = sum(decoding is not None and not decoding.done() for _, decoding in self._held)
+        seconds = seconds_beside + sum(item.seconds for item, decoding in self._held if decoding and decoding.done())
+        if not self._decoded:
+            return seconds < self._seconds and unknown < _FIRST_DECODED
+        return seconds + (unknown + 1) * self._decoded_seconds / self._decoded <= self._seconds
+
+    def add(self, item: PendingCall) -> None:
+        """Begin to decode a call's audio."""
+        if self._sample_rate is None or not item.call.request.audio:
+            self._held.append((item, None))
+        else:
+            self._held.append((item, self._pool.submit(self._decode, item, self._sample_rate)))
+
+    def take_all(self) -> tuple[list[PendingCall], list[tuple[PendingCall, Response]]]:
+        """Return the calls that are held, once they are decoded, and those that cannot be, with their failures."""
+        playable: list[PendingCall] = []
+        failed: list[tuple[PendingCall, Response]] = []
+        for item, decoding in self._held:
+            failure = None if decoding is None else decoding.result()
+            if failure is None:
+                playable.append(item)
+            else:
+                failed.append((item, Response(failure=failure)))
+        self._held.clear()
+        return playable, failed
+
+    def _decode(self, item: PendingCall, sample_rate: int) -> Failure | None:
+        try:
+            for audio in item.call.request.audio:
+                audio.waveform(sample_rate)
+                item.seconds += audio.duration or 0.0
+        except AudioError as error:
+            failure = Failure("unreadable_audio", str(error))
+        except MemoryError:
+            failure = Failure("out_of_memory", f"{audio.locator}: too long to be decoded in the memory that is left")
+        except Exception as error:
+            # What no reader of audio foresaw costs one sample its answer, not the run.
+            failure = Failure("unreadable_audio", f"{audio.locator}: {type(error).__name__}: {error}")
+        else:
+            self._decoded += 1
+            self._decoded_seconds += item.seconds
+            return None
+        release(item)
+        return failure
 
 
-def _seconds_of_audio(item: PendingCall) -> float:
-    return sum(audio.duration or 0.0 for audio in item.call.request.audio)
+def release(item: PendingCall) -> None:
+    """Forget the decoded samples of a call's recordings."""
+    for audio in item.call.request.audio:
+        audio.release()
 
 
-def _answer(adapter: ModelAdapter, batch: Sequence[PendingCall], batch_size: int) -> tuple[list[Response], int]:
-    """The responses to a batch, and the batch size to go on with."""
-    requests = [item.call.request for item in batch]
+def answer_batch(adapter: ModelAdapter, requests: Sequence[Request], batch_size: int) -> tuple[list[Response], int]:
+    """Return the responses to a batch and the batch size to go on with.
+
+    A batch that fails is divided: in halves when memory ran out, and the smaller size is kept; otherwise one by one.
+
+    Raises:
+        EvalkitError: the adapter says that no request can be answered as things are.
+    """
     started = time.perf_counter()
     try:
-        responses = adapter.generate(requests)
-    except ConfigurationError:
-        raise
+        responses = checked_responses(adapter.generate(requests), len(requests), type(adapter).__name__)
+    except EvalkitError as error:
+        if not isinstance(error, AudioError):
+            raise
+        failed: Exception = error
     except Exception as error:
-        if len(batch) == 1:
-            kind: FailureKind = "out_of_memory" if _out_of_memory(error) else "error"
-            return [Response(failure=Failure(kind, f"{type(error).__name__}: {error}"))], batch_size
-        half = (len(batch) + 1) // 2 if _out_of_memory(error) else 1
-        parts = [batch[start : start + half] for start in range(0, len(batch), half)]
-        answered = [_answer(adapter, part, half) for part in parts]
-        smaller = min(size for _, size in answered) if _out_of_memory(error) else batch_size
-        return [response for responses, _ in answered for response in responses], smaller
-    if len(responses) != len(requests):
-        raise ConfigurationError(
-            f"{type(adapter).__name__}.generate gave {len(responses)} responses to {len(requests)} requests"
-        )
-    seconds = (time.perf_counter() - started) / len(requests)
-    return [replace(response, seconds=round(seconds, 4)) for response in responses], batch_size
+        failed = error
+    else:
+        seconds = round((time.perf_counter() - started) / len(requests), 4)
+        return [replace(response, seconds=seconds) for response in responses], batch_size
+    out_of_memory = _out_of_memory(failed)
+    if len(requests) == 1:
+        return [Response(failure=Failure(*_reason(failed, out_of_memory)))], batch_size
+    half = (len(requests) + 1) // 2 if out_of_memory else 1
+    answered = [answer_batch(adapter, requests[start : start + half], half) for start in range(0, len(requests), half)]
+    smaller = min(size for _, size in answered) if out_of_memory else batch_size
+    return [response for part, _ in answered for response in part], smaller
+
+
+def _reason(error: Exception, out_of_memory: bool) -> tuple[FailureKind, str]:
+    if isinstance(error, InvalidResponseError):
+        return "invalid_response", str(error)
+    if isinstance(error, AudioError):
+        return "unreadable_audio", str(error)
+    return "out_of_memory" if out_of_memory else "error", f"{type(error).__name__}: {error}"
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -1,65 +1,57 @@
-"""A sample's chain of calls, as far as stored responses lead."""
+"""Following a sample's chain through stored responses."""
 
-from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from evalkit.adapter import Model
 from evalkit.chain import ChainRun, Outcome
-from evalkit.errors import ConfigurationError, StoreError
-from evalkit.results.responses import ResponseStore
+from evalkit.errors import StoreError
 from evalkit.task import Task
-from evalkit.types import Call, Sample
+from evalkit.types import Call, Response, Sample
 
 
-def replay(
-    task: Task, store: ResponseStore, sample: Sample, refusal: Callable[[Call], str | None] | None = None
-) -> ChainRun:
-    """Follow a sample's chain through the store until it ends or meets a call that is not answered yet.
+class Responses(Protocol):
+    """Where responses are found again."""
 
-    Raises:
-        ConfigurationError: no model fills the role of the next call.
-    """
-    run = ChainRun(task.chain(sample), task.unanswered, sample, task=task.name, refusal=refusal)
-    follow(run, store)
+    def get(self, sample_id: str, position: int, call: Call) -> Response | None:
+        """Return the stored response to the ``position``-th call of a sample, or None if there is none."""
+
+
+class ResponseStore(Responses, Protocol):
+    """Where responses are kept."""
+
+    def append(self, sample_id: str, position: int, call: Call, response: Response) -> Response:
+        """Keep a response and return it as ``get`` will give it.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+
+
+def begin(task: Task, sample: Sample) -> ChainRun:
+    """Return a sample's chain at its first call."""
+    return ChainRun(task.chain(sample), task.unanswered, sample, task=task.name, generation=task.generation)
+
+
+def replay(task: Task, responses: Responses, sample: Sample) -> ChainRun:
+    """Follow a sample's chain through stored responses until it ends or meets a call that is not answered yet."""
+    run = begin(task, sample)
+    while run.call is not None:
+        response = responses.get(sample.id, run.position, run.call)
+        if response is None:
+            break
+        run.send(response)
     return run
 
 
-def follow(run: ChainRun, store: ResponseStore) -> None:
-    """Let a chain go on with stored responses until it ends or meets a call that is not answered yet."""
-    while run.call is not None:
-        response = store.get(run.sample.id, run.position, run.call)
-        if response is None:
-            return
-        run.send(response)
-
-
-def outcome_of(
-    task: Task, store: ResponseStore, sample: Sample, refusal: Callable[[Call], str | None] | None = None
-) -> Outcome:
-    """How a sample ended, by stored responses alone.
+def outcome_of(task: Task, responses: Responses, sample: Sample) -> Outcome:
+    """Return how a sample ended, by stored responses alone.
 
     Raises:
-        StoreError: the store holds no response to a call of its chain.
+        StoreError: there is no response to a call of its chain.
     """
-    outcome = replay(task, store, sample, refusal).outcome
+    outcome = replay(task, responses, sample).outcome
     if outcome is None:
         raise StoreError(
             f"task {task.name}: the run holds no answer for sample {sample.id} to what is asked now; "
             "run the same command again to have it asked"
         )
     return outcome
-
-
-def refusal_by(task: Task, adapters: Mapping[str, Model], sample: Sample) -> Callable[[Call], str | None]:
-    """What says of a call why the model of its role cannot be asked, or None if it can: the sample is then skipped."""
-
-    def refusal(call: Call) -> str | None:
-        if call.role not in adapters:
-            raise ConfigurationError(
-                f"task {task.name} needs a model in the role '{call.role}'; choose one with model@{call.role}=NAME"
-            )
-        # What the model is told goes before what the data set says, which may be the code of a dialect.
-        language = call.request.language or sample.language
-        reason = adapters[call.role].capabilities.refusal(call.request, language)
-        return f"the {call.role} {reason}" if reason else None
-
-    return refusal

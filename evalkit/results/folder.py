@@ -3,15 +3,17 @@
 import fcntl
 import json
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from evalkit.errors import ConfigurationError, StoreError
 
-_SECRET_KEY = re.compile(r"(?:^|_)(?:api_?key|token|secret|password|authorization)$", re.IGNORECASE)
-_REMOVED = "(removed)"
+SAID = "server_says"
+"""Where the fingerprint of a served model holds what its server says of itself."""
+
+_LOCK = ".lock"
+_REPLACED = "replaced"
 
 
 class RunFolder:
@@ -28,8 +30,9 @@ class RunFolder:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            # A lock on the folder itself goes with the process, however that ends, and leaves no file behind.
-            self._lock = os.open(path, os.O_RDONLY)
+            # A lock goes with the process, however that ends. On a file and not on the folder: shared file systems
+            # lock only files that are open for writing, between machines too.
+            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(f"{path}: another evalkit process is writing to this run") from error
@@ -45,13 +48,12 @@ class RunFolder:
         earlier = self.read("provenance.json").get("models", {})
         current = json.loads(json.dumps(models))  # as it will be read back: JSON turns tuples into lists
         for role in sorted(set(earlier) & set(current)):
-            for key in sorted(set(earlier[role]) | set(current[role])):
-                before, now = earlier[role].get(key), current[role].get(key)
-                if before != now:
-                    raise ConfigurationError(
-                        f"{self.path}: holds answers of another {role} ({key} was {before}, now {now}); "
-                        "give this run another name=, or delete that folder"
-                    )
+            for key, before, now in _differences(earlier[role], current[role]):
+                moved = f", or {role}.server={before} if the same model has moved" if key == "server" else ""
+                raise ConfigurationError(
+                    f"{self.path}: holds answers of another {role} ({key} was {before}, now {now}); "
+                    f"give this run another name=, or fresh=true to ask all again{moved}"
+                )
 
     def read(self, name: str) -> dict[str, Any]:
         """A JSON file of the folder; empty if it is not there."""
@@ -71,9 +73,38 @@ class RunFolder:
         except OSError as error:
             raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
 
+    def set_aside(self) -> None:
+        """Move everything that the folder holds into a folder of its own below ``replaced``, so that it is as new.
+
+        Raises:
+            StoreError: something cannot be moved.
+        """
+        held = [path for path in self.path.iterdir() if path.name not in (_REPLACED, _LOCK)]
+        if not held:
+            return
+        try:
+            number = 1 + len(list((self.path / _REPLACED).glob("*")))
+            target = self.path / _REPLACED / str(number)
+            target.mkdir(parents=True)
+            for path in held:
+                path.rename(target / path.name)
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be moved aside ({error.strerror})") from error
+
     def close(self) -> None:
         """Let another process have the folder."""
         os.close(self._lock)
+
+
+def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
+    said, says = (fingerprint.get(SAID) or {} for fingerprint in (earlier, current))
+    for key in sorted((set(earlier) | set(current)) - {SAID}):
+        if earlier.get(key) != current.get(key):
+            yield key, earlier.get(key), current.get(key)
+    for key in sorted(set(said) & set(says)):
+        if said[key] != says[key]:
+            yield f"what its server says of itself, {key},", said[key], says[key]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -91,15 +122,3 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise StoreError(f"{path}: is not a JSON object")
     return content
-
-
-def without_secrets(config: Any) -> Any:
-    """A copy of a configuration in which the values of keys such as ``api_key`` are replaced by a mark."""
-    if isinstance(config, Mapping):
-        return {
-            key: _REMOVED if value is not None and _SECRET_KEY.search(str(key)) else without_secrets(value)
-            for key, value in config.items()
-        }
-    if isinstance(config, list | tuple):
-        return [without_secrets(value) for value in config]
-    return config

@@ -4,32 +4,106 @@ import os
 import platform
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import evalkit
+from evalkit.errors import StoreError
+from evalkit.results.folder import SAID, RunFolder
 
-_PACKAGES = (
-    "numpy",
-    "pyarrow",
-    "rapidfuzz",
-    "soundfile",
-    "soxr",
-    "hydra-core",
-    "datasets",
-    "whisper-normalizer",
-    "OpenCC",
-    "faster-whisper",
-    "ctranslate2",
-    "pocketsphinx",
-    "torch",
-    "transformers",
-    "openai",
-    "aiohttp",
-    "sacrebleu",
-    "cn2an",
-)
+FILE_NAME = "provenance.json"
+
+
+class ProvenanceRecord:
+    """What ``provenance.json`` says, kept up to date while a run goes on; each attempt adds a session.
+
+    What earlier sessions found out is kept for good: the fingerprint of every role's model, the data and the usage of
+    tasks that are not part of this session.
+
+    Args:
+        folder: of the run.
+        data: of each task of this session, how many samples it has and their fingerprint.
+        left_out: tasks that cannot be carried out, with the reason.
+        usage: gives what the calls of each of the session's tasks took, by role.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        data: Mapping[str, Mapping[str, Any]],
+        left_out: Mapping[str, str],
+        usage: Callable[[], Mapping[str, Mapping[str, Any]]],
+    ) -> None:
+        self._folder = folder
+        self._usage = usage
+        self._began = time.perf_counter()
+        self._session: dict[str, Any] = {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "software": software(),
+            "hardware": hardware(),
+            "data": data,
+            "seconds": {},
+            "finished": False,
+        }
+        earlier = folder.read(FILE_NAME)
+        self._models = dict(_mapping(earlier, "models"))
+        self._earlier_usage = _mapping(earlier, "usage")
+        sessions = earlier.get("sessions")
+        self._sessions: list[Any] = [*(sessions if isinstance(sessions, list) else []), self._session]
+        self._content = {"data": {**_mapping(earlier, "data"), **data}, "left_out": left_out}
+        self.write()
+
+    @property
+    def last_session(self) -> str | None:
+        """When the session before this one started, or None if this is the first."""
+        last = self._sessions[-2] if len(self._sessions) > 1 else None
+        return str(last.get("started")) if isinstance(last, dict) else None
+
+    def meet(self, role: str, fingerprint: Mapping[str, Any]) -> None:
+        """Record the model of a role.
+
+        Raises:
+            ConfigurationError: the folder holds answers of another model in that role.
+        """
+        self._folder.claim({role: fingerprint})
+        # What a server once said of itself is held against it for good, also if it does not say it today.
+        said = {**self._models.get(role, {}).get(SAID, {}), **fingerprint.get(SAID, {})}
+        self._models[role] = {**fingerprint, **({SAID: said} if said else {})}
+        self.write()
+
+    def task_finished(self, task: str) -> None:
+        """Record that a task is done."""
+        self._session["seconds"][task] = self._seconds()
+        self.write()
+
+    def finish(self) -> None:
+        """Record that the session came to its end."""
+        self._session["seconds"]["total"] = self._seconds()
+        self._session["finished"] = True
+        self.write()
+
+    def usage(self) -> dict[str, Any]:
+        """Return what the calls of all tasks took so far, over all sessions: by task, then by role."""
+        return {**self._earlier_usage, **self._usage()}
+
+    def write(self) -> None:
+        """Write what is known now."""
+        content = {"models": self._models, **self._content, "sessions": self._sessions, "usage": self.usage()}
+        self._folder.write_json(FILE_NAME, content)
+
+    def _seconds(self) -> float:
+        return round(time.perf_counter() - self._began, 3)
+
+
+def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = content.get(key, {})
+    if not isinstance(value, dict):
+        raise StoreError(f"{FILE_NAME}: '{key}' is not a JSON object; the run folder is damaged")
+    return value
 
 
 def software() -> dict[str, Any]:
@@ -38,7 +112,7 @@ def software() -> dict[str, Any]:
         "evalkit": evalkit.__version__,
         "commit": _commit(),
         "python": platform.python_version(),
-        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "packages": _packages(),
     }
 
 
@@ -53,11 +127,10 @@ def hardware() -> dict[str, Any]:
     }
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+def _packages() -> dict[str, str]:
+    """The version of every distribution that is installed, by name."""
+    found = {each.name: each.version for each in metadata.distributions() if each.name}
+    return dict(sorted(found.items(), key=lambda each: each[0].lower()))
 
 
 def _commit() -> str | None:

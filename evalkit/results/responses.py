@@ -28,7 +28,7 @@ class ResponseStore:
 
     A response is found again by the sample's id, the call's place in the sample's chain and the request's content
     hash: a changed prompt is a new question. Failed responses are recorded but not found again by a later session,
-    so that a restarted run asks them once more.
+    so that a restarted run asks them once more; nor is what is no sound response.
 
     Args:
         folder: the task's folder inside the run folder; created if need be.
@@ -48,7 +48,11 @@ class ResponseStore:
         for path in sorted(folder.glob("*.jsonl")):
             log = self._log(path.stem)
             for offset, record in log.records():
-                self.usage[path.stem].add(self._response(record))
+                try:
+                    response = Response.from_json(record["response"])
+                except ValueError:
+                    continue  # kept by a version that took anything from an adapter; its call is asked again
+                self.usage[path.stem].add(response)
                 # A response that failed in an earlier session is not found, and so is asked for again.
                 if "failure" not in record["response"] or not writable:
                     log.offsets[_identity(record["sample"], record["call"], record["request"])] = offset
@@ -98,7 +102,10 @@ class ResponseStore:
             # Named after its content: another speech is another question to whoever transcribes it.
             locator = f"{SPEECH}/{hashlib.blake2b(speech.encoded(), digest_size=12).hexdigest()}.flac"
             (self._folder / SPEECH).mkdir(exist_ok=True)
-            duration = write_flac(speech, self._folder / locator)
+            # Under another name first: the same may have been said before, and be read at this moment.
+            unfinished = self._folder / f"{locator}.unfinished"
+            duration = write_flac(speech, unfinished)
+            unfinished.replace(self._folder / locator)
         except AudioError as error:
             failure = Failure("unreadable_audio", f"the model's speech cannot be read: {error}")
             return replace(response, speech=None, failure=failure)
@@ -202,12 +209,21 @@ class _RoleLog:
 
     def _parse(self, line: bytes, where: str) -> dict[str, Any]:
         try:
-            record: dict[str, Any] = json.loads(line)
-        except ValueError as error:
-            raise StoreError(
-                f"{self._path}: {where} is damaged; delete that line to have its call asked again"
-            ) from error
+            record: Any = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(where) from error
+        if not (
+            isinstance(record, dict)
+            and isinstance(record.get("sample"), str)
+            and isinstance(record.get("call"), int)
+            and isinstance(record.get("request"), str)
+            and "response" in record
+        ):
+            raise self._damaged(where)
         return record
+
+    def _damaged(self, where: str) -> StoreError:
+        return StoreError(f"{self._path}: {where} is damaged; delete that line to have its call asked again")
 
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -1,10 +1,13 @@
 """What the calls of a run took: requests, tokens, money, and what the cache saved."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from evalkit.types import Response, Usage
+
+_SHOWN = 3
 
 
 @dataclass(slots=True)
@@ -19,6 +22,7 @@ class RoleUsage:
         saved: what the answers from the cache took when they were asked.
         streamed: how many answers could be heard before they were whole.
         first_sound: how many seconds these took, in all, until their beginning could be heard.
+        answered_by: how many answers came from whom, where servers say so; more than one means that the model changed.
     """
 
     answers: int = 0
@@ -28,12 +32,15 @@ class RoleUsage:
     saved: Usage = field(default_factory=Usage)
     streamed: int = 0
     first_sound: float = 0.0
+    answered_by: Counter[str] = field(default_factory=Counter)
 
     def add(self, response: Response) -> None:
         """Count one response in."""
         self.failures += response.failed
         self.answers += not response.failed
         self.cached += response.cached
+        if response.answered_by:
+            self.answered_by[response.answered_by] += 1
         if response.first_sound is not None and not response.cached:
             self.streamed += 1
             self.first_sound += response.first_sound
@@ -52,6 +59,7 @@ class RoleUsage:
             self.saved + other.saved,
             self.streamed + other.streamed,
             self.first_sound + other.first_sound,
+            self.answered_by + other.answered_by,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -62,6 +70,7 @@ class RoleUsage:
             "cached": self.cached,
             "spent": self.spent.to_json(),
             "saved": self.saved.to_json(),
+            **({"answered_by": dict(sorted(self.answered_by.items()))} if self.answered_by else {}),
             **({"streamed": self.streamed, "first_sound": round(self.first_sound, 4)} if self.streamed else {}),
         }
 
@@ -70,7 +79,8 @@ class RoleUsage:
         """The inverse of ``to_json``."""
         counts = (record["answers"], record["failures"], record["cached"])
         streamed = (record.get("streamed", 0), record.get("first_sound", 0.0))
-        return cls(*counts, Usage(**record["spent"]), Usage(**record["saved"]), *streamed)
+        spent = (Usage.from_json(record["spent"]), Usage.from_json(record["saved"]))
+        return cls(*counts, *spent, *streamed, Counter(record.get("answered_by", {})))
 
 
 def usage_lines(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -97,6 +107,9 @@ def _line(usage: RoleUsage) -> str:
         parts.append(f"{usage.spent.audio_seconds / 60:,.1f} minutes of audio")
     if usage.spent.cost is not None:
         parts.append(f"cost {usage.spent.cost:,.4f}")
+    if len(usage.answered_by) > 1:
+        shares = ", ".join(f"{name} ({count:,})" for name, count in usage.answered_by.most_common(_SHOWN))
+        parts.append(f"answered by {len(usage.answered_by)} models, by what the server says: {shares}")
     if usage.cached:
         saved = f", {usage.saved.cost:,.4f} saved" if usage.saved.cost else ""
         parts.append(f"{usage.cached:,} answers from the cache ({usage.saved.requests:,} requests saved{saved})")

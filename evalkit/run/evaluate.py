@@ -1,221 +1,210 @@
 """One evaluation from beginning to end: check, ask, score, record."""
 
 import asyncio
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+import logging
+import threading
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 import evalkit
-from evalkit.adapter import Model, ModelAdapter, ServedModelAdapter
-from evalkit.datasets import Fingerprint
-from evalkit.errors import ConfigurationError, DataError
-from evalkit.inference.ask import ask
-from evalkit.inference.replay import outcome_of, refusal_by
+from evalkit.inference.ask import TaskWork, run_inference
+from evalkit.inference.endpoint import Endpoint, ModelFacts
+from evalkit.inference.observer import Observers
+from evalkit.inference.opening import ServedSettings, is_served, open_endpoints
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
-from evalkit.inference.served.caller import ServedCaller
 from evalkit.progress import Progress, say
-from evalkit.results import provenance
 from evalkit.results.folder import RunFolder
+from evalkit.results.provenance import ProvenanceRecord
 from evalkit.results.responses import ResponseStore
+from evalkit.results.usage import RoleUsage
+from evalkit.run.events import EventLog, run_log
 from evalkit.run.plan import Plan
-from evalkit.run.scoring import score_task
-from evalkit.run.selection import SelectedSamples
-from evalkit.task import Task
+from evalkit.run.preflight import CheckedTask, Preflight, check
+from evalkit.run.scoring import TaskScorer
 from evalkit.types import Usage
 
-_REASONS_SHOWN = 3
+_log = logging.getLogger("evalkit")
 
 
-def carry_out(plan: Plan) -> dict[str, Any]:
-    """Run a plan, or continue it where an earlier attempt stopped, and return what ``metrics.json`` holds.
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came of a run.
+
+    Attributes:
+        metrics: what ``metrics.json`` holds.
+        left_out: tasks that could not be carried out, with the reason.
+        usage: what the calls took over all sessions of the run, by task and role.
+    """
+
+    metrics: Mapping[str, Any]
+    left_out: Mapping[str, str]
+    usage: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def failed(self) -> int:
+        """How many samples failed, over all tasks."""
+        return sum(task["samples"]["failed"] for task in self.metrics["tasks"].values())
+
+
+def evaluate(plan: Plan) -> Evaluation:
+    """Run a plan, or continue it where an earlier attempt stopped.
 
     Raises:
         EvalkitError: something stops the run; every answer got so far is kept in the run folder.
+        KeyboardInterrupt: likewise; the batch under way was waited for.
     """
-    selected = {task.name: SelectedSamples(task, plan.selection) for task in plan.tasks}
-    missing = _missing_roles(plan)
-    data = _check_data(plan, selected, missing)
-    folder = RunFolder(plan.folder)
-    started = time.perf_counter()
-    with ExitStack() as stack:
-        stack.callback(folder.close)
-        # One event loop for the whole run, so that connections outlive a task.
-        runner = stack.enter_context(asyncio.Runner())
-        adapters = plan.load_models()
-        stack.callback(_close, runner, adapters)
-        models = {role: dict(adapter.fingerprint()) for role, adapter in adapters.items()}
-        folder.claim(models)
-        folder.write("config.yaml", plan.config)
-        tasks = [task for task in plan.tasks if task.name not in missing]
-        stores = {task.name: stack.enter_context(ResponseStore(plan.folder / task.name)) for task in tasks}
-        record = _Record(folder, models, data, missing, stores)
-        stack.callback(record.write)
-        callers = _callers(plan, adapters, stores, stack)
-        metrics: dict[str, Any] = {
-            "evalkit": evalkit.__version__,
-            "name": plan.name,
-            "model": {"name": plan.model_name, "title": plan.titles["model"]},
-            "tasks": {},
-        }
-        for task in tasks:
-            store = stores[task.name]
-            with record.timing(task.name):
-                with Progress(task.title, data[task.name]["samples"]) as progress:
-                    asking = ask(
-                        task,
-                        adapters,
-                        store,
-                        plan.executor,
-                        callers,
-                        samples=selected[task.name],
-                        max_failures=plan.max_failures,
-                        on_answer=progress.answer,
-                        on_sample=progress.sample,
-                    )
-                    runner.run(asking)
-                metrics["tasks"][task.name] = _score(plan, task, selected[task.name], adapters, store)
-            folder.write_json("metrics.json", metrics)
-        record.finish(time.perf_counter() - started)
-    return metrics
+    preflight = check(plan)
+    with _Session(plan, preflight) as session:
+        inference = run_inference(
+            session.works,
+            session.endpoints,
+            met=session.meet,
+            max_failures=plan.max_failures,
+            samples_under_way=plan.executor.samples_under_way,
+            observer=session.observer,
+            notify=_tell,
+        )
+        _run(inference)
+        return session.finish()
 
 
-def _score(
-    plan: Plan, task: Task, samples: SelectedSamples, adapters: Mapping[str, Model], store: ResponseStore
-) -> dict[str, Any]:
-    return score_task(
-        task,
-        (outcome_of(task, store, sample, refusal_by(task, adapters, sample)) for sample in samples),
-        plan.folder / task.name,
-        plan.bootstrap,
-        titles=plan.titles,
-        partial=plan.selection.partial and task.expected_samples is None,
-    )
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, also where an event loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(main)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="evaluation") as pool:
+        pool.submit(asyncio.run, main).result()
 
 
-def _callers(
-    plan: Plan, adapters: Mapping[str, Model], stores: Mapping[str, ResponseStore], stack: ExitStack
-) -> dict[str, ServedCaller]:
-    """What calls the served models of the run; they share one budget, from which earlier sessions have spent."""
-    served = {role: adapter for role, adapter in adapters.items() if isinstance(adapter, ServedModelAdapter)}
-    if not served:
-        return {}
-    spent = [usage.spent for store in stores.values() for usage in store.usage.values()]
-    budget = Budget(plan.budget, sum(spent, Usage()))
-    cache = None
-    if plan.cache.folder is not None and set(plan.cache.roles) & set(served):
-        cache = AnswerCache(plan.cache.folder)
-        stack.callback(cache.close)
-    return {
-        role: ServedCaller(role, adapter, budget, cache if role in plan.cache.roles else None, plan.clock, say)
-        for role, adapter in served.items()
-    }
+class _Session:
+    """One attempt at a run: everything that is open while models are asked."""
 
+    def __init__(self, plan: Plan, preflight: Preflight) -> None:
+        self._plan = plan
+        self._left_out = preflight.left_out
+        self._lock = threading.Lock()  # tasks are finished in threads of their own
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(closing(RunFolder(plan.folder)))
+            if plan.fresh:
+                self._folder.set_aside()
+            self._folder.write("config.yaml", plan.config)
+            stack.enter_context(run_log(plan.folder))
+            self._metrics = self._earlier_metrics()
+            tasks = [each for each in preflight.tasks if not self._is_fuller(each)]
+            self._stores = {
+                each.task.name: stack.enter_context(ResponseStore(plan.folder / each.task.name)) for each in tasks
+            }
+            data = {each.task.name: {"samples": each.count, "fingerprint": each.fingerprint} for each in tasks}
+            self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
+            stack.callback(self._record.write)
+            self._say_what_is_kept()
+            self.endpoints = self._open_endpoints(stack)
+            self.works = [self._work(each, stack) for each in tasks]
+            counts = {each.task.name: (each.task.title, each.count) for each in tasks}
+            events = stack.enter_context(closing(EventLog(plan.folder)))
+            self.observer = Observers((stack.enter_context(Progress(counts)), events))
+            self._stack = stack.pop_all()
 
-def _close(runner: asyncio.Runner, adapters: Mapping[str, Model]) -> None:
-    for adapter in adapters.values():
-        if isinstance(adapter, ModelAdapter):
-            adapter.close()
-        else:
-            runner.run(adapter.close())
+    def __enter__(self) -> "_Session":
+        return self
 
-
-def _missing_roles(plan: Plan) -> dict[str, str]:
-    """The tasks that no model was chosen for in one of their roles, with the reason, if such are to be left out."""
-    missing: dict[str, str] = {}
-    for task in plan.tasks:
-        for role in task.roles:
-            if role not in plan.titles:
-                reason = f"it needs a model in the role '{role}'; choose one with model@{role}=NAME"
-                if not plan.skip_missing_roles:
-                    raise ConfigurationError(f"task {task.name}: {reason}")
-                missing[task.name] = reason
-    return missing
-
-
-def _check_data(
-    plan: Plan, selected: Mapping[str, SelectedSamples], missing: dict[str, str]
-) -> dict[str, dict[str, Any]]:
-    """Read every data set through once, before any model is loaded: a broken row is found now, not after an hour.
-
-    Tasks whose data set is not at hand are added to the missing ones, if they are to be left out.
-    """
-    data: dict[str, dict[str, Any]] = {}
-    for task in plan.tasks:
-        if task.name in missing:
-            continue
-        if plan.skip_remote_data and not task.data_at_hand:
-            missing[task.name] = "its data set is not on this machine"
-            continue
-        fingerprint = Fingerprint()
-        try:
-            for sample in selected[task.name]:
-                fingerprint.add(sample)
-        except DataError as error:
-            if fingerprint.samples == 0 and plan.skip_missing_data:
-                missing[task.name] = str(error)
-                continue
-            raise DataError(f"task {task.name}: {error}") from error
-        if fingerprint.samples == 0:
-            raise DataError(f"task {task.name}: its data set has no samples")
-        data[task.name] = {"samples": fingerprint.samples, "fingerprint": fingerprint.hexdigest()}
-    if not data:
-        shown = [f"{name}: {reason}" for name, reason in missing.items()][:_REASONS_SHOWN]
-        more = f"; and {len(missing) - len(shown)} more tasks" if len(missing) > len(shown) else ""
-        raise DataError(f"no task of this run can be carried out: {'; '.join(shown)}{more}")
-    return data
-
-
-class _Record:
-    """What ``provenance.json`` says, kept up to date while the run goes on; each attempt adds a session."""
-
-    def __init__(
-        self,
-        folder: RunFolder,
-        models: Mapping[str, Mapping[str, Any]],
-        data: Mapping[str, Mapping[str, Any]],
-        missing: Mapping[str, str],
-        stores: Mapping[str, ResponseStore],
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._folder = folder
-        self._stores = stores
-        self._session: dict[str, Any] = {
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "software": provenance.software(),
-            "hardware": provenance.hardware(),
-            "seconds": {},
-            "finished": False,
+        if error is not None:
+            _log.error("stopped: %s", str(error) or type(error).__name__)
+        self._stack.__exit__(kind, error, trace)
+
+    def meet(self, role: str, facts: ModelFacts) -> None:
+        """Take note of a role's model; refuses one whose answers cannot stand beside those that the run holds."""
+        generation = dict(self._plan.models[role].generation)
+        fingerprint = {**facts.fingerprint, **({"generation": generation} if generation else {})}
+        self._record.meet(role, fingerprint)
+        _log.info("%s: %s", role, fingerprint)
+
+    def finish(self) -> Evaluation:
+        """Record that the session came to its end, and return what came of it."""
+        self._record.finish()
+        _log.info("finished")
+        return Evaluation(self._metrics, self._left_out, self._record.usage())
+
+    def _earlier_metrics(self) -> dict[str, Any]:
+        """What was measured before under this name, to which this session adds."""
+        earlier = self._folder.read("metrics.json").get("tasks", {})
+        return {
+            "evalkit": evalkit.__version__,
+            "name": self._plan.name,
+            "model": {"name": self._plan.model_name, "title": self._plan.titles["model"]},
+            "tasks": earlier,
         }
-        self._content = {
-            "models": models,
-            "data": data,
-            "left_out": missing,
-            "sessions": [*folder.read("provenance.json").get("sessions", []), self._session],
+
+    def _is_fuller(self, checked: CheckedTask) -> bool:
+        """Whether the run holds results of more samples than are asked for now; they are left as they are."""
+        entry = self._metrics["tasks"].get(checked.task.name)
+        if entry is None or not self._plan.selection.partial or entry["samples"]["total"] <= checked.count:
+            return False
+        _tell(
+            f"{checked.task.title}: results of {entry['samples']['total']:,} samples are there and are left as they "
+            f"are; for {checked.count:,} alone give another name=, or fresh=true"
+        )
+        return True
+
+    def _say_what_is_kept(self) -> None:
+        kept = sum(usage.answers for store in self._stores.values() for usage in store.usage.values())
+        if kept and self._record.last_session:
+            _tell(f"{kept:,} answers of the session of {self._record.last_session} are kept (fresh=true asks again)")
+
+    def _open_endpoints(self, stack: ExitStack) -> dict[str, Endpoint]:
+        plan = self._plan
+        budget = Budget(plan.budget, self._spent())
+        cache = None
+        cached = [role for role, spec in plan.models.items() if role in plan.cache.roles and is_served(spec)]
+        if plan.cache.folder is not None and cached:
+            cache = stack.enter_context(closing(AnswerCache(plan.cache.folder)))
+        served = ServedSettings(budget, cache, cached, plan.clock, _tell)
+        return open_endpoints(plan.models.values(), plan.executor, served)
+
+    def _work(self, checked: CheckedTask, stack: ExitStack) -> TaskWork:
+        task, plan = checked.task, self._plan
+        scorer = TaskScorer(
+            task,
+            plan.folder / task.name,
+            plan.bootstrap,
+            models=plan.titles,
+            partial=plan.selection.partial and task.expected_samples is None,
+        )
+        stack.enter_context(closing(scorer))
+        finish = partial(self._finish_task, task.name, scorer)
+        return TaskWork(task, checked.samples, checked.count, self._stores[task.name], scorer.add, finish)
+
+    def _finish_task(self, name: str, scorer: TaskScorer) -> None:
+        result = scorer.finish()
+        with self._lock:
+            self._metrics["tasks"][name] = result
+            self._folder.write_json("metrics.json", self._metrics)
+            self._record.task_finished(name)
+
+    def _usage(self) -> dict[str, dict[str, Any]]:
+        return {
+            name: {role: took.to_json() for role, took in list(store.usage.items())}
+            for name, store in self._stores.items()
         }
-        self.write()
 
-    @contextmanager
-    def timing(self, task: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._session["seconds"][task] = round(time.perf_counter() - started, 3)
-        self.write()
-
-    def finish(self, seconds: float) -> None:
-        self._session["seconds"]["total"] = round(seconds, 3)
-        self._session["finished"] = True
-        self.write()
-
-    def write(self) -> None:
-        """Write what is known now, with what the calls took so far."""
-        usage = {
-            name: {role: took.to_json() for role, took in store.usage.items()} for name, store in self._stores.items()
-        }
-        self._folder.write_json("provenance.json", {**self._content, "usage": usage})
+    def _spent(self) -> Usage:
+        """What the calls of all tasks of the folder took, whether they are part of this session or not."""
+        usage = [RoleUsage.from_json(took) for roles in self._record.usage().values() for took in roles.values()]
+        return sum((each.spent for each in usage), Usage())
 
 
-def failed_samples(metrics: Mapping[str, Any]) -> int:
-    """How many samples of a run failed, over all tasks."""
-    return sum(task["samples"]["failed"] for task in metrics["tasks"].values())
+def _tell(line: str) -> None:
+    _log.info("%s", line)
+    say(line)

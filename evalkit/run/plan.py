@@ -1,6 +1,6 @@
 """From a composed configuration to everything a run is made of."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,21 +10,22 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from evalkit.adapter import Model
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.hints import hint
-from evalkit.inference.batching import Executor
+from evalkit.inference.endpoint import Executor, ModelSpec
 from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
 from evalkit.prompts import Prompts
-from evalkit.results.folder import without_secrets
+from evalkit.redaction import known_secrets, without_secrets
+from evalkit.run.composition import listed_roles
+from evalkit.run.naming import run_folder, run_name
 from evalkit.run.scoring import BootstrapSettings
 from evalkit.run.selection import Selection
 from evalkit.task import Task
 
 _NOT_ROLES = ("executor",)
-_NOT_ARGUMENTS = ("title", "prompts", "requires", "extra")
+_NOT_ARGUMENTS = ("title", "prompts", "generation", "requires", "extra")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +36,22 @@ class Plan:
         name: of the run; the last part of its folder.
         folder: where it is kept.
         tasks: the benchmarks, in order.
-        titles: what people call the model of each role that one was chosen for.
-        load_models: makes the model of each role; called once the data sets have been checked.
+        models: describes the model of each role that one was chosen for.
         model_name: of the system under test, as chosen.
-        executor: how calls reach the models.
+        executor: opens endpoints for the models of this process.
         config: the resolved configuration without secrets, as YAML.
         bootstrap: how intervals are made.
         budget: the most that may be spent on servers.
         cache: which answers of servers are kept for other runs, and where.
         clock: by which a served model's caller waits.
         selection: which samples of each task are taken.
-        max_failures, skip_missing_data, skip_remote_data, skip_missing_roles: see ``configs/run.yaml``.
+        fresh, max_failures, skip_missing_data, skip_remote_data, skip_missing_roles: see ``configs/run.yaml``.
     """
 
     name: str
     folder: Path
     tasks: tuple[Task, ...]
-    titles: Mapping[str, str]
-    load_models: Callable[[], Mapping[str, Model]]
+    models: Mapping[str, ModelSpec]
     model_name: str
     executor: Executor
     config: str
@@ -61,10 +60,16 @@ class Plan:
     cache: CacheSettings = field(default_factory=CacheSettings)
     clock: Clock = field(default_factory=Clock)
     selection: Selection = field(default_factory=Selection)
+    fresh: bool = False
     max_failures: int | None = None
     skip_missing_data: bool = False
     skip_remote_data: bool = False
     skip_missing_roles: bool = False
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What people call the model of each role."""
+        return {role: spec.title for role, spec in self.models.items()}
 
 
 def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
@@ -81,27 +86,20 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
         raise ConfigurationError(f"{key} must be given: {key}=VALUE")
     tasks = tasks_from_config(config)
     model_name = str(choices.get("model"))
-    name = config.name or f"{model_name}-{_choice(choices, 'suite') or _choice(choices, 'task') or 'run'}"
-    if Path(name).name != name:
-        raise ConfigurationError(f"name: '{name}' must be a plain folder name; runs= says where it goes")
-    for key, known in (("missing_data", ("error", "skip", "skip_remote")), ("missing_roles", ("error", "skip"))):
-        if config[key] not in known:
-            raise ConfigurationError(f"{key}: '{config[key]}' must be {' or '.join(known)}")
-    if config.max_failures is not None and config.max_failures < 0:
-        raise ConfigurationError(f"max_failures is {config.max_failures}; it must be at least 0, or null for no bound")
+    name = run_name(config.name, choices)
     roles = roles_of(config)
+    _check_meant(tasks, roles)
     if config.missing_roles == "error":
         _check_filled(tasks, roles)
     _check_prices(config, roles)
     titles = {**titles_from_config(config), "model": str(config.model.get("title") or model_name)}
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    record = without_secrets({**resolved, "name": name, "model_name": model_name})
+    record = without_secrets({**resolved, "name": name, "model_name": model_name}, known_secrets(resolved))
     return Plan(
         name=name,
-        folder=Path(config.runs) / name,
+        folder=run_folder(config.runs, name),
         tasks=tuple(tasks),
-        titles=titles,
-        load_models=lambda: {role: _made(_arguments(config[role])) for role in roles},
+        models={role: _spec(role, titles[role], config[role]) for role in roles},
         model_name=model_name,
         executor=_made(config.executor),
         config=OmegaConf.to_yaml(OmegaConf.create(record)),
@@ -109,6 +107,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
         budget=BudgetCaps(**resolved["budget"]),
         cache=_cache(resolved["cache"], _known_roles(tasks, roles, choices)),
         selection=Selection(**{key: config[key] for key in ("limit", "fraction", "spread", "seed")}),
+        fresh=config.fresh,
         max_failures=config.max_failures,
         skip_missing_data=config.missing_data != "error",
         skip_remote_data=config.missing_data == "skip_remote",
@@ -126,6 +125,9 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
         raise ConfigurationError("nothing to run: choose suite=NAME or task=NAME (`evalkit list tasks` shows them)")
     prompts = Prompts({role: _profile(config[role]) for role in roles_of(config)})
     tasks = [_made(task, name=name, prompts=prompts) for name, task in config.tasks.items()]
+    generation = {role: _generation(config[role]) for role in roles_of(config)}
+    for task in tasks:
+        task.generation = generation
     if "prompt_kinds" in config:  # not in the configuration of a run made before there was the list
         prompts.check_kinds(config.prompt_kinds)
     return tasks
@@ -145,6 +147,22 @@ def titles_from_config(config: DictConfig) -> dict[str, str]:
 def _profile(model: DictConfig) -> dict[str, Any]:
     profile: Any = OmegaConf.to_container(model.get("prompts") or OmegaConf.create({}), resolve=True)
     return dict(profile)
+
+
+def _check_meant(tasks: Sequence[Task], roles: Sequence[str]) -> None:
+    """Refuse a model in a role that is neither one of the listed roles nor asked by a task of the run.
+
+    Raises:
+        ConfigurationError: names the role, and one of a similar name.
+    """
+    listed = [choice.removeprefix("model@") for choice in listed_roles()]
+    meant = list(dict.fromkeys(["model", *listed, *(role for task in tasks for role in task.roles)]))
+    for role in roles:
+        if role not in meant:
+            raise ConfigurationError(
+                f"model@{role}: no task of this run asks a model in the role '{role}'{hint(role, meant)} "
+                f"(there are {', '.join(meant)})"
+            )
 
 
 def _check_filled(tasks: Sequence[Task], roles: Sequence[str]) -> None:
@@ -171,6 +189,20 @@ def _known_roles(tasks: Sequence[Task], roles: Sequence[str], choices: Mapping[s
     listed = [choice.removeprefix("model@") for choice in choices if choice.startswith("model@")]
     asked = [role for task in tasks for role in task.roles]
     return list(dict.fromkeys([*roles, *asked, *listed, *CacheSettings().roles]))
+
+
+def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
+    return ModelSpec(role, title, _arguments(model), _generation(model))
+
+
+def _generation(model: DictConfig) -> dict[str, Any]:
+    """The decoding settings that a model's configuration has for every request to it."""
+    settings: Any = OmegaConf.to_container(model.get("generation") or OmegaConf.create({}), resolve=True)
+    wanted = dict(settings)
+    if "temperature" in wanted:
+        # Or a prompt profile's greedy decoding would win over the temperature without a word.
+        wanted.setdefault("do_sample", bool(wanted["temperature"]))
+    return wanted
 
 
 def load_run_config(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
@@ -206,10 +238,10 @@ def _made(config: Any, **arguments: Any) -> Any:
     return instantiate(config, _convert_="all", **arguments)
 
 
-def _arguments(model: DictConfig) -> dict[Any, Any]:
+def _arguments(model: DictConfig) -> dict[str, Any]:
     arguments = OmegaConf.to_container(model, resolve=True)
     assert isinstance(arguments, dict)  # noqa: S101 - a DictConfig becomes a dict
-    return {key: value for key, value in arguments.items() if key not in _NOT_ARGUMENTS}
+    return {str(key): value for key, value in arguments.items() if key not in _NOT_ARGUMENTS}
 
 
 def _cache(settings: Mapping[str, Any], known: Sequence[str]) -> CacheSettings:
@@ -227,11 +259,3 @@ def _check_prices(config: DictConfig, roles: Sequence[str]) -> None:
             raise ConfigurationError(
                 f"budget.cost needs the prices of the {role}: give {role}.prices={{input: …, output: …}}"
             )
-
-
-def _choice(choices: Mapping[str, Any], group: str) -> str | None:
-    """What was chosen in a group, as a word fit for a folder name; Hydra gives a list of options as its text."""
-    chosen = choices.get(group)
-    if chosen in (None, "null"):
-        return None
-    return "+".join(part.strip(" '\"") for part in str(chosen).strip("[]").split(","))

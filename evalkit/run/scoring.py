@@ -46,6 +46,47 @@ class _Tally:
     reasons: set[str] = field(default_factory=set)
 
 
+class TaskScorer:
+    """Counts how the samples of a task ended, and keeps their statistics.
+
+    Args:
+        task: the benchmark.
+        folder: the task's folder in the run folder.
+        settings: how intervals are made.
+        models: what people call the model of each role; a figure says which transcriber and judge had a part in it.
+        partial: True if the samples are known to be only a part of the data set.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        folder: Path,
+        settings: BootstrapSettings,
+        *,
+        models: Mapping[str, str],
+        partial: bool = False,
+    ) -> None:
+        self._task = task
+        self._folder = folder
+        self._settings = settings
+        self._models = models
+        self._partial = partial
+        self._tally = _Tally(statistics={key: [] for key in task.metrics})
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one sample; samples come in the order of the data set."""
+        self._rows.append(_row(self._task, outcome, self._tally))
+
+    def finish(self) -> dict[str, Any]:
+        """Write ``scores.parquet`` and return the task's entry of ``metrics.json``."""
+        _write_parquet(self._folder / "scores.parquet", self._task, iter(self._rows))
+        return _entry(self._task, self._tally, self._settings, self._models, self._partial)
+
+    def close(self) -> None:
+        """Drop scores that were not finished."""
+
+
 def score_task(
     task: Task,
     outcomes: Iterable[Outcome],
@@ -55,27 +96,23 @@ def score_task(
     titles: Mapping[str, str] | None = None,
     partial: bool = False,
 ) -> dict[str, Any]:
-    """Count every sample's outcome, write ``scores.parquet``, and return the task's entry of ``metrics.json``.
+    """Score all outcomes of a task at once; see ``TaskScorer`` for the arguments."""
+    scorer = TaskScorer(task, folder, bootstrap, models=titles or {}, partial=partial)
+    for outcome in outcomes:
+        scorer.add(outcome)
+    return scorer.finish()
 
-    A failed sample counts with the score of what was answered; a skipped one is counted and left out of the figures.
 
-    Args:
-        task: the benchmark.
-        outcomes: of its samples, in the order of the data set.
-        folder: the task's folder in the run folder.
-        bootstrap: how intervals are made.
-        titles: what people call the model of each role; a figure says which transcriber and judge had a part in it.
-        partial: True if the samples are known to be only a part of the data set.
-    """
-    tally = _Tally(statistics={key: [] for key in task.metrics})
-    _write_parquet(folder / "scores.parquet", task, (_row(task, outcome, tally) for outcome in outcomes))
+def _entry(
+    task: Task, tally: _Tally, bootstrap: BootstrapSettings, titles: Mapping[str, str], partial: bool
+) -> dict[str, Any]:
     counts = tally.counts
     total = sum(counts[status] for status in COUNTS)
     arrays = {
         key: np.asarray(rows, dtype=np.float64).reshape(len(rows), len(task.metrics[key].statistics))
         for key, rows in tally.statistics.items()
     }
-    helpers = {role: (titles or {}).get(role, "not named") for role in task.roles if role != "model"}
+    helpers = {role: titles.get(role, "not named") for role in task.roles if role != "model"}
     counted = {status: counts[status] for status in COUNTS}
     all_skipped = total > 0 and counts["skipped"] == total
     return {

@@ -1,14 +1,19 @@
 """Models behind a server that speaks OpenAI's protocol: OpenAI, Azure, vLLM, SGLang, LiteLLM, or your own."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
 from evalkit.audio.encoding import wavs
 from evalkit.errors import ConfigurationError, PermanentError
 from evalkit.types import Request, Response, Usage
-from model_adapters.openai.chat_format import ChatFormat, add_delta, gathered, read_completion, together
+from model_adapters.openai.chat_format import AudioPart, ChatFormat
+from model_adapters.openai.completions import SPEECH_RATE, read_completion, read_usage, together, words_of
 from model_adapters.openai.connection import OpenAIConnection
+from model_adapters.shared.languages import wider_codes
+from model_adapters.shared.server_errors import RefusedError, error_within, is_error
+from model_adapters.shared.values import fields
 
 
 class OpenAICompatible(ServedModelAdapter):
@@ -20,7 +25,9 @@ class OpenAICompatible(ServedModelAdapter):
         api_key_variable: the environment variable that holds the key; None for a server that wants none.
         api_key_file: a file that holds the key, instead.
         azure_api_version: for deployments on Azure; see ``OpenAIConnection``.
-        deployment: what tells this model apart from others of its name on the same host, such as a checkpoint.
+        server: what runs and the cache know the server by, in place of its address: give the earlier address, such as
+            ``127.0.0.1:8000/v1``, to go on with a run after the same model has moved to another one.
+        deployment: what tells this model apart from others of its name at the same address, such as a checkpoint.
         languages: codes of the languages it takes, or None for any.
         limits: see ``evalkit.adapter.Limits``.
         prices: see ``evalkit.adapter.Prices``; None if nobody counts.
@@ -35,6 +42,7 @@ class OpenAICompatible(ServedModelAdapter):
         api_key_variable: str | None = None,
         api_key_file: str | None = None,
         azure_api_version: str | None = None,
+        server: str | None = None,
         deployment: str | None = None,
         languages: Collection[str] | None = None,
         limits: Mapping[str, Any] | None = None,
@@ -53,37 +61,24 @@ class OpenAICompatible(ServedModelAdapter):
             api_key_file=api_key_file,
             azure_api_version=azure_api_version,
             concurrency=self.limits.concurrency,
+            answer_bytes=self.limits.answer_bytes,
         )
+        self.secrets = self._connection.secrets
         self._identity = {
             "adapter": type(self).__name__,
             "model": model,
-            "server": self._connection.server,
+            "server": server or self._connection.address,
             "deployment": deployment,
             "sample_rate": sample_rate,
         }
 
-    def redact(self, text: str) -> str:
-        """A text without the key."""
-        return self._connection.redact(text)
+    async def identify(self) -> Mapping[str, Any]:
+        """Ask the server what it says of the model; see ``OpenAIConnection``."""
+        return await self._connection.identify()
 
     async def close(self) -> None:
         """Close all connections."""
         await self._connection.close()
-
-    async def _posted(self, body: bytes, *, stream: bool, add: Callable[..., None] = add_delta) -> Any:
-        """The chat completion that a request body is answered with, as JSON values; see ``gathered`` for ``add``."""
-        from openai import AsyncStream
-
-        post = self._connection.client.post
-        url = self._connection.url("/chat/completions")
-        options: Any = {"headers": {"Content-Type": "application/json"}}
-        if not stream:
-            return await post(url, cast_to=object, content=body, options=options)
-        chunks: Any = await post(
-            url, cast_to=object, content=body, options=options, stream=True, stream_cls=AsyncStream[object]
-        )
-        async with chunks:
-            return await gathered(chunks, add)
 
 
 class ChatModel(OpenAICompatible):
@@ -100,6 +95,9 @@ class ChatModel(OpenAICompatible):
         extra_body: further fields of every request body, as the server's documentation has them.
         max_tokens_name: ``max_completion_tokens`` for servers that no longer take ``max_tokens``.
         voice: in which it speaks.
+        speech_format: in which it is asked to speak; None for WAV, or bare samples where it streams.
+        speech_rate: of speech that comes as bare samples, in hertz.
+        audio_part: how it is sent recordings; see ``AudioPart``.
         stream: whether answers are sent piece by piece.
         **connection: see ``OpenAICompatible``.
     """
@@ -117,6 +115,9 @@ class ChatModel(OpenAICompatible):
         extra_body: Mapping[str, Any] | None = None,
         max_tokens_name: str = "max_tokens",
         voice: str = "alloy",
+        speech_format: str | None = None,
+        speech_rate: int = SPEECH_RATE,
+        audio_part: AudioPart = "base64",
         stream: bool = False,
         **connection: Any,
     ) -> None:
@@ -128,7 +129,8 @@ class ChatModel(OpenAICompatible):
             speech_output=speech_output,
             tools=tools,
         )
-        self._stream = stream
+        self._speech_rate = speech_rate
+        self._speaks_bare = (speech_format or "").startswith("pcm")
         self._format = ChatFormat(
             model,
             generation=generation or {},
@@ -136,12 +138,14 @@ class ChatModel(OpenAICompatible):
             extra_body=extra_body or {},
             max_tokens_name=max_tokens_name,
             voice=voice,
+            speech_format=speech_format,
+            audio_part=audio_part,
             sample_rate=self._sample_rate,
             stream=stream,
         )
         self._settings = {"generation": dict(generation or {}), "extra_body": dict(extra_body or {})}
         if speech_output:
-            self._settings["voice"] = {"name": voice}
+            self._settings["voice"] = {"name": voice, "format": speech_format, "rate": speech_rate}
 
     async def answer(self, request: Request) -> Response:
         """Try once to have a request answered; a server that gives fewer replies than wanted is asked for the rest."""
@@ -153,12 +157,15 @@ class ChatModel(OpenAICompatible):
         return together(parts, request.replies)
 
     async def _completion(self, request: Request, replies: int, given: int) -> Response:
+        def read(completion: Any) -> Response:
+            bare_rate = self._speech_rate if self._speaks_bare else None
+            return read_completion(completion, spoken=request.output == "speech", bare_rate=bare_rate)
+
         body = await self._format.body(request, replies, given)
-        with self._connection.errors():
-            return read_completion(await self._posted(body, stream=self._stream))
+        return await self._connection.completion(body, read, speech_rate=self._speech_rate)
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The model's name, its server and its decoding settings."""
+        """Return the model's name, its server and its decoding settings."""
         return {**self._identity, **self._settings}
 
 
@@ -178,43 +185,73 @@ class TranscriptionModel(OpenAICompatible):
     ) -> None:
         super().__init__(model, base_url, **connection)
         self._settings: dict[str, Any] = {"prompt": prompt, "temperature": temperature}
+        self._unknown: dict[str | None, int] = {}  # how many of its hints the server does not know, by language
 
     async def answer(self, request: Request) -> Response:
         """Try once to have the one recording of a request transcribed."""
         if request.generation:
             raise ConfigurationError(
-                f"the prompt profile sets {', '.join(request.generation)}, but model {self._model} is a recogniser: "
-                "give it the profile 'recognizer', and set its own prompt= or temperature= if need be"
+                f"the prompt profile or generation= sets {', '.join(request.generation)}, but model {self._model} is "
+                "a recogniser: give it the profile 'recognizer', and set its own prompt= or temperature= if need be"
             )
         if len(request.audio) != 1:
             raise PermanentError(f"a transcription takes exactly one recording, this request has {len(request.audio)}")
-        (audio,) = request.audio
+        (wav,) = await wavs(request.audio, self._sample_rate)
+        codes = _hints(request.language)
+        refused = 0
+        while True:
+            tried = self._unknown.get(request.language, 0)
+            try:
+                response = await self._transcribed(wav, codes[tried])
+                break
+            except RefusedError as error:
+                if codes[tried] is None or "language" not in str(error).lower():
+                    raise
+                # The server knows fewer languages than are spoken: it is not told the next one's code again.
+                refused += 1
+                self._unknown[request.language] = max(tried + 1, self._unknown.get(request.language, 0))
+        usage = replace(response.usage or Usage(), requests=1 + refused)
+        if tried:
+            asked = "without a hint" if codes[tried] is None else f"as '{codes[tried]}'"
+            note = f"the server does not know the language '{request.language}': asked {asked}"
+            response = replace(response, notes=(*response.notes, note))
+        return replace(response, usage=usage)
+
+    async def _transcribed(self, wav: bytes, language: str | None) -> Response:
+        import aiohttp
+
+        form = aiohttp.FormData()
+        form.add_field("file", wav, filename="audio.wav", content_type="audio/wav")
         settings = {name: value for name, value in self._settings.items() if value not in ("", None)}
-        if request.language:
-            settings["language"] = request.language
-        (wav,) = await wavs((audio,), self._sample_rate)
-        with self._connection.errors():
-            create = self._connection.client.audio.transcriptions.create
-            answer = await create(
-                model=self._model, file=("audio.wav", wav, "audio/wav"), response_format="json", **settings
-            )
-            text = getattr(answer, "text", None)
-            if not isinstance(text, str):
-                raise ValueError(f"no transcription: {answer}")
-        return Response(text=text, usage=_usage(getattr(answer, "usage", None)))
+        fixed = {"model": self._model, "response_format": "json"}
+        for name, value in {**fixed, **settings, **({"language": language} if language else {})}.items():
+            form.add_field(name, str(value))
+        async with self._connection.post("/audio/transcriptions", form) as reply:
+            return _read_transcription(await reply.json())
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The model's name, its server and its settings."""
+        """Return the model's name, its server and its settings."""
         return {**self._identity, **self._settings}
 
 
-def _usage(usage: Any) -> Usage:
-    """What a transcription took: tokens, or seconds of audio."""
-    details = getattr(usage, "input_token_details", None)
-    return Usage(
-        requests=1,
-        input_tokens=getattr(usage, "input_tokens", 0) or 0,
-        output_tokens=getattr(usage, "output_tokens", 0) or 0,
-        input_audio_tokens=getattr(details, "audio_tokens", 0) or 0,
-        audio_seconds=getattr(usage, "seconds", 0) or 0,
-    )
+def _hints(language: str | None) -> list[str | None]:
+    """What to tell a server of the language, the next where it does not know the one before; at last nothing."""
+    return [None] if language is None else [language, *wider_codes(language), None]
+
+
+def _read_transcription(document: Any) -> Response:
+    """Return the response that a transcription amounts to.
+
+    Raises:
+        TransientError: the server answers with an error.
+        ValueError: it is not of the documented form.
+    """
+    record = fields(document)
+    if is_error(record.get("error")):
+        raise error_within(record["error"])
+    text = words_of(record.get("text"))
+    if text is None or "text" not in record or record["text"] is None:
+        raise ValueError(f"no transcription: {document}")
+    notes: list[str] = []
+    usage = read_usage(record.get("usage"), notes)
+    return Response(text=text, usage=usage, notes=tuple(notes))

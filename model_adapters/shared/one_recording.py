@@ -17,8 +17,8 @@ def recording(request: Request, sample_rate: int) -> Waveform:
     """
     if request.generation:
         raise ConfigurationError(
-            f"the prompt profile sets {', '.join(request.generation)}, but a speech recogniser takes its decoding "
-            "settings from its own configuration (configs/model); give it the profile 'recognizer'"
+            f"the prompt profile or generation= sets {', '.join(request.generation)}, but a speech recogniser takes "
+            "its decoding settings from its own configuration (configs/model); give it the profile 'recognizer'"
         )
     if len(request.audio) != 1:
         raise DataError(f"a speech recogniser takes exactly one recording, this request has {len(request.audio)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response, Usage
-from model_adapters.openai.chat_format import together
+from model_adapters.openai.completions import together
 from model_adapters.openai.models import OpenAICompatible
 from model_adapters.step_audio_2.server_answers import SpokenAnswer, add_spoken_delta, read_answer, spoken_codes
 from model_adapters.step_audio_2.server_requests import (
@@ -92,7 +92,7 @@ class StepAudio2Server(OpenAICompatible):
         await super().close()
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The model's name, its server, its decoding settings, and what speaks for it."""
+        """Return the model's name, its server, its decoding settings, and what speaks for it."""
         return {**self._identity, **self._settings}
 
     async def _reply(self, request: Request, messages: Sequence[Mapping[str, Any]], given: int) -> Response:
@@ -121,5 +121,4 @@ class StepAudio2Server(OpenAICompatible):
             if live is not None:
                 live.feed(spoken_codes(delta))
 
-        with self._connection.errors():
-            return read_answer(await self._posted(body, stream=self._stream, add=add), offered)
+        return await self._connection.completion(body, lambda completion: read_answer(completion, offered), add=add)

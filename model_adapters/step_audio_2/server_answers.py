@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from evalkit.types import Response, ToolCall
-from model_adapters.openai.chat_format import add_delta, read_completion
+from model_adapters.openai.completions import listed, read_completion, words_of
+from model_adapters.openai.streams import add_delta
+from model_adapters.shared.values import fields, shown
 from step_audio_2.special_tokens import N_AUDIO_CODES
 from step_audio_2.tool_calls import parse_tool_calls
 
@@ -44,12 +46,13 @@ def read_answer(completion: Any, offered: Collection[str] = ()) -> SpokenAnswer:
 
     Raises:
         ValueError: it is not of the documented form.
+        PermanentError, TransientError: see ``read_completion``.
     """
     response = replace(read_completion(completion), replies=())  # more than one choice are the beams of a search
-    spoken = _tts_content(completion["choices"][0]["message"])
+    spoken = _tts_content(_first_message(completion))
     text = _words(spoken["tts_text"] or response.text)
     codes = _codes(spoken["tts_audio"] or response.text)
-    calls = tuple(replace(call, arguments=call.arguments or "{}") for call in response.tool_calls)
+    calls = response.tool_calls
     if offered and not calls:
         parsed = parse_tool_calls(text, offered)
         text, calls = parsed.content, tuple(ToolCall(call.name, call.arguments) for call in parsed.tool_calls)
@@ -62,22 +65,40 @@ def read_answer(completion: Any, offered: Collection[str] = ()) -> SpokenAnswer:
 def add_spoken_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """Add what one chunk of a stream brings, speech among it, to the message so far."""
     add_delta(message, delta)
-    for name, piece in (delta.get("tts_content") or {}).items():
+    _check_spoken(delta.get("tts_content"))
+    spoken = fields(delta.get("tts_content"))
+    for name in filter(spoken.get, _SPEECH_FIELDS):
         so_far = message.setdefault("tts_content", {})
-        so_far[name] = so_far.get(name, "") + piece
+        so_far[name] = so_far.get(name, "") + _words_of(name, spoken[name])
 
 
 def spoken_codes(delta: Mapping[str, Any]) -> tuple[int, ...]:
-    """The codes of speech that one chunk of a stream brings; the server never divides one."""
-    return _codes((delta.get("tts_content") or {}).get("tts_audio", ""))
+    """Return the codes of speech that one chunk of a stream brings; the server never divides one."""
+    return _codes(words_of(fields(delta.get("tts_content")).get("tts_audio")) or "")
+
+
+def _first_message(completion: Any) -> Mapping[str, Any]:
+    messages = [fields(choice).get("message") for choice in listed(fields(completion).get("choices"))]
+    return next(message for message in messages if isinstance(message, Mapping))
 
 
 def _tts_content(message: Mapping[str, Any]) -> dict[str, str]:
     """The speech in a message, empty texts where there is none."""
-    spoken = message.get("tts_content") or {}
-    if not (isinstance(spoken, Mapping) and all(isinstance(spoken.get(name, ""), str) for name in _SPEECH_FIELDS)):
-        raise ValueError(f"tts_content is {spoken!r}, not the texts tts_text and tts_audio")
-    return {name: spoken.get(name, "") for name in _SPEECH_FIELDS}
+    spoken = message.get("tts_content")
+    _check_spoken(spoken)
+    return {name: _words_of(name, fields(spoken).get(name)) for name in _SPEECH_FIELDS}
+
+
+def _check_spoken(spoken: Any) -> None:
+    if not isinstance(spoken, Mapping | None):
+        raise ValueError(f"tts_content is {shown(spoken)}, not the texts tts_text and tts_audio")
+
+
+def _words_of(name: str, value: Any) -> str:
+    words = words_of(value)
+    if words is None:
+        raise ValueError(f"tts_content: {name} is {shown(value)}, which is no text")
+    return words
 
 
 def _words(text: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from evalkit.audio import Audio, Waveform
 from evalkit.audio.wav import wav_of_samples
 from evalkit.errors import ConfigurationError, PermanentError
+from evalkit.hints import install_command
 from model_adapters.shared.weights import file_digest
 from model_adapters.transformers.checkpoint import chosen_device
 from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV
@@ -194,7 +195,7 @@ def load_token2wav(folder: str | Path, voice: str | Path | None, device: str = "
 
         token2wav = Token2Wav.from_pretrained(folder, chosen_device(device))
     except ImportError as error:
-        raise ConfigurationError(f"token2wav needs more: pip install 'evalkit[step-audio-2]' ({error})") from error
+        raise ConfigurationError(f"token2wav needs more: {install_command('step-audio-2')} ({error})") from error
     except CheckpointError as error:
         raise ConfigurationError(f"token2wav: {error}") from error
     try:

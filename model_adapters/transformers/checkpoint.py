@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.errors import ConfigurationError
+from evalkit.hints import install_command
 from model_adapters.shared.weights import folder_digest
 
 _DTYPES = ("float32", "float16", "bfloat16")
@@ -25,7 +26,7 @@ def import_torch(extra: str = "transformers") -> Any:
         import transformers
     except (ImportError, OSError) as error:  # a torch that does not fit the machine raises OSError
         raise ConfigurationError(
-            f"this model needs torch and transformers: pip install 'evalkit[{extra}]' ({error})"
+            f"this model needs torch and transformers: {install_command(extra)} ({error})"
         ) from error
     transformers.utils.logging.disable_progress_bar()  # a run shows its own progress
     return torch

@@ -8,6 +8,7 @@ from typing import Any
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
+from evalkit.hints import install_command
 from evalkit.types import Request, Response
 from model_adapters.shared.one_recording import recording
 from model_adapters.shared.weights import folder_digest
@@ -63,7 +64,7 @@ class FasterWhisper(ModelAdapter):
             from faster_whisper import WhisperModel
         except ImportError as error:
             raise ConfigurationError(
-                f"Whisper needs the library faster-whisper: pip install 'evalkit[whisper]' ({error})"
+                f"Whisper needs the library faster-whisper: {install_command('whisper')} ({error})"
             ) from error
         folder, hub = _find_weights(path, revision, local_files_only)
         self._weights = hub or {"sha256": folder_digest(folder)}

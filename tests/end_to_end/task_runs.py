@@ -14,8 +14,8 @@ import soundfile
 import soxr
 
 from evalkit.adapter import Capabilities, ModelAdapter
-from evalkit.cli.configuration import compose_configuration
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config
 from evalkit.run.rescore import rescore
 from evalkit.types import Request, Response
@@ -240,7 +240,7 @@ def plan_of(words: Sequence[str]) -> Plan:
 
 def carried_out(plan: Plan) -> dict[str, Any]:
     """The tasks' entries of the metrics of a run."""
-    tasks: dict[str, Any] = carry_out(plan)["tasks"]
+    tasks: dict[str, Any] = evaluate(plan).metrics["tasks"]
     return tasks
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.cli.configuration import compose_configuration
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from tests.conftest import DEMO_SPEECH, write_jsonl
 from tests.model_adapters.tiny_classifiers import save_wav2vec2_classifier
@@ -55,7 +55,7 @@ def test_emotions_are_classified_and_speech_is_rated(tmp_path: Path) -> None:
         "statistics.resamples=100",
     ]
     choices = {"model": "pocketsphinx", "task": "uro_genemotion_en"}
-    result = carry_out(plan_from_config(compose_configuration(words), choices))["tasks"]["uro_genemotion_en"]
+    result = evaluate(plan_from_config(compose_configuration(words), choices)).metrics["tasks"]["uro_genemotion_en"]
     assert (result["samples"]["scored"], result["samples"]["failed"]) == (2, 0)
     folder = tmp_path / "run" / "uro_genemotion_en"
     replies = {role: read_replies(folder / f"{role}.jsonl") for role in ("emotion_classifier", "mos_predictor")}

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 from evalkit.adapter import Capabilities, ModelAdapter
-from evalkit.inference.batching import LocalExecutor
+from evalkit.inference.local import LocalExecutor
 from evalkit.inference.replay import replay
 from evalkit.results.responses import ResponseStore
-from evalkit.run.evaluate import carry_out, failed_samples
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan
 from evalkit.run.scoring import BootstrapSettings, stored_samples
 from evalkit.types import Failure, Request, Response
 from tasks.paralinguistic import ParalinguisticQuestions, open_questions
 from tests.conftest import DEMO_SPEECH
+from tests.live_models import specs_of
 
 
 class Parrot(ModelAdapter):
@@ -101,19 +102,22 @@ def questions(folder: Path, entries: Mapping[str, tuple[str, str]], source: Path
     )
 
 
+def failed_samples(metrics: dict[str, Any]) -> int:
+    return sum(task["samples"]["failed"] for task in metrics["tasks"].values())
+
+
 def run(folder: Path, task: ParalinguisticQuestions, **roles: ModelAdapter) -> dict[str, Any]:
     plan = Plan(
         name="run",
         folder=folder / "run",
         tasks=(task,),
-        titles={role: role for role in roles},
-        load_models=lambda: roles,
+        models=specs_of(roles),
         model_name="model",
         executor=LocalExecutor(),
         config="tasks: {}\n",
         bootstrap=BootstrapSettings(resamples=100),
     )
-    return carry_out(plan)
+    return evaluate(plan).metrics
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from evalkit.cli.configuration import compose_configuration
 from evalkit.errors import BudgetReachedError
 from evalkit.inference.served.clock import Clock
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config
 from tests.end_to_end.served_runs import KEY, TASK, evalkit_run, model_and_judge, recordings, words
 from tests.servers.backends import digest_answer
@@ -128,7 +128,7 @@ def test_refusals_are_failures_at_once_and_never_cached(tmp_path: Path, environm
         return kinds[number] if request.fields["model"] == "speaker" and number < len(kinds) else None
 
     with OpenAIServer(model_and_judge, key=KEY, refuse=refuse) as server:
-        carry_out(make_plan(words(manifest, server.base_url, runs, "refused", *arguments)))
+        evaluate(make_plan(words(manifest, server.base_url, runs, "refused", *arguments)))
         assert max(Counter(hit.content for hit in server.journal.hits).values()) == 1, "a refusal was asked again"
     failed = [record["response"] for record in records(runs / "refused", "model") if "failure" in record["response"]]
     assert 5 <= len(failed) < 30
@@ -140,7 +140,7 @@ def test_refusals_are_failures_at_once_and_never_cached(tmp_path: Path, environm
     metrics = json.loads((runs / "refused" / "metrics.json").read_text())["tasks"][TASK]
     assert metrics["samples"]["failed"] == len(failed)
     with OpenAIServer(model_and_judge, key=KEY) as server:
-        carry_out(make_plan(words(manifest, server.base_url, runs, "later", *arguments)))
+        evaluate(make_plan(words(manifest, server.base_url, runs, "later", *arguments)))
         asked = Counter(hit.outcome for hit in server.journal.hits)
     assert asked["answered"] == 2 * len(failed), "only what failed should have been asked, and then judged"
 
@@ -166,11 +166,11 @@ def test_an_outage_of_five_minutes_is_waited_for(tmp_path: Path, environment: di
         return answered >= 25 and time_passed < 300
 
     with OpenAIServer(model_and_judge, key=KEY) as server:
-        carry_out(make_plan(words(manifest, server.base_url, runs, "undisturbed", "cache.folder=null")))
+        evaluate(make_plan(words(manifest, server.base_url, runs, "undisturbed", "cache.folder=null")))
     with OpenAIServer(count, key=KEY, outage=outage) as server:
         few = [f"{role}.limits.concurrency=4" for role in ("model", "judge")]  # so that both have been there before
         plan = make_plan(words(manifest, server.base_url, runs, "outage", "cache.folder=null", *few))
-        carry_out(replace(plan, clock=Clock(lambda: time_passed, sleep)))
+        evaluate(replace(plan, clock=Clock(lambda: time_passed, sleep)))
         assert server.journal.turned_away > 10
     assert time_passed >= 300
     assert metrics_of(runs / "outage") == metrics_of(runs / "undisturbed")
@@ -182,7 +182,7 @@ def test_killed_ten_times_with_servers_that_come_and_go(tmp_path: Path, environm
     manifest = recordings(tmp_path / "data", 150)
     runs = tmp_path / "runs"
     with OpenAIServer(model_and_judge, key=KEY) as server:
-        carry_out(make_plan(words(manifest, server.base_url, runs, "undisturbed", "cache.folder=null")))
+        evaluate(make_plan(words(manifest, server.base_url, runs, "undisturbed", "cache.folder=null")))
         port = server.port
     answered: Counter[str] = Counter()
     overrides = ("cache.folder=null", "model.limits.concurrency=4", "judge.limits.concurrency=4")
@@ -204,7 +204,7 @@ def test_killed_ten_times_with_servers_that_come_and_go(tmp_path: Path, environm
             answered += server.journal.answered()
     assert killed >= 8
     with OpenAIServer(model_and_judge, key=KEY, port=port) as server:
-        carry_out(make_plan(arguments))
+        evaluate(make_plan(arguments))
         answered += server.journal.answered()
     assert metrics_of(runs / "killed") == metrics_of(runs / "undisturbed")
     stored = Counter(record["sample"] for record in records(runs / "killed", "model"))
@@ -223,18 +223,18 @@ def test_a_budget_stops_the_run_and_a_raised_one_completes_it(tmp_path: Path, en
             chosen = [override.lstrip("+") for override in (*prices, "model.limits.concurrency=4", *overrides)]
             return words(manifest, server.base_url, runs, name, "cache.folder=null", *chosen)
 
-        carry_out(make_plan(arguments("whole")))
+        evaluate(make_plan(arguments("whole")))
         before = len(server.journal.hits)
         with pytest.raises(BudgetReachedError, match=r"budget\.calls=25 is reached \(25 spent or under way\)"):
-            carry_out(make_plan(arguments("bounded", "budget.calls=25")))
+            evaluate(make_plan(arguments("bounded", "budget.calls=25")))
         assert len(server.journal.hits) - before == 25
         assert len(records(runs / "bounded", "model")) + len(records(runs / "bounded", "judge")) == 25
         assert not (runs / "bounded" / "metrics.json").exists()
         with pytest.raises(BudgetReachedError, match=r"budget\.calls=25 is reached"):
-            carry_out(make_plan(arguments("bounded", "budget.calls=25")))
+            evaluate(make_plan(arguments("bounded", "budget.calls=25")))
         with pytest.raises(BudgetReachedError, match=r"budget\.cost=0\.5 is reached"):
-            carry_out(make_plan(arguments("bounded", "budget.cost=0.5")))
-        carry_out(make_plan(arguments("bounded")))
+            evaluate(make_plan(arguments("bounded", "budget.cost=0.5")))
+        evaluate(make_plan(arguments("bounded")))
         assert len(server.journal.hits) - before == 80, "a resumed run asked something again"
     assert metrics_of(runs / "bounded") == metrics_of(runs / "whole")
 

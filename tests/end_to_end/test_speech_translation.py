@@ -14,16 +14,17 @@ from sacrebleu.metrics import BLEU
 from evalkit import bleu
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration
-from evalkit.inference.batching import LocalExecutor
+from evalkit.inference.local import LocalExecutor
 from evalkit.results.comparison import compare
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, tasks_from_config
 from evalkit.run.rescore import rescore
 from evalkit.run.scoring import BootstrapSettings
 from evalkit.task import Task
 from evalkit.types import Request, Response
 from tests.conftest import DEMO_SPEECH
+from tests.live_models import specs_of
 from tests.runs import make_run
 
 TRANSLATIONS = {
@@ -102,14 +103,13 @@ def run(folder: Path, benchmark: Task, models: Mapping[str, ModelAdapter]) -> di
         name="run",
         folder=folder / "run",
         tasks=(benchmark,),
-        titles={role: role for role in models},
-        load_models=lambda: models,
+        models=specs_of(models),
         model_name="model",
         executor=LocalExecutor(),
         config="tasks: {}\n",
         bootstrap=BootstrapSettings(resamples=200),
     )
-    result: dict[str, Any] = carry_out(plan)["tasks"][benchmark.name]
+    result: dict[str, Any] = evaluate(plan).metrics["tasks"][benchmark.name]
     return result
 
 

@@ -9,8 +9,8 @@ import pyarrow.parquet
 import pytest
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from evalkit.cli.configuration import compose_configuration
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from tests.conftest import DEMO_SPEECH, write_jsonl
 
@@ -55,7 +55,7 @@ def run(folder: Path, task: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "statistics.resamples=100",
     ]
     choices = {"model": "pocketsphinx", "task": task}
-    metrics = carry_out(plan_from_config(compose_configuration(words), choices))
+    metrics = evaluate(plan_from_config(compose_configuration(words), choices)).metrics
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(folder / "run" / task / "scores.parquet").to_pylist()
     return metrics["tasks"][task], rows
 

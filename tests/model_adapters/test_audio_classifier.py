@@ -146,7 +146,7 @@ def test_absent_weights_and_absent_libraries_are_named(monkeypatch: pytest.Monke
     with pytest.raises(ConfigurationError, match="nowhere: transformers cannot load it"):
         AudioClassifier(str(tmp_path / "nowhere"), local_files_only=True)
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'evalkit\[transformers\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install .*\[transformers\]'"):
         AudioClassifier("anywhere")
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from evalkit.adapter import ServedModelAdapter
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import plan_from_config
 from tests.model_adapters.serving import Backend, ask, asking
 from tests.servers.openai_server import OpenAIServer
@@ -15,7 +15,7 @@ NAMES = ("openai_chat", "openai_transcription", "gpt_4o_audio", "gpt_4o_mini", "
 
 def _model(name: str, *overrides: str) -> ServedModelAdapter:
     config = compose_configuration([f"model={name}", "task=demo_clean", *overrides])
-    model = plan_from_config(config, {"model": name, "task": "demo_clean"}).load_models()["model"]
+    model = plan_from_config(config, {"model": name, "task": "demo_clean"}).models["model"].make()
     assert isinstance(model, ServedModelAdapter)
     return model
 

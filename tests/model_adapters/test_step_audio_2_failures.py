@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from evalkit.errors import PermanentError, TransientError
+from evalkit.errors import PermanentError, RejectedError, TransientError
 from evalkit.inference.served.budget import Budget, BudgetCaps
-from evalkit.inference.served.caller import ServedCaller
-from evalkit.types import Response
+from evalkit.inference.served.endpoint import ServedEndpoint
+from evalkit.types import Call, Response
 from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, http, outcomes
 from tests.model_adapters.step_audio_2_exchange import MODEL, WEATHER, demo, silence
@@ -61,8 +61,6 @@ def test_a_passing_failure_is_told_from_an_answer_and_says_what_it_means(stream:
     ("refusal", "message"),
     [
         (Refusal.BAD_REQUEST, "HTTP 400: The audio is longer than this model takes."),
-        (Refusal.UNAUTHORISED, "HTTP 401: Incorrect API key provided: (key removed)."),
-        (Refusal.NOT_FOUND, "HTTP 404: The model does not exist or you do not have access."),
     ],
 )
 @both_ways
@@ -75,6 +73,17 @@ def test_a_refusal_is_final_and_says_why(
         (failure,) = outcomes(model, asking(demo()))
     assert isinstance(failure, PermanentError)
     assert str(failure) == message
+
+
+@both_ways
+def test_a_wrong_key_or_model_stops_the_run(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", KEY)
+    for refusal in (Refusal.UNAUTHORISED, Refusal.NOT_FOUND):
+        with StepAudioServer(key=KEY, refuse=lambda _: refusal) as server:  # noqa: B023
+            model = StepAudio2Server(MODEL, server.base_url, stream=stream, api_key_variable="SOME_KEY")
+            (failure,) = outcomes(model, asking(demo()))
+        assert isinstance(failure, RejectedError)
+        assert KEY not in str(failure)
 
 
 def test_a_server_that_was_started_without_a_parser_of_tools_says_so() -> None:
@@ -90,9 +99,9 @@ def test_a_caller_gets_every_answer_and_every_thought_whatever_fails_on_the_way(
 
     async def main(base_url: str) -> list[Response]:
         model = StepAudio2Server(MODEL, base_url, thinking=True, stream=True)
-        caller = ServedCaller("model", model, Budget(BudgetCaps()))
+        caller = ServedEndpoint("model", model, Budget(BudgetCaps()))
         try:
-            return await asyncio.gather(*[caller.answer(question) for question in questions])
+            return await asyncio.gather(*[caller.answer(Call("model", question)) for question in questions])
         finally:
             await model.close()
 
@@ -109,7 +118,7 @@ def test_the_key_is_sent_and_in_no_message_representation_or_log(
     stream: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("SOME_KEY", KEY)
-    for name in (None, "openai", "httpx2", "httpcore2", "aiohttp", "asyncio"):
+    for name in (None, "aiohttp", "asyncio"):
         caplog.set_level(logging.DEBUG, logger=name)
     plan = [Fault.TOO_MANY, Fault.BAD_GATEWAY, Fault.RESET_MIDWAY, Fault.MALFORMED_JSON, Fault.WRONG_SCHEMA]
     messages = []

@@ -273,7 +273,9 @@ def test_the_fingerprint_tells_what_decides_answers_and_nothing_secret(monkeypat
     def fingerprint(port: int = 8000, **settings: Any) -> dict[str, Any]:
         return dict(StepAudio2Server(MODEL, f"http://127.0.0.1:{port}/v1", **settings).fingerprint())
 
-    assert fingerprint(8001, api_key_variable="SOME_KEY") == fingerprint()
+    assert fingerprint(api_key_variable="SOME_KEY") == fingerprint()
+    assert fingerprint(8001) != fingerprint()
+    assert fingerprint(8001, server="127.0.0.1:8000/v1") == fingerprint()
     assert "sk-secret" not in str(fingerprint(api_key_variable="SOME_KEY"))
     others: list[dict[str, Any]] = [
         {"thinking": True},

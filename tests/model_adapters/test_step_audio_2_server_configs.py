@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import plan_from_config
 from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, asking
@@ -17,7 +17,7 @@ NAMES = ("step_audio_2_mini_server", "step_audio_2_mini_think_server")
 
 def _model(name: str, *overrides: str) -> StepAudio2Server:
     config = compose_configuration([f"model={name}", "task=demo_clean", *overrides])
-    model = plan_from_config(config, {"model": name, "task": "demo_clean"}).load_models()["model"]
+    model = plan_from_config(config, {"model": name, "task": "demo_clean"}).models["model"].make()
     assert isinstance(model, StepAudio2Server)
     return model
 

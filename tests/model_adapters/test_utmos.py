@@ -86,5 +86,5 @@ def test_an_absent_file_and_absent_libraries_are_named(monkeypatch: pytest.Monke
     with pytest.raises(ConfigurationError, match="nowhere: no such file"):
         Utmos(str(tmp_path / "nowhere"))
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'evalkit\[transformers\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install .*\[transformers\]'"):
         Utmos("anywhere")

@@ -21,7 +21,7 @@ from evalkit.chain import Chain, Score
 from evalkit.inference.ask import ask
 from evalkit.inference.batching import LocalExecutor
 from evalkit.inference.served.budget import Budget, BudgetCaps
-from evalkit.inference.served.caller import ServedCaller
+from evalkit.inference.served.endpoint import ServedEndpoint
 from evalkit.results.responses import ResponseStore
 from evalkit.task import Task
 from evalkit.types import Call, Message, Request, Sample
@@ -59,7 +59,7 @@ async def measure(folder: Path, base_url: str, concurrency: int) -> tuple[float,
     """Requests a second, and processor milliseconds of this process for each."""
     count = int(ROUNDS * concurrency)
     model = ChatModel("model", base_url, limits={"concurrency": concurrency})
-    caller = ServedCaller("model", model, Budget(BudgetCaps()))
+    caller = ServedEndpoint("model", model, Budget(BudgetCaps()))
     with ResponseStore(folder / f"store-{concurrency}") as store:
         wall, processor = time.perf_counter(), time.process_time()
         await ask(Transcribe(folder, count), {"model": model}, store, LocalExecutor(), {"model": caller})

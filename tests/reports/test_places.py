@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from evalkit.cli.catalogue import entries
-from evalkit.cli.configuration import compose_configuration
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from reports.averages import SUBSETS, recomputed_averages
 from reports.measured import read_run
@@ -92,7 +92,7 @@ def test_a_real_run_fills_the_cells_of_its_parts(tmp_path: Path) -> None:
         f"runs={tmp_path}",
         "name=run",
     ]
-    carry_out(plan_from_config(compose_configuration(words), {"model": "predictions", "task": "mmau_test_mini"}))
+    evaluate(plan_from_config(compose_configuration(words), {"model": "predictions", "task": "mmau_test_mini"}))
     [filled] = fill_tables([read_run(tmp_path / "run")], ["Step-Audio 2"])
     ours, _ = filled.table.groups[0].rows
     assert [(cell.text, cell.n, cell.marks) for cell in ours.cells] == [

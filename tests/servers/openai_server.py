@@ -45,6 +45,8 @@ class OpenAIServer:
         retry_after: seconds that answers of status 429 ask to wait, where they say so.
         trickle_interval: seconds between the bytes of a trickle.
         keep_bodies: keep the bodies of requests in the journal.
+        root: where the listing says that the weights come from; None for nothing said.
+        oddity: what becomes of every good answer before it is sent; see ``tests.servers.oddities``.
 
     Attributes:
         journal: what it saw.
@@ -66,6 +68,8 @@ class OpenAIServer:
         retry_after: float = 0.05,
         trickle_interval: float = 0.1,
         keep_bodies: bool = False,
+        root: str | None = None,
+        oddity: Callable[[Reply], Reply] = lambda reply: reply,
     ) -> None:
         self.journal = Journal(keep_bodies)
         self._backend = backend
@@ -80,6 +84,8 @@ class OpenAIServer:
         self._capacity = capacity
         self._retry_after = retry_after
         self._trickle_interval = trickle_interval
+        self._oddity = oddity
+        self._root = root
         self._answers = 0
         self._bugs: list[Exception] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -242,7 +248,7 @@ class OpenAIServer:
             result = self._backend(request)
             answer = result if isinstance(result, Answer) else await result
         self._answers += 1
-        return self._reply(request, answer, f"{self._answers:08x}")
+        return self._oddity(self._reply(request, answer, f"{self._answers:08x}"))
 
     def _read(self, http: HttpRequest) -> ServedRequest:
         """Check a request by the protocol; raises an ``ApiError`` for one that breaks it."""
@@ -262,7 +268,9 @@ class OpenAIServer:
                 except ApiError as error:
                     return _error(error)
             models = self._models or ("local-model",)
-            served = [{"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "tests"} for name in models]
+            entry = {"object": "model", "created": 1_700_000_000, "owned_by": "tests"}
+            entry |= {} if self._root is None else {"root": self._root}
+            served = [{"id": name, **entry} for name in models]
             document = {"object": "list", "data": served}
         return Reply(200, "application/json", (json.dumps(document).encode(),))
 

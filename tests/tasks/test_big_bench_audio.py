@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate as evaluated
 from evalkit.run.plan import plan_from_config, tasks_from_config
 from evalkit.types import Failure, Request, Response, Sample
 from tasks.big_bench_audio import BigBenchAudio
@@ -24,6 +24,7 @@ from tasks.judging import load_judge_prompts
 from tasks.verdicts import read_verdict
 from tests.chains import next_call, score_of
 from tests.conftest import write_jsonl
+from tests.live_models import specs_of
 
 ROWS = [
     {"category": "formal_fallacies", "official_answer": "invalid", "file_name": "data/question_0.mp3", "id": 0},
@@ -74,7 +75,7 @@ def evaluate(folder: Path, config: DictConfig, **roles: Callable[[Request], Resp
     config.runs, config.name = str(folder), "run"
     plan = plan_from_config(config, {"model": "rule", "task": "big_bench_audio"})
     models = {role: Rule(rule) for role, rule in roles.items()}
-    metrics = carry_out(replace(plan, titles={role: role for role in roles}, load_models=lambda: models))
+    metrics = evaluated(replace(plan, models=specs_of(models))).metrics
     rows = pyarrow.parquet.read_table(folder / "run" / "big_bench_audio" / "scores.parquet").to_pylist()
     return metrics["tasks"]["big_bench_audio"], rows
 

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from hydra.utils import instantiate
 
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 from evalkit.task import Task
 from tasks.mmau import matches
 

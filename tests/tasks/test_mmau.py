@@ -12,11 +12,11 @@ import soundfile
 from omegaconf import OmegaConf
 
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import HubDataset, Manifest, open_dataset
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.prompts import Prompts
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config, tasks_from_config
 from evalkit.types import Response, Sample
 from tasks.mmau import Mmau, extract_response, matches, strip_option_letters
@@ -53,7 +53,7 @@ def run(folder: Path, data: Path, answers: Mapping[str, str], *overrides: str, t
     predictions = write_jsonl(folder / "answers.jsonl", [{"id": key, "text": text} for key, text in answers.items()])
     words = [f"task={task}", f"tasks.{task}.dataset.path={data}", "model=predictions", f"model.path={predictions}"]
     config = compose_configuration([*words, f"runs={folder}", "name=run", *overrides])
-    metrics = carry_out(plan_from_config(config, {"model": "predictions", "task": task}))
+    metrics = evaluate(plan_from_config(config, {"model": "predictions", "task": task})).metrics
     rows = pyarrow.parquet.read_table(folder / "run" / task / "scores.parquet").to_pylist()
     return metrics["tasks"][task], rows
 

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from hydra.utils import instantiate
 
-from evalkit.cli.configuration import compose_configuration
 from evalkit.errors import AudioError, DataError
+from evalkit.run.composition import compose_configuration
 from evalkit.types import Response, Sample
 from tasks.paralinguistic import DIMENSIONS, DimensionFolders, ParalinguisticQuestions, open_questions
 from tests.chains import next_call

@@ -10,11 +10,11 @@ import soundfile
 import yaml
 
 from evalkit.audio import Audio
-from evalkit.cli.configuration import compose_configuration
 from evalkit.datasets import Manifest
 from evalkit.errors import ConfigurationError
 from evalkit.metrics.metric import recipe_line
 from evalkit.prompts import Prompts
+from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import tasks_from_config
 from evalkit.types import Request, Response, Sample
 from tasks.translation import SpeechToSpeechTranslation, SpeechToTextTranslation

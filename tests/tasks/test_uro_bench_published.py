@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from evalkit.cli.configuration import compose_configuration
 from evalkit.errors import ConfigurationError
+from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import tasks_from_config
 from reports.published import load_published
 from tasks.uro_bench import averages

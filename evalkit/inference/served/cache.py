@@ -15,6 +15,9 @@ from evalkit.errors import StoreError
 from evalkit.types import Request, Response
 
 _FILE = "answers.sqlite"
+_LOCK = ".lock"
+_MOUNTS = Path("/proc/mounts")
+_REMOTE = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "9p", "fuse.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,12 @@ class AnswerCache:
 
     def _prepare(self, folder: Path) -> None:
         # One process at a time: SQLite refuses, whatever its timeout, to have a new file set up by two at once.
-        lock = os.open(folder, os.O_RDONLY)
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # Write-ahead: readers and one writer do not wait for each other, and a kill leaves no half-written answer.
-            self._database.execute("PRAGMA journal_mode=WAL")
+            # It shares memory between processes, which those on different machines do not have.
+            self._database.execute(f"PRAGMA journal_mode={'DELETE' if _is_remote(folder) else 'WAL'}")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS answers (identity TEXT PRIMARY KEY, response TEXT NOT NULL, speech BLOB)"
@@ -79,6 +83,8 @@ class AnswerCache:
             raise self._unusable(error) from error
         if row[1] is None:
             return response
+        if not isinstance(row[1], bytes):
+            raise self._unusable(TypeError("what was said is no recording"))
         speech: bytes = row[1]
         return replace(response, speech=Audio("cached speech", content=lambda: speech))
 
@@ -103,6 +109,17 @@ class AnswerCache:
             f"{self._path}: the cache cannot be used ({reason}); delete it, choose another cache.folder=, "
             "or do without by cache.folder=null"
         )
+
+
+def _is_remote(folder: Path) -> bool:
+    """Whether a folder lies on a file system that several machines share; False where that cannot be told."""
+    try:
+        mounts = [line.split()[1:3] for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()]
+    except OSError:
+        return False
+    path = folder.resolve()
+    holding = [(len(point), kind) for point, kind in mounts if path.is_relative_to(point)]
+    return max(holding, default=(0, ""))[1].startswith(_REMOTE)
 
 
 def identity(request: Request, fingerprint: Mapping[str, Any]) -> str:

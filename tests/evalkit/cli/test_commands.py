@@ -8,7 +8,7 @@ import pytest
 
 import evalkit
 from evalkit.cli.main import main
-from tests.conftest import CommandLine, write_jsonl
+from tests.conftest import ROOT, CommandLine, write_jsonl
 
 HEAVY = ("torch", "pandas", "matplotlib", "transformers", "datasets", "faster_whisper", "ctranslate2")
 WITHOUT_HEAVY_IMPORTS = """
@@ -139,4 +139,4 @@ def test_doctor_says_what_is_missing_and_what_to_do(tmp_path: Path, evalkit_comm
         capture_output=True,
         text=True,
     )
-    assert "pip install 'evalkit[whisper]'" in absent.stdout
+    assert f"faster_whisper not installed; pip install -e '{ROOT}[whisper]'" in absent.stdout

@@ -1,33 +1,93 @@
-"""What ``evalkit doctor`` says of served models."""
+"""What ``evalkit doctor`` says can run here, and what it says is missing."""
 
+import http.server
 import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from evalkit.cli import can_run
+from evalkit.cli.can_run import model_state
 from tests.conftest import CommandLine
+
+KEY = "OPENAI_API_KEY"
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """A server that turns every request without a key away, as OpenAI's does."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}/v1"
+        listening.shutdown()
+
+
+def states(text: str) -> dict[str, str]:
+    state: dict[str, str] = {}
+    for line in text.splitlines():
+        name, _, rest = line.partition(" ")
+        state.setdefault(name, rest.strip())
+    return state
 
 
 @pytest.mark.parametrize("key", [None, "", "sk-secret-of-doctor"])
 def test_a_model_whose_key_is_absent_is_named_with_the_variable_that_is_to_hold_it(
-    key: str | None, evalkit_command: CommandLine, monkeypatch: pytest.MonkeyPatch
+    key: str | None, tmp_path: Path, server: str, evalkit_command: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("openai", reason="openai is not installed")
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    assert "OPENAI_API_KEY" not in os.environ
-    outcome = evalkit_command("doctor", env={} if key is None else {"OPENAI_API_KEY": key})
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    monkeypatch.delenv(KEY, raising=False)
+    (tmp_path / "mine/model").mkdir(parents=True)
+    mine = f"defaults: [gpt_4o_mini, _self_]\ntitle: Mine\nbase_url: {server}\n"
+    (tmp_path / "mine/model/mine.yaml").write_text(mine)
+    outcome = evalkit_command("doctor", "--config-dir", "mine", env={} if key is None else {KEY: key})
     assert outcome.returncode == 0, outcome.stderr
-    state: dict[str, str] = {}
-    for line in outcome.stdout.splitlines():
-        name, _, rest = line.partition(" ")
-        state.setdefault(name, rest.strip())
-    for model in ("gpt_4o_mini", "gpt_4o_audio", "gpt_4o_transcribe"):
-        if key:
-            assert state[model] == "yes"
-        else:
-            assert (
-                state[model] == "no: the environment variable OPENAI_API_KEY, which is to hold the API key, is not set"
-            )
+    state = states(outcome.stdout)
+    assert KEY not in os.environ
+    absent = f"no: the environment variable {KEY}, which is to hold the API key, is not set"
+    assert state["mine"] == ("yes" if key else absent)
     assert state["openai_chat"] == "yes, give model.model=, model.base_url="
-    assert state["qwen3_32b"] == "yes"
-    assert state["openai"].startswith("openai ")
+    assert state["qwen3_32b"].startswith("no: nothing answers at http://127.0.0.1:8000/v1 (")
+    assert state["openai"].startswith("aiohttp ")
     assert "sk-secret" not in outcome.stdout + outcome.stderr
+    assert "${" not in outcome.stdout
+
+
+def test_weights_that_are_not_here_are_a_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    assert model_state({"path": "org/name"}).startswith("no: its weights are not on this machine")
+    (tmp_path / "hub/models--org--name/snapshots/1").mkdir(parents=True)
+    assert model_state({"path": "org/name"}) == "yes"
+    assert model_state({"path": str(tmp_path / "absent")}).endswith("absent: no such file or folder")
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers/asr.jsonl").touch()
+    assert model_state({"path": f"{tmp_path}/answers/{{task}}.jsonl"}) == "yes"
+
+
+def test_weights_larger_than_memory_are_a_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.safetensors").write_bytes(bytes(2000))
+    monkeypatch.setattr(can_run, "_memory_bytes", lambda: 1999)
+    assert "its weights take" in model_state({"path": str(tmp_path)})
+    monkeypatch.setattr(can_run, "_memory_bytes", lambda: 2000)
+    assert model_state({"path": str(tmp_path)}) == "yes"
+
+
+def test_a_broken_file_of_the_users_is_said_in_its_line(tmp_path: Path, evalkit_command: CommandLine) -> None:
+    for group in ("model", "task"):
+        (tmp_path / "mine" / group).mkdir(parents=True)
+        (tmp_path / "mine" / group / "broken.yaml").write_text("a: [1\nb: 2\n")
+    outcome = evalkit_command("doctor", "--config-dir", "mine")
+    assert outcome.returncode == 0, outcome.stderr
+    broken = [line for line in outcome.stdout.splitlines() if line.startswith("broken ")]
+    assert len(broken) == 2
+    assert all("broken.yaml, line 2" in line for line in broken)
+    assert "demo_clean " in outcome.stdout

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from evalkit.cli.catalogue import entries
-from evalkit.cli.configuration import compose_configuration
+from evalkit.run.composition import compose_configuration
 
 TABLES = ("asr", "mmau", "covost2", "cvss", "paralinguistic", "toolcall", "uro_bench", "big_bench_audio")
 

@@ -168,7 +168,7 @@ def test_covost_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     }
     (tmp_path / "en_zh-CN").mkdir()
     datasets.Dataset.from_list([row]).to_parquet(tmp_path / "en_zh-CN" / "test-00000-of-00001.parquet")
-    from evalkit.cli.configuration import compose_configuration
+    from evalkit.run.composition import compose_configuration
     from evalkit.run.plan import tasks_from_config
 
     for task in ("covost2_en_zh", "covost2_zh_en"):

@@ -278,7 +278,7 @@ def test_a_hub_out_of_reach_says_what_to_do(tmp_path: Path) -> None:
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ConfigurationError, match=r"needs the datasets library: pip install 'evalkit\[hub\]'"):
+    with pytest.raises(ConfigurationError, match=r"needs the datasets library: pip install .*\[hub\]'"):
         list(HubDataset("openslr/librispeech_asr", "clean"))
 
 

@@ -124,7 +124,7 @@ def test_data_that_is_nowhere_says_where_it_was_looked_for_and_what_to_set(tmp_p
 def test_neither_path_nor_hub_is_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     dataset = open_dataset(tmp_path / "none", hub={"repository": "some/where"})
-    with pytest.raises(DataError, match=r"none: no such file .*data_root=.*and some/where \(test\): .*evalkit\[hub\]"):
+    with pytest.raises(DataError, match=r"none: no such file .*data_root=.*and some/where \(test\): .*\[hub\]"):
         list(dataset)
 
 

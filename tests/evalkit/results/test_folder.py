@@ -36,7 +36,7 @@ def test_json_is_replaced_whole_and_refuses_what_json_does_not_know(tmp_path: Pa
     with pytest.raises(ValueError, match="not JSON compliant"):
         folder.write_json("x.json", {"value": float("nan")})
     assert read_json(tmp_path / "x.json") == {"value": 1}
-    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "x.json"]
 
 
 @pytest.mark.parametrize(("content", "message"), [("{", "not valid JSON"), ("[1]", "not a JSON object")])
@@ -44,3 +44,17 @@ def test_unreadable_json_is_named(tmp_path: Path, content: str, message: str) ->
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(StoreError, match=f"x.json: is {message}"):
         read_json(tmp_path / "x.json")
+
+
+def test_what_is_set_aside_is_kept_below_replaced(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for number in ("1", "2"):
+        folder.write("x.json", number)
+        (tmp_path / "task").mkdir()
+        folder.set_aside()
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "replaced"]
+    assert [(tmp_path / "replaced" / number / "x.json").read_text() for number in ("1", "2")] == ["1", "2"]
+    folder.set_aside()
+    assert len(list((tmp_path / "replaced").iterdir())) == 2
+    with pytest.raises(StoreError, match="another evalkit process"):
+        RunFolder(tmp_path)

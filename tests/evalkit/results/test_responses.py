@@ -3,8 +3,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
+from evalkit.audio import Audio
 from evalkit.errors import StoreError
 from evalkit.results.responses import ResponseStore
 from evalkit.types import Call, Failure, Message, Request, Response
@@ -87,6 +90,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
 FILL_THE_DISK = """
 import resource, sys
 from pathlib import Path
+from evalkit.audio import Audio
 from evalkit.errors import StoreError
 from evalkit.results.responses import ResponseStore
 from evalkit.types import Call, Message, Request, Response
@@ -117,3 +121,47 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="file/task: cannot be made"):
         ResponseStore(tmp_path / "file" / "task")
+
+
+@pytest.mark.parametrize("poison", ["null", "5", '{"text":null,"seconds":1}', '{"text":"x","seconds":null,"usage":7}'])
+def test_what_is_no_response_is_asked_again(tmp_path: Path, poison: str) -> None:
+    """Older versions kept whatever an adapter returned."""
+    with ResponseStore(tmp_path) as store:
+        store.append("a", 0, call(), Response("first"))
+        store.append("b", 0, call(), Response("second"))
+    path = tmp_path / "model.jsonl"
+    first, second = path.read_text().splitlines()
+    head, _, _ = first.partition('"response":')
+    path.write_text(f'{head}"response":{poison}}}\n{second}\n')
+    with ResponseStore(tmp_path) as store:
+        assert store.get("a", 0, call()) is None
+        assert store.usage["model"].answers == 1
+        store.append("a", 0, call(), Response("again"))
+    with ResponseStore(tmp_path) as store:
+        assert store.get("a", 0, call()) == Response("again")
+        assert store.get("b", 0, call()) == Response("second")
+
+
+@pytest.mark.parametrize(
+    "line", ["null", "[]", "5", "{}", '{"sample":5,"call":0,"request":"","response":{}}', "[" * 9_000]
+)
+def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "model.jsonl").write_text(line + "\n")
+    with pytest.raises(StoreError, match=r"model\.jsonl: line 1 is damaged"):
+        ResponseStore(tmp_path)
+
+
+def test_speech_that_was_said_before_is_never_cut_short_for_its_readers(tmp_path: Path) -> None:
+    recording = tmp_path / "said.wav"
+    soundfile.write(recording, np.random.default_rng(0).uniform(-0.5, 0.5, 160_000), 16_000)
+    with ResponseStore(tmp_path / "task") as store:
+        said = store.append("a", 0, call(), Response(speech=Audio("said", recording))).speech
+        assert said is not None
+        assert said.path is not None
+        with said.path.open("rb") as reader:
+            store.append("b", 0, call(), Response(speech=Audio("said", recording)))
+            assert reader.read() == said.path.read_bytes()
+        inode = said.path.stat().st_ino
+        store.append("c", 0, call(), Response(speech=Audio("said", recording)))
+        assert said.path.stat().st_ino != inode, "it was written in place"
+    assert len(list((tmp_path / "task" / "speech").iterdir())) == 1

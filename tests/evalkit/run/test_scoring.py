@@ -8,7 +8,6 @@ import pytest
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.error_rate import error_rate
-from evalkit.results.folder import without_secrets
 from evalkit.run.rescore import rescore
 from tests.runs import make_run
 
@@ -126,16 +125,4 @@ def test_results_are_broken_down_by_group(tmp_path: Path) -> None:
     assert groups["half"]["x-1"] == {
         "samples": 1,
         "metrics": {"wer": {"name": "WER", "value": 0.0, "interval": [0.0, 0.0], "standard_error": 0.0}},
-    }
-
-
-def test_secrets_are_taken_out_of_a_configuration() -> None:
-    config = {"model": {"api_key": "sk-1", "max_new_tokens": 5, "token": None, "headers": [{"hf_token": "x"}]}}
-    assert without_secrets(config) == {
-        "model": {
-            "api_key": "(removed)",
-            "max_new_tokens": 5,
-            "token": None,
-            "headers": [{"hf_token": "(removed)"}],
-        }
     }

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from evalkit.cli.configuration import compose_configuration
-from evalkit.run.evaluate import carry_out
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from evalkit.run.rescore import rescore
 from evalkit.tool_syntax import calls_in_text
@@ -35,7 +35,7 @@ def run(folder: Path, replica: Path, *overrides: str) -> dict[str, Any]:
         f"judge._target_={models}.PlaceNameJudge",
         *overrides,
     ]
-    metrics = carry_out(plan_from_config(compose_configuration(words), {"model": "caller", "task": "toolcall"}))
+    metrics = evaluate(plan_from_config(compose_configuration(words), {"model": "caller", "task": "toolcall"})).metrics
     task: dict[str, Any] = metrics["tasks"]["toolcall"]
     return task
 

@@ -8,8 +8,8 @@ from typing import Any
 from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
 from evalkit.errors import TransientError
 from evalkit.inference.served.budget import Budget, BudgetCaps
-from evalkit.inference.served.caller import ServedCaller
-from evalkit.types import Message, Request, Response, Usage
+from evalkit.inference.served.endpoint import ServedEndpoint
+from evalkit.types import Call, Message, Request, Response, Usage
 from tests.evalkit.inference.served import virtual_time
 from tests.evalkit.inference.served.virtual_time import now
 
@@ -100,8 +100,8 @@ def busy(retry_after: float | None = None) -> TransientError:
     return TransientError("HTTP 429", overloaded=True, retry_after=retry_after)
 
 
-def caller(model: Model, *, caps: BudgetCaps | None = None, **settings: Any) -> ServedCaller:
-    return ServedCaller("judge", model, Budget(caps or BudgetCaps()), clock=virtual_time.CLOCK, **settings)
+def caller(model: Model, *, caps: BudgetCaps | None = None, **settings: Any) -> ServedEndpoint:
+    return ServedEndpoint("judge", model, Budget(caps or BudgetCaps()), clock=virtual_time.CLOCK, **settings)
 
 
 def ask_all(model: Model, texts: list[str], **settings: Any) -> list[Response | BaseException]:
@@ -109,7 +109,9 @@ def ask_all(model: Model, texts: list[str], **settings: Any) -> list[Response | 
 
     async def main() -> list[Response | BaseException]:
         put = caller(model, **settings)
-        return await asyncio.gather(*(put.answer(asking(text)) for text in texts), return_exceptions=True)
+        return await asyncio.gather(
+            *(put.answer(Call("judge", asking(text))) for text in texts), return_exceptions=True
+        )
 
     return virtual_time.run(main())
 

@@ -71,7 +71,7 @@ def test_a_recording_that_cannot_be_read_has_no_identity(tmp_path: Path) -> None
         identity(_asking(Audio("absent", tmp_path / "absent.wav")), MODEL)
 
 
-def test_the_model_its_server_and_its_settings_count_but_not_the_port_or_the_key(
+def test_the_model_its_server_with_its_port_and_its_settings_count_but_not_the_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SECRET", "sk-secret")
@@ -82,8 +82,8 @@ def test_the_model_its_server_and_its_settings_count_but_not_the_port_or_the_key
 
     usual = with_model()
     for same in (
-        {"base_url": "http://127.0.0.1:9000/v1/"},
-        {"base_url": "https://127.0.0.1/v1"},
+        {"base_url": "http://127.0.0.1:8000/v1/"},
+        {"base_url": "http://127.0.0.1:9000/v1", "server": "127.0.0.1:8000/v1"},
         {"api_key_variable": "SECRET"},
         {"limits": {"concurrency": 2}},
         {"prices": {"input": 1}},
@@ -93,6 +93,8 @@ def test_the_model_its_server_and_its_settings_count_but_not_the_port_or_the_key
     for different in (
         {"model": "n"},
         {"base_url": "http://127.0.0.2:8000/v1"},
+        {"base_url": "http://127.0.0.1:9000/v1"},
+        {"base_url": "http://127.0.0.1/v1"},
         {"base_url": "http://127.0.0.1:8000/other/v1"},
         {"deployment": "step-100"},
         {"sample_rate": 8_000},
@@ -279,3 +281,16 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as refusal:
         AnswerCache(tmp_path / "file" / "cache")
     _assert_said_in_one_line(refusal.value, tmp_path / "file" / "cache" / "answers.sqlite")
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("ext4", "wal"), ("nfs4", "delete"), ("fuse.sshfs", "delete")])
+def test_on_a_file_system_that_machines_share_nothing_relies_on_shared_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, mode: str
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/home {tmp_path} {kind} rw 0 0\n")
+    monkeypatch.setattr("evalkit.inference.served.cache._MOUNTS", mounts)
+    AnswerCache(tmp_path / "cache").close()
+    database = sqlite3.connect(tmp_path / "cache" / "answers.sqlite")
+    assert database.execute("PRAGMA journal_mode").fetchone() == (mode,)
+    database.close()

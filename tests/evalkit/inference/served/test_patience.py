@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from evalkit.errors import PermanentError, ServerUnavailableError, TransientError
-from evalkit.types import Request, Response
+from evalkit.types import Call, Request, Response
 from tests.evalkit.inference.served import virtual_time
 from tests.evalkit.inference.served.calls import (
     Model,
@@ -48,7 +48,7 @@ def test_a_server_that_stays_away_ends_the_run_after_its_patience() -> None:
         put = caller(model)
         async with asyncio.TaskGroup() as group:
             for number in range(100):
-                group.create_task(put.answer(asking(str(number))))
+                group.create_task(put.answer(Call("judge", asking(str(number)))))
 
     with pytest.raises(ExceptionGroup) as stopped:
         virtual_time.run(main())
@@ -104,9 +104,9 @@ def test_hours_in_which_nothing_was_asked_do_not_use_up_the_patience(error: Call
 
     async def main() -> list[Response]:
         put = caller(Model(outage(5000, 5020, error), patience=100))
-        first = await put.answer(asking("a"))
+        first = await put.answer(Call("judge", asking("a")))
         await asyncio.sleep(5000 - now())
-        return [first, *await asyncio.gather(*(put.answer(asking(text)) for text in "bcdefghij"))]
+        return [first, *await asyncio.gather(*(put.answer(Call("judge", asking(text))) for text in "bcdefghij"))]
 
     assert [response.text for response in virtual_time.run(main())] == [f"re {text}" for text in "abcdefghij"]
 

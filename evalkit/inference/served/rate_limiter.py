@@ -3,7 +3,7 @@
 from evalkit.inference.served.clock import Clock
 
 
-class Pace:
+class RateLimiter:
     """Spreads a minute's allowance evenly: each asker waits until those before it have used up their share.
 
     This is the leaky bucket as a virtual schedule (ITU-T I.371), so that one request may take more than the allowance

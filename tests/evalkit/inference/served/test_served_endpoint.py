@@ -13,8 +13,8 @@ from evalkit.audio import Audio
 from evalkit.errors import AudioError, BudgetReachedError, ConfigurationError, PermanentError, ServerUnavailableError
 from evalkit.inference.served.budget import Budget, BudgetCaps
 from evalkit.inference.served.cache import AnswerCache
-from evalkit.inference.served.caller import ServedCaller
-from evalkit.types import Message, Request, Response, Usage
+from evalkit.inference.served.endpoint import ServedEndpoint
+from evalkit.types import Call, Message, Request, Response, Usage
 from tests.evalkit.inference.served import virtual_time
 from tests.evalkit.inference.served.calls import (
     Model,
@@ -226,8 +226,8 @@ def _with_cache(folder: Path, model: Model, requests: list[Request]) -> list[Res
     async def main() -> list[Response]:
         cache = AnswerCache(folder)
         try:
-            put = ServedCaller("judge", model, Budget(BudgetCaps()), cache)
-            return [await put.answer(request) for request in requests]
+            put = ServedEndpoint("judge", model, Budget(BudgetCaps()), cache)
+            return [await put.answer(Call("judge", request)) for request in requests]
         finally:
             cache.close()
 
@@ -265,8 +265,8 @@ def test_a_recording_that_cannot_be_read_is_no_error_of_the_cache(tmp_path: Path
 def test_an_interrupt_passes_through_and_leaves_the_place_to_others() -> None:
     async def main() -> Response:
         put = caller(Model(failing(damaged, 1, only="first", seconds=5), concurrency=1))
-        first = asyncio.create_task(put.answer(asking("first")))
-        second = asyncio.create_task(put.answer(asking("second")))
+        first = asyncio.create_task(put.answer(Call("judge", asking("first"))))
+        second = asyncio.create_task(put.answer(Call("judge", asking("second"))))
         await asyncio.sleep(2)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):

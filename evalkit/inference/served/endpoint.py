@@ -1,32 +1,45 @@
-"""One served model as the engine calls it: at the server's pace, with patience, within the budget."""
+"""An endpoint for a served model: at the server's pace, with patience, within the budget."""
 
 import asyncio
 import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from evalkit.adapter import ServedModelAdapter
-from evalkit.errors import AudioError, EvalkitError, PermanentError, ServerUnavailableError, TransientError
+from evalkit.errors import (
+    AudioError,
+    EvalkitError,
+    PermanentError,
+    RejectedError,
+    ServerUnavailableError,
+    TransientError,
+)
+from evalkit.inference.border import InvalidResponseError, checked_response
+from evalkit.inference.endpoint import ModelFacts
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache, identity
 from evalkit.inference.served.clock import Clock
 from evalkit.inference.served.concurrency import AdaptiveConcurrency, Slot
-from evalkit.inference.served.pace import Pace
-from evalkit.types import Failure, FailureKind, Request, Response, Usage
+from evalkit.inference.served.rate_limiter import RateLimiter
+from evalkit.redaction import redacted, without_secrets
+from evalkit.results.folder import SAID
+from evalkit.types import Call, Failure, FailureKind, Request, Response, Usage
 
 # A server that has never answered is more likely misspelt than overloaded.
 _PATIENCE_AT_FIRST = 60.0
+_PATIENCE_TO_IDENTIFY = 10.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
 
 
-class ServedCaller:
-    """Puts requests to one served model.
+class ServedEndpoint:
+    """One served model; see ``Endpoint``.
 
     Args:
-        role: that the model plays, for messages.
+        role: that the model plays.
         adapter: the model.
-        budget: of the run, shared by its callers.
+        budget: of the run, shared by its endpoints.
         cache: of answers, or None.
         clock: by which it waits.
         notify: told, in a line for people, of every turn for the worse.
@@ -42,32 +55,52 @@ class ServedCaller:
         notify: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.adapter = adapter
-        self._role = role
+        self.role = role
         self._budget = budget
         self._cache = cache
         self._clock = clock or Clock()
         self._notify = notify
-        self._fingerprint = dict(adapter.fingerprint())
+        self._facts: ModelFacts | None = None
+        self._identifying = asyncio.Lock()
+        self._askers: set[asyncio.Task[Any]] = set()
         limits = adapter.limits
         self._concurrency = AdaptiveConcurrency(limits.concurrency)
-        self._requests = _pace(limits.requests_per_minute, self._clock)
-        self._tokens = _pace(limits.tokens_per_minute, self._clock)
+        self._requests = _rate_limiter(limits.requests_per_minute, self._clock)
+        self._tokens = _rate_limiter(limits.tokens_per_minute, self._clock)
         self._tokens_each = 0.0
         self._answers = 0
         self._last_sign: float | None = None  # of life: an answer, or the first attempt after nothing was asked
         self._notified = False
+        self._rejected: RejectedError | None = None
 
-    async def answer(self, request: Request) -> Response:
-        """The model's response, which may be a failure that says why.
+    async def facts(self) -> ModelFacts:
+        """Return what the model is and can do, with what its server says of itself.
+
+        Raises:
+            RejectedError: the server turns the caller away.
+        """
+        async with self._identifying:
+            if self._facts is None:
+                fingerprint = dict(self.adapter.fingerprint())
+                if said := await self._said():
+                    fingerprint[SAID] = said
+                kept = without_secrets(fingerprint, self.adapter.secrets)
+                self._facts = ModelFacts(self.adapter.capabilities, kept)
+        return self._facts
+
+    async def answer(self, call: Call) -> Response:
+        """Return the model's response, which may be a failure that says why.
 
         Raises:
             BudgetReachedError: the budget leaves no room for the request.
             ServerUnavailableError: the server has been away for longer than the limits allow.
+            RejectedError: the server takes no request with this key, or has no such model.
         """
+        request = call.request
         try:
             if self._cache is None:
                 return await self._asked(request)
-            key = await asyncio.to_thread(identity, request, self._fingerprint)
+            key = await asyncio.to_thread(identity, request, (await self.facts()).fingerprint)
             if (found := self._cache.get(key)) is not None:
                 return found
             response = await self._asked(request)
@@ -76,11 +109,49 @@ class ServedCaller:
         except AudioError as error:
             return Response(failure=Failure("unreadable_audio", str(error)))
 
+    def expect_more(self, whether: bool) -> None:
+        """Do nothing: a server is asked one request at a time."""
+
+    async def close(self) -> None:
+        """Give up what is being asked, and close the connections."""
+        for asker in self._askers:
+            asker.cancel()
+        await asyncio.gather(*self._askers, return_exceptions=True)
+        await self.adapter.close()
+
+    async def _said(self) -> dict[str, Any]:
+        """What the server says of itself; nothing where it does not say it soon."""
+        try:
+            async with asyncio.timeout(_PATIENCE_TO_IDENTIFY):
+                return dict(await self.adapter.identify())
+        except TimeoutError:
+            return {}
+        except RejectedError as error:
+            self._rejected = self._stop(error)
+            raise self._rejected from error
+
+    def _stop(self, error: RejectedError) -> RejectedError:
+        return RejectedError(
+            f"{self.role}: {self.adapter.redact(str(error))}. What was answered is kept: "
+            "mend that, then run the same command again"
+        )
+
     async def _asked(self, request: Request) -> Response:
+        asker = asyncio.current_task()
+        assert asker is not None  # noqa: S101 - a coroutine runs in a task
+        self._askers.add(asker)
+        try:
+            return await self._asked_in_turn(request)
+        finally:
+            self._askers.discard(asker)
+
+    async def _asked_in_turn(self, request: Request) -> Response:
         async with self._concurrency.slot() as slot:
+            if self._rejected is not None:
+                raise self._rejected
             if self._concurrency.in_flight == 1:
                 self._last_sign = None  # it was asked nothing, so its silence says nothing
-            call = _Call(request, slot)
+            call = _Attempts(request, slot)
             try:
                 return await self._until_answered(call)
             except TransientError as error:
@@ -88,6 +159,11 @@ class ServedCaller:
             except PermanentError as error:
                 self._note_answer()  # a refusal is a sign of life
                 failure = Failure("refused", str(error))
+            except InvalidResponseError as error:
+                failure = Failure("invalid_response", str(error))
+            except RejectedError as error:
+                self._rejected = self._stop(error)
+                raise self._rejected from error
             except (EvalkitError, asyncio.CancelledError):
                 raise
             except Exception as error:
@@ -96,7 +172,7 @@ class ServedCaller:
             failure = replace(failure, message=self.adapter.redact(failure.message))
             return Response(failure=failure, usage=Usage(requests=call.requests))
 
-    async def _until_answered(self, call: "_Call") -> Response:
+    async def _until_answered(self, call: "_Attempts") -> Response:
         """Attempt after attempt; raises the last failure once the request has had as many as it may."""
         while True:
             try:
@@ -108,7 +184,7 @@ class ServedCaller:
                 longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(call.requests - 1, 10))
                 await self._clock.sleep(max(error.retry_after or 0.0, random.uniform(0.0, longest)))  # noqa: S311
 
-    async def _attempt(self, call: "_Call") -> Response:
+    async def _attempt(self, call: "_Attempts") -> Response:
         if self._requests is not None:
             await self._requests.take()
         expected_tokens = self._tokens_each
@@ -146,20 +222,24 @@ class ServedCaller:
         deadline = self.adapter.limits.deadline
         try:
             async with asyncio.timeout(deadline):
-                return await self.adapter.answer(request)
+                response = await self.adapter.answer(request)
         except TimeoutError as error:
             raise _DeadlineError(f"no complete answer within {deadline:g} s", overloaded=True) from error
+        # Before anything keeps it: a server may have repeated the key in any of its fields.
+        return redacted(checked_response(response, type(self.adapter).__name__), self.adapter.redact)
 
     def _priced(self, usage: Usage) -> Usage:
         prices = self.adapter.prices
-        return usage if prices is None else replace(usage, cost=prices.cost(usage))
+        # What nobody counted did not cost nothing: its cost is not known.
+        counted = usage.input_tokens or usage.output_tokens or usage.audio_seconds
+        return replace(usage, cost=prices.cost(usage)) if prices is not None and counted else usage
 
     def _note_answer(self) -> None:
         self._answers += 1
         self._last_sign = self._clock.now()
         self._notified = False
 
-    def _note_failure(self, error: TransientError, call: "_Call") -> None:
+    def _note_failure(self, error: TransientError, call: "_Attempts") -> None:
         """Draw from a failed attempt what it says about the server, and end the run if it has been away too long."""
         if error.overloaded or error.unavailable:
             call.slot.overloaded()
@@ -183,12 +263,12 @@ class ServedCaller:
         if away > patience or asked > limits.patience:
             wish = f", it asks to wait {asked:.0f} s" if asked else ""
             raise ServerUnavailableError(
-                f"{self._role}: no answer for {away:.0f} s ({message}{wish}). What was answered is kept: "
+                f"{self.role}: no answer for {away:.0f} s ({message}{wish}). What was answered is kept: "
                 "see to the server, then run the same command again"
             )
         if not self._notified:
             self._notified = True
-            self._notify(f"{self._role}: {message}; trying again, for up to {patience:.0f} s without an answer")
+            self._notify(f"{self.role}: {message}; trying again, for up to {patience:.0f} s without an answer")
 
 
 class _DeadlineError(TransientError):
@@ -201,7 +281,7 @@ def _kind(error: TransientError) -> FailureKind:
     return "overloaded" if error.overloaded else "unavailable" if error.unavailable else "error"
 
 
-class _Call:
+class _Attempts:
     """How far one request has come."""
 
     def __init__(self, request: Request, slot: Slot) -> None:
@@ -221,5 +301,5 @@ class _Call:
         self.slot.attempt_begins()
 
 
-def _pace(per_minute: float | None, clock: Clock) -> Pace | None:
-    return None if per_minute is None else Pace(per_minute, clock)
+def _rate_limiter(per_minute: float | None, clock: Clock) -> RateLimiter | None:
+    return None if per_minute is None else RateLimiter(per_minute, clock)

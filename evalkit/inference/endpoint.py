@@ -1,0 +1,135 @@
+"""Where a role's calls are answered: the same for a model in this process and for one behind a server."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from hydra.utils import get_object, instantiate
+
+from evalkit.adapter import Capabilities, Model
+from evalkit.errors import ConfigurationError
+from evalkit.hints import hint
+from evalkit.types import Call, Response
+
+_TARGET = "_target_"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """The description of a model in a role, which can be sent to another process.
+
+    Attributes:
+        role: that it plays.
+        title: what people call it.
+        config: ``_target_``, the dotted name of an adapter class, and the arguments that it takes; plain values only.
+        generation: decoding settings of every request to it.
+    """
+
+    role: str
+    title: str
+    config: Mapping[str, Any]
+    generation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Callable[..., Model]:
+        """The adapter class, or the function that makes the adapter.
+
+        Raises:
+            ConfigurationError: there is none of that name.
+        """
+        name = str(self.config.get(_TARGET))
+        try:
+            target = get_object(name)
+        except Exception as error:
+            reason = str(error).splitlines()[-1]
+            raise ConfigurationError(f"{self.role}: cannot load the adapter '{name}' ({reason})") from error
+        if not callable(target):
+            raise ConfigurationError(f"{self.role}: '{name}' is no adapter class")
+        made: Callable[..., Model] = target
+        return made
+
+    def check(self) -> None:
+        """Refuse settings that the adapter does not take, without making it: a model may take long to load.
+
+        Raises:
+            ConfigurationError: names the setting.
+        """
+        target = self.target
+        arguments = {str(key): value for key, value in self.config.items() if key != _TARGET}
+        try:
+            parameters = inspect.signature(target).parameters
+        except (TypeError, ValueError):
+            return
+        known = [name for name, parameter in parameters.items() if parameter.kind != parameter.VAR_KEYWORD]
+        if len(known) == len(parameters):
+            for key in arguments:
+                if key not in known and not key.startswith("_"):
+                    there_are = f" (there are {', '.join(known)})" if known else ""
+                    raise ConfigurationError(
+                        f"{self.role}: its adapter has no setting '{key}'{hint(key, known)}{there_are}"
+                    )
+
+    def make(self) -> Model:
+        """Make the model, whole and ready to be asked; this may take minutes and much memory."""
+        config = dict(self.config)
+        if self.generation and "generation" in inspect.signature(self.target).parameters:
+            config["generation"] = dict(self.generation)
+        model: Model = instantiate(config, _convert_="all")
+        return model
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a model once it is at hand.
+
+    Attributes:
+        capabilities: what it can be asked.
+        fingerprint: what decides its answers, as JSON values.
+    """
+
+    capabilities: Capabilities
+    fingerprint: Mapping[str, Any]
+
+
+class Endpoint(Protocol):
+    """Where the calls of one role are answered, many at once. Everything here happens in the event loop's thread.
+
+    Attributes:
+        role: whose calls it answers.
+    """
+
+    role: str
+
+    async def facts(self) -> ModelFacts:
+        """Return what the model is and can do; a model in this process is loaded for it if it has not been yet.
+
+        Raises:
+            EvalkitError: the model cannot be had.
+        """
+
+    async def answer(self, call: Call) -> Response:
+        """Return the model's response, which may be a failure that says why.
+
+        Raises:
+            EvalkitError: what ends the whole run: a server that is away or rejects every call, a budget that is
+                spent, a model that cannot be had.
+        """
+
+    def expect_more(self, whether: bool) -> None:
+        """Say whether further calls may come before calls under way are answered.
+
+        While they may, a batch that is not full waits for them.
+        """
+
+    async def close(self) -> None:
+        """Let the batch under way end and hand out its answers, begin no other, and free the model."""
+
+
+class Executor(Protocol):
+    """Opens endpoints for models that do not sit behind a server."""
+
+    samples_under_way: int
+
+    def open(self, spec: ModelSpec) -> Endpoint:
+        """Return an endpoint for the model that is described; the model itself is loaded later."""

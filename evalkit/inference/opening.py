@@ -1,0 +1,78 @@
+"""Opening the endpoints of a run: which models sit behind a server, and which work in this process."""
+
+import inspect
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from evalkit.adapter import ModelAdapter, ServedModelAdapter
+from evalkit.errors import ConfigurationError
+from evalkit.inference.endpoint import Endpoint, Executor, ModelSpec
+from evalkit.inference.served.budget import Budget
+from evalkit.inference.served.cache import AnswerCache
+from evalkit.inference.served.clock import Clock
+from evalkit.inference.served.endpoint import ServedEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSettings:
+    """What the endpoints of served models share.
+
+    Attributes:
+        budget: of the run.
+        cache: of answers, or None.
+        cached_roles: whose answers are taken from it and put into it.
+        clock: by which they wait.
+        notify: told, in a line for people, of every turn for the worse.
+    """
+
+    budget: Budget
+    cache: AnswerCache | None
+    cached_roles: Collection[str]
+    clock: Clock
+    notify: Callable[[str], None]
+
+
+def open_endpoints(specs: Iterable[ModelSpec], executor: Executor, served: ServedSettings) -> dict[str, Endpoint]:
+    """Return an endpoint for each model, by role.
+
+    Settings are checked for all of them now; models in this process are loaded when their first call comes.
+
+    Raises:
+        ConfigurationError: a description names no adapter, or settings that it does not have.
+    """
+    specs = list(specs)
+    for spec in specs:
+        spec.check()
+    return {spec.role: _served(spec, served) if is_served(spec) else executor.open(spec) for spec in specs}
+
+
+def is_served(spec: ModelSpec) -> bool:
+    """Return whether a description is of a model behind a server, without making it.
+
+    Raises:
+        ConfigurationError: it names neither an adapter class nor a function whose return type is one.
+    """
+    made = _made_by(spec.target)
+    if isinstance(made, type) and issubclass(made, ServedModelAdapter | ModelAdapter):
+        return issubclass(made, ServedModelAdapter)
+    raise ConfigurationError(
+        f"{spec.role}: {spec.config['_target_']} is neither a subclass of ModelAdapter or ServedModelAdapter nor a "
+        "function whose return type is one"
+    )
+
+
+def _made_by(target: Callable[..., Any]) -> Any:
+    if isinstance(target, type):
+        return target
+    try:
+        return inspect.get_annotations(target, eval_str=True).get("return")
+    except (NameError, TypeError):
+        return None
+
+
+def _served(spec: ModelSpec, settings: ServedSettings) -> ServedEndpoint:
+    model = spec.make()
+    assert isinstance(model, ServedModelAdapter)  # noqa: S101 - is_served says so
+    cache = settings.cache if spec.role in settings.cached_roles else None
+    return ServedEndpoint(spec.role, model, settings.budget, cache, settings.clock, settings.notify)

@@ -1,0 +1,148 @@
+"""Keeping secrets out of everything that is written: configurations, fingerprints, messages and answers."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from evalkit.types import Failure, Response, ToolCall
+
+REMOVED = "(removed)"
+
+# A shorter one is a placeholder such as "EMPTY", and cutting it out would cut ordinary words out of answers.
+_SHORTEST_SECRET = 6
+
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:(?:api|access|account|app|auth|private|secret|session|shared|signing|subscription)_?keys?|token|jwt"
+    r"|secrets?|pass(?:word|wd|phrase)|pwd|auth|authorization|bearer|credentials?|cookies?)$"
+)
+_HEADERS = re.compile(r"(?:^|_)headers$")  # may hold a secret under any name
+_WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+
+_URL_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s@]+(?=@)")
+_URL_PARAMETER = re.compile(
+    r"([?&](?:[a-z0-9_-]*[-_])?(?:key|apikey|token|secret|password|auth|credential|sig|signature)=)[^&#\s]+",
+    re.IGNORECASE,
+)
+_SCHEME_OF_HEADER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+
+
+def without_secrets(value: Any, secrets: Iterable[str] = ()) -> Any:
+    """Return a copy of JSON-like values that may be written down.
+
+    What stands under a name such as ``api_key``, ``x-api-key``, ``auth`` or ``cookie``, every value of a mapping of
+    headers, credentials within URLs, and the known secrets wherever they stand are replaced by a mark.
+
+    Args:
+        value: a configuration, a fingerprint, or a part of one.
+        secrets: known ones, such as ``known_secrets`` gives them.
+    """
+    return _filtered(value, _cutter(secrets))
+
+
+def known_secrets(config: Any) -> tuple[str, ...]:
+    """Return the keys that a configuration names by ``api_key_variable`` and ``api_key_file``, as far as they exist."""
+    found: set[str] = set()
+    if isinstance(config, Mapping):
+        for name, value in config.items():
+            if name == "api_key_variable" and isinstance(value, str):
+                found.add(os.environ.get(value, "").strip())
+            elif name == "api_key_file" and isinstance(value, str):
+                found.add(_content(value))
+            else:
+                found.update(known_secrets(value))
+    elif isinstance(config, list | tuple):
+        found.update(secret for part in config for secret in known_secrets(part))
+    return tuple(sorted(found - {""}))
+
+
+def redacted(response: Response, redact: Callable[[str], str]) -> Response:
+    """Return a response none of whose fields repeats what must stay secret; the very same one where none does.
+
+    Log probabilities are left out where the answer holds a secret: they spell it in pieces.
+
+    Args:
+        response: good or failed.
+        redact: gives a text without the secret; see ``ServedModelAdapter.redact``.
+    """
+    failure = response.failure
+    cleaned = replace(
+        response,
+        text=redact(response.text),
+        failure=None if failure is None else Failure(failure.kind, redact(failure.message)),
+        tool_calls=tuple(
+            ToolCall(redact(call.name), redact(call.arguments), redact(call.id)) for call in response.tool_calls
+        ),
+        replies=tuple(redact(reply) for reply in response.replies),
+        finish_reason=None if response.finish_reason is None else redact(response.finish_reason),
+        tokens=redact(response.tokens),
+        notes=tuple(redact(note) for note in response.notes),
+        answered_by=redact(response.answered_by),
+    )
+    if response.logprobs:
+        spelt = "".join(str(entry.get("token", "")) for entry in response.logprobs)
+        spells = cleaned.text != response.text or redact(spelt) != spelt
+        logprobs = () if spells else tuple(_filtered(entry, redact, names=False) for entry in response.logprobs)
+        cleaned = replace(cleaned, logprobs=logprobs)
+    unchanged = cleaned == response and cleaned.answered_by == response.answered_by
+    return response if unchanged else cleaned
+
+
+def redacted_text(text: str, secrets: Iterable[str]) -> str:
+    """Return a text without the secrets."""
+    pattern = _pattern(secrets)
+    return text if pattern is None else _cut_by(pattern)(text)
+
+
+def _filtered(value: Any, cut: Callable[[str], str], *, names: bool = True) -> Any:
+    """Cut secrets out of every text in JSON-like values; with ``names``, also what stands under a telling name."""
+    if isinstance(value, str):
+        return cut(value)
+    if isinstance(value, list | tuple):
+        return [_filtered(part, cut, names=names) for part in value]
+    if not isinstance(value, Mapping):
+        return value
+    filtered = {}
+    for key, part in value.items():
+        name = "_".join(word for word in _WORD_ENDS.split(str(key)) if word).lower()
+        if names and _SECRET_NAME.search(name) and not (part is None or isinstance(part, bool)):
+            kept: Any = REMOVED
+        elif names and _HEADERS.search(name) and isinstance(part, Mapping):
+            kept = {cut(str(header)): REMOVED for header in part}
+        else:
+            kept = _filtered(part, cut, names=names)
+        filtered[cut(key) if isinstance(key, str) else key] = kept
+    return filtered
+
+
+def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
+    """What finds any of the secrets, the longest first; None if there are none."""
+    worth = sorted({secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, worth)), re.IGNORECASE) if worth else None
+
+
+def _cut_by(pattern: re.Pattern[str]) -> Callable[[str], str]:
+    return lambda text: pattern.sub("(key removed)", text)
+
+
+def _cutter(secrets: Iterable[str]) -> Callable[[str], str]:
+    """What cuts the known secrets, and what is a secret by its looks, out of a text of a configuration."""
+    pattern = _pattern(secrets)
+
+    def cut(text: str) -> str:
+        if pattern is not None:
+            text = pattern.sub(REMOVED, text)
+        text = _URL_CREDENTIALS.sub(REMOVED, text)
+        text = _URL_PARAMETER.sub(rf"\1{REMOVED}", text)
+        return _SCHEME_OF_HEADER.sub(rf"\1 {REMOVED}", text)
+
+    return cut
+
+
+def _content(file: str) -> str:
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""  # whoever needs the key says what is wrong with its file

@@ -1,0 +1,80 @@
+"""What a run and its folder are called."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evalkit.errors import ConfigurationError
+
+# Of the name in UTF-8: file systems take 255, and files are written beside it under longer names.
+_LONGEST_NAME = 200
+_LONGEST_DEFAULT = 120
+# What no file name may be on systems where the folder may be copied to.
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\..*)?", re.IGNORECASE)
+# Controls, half characters, and marks that turn the direction of writing.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def run_name(name: str | None, choices: Mapping[str, Any], swept: str = "") -> str:
+    """Return the name of a run: the one given, or one of the model, of what it is asked, and of what a sweep varies.
+
+    Args:
+        name: as configured; None for the default.
+        choices: which option was chosen in each config group.
+        swept: settings that tell this run of a sweep apart from the others, as ``limit=1,seed=2``.
+
+    Raises:
+        ConfigurationError: the name cannot be that of a folder inside ``runs``.
+    """
+    if name is None:
+        what = _choice(choices, "suite") or _choice(choices, "task") or "run"
+        return _short("-".join(part for part in (str(choices.get("model")), what, _plain(swept)) if part))
+    reason = _refusal(name)
+    if reason:
+        raise ConfigurationError(f"name: '{name}' {reason}; runs= says where the folder goes")
+    return name
+
+
+def _refusal(name: str) -> str:
+    if not name.strip() or name in (".", "..") or "/" in name or "\\" in name:
+        return "must be a plain folder name"
+    if _UNSEEN.search(name):
+        return "holds characters that nobody sees"
+    if len(name.encode("utf-8")) > _LONGEST_NAME:
+        return f"is longer than {_LONGEST_NAME} bytes"
+    if _DEVICES.fullmatch(name) or name != name.strip() or name.endswith("."):
+        return "is no name for a folder on every system"
+    return ""
+
+
+def _choice(choices: Mapping[str, Any], group: str) -> str | None:
+    """What was chosen in a group, as a word fit for a folder name; Hydra gives a list of options as its text."""
+    chosen = choices.get(group)
+    if chosen in (None, "null"):
+        return None
+    return "+".join(part.strip(" '\"") for part in str(chosen).strip("[]").split(","))
+
+
+def _plain(text: str) -> str:
+    """A text with nothing in it that a file name cannot hold; still another for another text."""
+    plain = re.sub(r"[^\w.,=+@-]+", "_", unicodedata.normalize("NFC", text)).strip("_.")
+    return plain if plain == text else f"{plain}-{_digest(text)}"
+
+
+def _short(name: str) -> str:
+    if len(name.encode("utf-8")) <= _LONGEST_DEFAULT:
+        return name
+    head = name.encode("utf-8")[: _LONGEST_DEFAULT - 9].decode("utf-8", errors="ignore")
+    return f"{head}-{_digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=4).hexdigest()
+
+
+def run_folder(runs: str, name: str) -> Path:
+    """Return the folder of a run."""
+    return Path(runs).expanduser() / name

@@ -1,0 +1,98 @@
+"""What is checked before any model is asked: roles that nobody fills, data sets that cannot be read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evalkit.datasets import Fingerprint
+from evalkit.errors import ConfigurationError, DataError
+from evalkit.run.plan import Plan
+from evalkit.run.selection import SelectedSamples
+from evalkit.task import Task
+
+_REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedTask:
+    """A task that can be carried out.
+
+    Attributes:
+        task: the benchmark.
+        samples: that are taken of it.
+        count: how many they are.
+        fingerprint: of the data set, as far as it is taken.
+    """
+
+    task: Task
+    samples: SelectedSamples
+    count: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What there is to do.
+
+    Attributes:
+        tasks: that can be carried out, in order.
+        left_out: the others, with the reason.
+    """
+
+    tasks: tuple[CheckedTask, ...]
+    left_out: Mapping[str, str]
+
+
+def check(plan: Plan) -> Preflight:
+    """Read every data set through once and see that every role is filled, before any model is loaded.
+
+    A broken row is found now, not after an hour. Tasks that the plan allows to be left out are.
+
+    Raises:
+        ConfigurationError: a task needs a model that was not chosen.
+        DataError: a data set cannot be read or is empty, or no task is left.
+    """
+    left_out: dict[str, str] = {}
+    tasks: list[CheckedTask] = []
+    for task in plan.tasks:
+        if reason := _missing_role(plan, task):
+            if not plan.skip_missing_roles:
+                raise ConfigurationError(f"task {task.name}: {reason}")
+            left_out[task.name] = reason
+    for task in plan.tasks:
+        if task.name in left_out:
+            continue
+        checked = _check_data(plan, task)
+        if isinstance(checked, str):
+            left_out[task.name] = checked
+        else:
+            tasks.append(checked)
+    if not tasks:
+        shown = [f"{name}: {reason}" for name, reason in left_out.items()][:_REASONS_SHOWN]
+        more = f"; and {len(left_out) - len(shown)} more tasks" if len(left_out) > len(shown) else ""
+        raise DataError(f"no task of this run can be carried out: {'; '.join(shown)}{more}")
+    return Preflight(tuple(tasks), left_out)
+
+
+def _missing_role(plan: Plan, task: Task) -> str | None:
+    for role in task.roles:
+        if role not in plan.models:
+            return f"it needs a model in the role '{role}'; choose one with model@{role}=NAME"
+    return None
+
+
+def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
+    """The task with what its data set holds, or why it is left out."""
+    if plan.skip_remote_data and not task.data_at_hand:
+        return "its data set is not on this machine"
+    fingerprint = Fingerprint()
+    samples = SelectedSamples(task, plan.selection)
+    try:
+        for sample in samples:
+            fingerprint.add(sample)
+    except DataError as error:
+        if fingerprint.samples == 0 and plan.skip_missing_data:
+            return str(error)
+        raise DataError(f"task {task.name}: {error}") from error
+    if fingerprint.samples == 0:
+        raise DataError(f"task {task.name}: its data set has no samples")
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint.hexdigest())

@@ -1,0 +1,213 @@
+"""The schema of ``configs/run.yaml``: what each setting may hold, in one place."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from evalkit.errors import ConfigurationError
+from evalkit.run.explanation import unknown_key
+
+Reader = Callable[[Any], Any]
+"""Returns a setting's value as its type has it; raises ValueError with what it must be."""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError("a text")
+
+
+def _folder(value: Any) -> str:
+    text = _text(value)
+    if not text:
+        raise ValueError("a folder")
+    return str(Path(text).expanduser())
+
+
+def _texts(value: Any) -> list[str] | str:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValueError("a list of names, as [NAME,NAME]")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("true or false")
+
+
+def _whole(least: int | None = None) -> Reader:
+    wanted = "a whole number" + ("" if least is None else f" of at least {least}")
+
+    def read(value: Any) -> int:
+        number = _as_number(value, wanted)
+        if number != int(number) or (least is not None and number < least):
+            raise ValueError(wanted)
+        return int(number)
+
+    return read
+
+
+def _number(low: float, high: float, wanted: str) -> Reader:
+    def read(value: Any) -> float:
+        number = _as_number(value, wanted)
+        if not low <= number <= high:
+            raise ValueError(wanted)
+        return number
+
+    return read
+
+
+def _as_number(value: Any, wanted: str) -> float:
+    try:
+        number = float(value) if isinstance(value, str | float) else value
+    except ValueError:
+        raise ValueError(wanted) from None
+    if isinstance(value, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ValueError(wanted)
+    return number
+
+
+def _one_of(*known: str) -> Reader:
+    def read(value: Any) -> str:
+        if value in known:
+            return str(value)
+        raise ValueError(f"{', '.join(known[:-1])} or {known[-1]}")
+
+    return read
+
+
+def _or_null(read: Reader) -> Reader:
+    def read_or_null(value: Any) -> Any:
+        try:
+            return None if value is None else read(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or null") from None
+
+    return read_or_null
+
+
+_SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
+    "name": _or_null(_text),
+    "runs": _folder,
+    "data_root": _folder,
+    "schemes": _texts,
+    "limit": _or_null(_whole(1)),
+    "fraction": _or_null(_number(math.ulp(0.0), 1, "a number above 0 and at most 1")),
+    "spread": _flag,
+    "seed": _whole(),
+    "max_failures": _or_null(_whole(0)),
+    "missing_data": _one_of("error", "skip", "skip_remote"),
+    "missing_roles": _one_of("error", "skip"),
+    "budget": {
+        "calls": _or_null(_whole(0)),
+        "tokens": _or_null(_whole(0)),
+        "cost": _or_null(_number(0, math.inf, "an amount of at least 0")),
+    },
+    "cache": {"folder": _or_null(_folder), "roles": _texts},
+    "statistics": {
+        "level": _number(math.ulp(0.0), math.nextafter(1, 0), "a number between 0 and 1"),
+        "resamples": _whole(1),
+        "seed": _whole(0),
+    },
+}
+OPEN_MAPPINGS = ("generation", "extra_body", "headers", "prompts", "prices", "columns", "where", "labels", "facts")
+"""Mappings in the settings of models and tasks that take keys which the configuration does not list."""
+
+_BUILT = ("executor",)
+_TASKS = "tasks"
+_KINDS = "prompt_kinds"
+
+
+def check_settings(config: DictConfig) -> None:
+    """Give every setting of a composed configuration the type that it must have.
+
+    Whatever else stands at the top of a configuration is a model in a role.
+
+    Raises:
+        ConfigurationError: a setting is unknown, or its value is not what it must be.
+    """
+    for key in map(str, config):
+        name = key
+        if name in _SETTINGS:
+            continue
+        value = None if OmegaConf.is_missing(config, key) else config[key]
+        if name == _TASKS:
+            _check_tasks(value)
+        elif name == _KINDS:
+            _check_texts(name, value)
+        elif name in _BUILT or (isinstance(value, DictConfig) and "_target_" in value):
+            _check_built(name, value)
+        elif value is not None:
+            raise ConfigurationError(unknown_key(name, [*_SETTINGS, *_BUILT, _TASKS, _KINDS]))
+    _check_section(config, _SETTINGS, "")
+
+
+def known_settings() -> list[str]:
+    """Return the dotted names of all settings that have a type of their own."""
+    return [
+        f"{key}.{inner}" if inner else key
+        for key, reader in _SETTINGS.items()
+        for inner in (reader if isinstance(reader, Mapping) else [""])
+    ]
+
+
+def wanted(name: str) -> str:
+    """Return what a setting of a type of its own must be, such as ``a whole number of at least 1, or null``."""
+    section, _, inner = name.partition(".")
+    reader = _SETTINGS[section]
+    try:
+        (reader[inner] if isinstance(reader, Mapping) else reader)(object())
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _check_section(section: DictConfig, readers: Mapping[str, Reader | Mapping[str, Reader]], prefix: str) -> None:
+    for key, reader in readers.items():
+        if key not in section:
+            continue
+        name = f"{prefix}{key}"
+        if isinstance(reader, Mapping):
+            inner = section[key]
+            if not isinstance(inner, DictConfig):
+                raise ConfigurationError(f"{name}: '{_shown(inner)}' must be a mapping with {', '.join(reader)}")
+            for inner_key in map(str, inner):
+                if inner_key not in reader:
+                    raise ConfigurationError(unknown_key(f"{name}.{inner_key}", list(reader)))
+            _check_section(inner, reader, f"{name}.")
+        elif not OmegaConf.is_missing(section, key):
+            value = section[key]
+            try:
+                plain = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+                section[key] = reader(plain)
+            except ValueError as error:
+                raise ConfigurationError(f"{name}: '{_shown(value)}' must be {error}") from None
+
+
+def _check_tasks(tasks: Any) -> None:
+    if not isinstance(tasks, DictConfig):
+        raise ConfigurationError(f"tasks: '{_shown(tasks)}' must be a mapping from names to tasks")
+    for name, task in tasks.items():
+        _check_built(f"tasks.{name!s}", task)
+
+
+def _check_texts(name: str, texts: Any) -> None:
+    if not isinstance(texts, DictConfig) or not all(isinstance(text, str) for text in texts.values()):
+        raise ConfigurationError(f"{name}: '{_shown(texts)}' must be a mapping from names to texts")
+
+
+def _check_built(name: str, value: Any) -> None:
+    if not isinstance(value, DictConfig) or "_target_" not in value:
+        raise ConfigurationError(f"{name}: '{_shown(value)}' must be a mapping that says its class in _target_")
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value)
