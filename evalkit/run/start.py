@@ -7,7 +7,7 @@ from typing import Any
 from evalkit.errors import ConfigurationError
 from evalkit.rooms import taken_room
 from evalkit.run.composition import compose_run
-from evalkit.run.evaluate import carry_out
+from evalkit.run.evaluate import evaluate as evaluate_plan
 from evalkit.run.explanation import in_our_words
 from evalkit.run.overrides import quoted
 from evalkit.run.plan import plan_from_config
@@ -49,7 +49,7 @@ def evaluate(
         words.append(f"task=[{','.join(_choice(name) for name in tasks)}]" if len(tasks) != 1 else f"task={tasks[0]}")
     composition = compose_run([*words, *overrides], config_dirs)
     with in_our_words():
-        return carry_out(plan_from_config(composition.config, composition.choices))
+        return evaluate_plan(plan_from_config(composition.config, composition.choices)).metrics
 
 
 def _choice(name: str) -> str:
