@@ -102,11 +102,11 @@ def questions(folder: Path, entries: Mapping[str, tuple[str, str]], source: Path
     )
 
 
-def failed_samples(metrics: dict[str, Any]) -> int:
+def failed_samples(metrics: Mapping[str, Any]) -> int:
     return sum(task["samples"]["failed"] for task in metrics["tasks"].values())
 
 
-def run(folder: Path, task: ParalinguisticQuestions, **roles: ModelAdapter) -> dict[str, Any]:
+def run(folder: Path, task: ParalinguisticQuestions, **roles: ModelAdapter) -> Mapping[str, Any]:
     plan = Plan(
         name="run",
         folder=folder / "run",

@@ -32,7 +32,7 @@ WORDS = "  Ça va,\n是的 [DONE]. "
 
 def _answer(oddity: Oddity | None, answer: Answer, request: Any = None, **settings: Any) -> Response:
     """What a model is read to have answered, without what stands beside the answer."""
-    odd = {} if oddity is None else {"oddity": oddity}
+    odd: dict[str, Any] = {} if oddity is None else {"oddity": oddity}
     with OpenAIServer(Backend(answer), **odd) as server:
         (response,) = ask(ChatModel("m", server.base_url, **settings), request or asking())
     assert server.journal.violations == []
@@ -153,7 +153,7 @@ def test_what_can_be_read_of_the_usage_is_counted_and_the_rest_noted(
     with OpenAIServer(Backend(), oddity=oddities.with_usage(usage)) as server:
         (response,) = ask(ChatModel("m", server.base_url), asking())
     assert (response.text, response.usage) == ("fine", expected)
-    assert [noted in line for line in response.notes] == ([True] if noted else [])
+    assert [noted is not None and noted in line for line in response.notes] == ([True] if noted else [])
 
 
 def test_half_a_surrogate_pair_is_replaced_before_anybody_keeps_it() -> None:

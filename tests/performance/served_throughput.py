@@ -18,8 +18,7 @@ import soundfile
 
 from evalkit.audio import Audio
 from evalkit.chain import Chain, Score
-from evalkit.inference.ask import ask
-from evalkit.inference.batching import LocalExecutor
+from evalkit.inference.ask import TaskWork, run_inference
 from evalkit.inference.served.budget import Budget, BudgetCaps
 from evalkit.inference.served.endpoint import ServedEndpoint
 from evalkit.results.responses import ResponseStore
@@ -59,13 +58,14 @@ async def measure(folder: Path, base_url: str, concurrency: int) -> tuple[float,
     """Requests a second, and processor milliseconds of this process for each."""
     count = int(ROUNDS * concurrency)
     model = ChatModel("model", base_url, limits={"concurrency": concurrency})
-    caller = ServedEndpoint("model", model, Budget(BudgetCaps()))
+    endpoint = ServedEndpoint("model", model, Budget(BudgetCaps()))
+    task = Transcribe(folder, count)
     with ResponseStore(folder / f"store-{concurrency}") as store:
+        work = TaskWork(task, task.samples(), count, store, add=lambda _: None, finish=lambda: None)
         wall, processor = time.perf_counter(), time.process_time()
-        await ask(Transcribe(folder, count), {"model": model}, store, LocalExecutor(), {"model": caller})
+        await run_inference([work], {"model": endpoint})
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
         assert store.usage["model"].answers == count, "a request was not answered"
-    await model.close()
     return count / wall, 1000 * processor / count
 
 

@@ -53,7 +53,7 @@ class ThreeRoles:
     """Each number goes to the model, its answer to the transcriber, that answer twice to the judge."""
 
     title = "Three roles"
-    roles = ROLES
+    roles: Sequence[str] = ROLES
 
     def __init__(self, count: int = 10, languages: Sequence[str | None] = (None,), name: str = "three_roles") -> None:
         self.name = name

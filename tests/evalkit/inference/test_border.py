@@ -72,7 +72,7 @@ def test_no_text_of_a_response_repeats_a_secret() -> None:
     assert key not in json.dumps(redacted(response, lambda text: text.replace(key, "(removed)")).to_json())
 
 
-RECORDS = [
+RECORDS: list[Any] = [
     None,
     [],
     "text",
