@@ -49,7 +49,7 @@ def matches(prediction: str, answer: str, choices: Sequence[str]) -> bool:
 
 
 def extract_response(text: str) -> str:
-    """The final answer in ``<RESPONSE> </RESPONSE>``, as MMAU's prompt of Step-Audio 2 asks for it.
+    """Return the final answer in ``<RESPONSE> </RESPONSE>``, as MMAU's prompt of Step-Audio 2 asks for it.
 
     Of several the last that is not blank counts; one that is not closed reaches to the end. A text without the tag
     is all answer.
@@ -61,7 +61,7 @@ def extract_response(text: str) -> str:
 
 
 def strip_option_letters(prediction: str, answer: str, choices: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
-    """The three texts without option letters such as ``(A)``, ``B.``, ``c)`` or ``D:`` before them.
+    """Return the three texts without option letters such as ``(A)``, ``B.``, ``c)`` or ``D:`` before them.
 
     A letter is only taken off a prediction that goes on after it and only if there are as many choices; a bare
     letter stays, and stays wrong. Choices and answer lose theirs if all choices have them, in order, as some copies of

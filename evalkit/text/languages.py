@@ -69,7 +69,7 @@ def _rows() -> list[list[str]]:
 
 @cache
 def _codes() -> dict[str, str]:
-    """The code of every code and name, in the spelling of :func:`_plain`."""
+    """Return the code of every code and name, in the spelling of :func:`_plain`."""
     return {_plain(word): code for code, *names in _rows() for word in (code, *", ".join(names).split(", ")) if word}
 
 

@@ -31,13 +31,13 @@ class Tool:
         return bool(self.schema["function"]["parameters"]["properties"])
 
     def first_call(self, calls: Iterable[ToolCall]) -> ToolCall | None:
-        """The first of some calls that is of this tool, or None."""
+        """Return the first of some calls that is of this tool, or None."""
         return next((call for call in calls if call.name in self.names), None)
 
 
 @cache
 def load_tools() -> Mapping[str, Tool]:
-    """The four tools by key, in the order in which the official scorer lists them."""
+    """Return the four tools by key, in the order in which the official scorer lists them."""
     import yaml
 
     content = yaml.safe_load(Path(__file__).with_name("schemas.yaml").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ _MOST_ERRORS = 0.5  # of a repetition that still counts as one
 
 
 def read_mark(reply: str) -> float | None:
-    """The mark that a reply is, or None where the original would crash.
+    """Return the mark that a reply is, or None where the original would crash.
 
     Read as Python's ``int`` reads: white space around, a sign and full-width digits are fine; ``4.`` and ``4/5`` are
     not. Marks outside 1 to 5 are taken as they are.
@@ -37,7 +37,7 @@ def says_nothing(text: str) -> bool:
 
 
 def mark_share(totals: npt.NDArray[Any]) -> float:
-    """The mean mark as a fraction of the best, from the sum of marks and their number."""
+    """Return the mean mark as a fraction of the best, from the sum of marks and their number."""
     return float(totals[0] / totals[1]) / BEST_MARK if totals[1] else math.nan
 
 
@@ -48,30 +48,30 @@ def repetition(rate: float) -> tuple[float, float, float]:
 
 
 def repetition_score(totals: npt.NDArray[Any]) -> float:
-    """The share of repetitions times one minus their mean error rate, from summed statistics."""
+    """Return the share of repetitions times one minus their mean error rate, from summed statistics."""
     repeated, rates, samples = totals
     return float((repeated - rates) / samples) if samples else math.nan
 
 
 def repetition_share(totals: npt.NDArray[Any]) -> float:
-    """The share of answers that repeat, from summed statistics."""
+    """Return the share of answers that repeat, from summed statistics."""
     repeated, _, samples = totals
     return float(repeated / samples) if samples else math.nan
 
 
 def repetition_error_rate(totals: npt.NDArray[Any]) -> float:
-    """The mean error rate of the answers that repeat, 0 without any, from summed statistics."""
+    """Return the mean error rate of the answers that repeat, 0 without any, from summed statistics."""
     repeated, rates, _ = totals
     return float(rates / repeated) if repeated else 0.0
 
 
 def emotion_score(probability: float, rate: float) -> float:
-    """A fraction: how probable the wanted emotion is, less what was said wrongly."""
+    """Return a fraction: how probable the wanted emotion is, less what was said wrongly."""
     return probability * (1 - min(rate, 1.0))
 
 
 def read_probability(reply: str, emotion: str) -> float | None:
-    """The probability of an emotion in a classifier's reply, or None if it cannot be read.
+    """Return the probability of an emotion in a classifier's reply, or None if it cannot be read.
 
     The reply is a JSON object of probabilities by label. Labels may be written as emotion2vec writes them, in Chinese
     and English (``开心/happy``), and unknown emotions as ``<unk>``.
@@ -93,7 +93,7 @@ def read_probability(reply: str, emotion: str) -> float | None:
 
 
 def read_opinion_score(reply: str) -> float | None:
-    """The mean opinion score that a predictor's reply is, or None if it is no finite number."""
+    """Return the mean opinion score that a predictor's reply is, or None if it is no finite number."""
     try:
         score = float(reply)
     except ValueError:

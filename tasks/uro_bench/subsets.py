@@ -71,7 +71,7 @@ def load_subsets() -> Mapping[str, Subset]:
 
 
 def get_subset(name: str) -> Subset:
-    """The subset of that name.
+    """Return the subset of that name.
 
     Raises:
         ConfigurationError: there is none.
