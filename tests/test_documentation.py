@@ -19,10 +19,11 @@ LOADED = re.compile(r"""(?:src=|<link[^>]*href=|url\(|@import )["']?((?:https?:)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("mkdocs", reason="mkdocs is not installed")
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "--quiet", "build", "--site-dir", str(folder)]
+    # Not with --quiet, which hides warnings from the count that makes them errors.
+    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(folder)]
     outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert outcome.returncode == 0, outcome.stderr
-    assert outcome.stderr == ""
+    assert "WARNING" not in outcome.stderr
     return folder
 
 
