@@ -17,20 +17,27 @@ def inline(steps: Sequence[AlignedUnit], separator: str) -> str:
 
 def blocks(steps: Sequence[AlignedUnit]) -> Iterator[str]:
     """Lines in threes (said, heard, operation), unit below unit, broken before they get too long."""
-    while steps:
-        used, taken = 0, 0
-        for step in steps:
-            used += _column_width(step) + 1
-            if used > _LINE_WIDTH and taken:
-                break
-            taken += 1
-        line, steps = steps[:taken], steps[taken:]
+    for line in _lines(steps):
         said = [step.reference or "*" * display_width(step.hypothesis or "") for step in line]
         heard = [step.hypothesis or "*" * display_width(step.reference or "") for step in line]
         yield "  said   " + _row(line, said)
         yield "  heard  " + _row(line, heard)
         if any(step.operation != "equal" for step in line):
             yield "         " + _row(line, [_LETTERS[step.operation] for step in line])
+
+
+def _lines(steps: Sequence[AlignedUnit]) -> Iterator[list[AlignedUnit]]:
+    line: list[AlignedUnit] = []
+    used = 0
+    for step in steps:
+        width = _column_width(step) + 1
+        if line and used + width > _LINE_WIDTH:
+            yield line
+            line, used = [], 0
+        line.append(step)
+        used += width
+    if line:
+        yield line
 
 
 def _row(line: Sequence[AlignedUnit], texts: Sequence[str]) -> str:

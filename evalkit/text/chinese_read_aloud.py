@@ -29,6 +29,7 @@ _TERM = re.compile(r"(?<![0-9.()+×÷*/-])[0-9.()+×÷*/-]++(?==)")
 _SUBTRACTION = re.compile("(?<=[0-9)])-")
 _EQUALS = re.compile(r"(?<=[^\W_]|[)%°])(?:(?<![a-z][a-z])=|=(?![a-z][a-z]))(?=[-+(]?[^\W_])")
 _PLUS = re.compile(r"(?<=[^\W_]|[)%°])\++|(?<!\+)\+++(?=[^\W_])")
+_OPERATOR = re.compile("[=×÷]")
 _TIMES = re.compile("(?:(?<=[0-9)])|(?<=[0-9].)|(?<=[0-9]..)|(?<![a-z])(?<=[a-z]))×(?=[0-9(]|[a-z](?![a-z]))")
 _DIVIDED = re.compile("(?<=[0-9)])÷(?=[0-9(])")
 
@@ -67,6 +68,7 @@ _FRACTION = re.compile(
 _STROKE = re.compile("(?<=[0-9])/(?=[0-9])")
 _PERCENTAGE = re.compile(f"(?:({_NUMBER})到)?({_NUMBER})([%‰])")
 _PERCENT_WORD = {"%": "百分之", "‰": "千分之"}
+_CURRENCY_SIGN = re.compile("[$€£¥₩₽₹฿]")
 _MONEY = re.compile(
     f"(?<![a-z])([a-z]{{0,2}}[$€£¥₩₽₹฿])({_NUMBER}(?![a-z0-9]))(?:到({_NUMBER}(?![a-z0-9])))?"
     "([多余几]?(?:[百千]?万|[百千万]?亿)?[多余]?)(?:美元|美金|港[元币]|欧元|英镑|日元|元)?"
@@ -117,20 +119,26 @@ def read_aloud(text: str) -> str:
         The text without any ASCII digit, e.g. ``2024年5月1日下午3:05花了12.5%`` becomes
         二零二四年五月一日下午三点零五分花了百分之十二点五.
     """
-    text = _PAUSE.sub("，", text).translate(_LOOKALIKES)
+    if "—" in text:
+        text = _PAUSE.sub("，", text)
+    text = text.translate(_LOOKALIKES)
     text = _SPACED_DIGITS.sub(lambda digits: digits[0].replace(" ", ""), text)
     text = _SPACE_BESIDE_CHINESE.sub("", text)
-    text = _TERM.sub(lambda term: _SUBTRACTION.sub("减", term[0]), text)
+    if "=" in text:
+        text = _TERM.sub(lambda term: _SUBTRACTION.sub("减", term[0]), text)
     text = _read_signs(_read_names(text))
     text = _CLOCK.sub(_read_clock, text)
     text = _RATIO.sub("比", text)
     text = _YEAR.sub(lambda year: read_digits(year[0]), text)
     text = _VERSION.sub(lambda version: "点".join(map(_quantity, version[0].split("."))), text)
-    text = _STROKE.sub(" ", _FRACTION.sub(_read_fraction, text))
+    if "/" in text:
+        text = _STROKE.sub(" ", _FRACTION.sub(_read_fraction, text))
     text = _PERCENTAGE.sub(_read_percentage, text)
-    text = _MONEY.sub(_read_money, text)
-    text = _MONEY_BEFORE_SIGN.sub(lambda money: _counted(money[1]) + _CURRENCY[money[2]], text)
-    text = _TIMES.sub("乘", _DIVIDED.sub("除以", _EQUALS.sub("等于", text)))
+    if _CURRENCY_SIGN.search(text):
+        text = _MONEY.sub(_read_money, text)
+        text = _MONEY_BEFORE_SIGN.sub(lambda money: _counted(money[1]) + _CURRENCY[money[2]], text)
+    if _OPERATOR.search(text):
+        text = _TIMES.sub("乘", _DIVIDED.sub("除以", _EQUALS.sub("等于", text)))
     text = _REST.sub(lambda rest: read_digits(rest[0]), text)
     text = _PLAIN_NUMBER.sub(_read_plain_number, text)
     return _PLUS.sub(lambda signs: "加" * len(signs[0]), text)
@@ -139,11 +147,15 @@ def read_aloud(text: str) -> str:
 def _read_names(text: str) -> str:
     """Read what a hyphen, stroke or dot holds together: dates, telephone numbers, 9·11, 1-2-3."""
     text = _TILDE.sub("到", text)
-    text = _SCORE.sub(lambda score: "比".join(filter(None, score.groups())), text)
     text = _DATE.sub(lambda date: f"{read_digits(date[1])}年{_quantity(date[3])}月{_quantity(date[4])}日", text)
-    text = _YEAR_AND_MONTH.sub(lambda date: f"{read_digits(date[1])}年{_quantity(date[2])}月", text)
     text = _TELEPHONE.sub(lambda number: read_digits(re.sub("[^0-9]", "", number[0])), text)
+    if ":" in text or "-" in text:
+        text = _SCORE.sub(lambda score: "比".join(filter(None, score.groups())), text)
+    if "/" in text or "-" in text:
+        text = _YEAR_AND_MONTH.sub(lambda date: f"{read_digits(date[1])}年{_quantity(date[2])}月", text)
     text = _EVENT.sub(lambda event: read_digits(event[1] + event[2]), text)
+    if "-" not in text:
+        return text
     text = _HYPHENATED.sub(lambda parts: parts[0].replace("-", " "), text)
     return _NO_RANGE.sub(_without_range, text)
 

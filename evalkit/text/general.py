@@ -44,6 +44,7 @@ _DIGRAPHS = {"װ": "וו", "ױ": "וי", "ײ": "יי"}
 # After compatibility composition: forms of one letter, and optional points, which nothing replaces.
 _FORMS: dict[str, dict[str, str]] = {
     "bg": dict.fromkeys(_STRESS, ""),
+    "ckb": _PERSIAN,
     "fa": _PERSIAN | dict.fromkeys(_ARABIC_POINTS, ""),
     "fr": {"œ": "oe", "æ": "ae"},
     "he": _DIGRAPHS | dict.fromkeys(_HEBREW_POINTS, ""),

@@ -1,7 +1,7 @@
 """Finds the language that a code or a name means, however a data set, a server or a person writes it.
 
-The codes are Whisper's: ISO 639-1 where there is one, except for ``jw`` (Javanese, now ``jv``) and ``tl`` (Filipino,
-also ``fil``). The other codes and names of each are in ``languages.tsv``.
+The languages are those of Whisper and of FLEURS. The codes are Whisper's where it has one: ISO 639-1 except for ``jw``
+(Javanese, now ``jv``), ``tl`` (Filipino, also ``fil``) and ``yue``. The other codes and names are in ``languages.tsv``.
 """
 
 import re

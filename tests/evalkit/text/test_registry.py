@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from evalkit.errors import ConfigurationError
-from evalkit.text import LANGUAGES, get_scheme, normalizer
+from evalkit.text import LANGUAGES, get_scheme, normalizer, scheme_names
 
 SCHEMES = {
     "en": {"default", "whisper", "qwen2_audio", "raw"},
@@ -59,3 +59,14 @@ def test_english_loads_no_chinese_library() -> None:
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.split() == []
+
+
+def test_versions() -> None:
+    # Of our own defaults the second; of Whisper's, which English has, and of all that reproduce others the first.
+    for language in LANGUAGES:
+        for name in scheme_names(language):
+            scheme = get_scheme(language, name)
+            assert scheme.version == (2 if scheme.name == "default" else 1)
+    assert get_scheme("en").name == "whisper"
+    assert get_scheme("en") == get_scheme("en", "whisper")
+    assert {language for language in LANGUAGES if get_scheme(language).name != "default"} == {"en"}
