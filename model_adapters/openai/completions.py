@@ -19,7 +19,7 @@ from model_adapters.shared.values import count, decoded_base64, fields, note, pl
 SPEECH_RATE = 24_000
 """Of speech that comes as bare samples, in hertz, where a server's documentation does not say otherwise."""
 
-_THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking")
+_PARTS_APART = ("thinking", "reasoning", "redacted_thinking", "refusal")  # which are no part of the answer's words
 
 
 def read_completion(completion: Any, *, spoken: bool = False, bare_rate: int | None = None) -> Response:
@@ -102,19 +102,22 @@ def together(parts: Sequence[Response], wanted: int) -> Response:
 
 
 def words_of(value: Any) -> str | None:
-    """Return the words in a ``content``: a text, a part, or a list of parts, thoughts left out; None if unreadable."""
+    """Return the words in a ``content``: a text, a part, or a list of parts, thoughts left out; None if unreadable.
+
+    Of a list it is enough that one part is words.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, Mapping):
-        if value.get("type") in _THOUGHT_PARTS:
+        if value.get("type") in _PARTS_APART:
             return ""
         text = value.get("text")
         return plain(text) if isinstance(text, str) else None
     if isinstance(value, list):
-        pieces = [words_of(part) for part in value]
-        return None if None in pieces else "".join(piece or "" for piece in pieces)
+        pieces = [piece for piece in map(words_of, value) if piece is not None]
+        return "".join(pieces) if pieces or not value else None
     return None
 
 
@@ -159,7 +162,11 @@ def _answer(choice: Mapping[str, Any], notes: list[str]) -> _Answer:
             note(notes, f"audio.data is {shown(sound)}, which cannot be read")
         sound = ""
     calls = tuple(_tool_calls(message))
-    text = words_of(message.get("content"))
+    content = message.get("content")
+    text = words_of(content)
+    for part in listed(content):
+        if text is not None and words_of(part) is None:
+            note(notes, f"a part of the content is {shown(part)}, which cannot be read")
     spoken = words_of(heard.get("transcript"))
     if not text:  # of a spoken answer, the words that it speaks
         if spoken is None and (sound or calls):
@@ -167,11 +174,10 @@ def _answer(choice: Mapping[str, Any], notes: list[str]) -> _Answer:
             spoken = ""
         text = spoken if text is not None or spoken else None
     if text is None and (sound or calls):
-        note(notes, f"content is {shown(message.get('content'))}, which cannot be read")
+        note(notes, f"content is {shown(content)}, which cannot be read")
         text = ""
-    refusal = words_of(message.get("refusal"))
-    if refusal is None:
-        note(notes, f"refusal is {shown(message.get('refusal'))}, which cannot be read")
+    refusals = [fields(part).get("refusal") for part in listed(content)]
+    refusal = words_of([message.get("refusal"), *refusals])
     logprobs = tuple(_logprobs(choice.get("logprobs"), notes))
     return _Answer(text, sound, calls, refusal or "", choice.get("finish_reason"), logprobs)
 

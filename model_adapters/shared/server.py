@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import evalkit
 from evalkit.errors import ConfigurationError, PermanentError, TransientError
+from evalkit.hints import install_command
 from evalkit.redaction import redacted_text
 from model_adapters.shared.event_stream import begins_like_events, documents
 from model_adapters.shared.server_errors import error_of_status, said
@@ -281,7 +282,7 @@ def _import_client() -> None:
         import aiohttp  # noqa: F401
         import pybase64  # noqa: F401
     except ImportError as error:
-        raise ConfigurationError(f"served models need more: pip install 'evalkit[openai]' ({error})") from error
+        raise ConfigurationError(f"served models need more: {install_command('openai')} ({error})") from error
 
 
 def _parts(base_url: str) -> SplitResult:

@@ -118,7 +118,8 @@ def test_every_request_is_answered_exactly_once_whatever_fails(
 def test_refusals_are_failures_at_once_and_never_cached(tmp_path: Path, environment: dict[str, str]) -> None:
     from tests.servers.faults import Refusal
 
-    kinds = [refusal for refusal in Refusal if refusal is not Refusal.NO_CREDIT]
+    stopping = (Refusal.NO_CREDIT, Refusal.UNAUTHORISED, Refusal.NOT_FOUND)
+    kinds = [refusal for refusal in Refusal if refusal not in stopping]
     manifest = recordings(tmp_path / "data", 30)
     runs = tmp_path / "runs"
     arguments = ["cache.roles=[model,judge]"]
@@ -133,13 +134,13 @@ def test_refusals_are_failures_at_once_and_never_cached(tmp_path: Path, environm
     failed = [record["response"] for record in records(runs / "refused", "model") if "failure" in record["response"]]
     assert 5 <= len(failed) < 30
     messages = " ".join(response["failure"]["message"] for response in failed)
-    for words_of_server in ("HTTP 400: The audio is longer", "HTTP 401: Incorrect API key provided: (key removed)"):
+    for words_of_server in ("HTTP 400: The audio is longer", "HTTP 400: The prompt triggered the content policy"):
         assert words_of_server in messages
     assert KEY not in messages
     assert all(response["text"] == "" for response in failed)
     metrics = json.loads((runs / "refused" / "metrics.json").read_text())["tasks"][TASK]
     assert metrics["samples"]["failed"] == len(failed)
-    with OpenAIServer(model_and_judge, key=KEY) as server:
+    with OpenAIServer(model_and_judge, key=KEY, port=server.port) as server:
         evaluate(make_plan(words(manifest, server.base_url, runs, "later", *arguments)))
         asked = Counter(hit.outcome for hit in server.journal.hits)
     assert asked["answered"] == 2 * len(failed), "only what failed should have been asked, and then judged"

@@ -9,6 +9,7 @@ import pytest
 
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError, PermanentError, ServerUnavailableError, TransientError
+from evalkit.hints import install_command
 from evalkit.inference.served.budget import Budget, BudgetCaps
 from evalkit.inference.served.clock import Clock
 from evalkit.inference.served.endpoint import ServedEndpoint
@@ -312,5 +313,5 @@ def test_a_library_that_is_missing_is_named_with_what_to_install(library: str) -
         "except ConfigurationError as error:\n    print(error)"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert outcome.stdout.startswith("served models need more: pip install 'evalkit[openai]'"), outcome.stderr
+    assert outcome.stdout.startswith(f"served models need more: {install_command('openai')}"), outcome.stderr
     assert library in outcome.stdout

@@ -84,6 +84,14 @@ def test_a_key_that_does_not_fit_into_a_header_is_refused_and_not_quoted(monkeyp
     assert KEY not in str(refusal.value)
 
 
+@pytest.mark.parametrize("setting", ["api_key_variable", "api_key_file"])
+def test_a_key_in_the_place_of_its_name_is_not_quoted(setting: str) -> None:
+    settings: dict[str, Any] = {setting: KEY}
+    with pytest.raises(ConfigurationError, match=setting) as refusal:
+        ChatModel("m", "http://127.0.0.1/v1", **settings)
+    assert KEY not in str(refusal.value)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_key_is_in_no_message_representation_or_log_even_if_the_server_repeats_it(
     stream: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

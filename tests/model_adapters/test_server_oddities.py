@@ -13,7 +13,7 @@ import pytest
 
 from evalkit.audio import Audio
 from evalkit.audio.wav import wav_of_samples
-from evalkit.errors import TransientError
+from evalkit.errors import PermanentError, TransientError
 from evalkit.types import Response, ToolCall, Usage
 from model_adapters.openai.models import ChatModel, TranscriptionModel
 from tests.conftest import DEMO_SPEECH
@@ -32,8 +32,7 @@ WORDS = "  Ça va,\n是的 [DONE]. "
 
 def _answer(oddity: Oddity | None, answer: Answer, request: Any = None, **settings: Any) -> Response:
     """What a model is read to have answered, without what stands beside the answer."""
-    odd: dict[str, Any] = {} if oddity is None else {"oddity": oddity}
-    with OpenAIServer(Backend(answer), **odd) as server:
+    with OpenAIServer(Backend(answer), oddity=oddity or (lambda reply: reply)) as server:
         (response,) = ask(ChatModel("m", server.base_url, **settings), request or asking())
     assert server.journal.violations == []
     return replace(response, usage=None, notes=(), finish_reason=None, logprobs=())
@@ -153,7 +152,15 @@ def test_what_can_be_read_of_the_usage_is_counted_and_the_rest_noted(
     with OpenAIServer(Backend(), oddity=oddities.with_usage(usage)) as server:
         (response,) = ask(ChatModel("m", server.base_url), asking())
     assert (response.text, response.usage) == ("fine", expected)
-    assert [noted is not None and noted in line for line in response.notes] == ([True] if noted else [])
+    assert len(response.notes) == (noted is not None)
+    assert all(noted is not None and noted in line for line in response.notes)
+
+
+def test_a_refusal_among_the_parts_is_a_refusal() -> None:
+    parts = [{"type": "refusal", "refusal": "I can't help with that."}]
+    failure, _ = ask_raw(http({"choices": [{"message": {"content": parts}}]}), lambda url: ChatModel("m", url))
+    assert isinstance(failure, PermanentError)
+    assert str(failure) == "the model refused: I can't help with that."
 
 
 def test_half_a_surrogate_pair_is_replaced_before_anybody_keeps_it() -> None:

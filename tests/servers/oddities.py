@@ -105,6 +105,9 @@ WHOLE: Mapping[str, Oddity] = {
     "a thought among the parts": message(
         lambda record: record.update(content=[{"type": "thinking", "thinking": "Hm."}, *_parts(record["content"])])
     ),
+    "a part of another kind": message(
+        lambda record: record.update(content=[*_parts(record["content"]), {"type": "citation", "url": "x"}])
+    ),
     "a thought beside the content": message(_set(reasoning_content="Hm.", reasoning={"text": "Hm."})),
     "refusal empty": message(_set(refusal="")),
     "no role": message(lambda record: record.pop("role")),

@@ -111,7 +111,9 @@ def test_served_models_call_and_judge_over_http(tmp_path: Path, input_mode: str)
         ]
         heard = request.sounds[-1] if input_mode == "audio" else None
         said = words[round(100 * heard.seconds)] if heard else request.texts[-1]
-        calls = tuple(Called(call.name, call.arguments) for call in calls_in_text(reply(said)))
+        answered = reply(said)
+        made = answered.tool_calls or calls_in_text(answered.text)
+        calls = tuple(Called(call.name, call.arguments) for call in made)
         return Answer(("" if calls else "好的。",), tool_calls=calls)
 
     with OpenAIServer(answer) as server:
