@@ -41,7 +41,7 @@ test-python: ## the fast tests on another Python: make test-python PYTHON=python
 	.venv-python/bin/python -m pytest -n auto -m "not slow"
 
 docs: .venv/installed-dev ## build the documentation into site/; a warning is an error
-	$(BIN)/mkdocs --quiet build --clean
+	$(BIN)/mkdocs build --clean
 
 check: .venv/installed-dev ## lint, format, types and the import contract
 	$(BIN)/ruff check .

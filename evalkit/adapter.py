@@ -83,7 +83,7 @@ class Prices:
         check_numbers("prices", self)
 
     def cost(self, usage: Usage) -> float:
-        """What the counted tokens and seconds cost."""
+        """Return what the counted tokens and seconds cost."""
         input_audio = self.input if self.input_audio is None else self.input_audio
         output_audio = self.output if self.output_audio is None else self.output_audio
         millionths = (
@@ -152,7 +152,7 @@ class ModelAdapter(ABC):
 
     @abstractmethod
     def fingerprint(self) -> Mapping[str, Any]:
-        """What decides this model's answers (weights, version, decoding settings), as JSON values.
+        """Return what decides this model's answers (weights, version, decoding settings), as JSON values.
 
         A run folder keeps it, and refuses to be continued by a model with another one.
         """
@@ -189,7 +189,7 @@ class ServedModelAdapter(ABC):
 
     @abstractmethod
     def fingerprint(self) -> Mapping[str, Any]:
-        """What decides this model's answers, as far as its caller can know it; see ``ModelAdapter``.
+        """Return what decides this model's answers, as far as its caller can know it; see ``ModelAdapter``.
 
         With the address of the server, port included: two servers on one machine may hold two checkpoints under one
         name. Without anything secret: a cache and a run folder keep it.

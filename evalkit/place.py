@@ -48,5 +48,5 @@ class TablePlace:
         return cls(**{key: str(value) for key, value in (mapping or {}).items()})
 
     def to_json(self) -> dict[str, str]:
-        """What is not empty."""
+        """Return what is not empty."""
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name))}

@@ -118,7 +118,7 @@ def _filtered(value: Any, cut: Callable[[str], str], *, names: bool = True) -> A
 
 
 def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
-    """What finds any of the secrets, the longest first; None if there are none."""
+    """Return what finds any of the secrets, the longest first; None if there are none."""
     worth = sorted({secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, worth)), re.IGNORECASE) if worth else None
 
@@ -128,7 +128,7 @@ def _cut_by(pattern: re.Pattern[str]) -> Callable[[str], str]:
 
 
 def _cutter(secrets: Iterable[str]) -> Callable[[str], str]:
-    """What cuts the known secrets, and what is a secret by its looks, out of a text of a configuration."""
+    """Return what cuts the known secrets, and what is a secret by its looks, out of a text of a configuration."""
     pattern = _pattern(secrets)
 
     def cut(text: str) -> str:

@@ -48,7 +48,7 @@ class Sample:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Sample":
-        """The inverse of ``to_json``."""
+        """Read what ``to_json`` returned."""
         return cls(
             id=record["id"],
             audio=tuple(Audio.from_json(audio) for audio in record["audio"]),
@@ -74,12 +74,12 @@ class ToolCall:
     id: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The call as JSON values."""
+        """Return the call as JSON values."""
         return {"name": self.name, "arguments": self.arguments} | ({"id": self.id} if self.id else {})
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "ToolCall":
-        """The inverse of ``to_json``."""
+        """Read what ``to_json`` returned."""
         return cls(record["name"], record["arguments"], record.get("id", ""))
 
 
@@ -102,7 +102,7 @@ class Message:
     tokens: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """A record in which an audio part stands as its locator and its digest; what is empty is left out."""
+        """Return a record in which an audio part stands as its locator and its digest; what is empty is left out."""
         content = [part if isinstance(part, str) else _named_by_content(part) for part in self.content]
         record: dict[str, Any] = {"role": self.role, "content": content}
         if self.tool_calls:
@@ -121,7 +121,7 @@ def _recorded(audio: Audio) -> dict[str, Any]:
 
 
 def _named_by_content(audio: Audio) -> dict[str, str]:
-    """What a recording is known by: without its digest, another one of the same name would pass for it."""
+    """Return what a recording is known by: without its digest, another one of the same name would pass for it."""
     digest = audio.digest()
     return {"audio": audio.locator} if digest is None else {"audio": audio.locator, "digest": digest}
 
@@ -178,7 +178,7 @@ class Request:
         return tuple(part for message in self.messages for part in message.content if isinstance(part, Audio))
 
     def to_json(self) -> dict[str, Any]:
-        """The content as JSON values; what has its usual value beyond the first three is left out."""
+        """Return the content as JSON values; what has its usual value beyond the first three is left out."""
         record: dict[str, Any] = {
             "messages": [message.to_json() for message in self.messages],
             "language": self.language,
@@ -212,7 +212,7 @@ class Request:
         )
 
     def content(self) -> str:
-        """The content as JSON text, the same for equal requests."""
+        """Return the content as JSON text, the same for equal requests."""
         if self._content is None:
             object.__setattr__(self, "_content", _canonical_json(self.to_json()))
         return str(self._content)
@@ -251,7 +251,7 @@ class Usage:
     cost: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """What is known and not zero, as JSON values."""
+        """Return what is known and not zero, as JSON values."""
         record = {name: value for name in self.__slots__ if (value := getattr(self, name))}
         return record if self.cost is None else {**record, "cost": round(self.cost, 9)}
 
@@ -284,7 +284,7 @@ class Usage:
         return None
 
     def __add__(self, other: "Usage") -> "Usage":
-        """The sum, whose cost is known where one of the two is."""
+        """Return the sum, whose cost is known where one of the two is."""
         values = {name: getattr(self, name) + getattr(other, name) for name in self.__slots__ if name != "cost"}
         known = [usage.cost for usage in (self, other) if usage.cost is not None]
         return Usage(**values, cost=sum(known) if known else None)
@@ -326,7 +326,7 @@ class Failure:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Failure":
-        """The inverse of ``to_json``; a kind that this version does not know becomes ``error``."""
+        """Read what ``to_json`` returned; a kind that this version does not know becomes ``error``."""
         kind = record["kind"]
         return cls(kind if kind in get_args(FailureKind) else "error", record["message"])
 
@@ -385,7 +385,7 @@ class Response:
         return None if self.failure is None else self.failure.message
 
     def to_json(self) -> dict[str, Any]:
-        """The response as JSON values; what is empty beyond the first two is left out, and speech is its name."""
+        """Return the response as JSON values, without what is empty beyond the first two; speech is its name."""
         record: dict[str, Any] = {"text": self.text, "seconds": self.seconds}
         if self.failure is not None:
             record["failure"] = self.failure.to_json()
@@ -502,7 +502,7 @@ def _is_flat(value: Any, levels: int) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """What something is, in words for a message."""
+    """Return what something is, in words for a message."""
     if value is None:
         return "None"
     name = type(value).__name__

@@ -100,7 +100,7 @@ class Emotion2vec(ModelAdapter):
         return json.dumps({label: round(value, _DECIMALS) for label, value in probabilities}, ensure_ascii=False)
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The weights, labels and architecture by content; the device; the versions of the libraries."""
+        """Return the weights, labels and architecture by content; the device; the versions of the libraries."""
         return {
             "adapter": "emotion2vec",
             "weights": {"sha256": self._weights},
@@ -140,7 +140,7 @@ def _find_folder(path: str, revision: str, local_files_only: bool) -> Path:
 
 
 def _architecture(folder: Path) -> dict[str, Any]:
-    """What FunASR is told of ``config.yaml``: the sizes of the network, and how weights are named in ``model.pt``."""
+    """Return what FunASR is told of ``config.yaml``: sizes of the network, and the names of weights in ``model.pt``."""
     path = folder / "config.yaml"
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))

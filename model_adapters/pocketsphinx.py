@@ -50,10 +50,10 @@ class PocketSphinx(ModelAdapter):
         return hypothesis.hypstr if hypothesis else ""
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The package's version, which decides the model too."""
+        """Return the package's version, which decides the model too."""
         return {"adapter": "pocketsphinx", "versions": {"pocketsphinx": metadata.version("pocketsphinx")}}
 
 
 def _pcm16(waveform: Waveform) -> bytes:
-    """Samples in -1..1 as 16-bit little-endian integers, clipped."""
+    """Return samples in -1..1 as 16-bit little-endian integers, clipped."""
     return bytes(np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype("<i2").tobytes())

@@ -1,5 +1,7 @@
 """Models that a test made itself, described so that a run can open them."""
 
+from collections.abc import Mapping
+
 from evalkit.adapter import Model, ModelAdapter, ServedModelAdapter
 from evalkit.inference.endpoint import ModelSpec
 
@@ -14,7 +16,7 @@ def spec_of(role: str, model: Model) -> ModelSpec:
     return ModelSpec(role, role, {"_target_": f"{__name__}.{function}", "key": key})
 
 
-def specs_of(models: dict[str, Model]) -> dict[str, ModelSpec]:
+def specs_of(models: Mapping[str, Model]) -> dict[str, ModelSpec]:
     """Describe the model of each role."""
     return {role: spec_of(role, model) for role, model in models.items()}
 

@@ -62,7 +62,7 @@ class Acquisition:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], root: Path) -> "Acquisition":
-        """What a file of ``configs/data_set`` says, its folders relative to ``root``."""
+        """Return what a file of ``configs/data_set`` says, its folders relative to ``root``."""
         files = config.get("hub_files")
         return cls(
             root,

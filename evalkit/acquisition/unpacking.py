@@ -91,7 +91,7 @@ def unpack(archive: Path, placements: Sequence[Placement], *, otherwise: Path | 
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[list[_Member]]:
-    """The files of an archive, all of which are harmless to unpack."""
+    """Return the files of an archive, all of which are harmless to unpack."""
     try:
         # Tar first: one that is not compressed and ends in a zip file would pass for that.
         if tarfile.is_tarfile(archive):
@@ -156,7 +156,7 @@ def _harmless(archive: Path, name: str) -> PurePosixPath:
 
 
 def _place_of(names: Sequence[str], members: Sequence[_Member]) -> tuple[str, ...] | None:
-    """The outermost folder of an archive in which all the names lie side by side."""
+    """Return the outermost folder of an archive in which all the names lie side by side."""
     holders: dict[tuple[str, ...], set[str]] = {}
     for member in members:
         for depth, part in enumerate(member.path.parts):

@@ -69,7 +69,7 @@ def read_mono(source: Source, name: str, span: tuple[float, float] | None = None
 
 
 def seconds_by_header(source: Source, name: str) -> float:
-    """The length of a recording, decoded no further than shows that its file is whole.
+    """Return the length of a recording, decoded no further than shows that its file is whole.
 
     Of WAV, AIFF, AU and Ogg the header is held against the size of the file; of FLAC the last frame is decoded. MP3
     gives away only when it is decoded that it was cut short. Where the header does not say how long the recording is,
@@ -95,7 +95,7 @@ def seconds_by_header(source: Source, name: str) -> float:
 
 
 def resampled(mono: Waveform, rate: int, wanted: int, name: str) -> Waveform:
-    """A waveform at another rate, by soxr at its high quality.
+    """Return a waveform at another rate, by soxr at its high quality.
 
     Raises:
         AudioError: there are samples that are not finite numbers, or it does not fit into memory.
@@ -122,13 +122,13 @@ def check_finite(mono: Waveform, name: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What an error of libsndfile says, without its opening words."""
+    """Return what an error of libsndfile says, without its opening words."""
     return str(getattr(error, "error_string", error)).removeprefix("Error : ").rstrip(".")
 
 
 @contextmanager
 def _opened(source: Source, name: str, span: tuple[float, float] | None = None) -> Iterator[Any]:
-    """An open ``soundfile.SoundFile`` whose rate and length are within bounds."""
+    """Return an open ``soundfile.SoundFile`` whose rate and length are within bounds."""
     try:
         file = _open(source)
     except (*_REFUSED, MemoryError) as error:

@@ -137,5 +137,5 @@ def _opened(file: Path) -> sqlite3.Connection | None:
 
 
 def _text(path: str) -> str:
-    """A path whose name is not UTF-8 as text that a database can hold."""
+    """Return a path whose name is not UTF-8 as text that a database can hold."""
     return path.encode("utf-8", "backslashreplace").decode()

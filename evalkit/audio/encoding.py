@@ -31,7 +31,7 @@ async def wavs(recordings: Sequence[Audio], sample_rate: int) -> list[bytes]:
 
 
 def wav_bytes(audio: Audio, sample_rate: int) -> bytes:
-    """A recording's mono mix at ``sample_rate`` hertz: what a model in this process would hear.
+    """Return a recording's mono mix at ``sample_rate`` hertz: what a model in this process would hear.
 
     Raises:
         AudioError: the recording cannot be read.

@@ -23,7 +23,7 @@ def is_unknown(size: int) -> bool:
 
 
 def with_unknown_size(content: bytes) -> io.BytesIO | None:
-    """A WAV file whose header says that there is no sound although there is, made to say that its length is unknown.
+    """Return a WAV file whose header wrongly says that it holds no sound, made to say that its length is unknown.
 
     Returns:
         The file with its header changed, of RF64 into that of a plain WAV; or None if it is not such a file.
@@ -56,7 +56,7 @@ def with_unknown_size(content: bytes) -> io.BytesIO | None:
 
 
 def without_leading_tag(content: bytes) -> io.BytesIO | None:
-    """A FLAC file without the tag of ID3 before it, or None if it is not such a file."""
+    """Return a FLAC file without the tag of ID3 before it, or None if it is not such a file."""
     if content[:3] != b"ID3" or len(content) < 10:
         return None
     size = 0

@@ -81,7 +81,7 @@ class Audio:
         return self._waveform[1]
 
     def encoded(self) -> bytes:
-        """The bytes as they lie on disk or in the data set, in whatever container they are; of a part, a WAV file.
+        """Return the bytes as they lie on disk or in the data set, in whatever container; of a part, a WAV file.
 
         Raises:
             AudioError: they are not at hand, or the part cannot be decoded.
@@ -108,7 +108,7 @@ class Audio:
         return digest if digest is None or self._span is None else f"{digest} {self._span[0]:g}-{self._span[1]:g}"
 
     def seconds(self, *, decode: bool = False) -> float:
-        """The length, by the header, decoded no further than shows that the file is whole; or by decoding all of it.
+        """Return the length by the header, decoding no more than shows that the file is whole; or by decoding it all.
 
         Raises:
             AudioError: the recording cannot be read; see ``waveform``.
@@ -144,7 +144,7 @@ class Audio:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Audio":
-        """A recording known by name only: it can be listed and scored, not decoded."""
+        """Return a recording known by name only: it can be listed and scored, not decoded."""
         return cls(record["locator"], duration=record["duration"], digest=record.get("digest"))
 
     @property
@@ -161,7 +161,7 @@ class Audio:
         return waveform
 
     def _source(self) -> str | io.BytesIO:
-        """What soundfile is to open."""
+        """Return what soundfile is to open."""
         if self._content is not None:
             return io.BytesIO(self._content())
         if self._path is None:
@@ -180,7 +180,7 @@ class Audio:
 
 
 def root_to_type(file: str, root: str) -> str:
-    """What to type so that a data set may use a file outside its root; it holds both."""
+    """Return what to type so that a data set may use a file outside its root; it holds both."""
     both = os.path.commonpath([os.path.dirname(os.path.abspath(file)), os.path.abspath(root)])
     return f"++tasks.<name>.dataset.root={both}"
 

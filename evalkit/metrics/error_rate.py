@@ -85,7 +85,7 @@ class ErrorRate:
         )
 
     def confidence_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
-        """Percentile bootstrap over the samples (:func:`evalkit.metrics.resampling.bootstrap`)."""
+        """Percentile bootstrap over the samples (``evalkit.metrics.resampling.bootstrap``)."""
         return bootstrap(self.statistics, corpus_error_rate, level=level, seed=seed)
 
 
@@ -104,7 +104,7 @@ def error_rate(
         references: what was said, one text a sample.
         hypotheses: what was recognised, in the same order.
         language: code or name of the language, such as ``en``, ``zh-HK`` or ``Japanese``.
-        scheme: whose normalisation to apply (:func:`evalkit.text.get_scheme`).
+        scheme: whose normalisation to apply (``evalkit.text.get_scheme``).
         alignment: ``levenshtein``: the fewest errors, all weighing the same. ``sclite``: those of NIST's scorer, where
             a substitution costs 4 and a deletion or insertion 3, so that the rate can be higher.
 
@@ -147,10 +147,10 @@ def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[i
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedUnit]:
-    """Return the alignment that :func:`count_errors` counts, step by step, for display.
+    """Return the alignment that ``count_errors`` counts, step by step, for display.
 
     Raises:
-        DataError: as :func:`count_errors`.
+        DataError: as ``count_errors``.
     """
     _check_lengths(reference, hypothesis)
     steps: list[AlignedUnit] = []

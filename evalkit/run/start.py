@@ -23,6 +23,8 @@ def evaluate(
 ) -> RunResult:
     """Evaluate a model and return the results; what was answered in an earlier run of the same name is kept.
 
+    ``evaluate("echo", suite="demo", overrides=["limit=1"])`` is ``evalkit run model=echo suite=demo limit=1``.
+
     Args:
         model: name of a model configuration, such as ``whisper_tiny_en``.
         suite: name of a suite.
@@ -32,8 +34,6 @@ def evaluate(
 
     Raises:
         EvalkitError: the run cannot be made as asked, or something stopped it; the message says what to do.
-
-    >>> evaluate("echo", suite="demo", overrides=["limit=1"])  # doctest: +SKIP
     """
     if taken := taken_room():
         room, place = taken

@@ -193,7 +193,7 @@ def _value_of_figures(figures: str, whole: str, decimals: str | None) -> int | s
 
 
 def _add(value: int | str | None, number: int, previous: str) -> int | str:
-    """The number after ``number`` (below a hundred) is spoken: twenty, five → 25; nineteen, five → 195."""
+    """Append a spoken number below a hundred to the value so far: twenty, five → 25; nineteen, five → 195."""
     if value is None:
         return number
     if isinstance(value, str):
@@ -205,7 +205,7 @@ def _add(value: int | str | None, number: int, previous: str) -> int | str:
 
 
 def _multiply(value: int | str | None, multiplier: int) -> int | None:
-    """The number after a multiplier is spoken, or None where that leaves no whole number."""
+    """Multiply the value so far by a spoken multiplier; None where that leaves no whole number."""
     if value is None:
         return multiplier
     if isinstance(value, int):

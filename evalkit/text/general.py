@@ -98,7 +98,7 @@ def normalize_words(text: str, language: str) -> str:
 
 
 def normalize_characters(text: str, language: str) -> str:
-    """Return what :func:`normalize_words` gives without its spaces."""
+    """Return what ``normalize_words`` gives without its spaces."""
     return _one_form_a_letter(characters(normalize_words(text, language)), language)
 
 

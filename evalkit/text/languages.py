@@ -31,13 +31,14 @@ def resolve_language(language: str) -> str:
             unless it says that it is Mandarin; other script and region are ignored.
 
     Returns:
-        A member of :data:`LANGUAGES`.
+        A member of ``LANGUAGES``.
 
     Raises:
         ConfigurationError: no such language is known; the message names the nearest, or all that are.
 
-    >>> [resolve_language(tag) for tag in ("pt-BR", "yue_hant_hk", "zh-HK", "Mandarin Chinese", "jpn")]
-    ['pt', 'yue', 'yue', 'zh', 'ja']
+    Examples:
+        >>> [resolve_language(tag) for tag in ("pt-BR", "yue_hant_hk", "zh-HK", "Mandarin Chinese", "jpn")]
+        ['pt', 'yue', 'yue', 'zh', 'ja']
     """
     subtags = _plain(re.split("[.@]", language, maxsplit=1)[0]).split("-")
     known = _codes()
@@ -70,7 +71,7 @@ def _rows() -> list[list[str]]:
 
 @cache
 def _codes() -> dict[str, str]:
-    """The code of every code and name, in the spelling of :func:`_plain`."""
+    """Return the code of every code and name, in the spelling of ``_plain``."""
     return {_plain(word): code for code, *names in _rows() for word in (code, *", ".join(names).split(", ")) if word}
 
 

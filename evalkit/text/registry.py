@@ -14,7 +14,7 @@ _OWN_MODULE = {"en": "english", "zh": "chinese", "yue": "cantonese", "ja": "japa
 
 
 def normalizer(language: str, scheme: str = "default") -> Callable[[str], str]:
-    """Return the function from raw to normalised text of a scheme (see :func:`get_scheme`).
+    """Return the function from raw to normalised text of a scheme (see ``get_scheme``).
 
     >>> normalizer("en")("Mr. Jones paid twenty dollars.")
     'mister jones paid $20'

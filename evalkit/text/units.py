@@ -31,7 +31,7 @@ def mixed_tokens(text: str) -> list[str]:
 
 
 def without_punctuation(tokens: Iterable[str]) -> list[str]:
-    """The tokens that hold at least one character outside the Unicode punctuation categories (``P*``)."""
+    """Return the tokens that hold at least one character outside the Unicode punctuation categories (``P*``)."""
     return [token for token in tokens if any(unicodedata.category(character)[0] != "P" for character in token)]
 
 

@@ -82,7 +82,7 @@ class ChatFormat:
         self._mark = uuid.uuid4().hex  # stands for a recording, and in no text
 
     async def body(self, request: Request, replies: int, given: int = 0) -> bytes:
-        """The request as JSON.
+        """Return the request as JSON.
 
         Args:
             request: what is asked.
@@ -141,7 +141,7 @@ class ChatFormat:
         return record | tool_fields(message)
 
     def _recording(self) -> dict[str, Any]:
-        """A recording as part of a message, with the mark where its base64 goes."""
+        """Return a recording as part of a message, with the mark where its base64 goes."""
         if self._audio_part == "base64":
             return {"type": "input_audio", "input_audio": {"data": self._mark, "format": "wav"}}
         url = f"data:audio/wav;base64,{self._mark}"

@@ -229,7 +229,7 @@ def _finish_reason(value: Any, notes: list[str]) -> str | None:
 
 
 def _answered_by(record: Mapping[str, Any]) -> str:
-    """The model that a server says answered, and the fingerprint of its system, as far as it says them."""
+    """Return the model that a server says answered, and the fingerprint of its system, as far as it says them."""
     said = [plain(record[name]) for name in ("model", "system_fingerprint") if isinstance(record.get(name), str)]
     return " ".join(filter(None, said))
 
@@ -246,7 +246,7 @@ def _logprobs(value: Any, notes: list[str]) -> Iterator[Mapping[str, Any]]:
 
 
 def _speech(data: str, needed: bool, bare_rate: int | None, notes: list[str]) -> Audio | None:
-    """The sound of an answer, decoded once to know that it can be."""
+    """Return the sound of an answer, decoded once to know that it can be."""
     if not data.strip():
         return None
     try:

@@ -235,7 +235,7 @@ class TranscriptionModel(OpenAICompatible):
 
 
 def _hints(language: str | None) -> list[str | None]:
-    """What to tell a server of the language, the next where it does not know the one before; at last nothing."""
+    """Return what to tell a server of the language, the next where it does not know the one before; at last nothing."""
     return [None] if language is None else [language, *wider_codes(language), None]
 
 

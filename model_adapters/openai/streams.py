@@ -114,7 +114,7 @@ def _add_call(calls: list[dict[str, Any]], piece: Mapping[str, Any]) -> None:
 
 
 def _call_of(calls: list[dict[str, Any]], index: Any, identifier: str, name: str) -> dict[str, Any] | None:
-    """The call that a piece goes on with; None for a new one. An index may be missing, or 0 for every call."""
+    """Return the call that a piece goes on with; None for a new one. An index may be missing, or 0 for every call."""
     if index is not None:
         fitting = [call for call in calls if call["index"] == index]
     else:
@@ -164,7 +164,7 @@ def _is_json(text: str) -> bool:
 
 
 def _wav(pieces: list[str], rate: int) -> bytes:
-    """The sound of a stream as one WAV file; empty if there is none.
+    """Return the sound of a stream as one WAV file; empty if there is none.
 
     A piece is base64 of its own, or a cut of one long text; it stands for bare samples, or for a WAV file.
     """

@@ -6,7 +6,7 @@ from evalkit.types import Request
 
 
 def recording(request: Request, sample_rate: int) -> Waveform:
-    """The one recording of a request, mono float32 [samples] at ``sample_rate`` hertz.
+    """Return the one recording of a request, mono float32 [samples] at ``sample_rate`` hertz.
 
     Text parts are not looked at: a recogniser takes no instruction.
 

@@ -124,7 +124,7 @@ class Server:
                 yield reply
 
     def _connections(self) -> "aiohttp.ClientSession":
-        """The session, made on first use, in the event loop it will work in."""
+        """Return the session, made on first use, in the event loop it will work in."""
         if self._session is None:
             import aiohttp
 
@@ -230,7 +230,7 @@ class Reply:
         return body[:most]
 
     async def _peek(self) -> bytes:
-        """The first blocks, as many as hold more than white space."""
+        """Return the first blocks, as many as hold more than white space."""
         while not (self._first or b"").removeprefix(b"\xef\xbb\xbf").strip():
             block = await anext(self._blocks, None)
             if block is None:
@@ -245,7 +245,7 @@ class Reply:
             yield block
 
     async def _decoded(self) -> AsyncIterator[bytes]:
-        """The blocks of the body, decompressed a piece at a time and counted."""
+        """Return the blocks of the body, decompressed a piece at a time and counted."""
         encoding = self._response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise ValueError(f"its content encoding {encoding[:40]} was not asked for")
@@ -301,14 +301,14 @@ def _parts(base_url: str) -> SplitResult:
 
 
 def _address(parts: SplitResult) -> str:
-    """What tells servers apart; http for https does not make another one."""
+    """Return what tells servers apart; http for https does not make another one."""
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
     return host + port + parts.path.rstrip("/")
 
 
 def _proxy(parts: SplitResult) -> str | None:
-    """The proxy that the environment names for a server; never for one on this machine."""
+    """Return the proxy that the environment names for a server; never for one on this machine."""
     host = parts.hostname or ""
     if host == "localhost" or _is_loopback(host) or urllib.request.proxy_bypass(host):
         return None

@@ -134,7 +134,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _codes(body: Any) -> set[str]:
-    """The words by which the body of an error says what kind it is, in lower case."""
+    """Return the words by which the body of an error says what kind it is, in lower case."""
     record = fields(body)
     error = fields(record.get("error")) or record
     inner = fields(error.get("innererror")) or fields(error.get("inner_error"))

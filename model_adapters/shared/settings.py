@@ -10,7 +10,7 @@ from evalkit.hints import hint
 def protocol_settings(
     generation: Mapping[str, Any], names: Mapping[str, str], *, model: str, protocol: str, remedy: str
 ) -> dict[str, Any]:
-    """Decoding settings under the names that a protocol has for them.
+    """Return decoding settings under the names that a protocol has for them.
 
     Args:
         generation: the settings, by the names that requests use.

@@ -17,7 +17,7 @@ class Echo(ModelAdapter):
     capabilities = Capabilities(sample_rate=None, batch_size=256, text_output=False, speech_output=True, tools=True)
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
-        """The last recording of each request; silence where there is none."""
+        """Return the last recording of each request; silence where there is none."""
         return [Response(speech=request.audio[-1] if request.audio else None) for request in requests]
 
     def fingerprint(self) -> Mapping[str, Any]:

@@ -125,7 +125,7 @@ class Predictions(ModelAdapter):
         return text
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The content of the files that the path stands for."""
+        """Return the content of the files that the path stands for."""
         return {
             "adapter": "predictions",
             "sha256": [file_digest(path) for path in self._files],

@@ -39,7 +39,7 @@ class SpokenAnswer:
 
 
 def read_answer(completion: Any, offered: Collection[str] = ()) -> SpokenAnswer:
-    """The answer that a completion amounts to.
+    """Return the answer that a completion amounts to.
 
     Args:
         completion: as JSON values.
@@ -85,7 +85,7 @@ def _first_message(completion: Any) -> Mapping[str, Any]:
 
 
 def _tts_content(message: Mapping[str, Any]) -> dict[str, str]:
-    """The speech in a message, empty texts where there is none."""
+    """Return the speech in a message, empty texts where there is none."""
     spoken = message.get("tts_content")
     _check_spoken(spoken)
     return {name: _words_of(name, fields(spoken).get(name)) for name in _SPEECH_FIELDS}

@@ -74,7 +74,7 @@ class StepAudio2Format:
         self._stream = stream
 
     def settings(self, request: Request, given: int = 0) -> dict[str, Any]:
-        """The decoding settings of a request, as fields of the body.
+        """Return the decoding settings of a request, as fields of the body.
 
         Args:
             request: what is asked.
@@ -105,7 +105,7 @@ class StepAudio2Format:
     def body(
         self, request: Request, messages: Sequence[Mapping[str, Any]], opening: str, settings: Mapping[str, Any]
     ) -> bytes:
-        """The request as JSON.
+        """Return the request as JSON.
 
         Args:
             request: what is asked.
@@ -132,7 +132,7 @@ class StepAudio2Format:
 
 
 def thought_settings(settings: Mapping[str, Any], has_tools: bool) -> dict[str, Any]:
-    """The decoding settings of a thought, made of those of the answer that follows it (examples-think.py).
+    """Return the decoding settings of a thought, made of those of the answer that follows it (examples-think.py).
 
     Args:
         settings: of the answer.
@@ -146,7 +146,7 @@ def thought_settings(settings: Mapping[str, Any], has_tools: bool) -> dict[str, 
 
 
 async def server_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """A conversation in the words of the server; recordings are decoded in a thread.
+    """Return a conversation in the words of the server; recordings are decoded in a thread.
 
     Raises:
         AudioError: a recording cannot be read.
@@ -174,7 +174,7 @@ async def _server_message(message: Message) -> dict[str, Any]:
 
 
 def audio_pieces(audio: Audio) -> list[bytes]:
-    """A recording's mono mix as consecutive WAV files of 25 s, the last one being shorter.
+    """Return a recording's mono mix as consecutive WAV files of 25 s, the last one being shorter.
 
     Samples in -1..1 times 32767, cut to whole numbers, as the published client makes them.
 

@@ -88,7 +88,7 @@ class TransformersAsr(ModelAdapter):
         return [Response(text=text) for text in texts]
 
     def _batches(self, requests: Sequence[Request], waveforms: Sequence[Waveform]) -> Iterable[list[int]]:
-        """The positions of the recordings that can be decoded together without any of them noticing."""
+        """Return the positions of the recordings that can be decoded together without any of them noticing."""
         batches: dict[tuple[str | None, int], list[int]] = {}
         for index, (request, waveform) in enumerate(zip(requests, waveforms, strict=True)):
             # Only these share a batch: equally long recordings, or for Whisper all that fit its window.
@@ -123,7 +123,7 @@ class TransformersAsr(ModelAdapter):
         return transcripts
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The weights by content, or by hub name and commit; the arithmetic; the decoding settings."""
+        """Return the weights by content, or by hub name and commit; the arithmetic; the decoding settings."""
         return {
             "adapter": "transformers_asr",
             "weights": self._weights,
@@ -164,7 +164,7 @@ def _load(path: str, dtype: Any, source: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _language_tokens(whisper: Any) -> tuple[str, ...]:
-    """The language codes of a Whisper checkpoint's tokens; ``en`` alone for the English-only ones."""
+    """Return the language codes of a Whisper checkpoint's tokens; ``en`` alone for the English-only ones."""
     settings = whisper.generation_config
     if not hasattr(settings, "is_multilingual"):
         raise ConfigurationError(

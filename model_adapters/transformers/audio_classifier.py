@@ -73,7 +73,7 @@ class AudioClassifier(ModelAdapter):
         return [Response(text=text) for text in texts]
 
     def _batches(self, waveforms: Sequence[Waveform]) -> Iterable[list[int]]:
-        """The positions of the recordings that can be classified together without any of them noticing."""
+        """Return the positions of the recordings that can be classified together without any of them noticing."""
         batches: dict[int, list[int]] = {}
         for index, waveform in enumerate(waveforms):
             batches.setdefault(0 if self._fixed_window else len(waveform), []).append(index)
@@ -95,7 +95,7 @@ class AudioClassifier(ModelAdapter):
         return json.dumps({label: round(value, _DECIMALS) for label, value in by_label.items()}, ensure_ascii=False)
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The weights by content, or by hub name and commit; the arithmetic; the names of the classes, in order."""
+        """Return the weights by content, or by hub name and commit; the arithmetic; the classes' names, in order."""
         return {
             "adapter": "audio_classifier",
             "weights": self._weights,
@@ -137,7 +137,7 @@ def _load(path: str, source: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _renamed(path: str, own: Sequence[str], names: Mapping[str, str] | None) -> list[str]:
-    """The checkpoint's labels in its order, by the names that a benchmark has for them."""
+    """Return the checkpoint's labels in its order, by the names that a benchmark has for them."""
     names = names or {}
     if unknown := sorted(set(names) - set(own)):
         raise ConfigurationError(f"labels: {path} has no label '{unknown[0]}'; it has {', '.join(own)}")

@@ -13,7 +13,7 @@ _DTYPES = ("float32", "float16", "bfloat16")
 
 
 def import_torch(extra: str = "transformers") -> Any:
-    """The module ``torch``, once transformers is known to be there too: missing libraries are not missing weights.
+    """Import ``torch``, once transformers is known to be there too: missing libraries are not missing weights.
 
     Args:
         extra: the part of evalkit that brings them, for the message.
@@ -33,7 +33,7 @@ def import_torch(extra: str = "transformers") -> Any:
 
 
 def chosen_device(device: str) -> str:
-    """The device itself, or what ``auto`` stands for on this machine.
+    """Return the device itself, or what ``auto`` stands for on this machine.
 
     Raises:
         ConfigurationError: it is a GPU, and there is none.
@@ -45,7 +45,7 @@ def chosen_device(device: str) -> str:
 
 
 def checked_dtype(dtype: str) -> Any:
-    """The type of PyTorch with this name.
+    """Return the type of PyTorch with this name.
 
     Raises:
         ConfigurationError: it is none that a model can be loaded in.
@@ -70,6 +70,6 @@ def loading(path: str) -> Iterator[None]:
 
 
 def weights_identity(path: str, model: Any) -> dict[str, Any]:
-    """What tells a loaded model's weights apart: a digest of a local folder, or the commit on the hub."""
+    """Return what tells a loaded model's weights apart: a digest of a local folder, or the commit on the hub."""
     folder = Path(path)
     return {"sha256": folder_digest(folder)} if folder.is_dir() else {"hub": path, "commit": model.config._commit_hash}

@@ -86,7 +86,7 @@ class Utmos(ModelAdapter):
         return float(score)
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The weights by content, the device and the versions of the libraries."""
+        """Return the weights by content, the device and the versions of the libraries."""
         return {
             "adapter": "utmos",
             "weights": self._weights,
@@ -103,7 +103,7 @@ class Utmos(ModelAdapter):
 
 
 def _load(weights: Mapping[str, Any]) -> Any:
-    """The parts of the network by name, of the sizes that the weights have."""
+    """Return the parts of the network by name, of the sizes that the weights have."""
     import torch
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
@@ -137,7 +137,7 @@ def _load(weights: Mapping[str, Any]) -> Any:
 
 
 def _under(part: str, weights: Mapping[str, Any]) -> dict[str, Any]:
-    """The weights of a part, by their names within it."""
+    """Return the weights of a part, by their names within it."""
     return {key.removeprefix(f"{part}."): value for key, value in weights.items() if key.startswith(f"{part}.")}
 
 

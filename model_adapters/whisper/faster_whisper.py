@@ -112,7 +112,7 @@ class FasterWhisper(ModelAdapter):
         return "".join(segment.text for segment in segments).strip()
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """The weights by content, or by hub name and commit; the arithmetic; the decoding settings."""
+        """Return the weights by content, or by hub name and commit; the arithmetic; the decoding settings."""
         return {
             "adapter": "faster_whisper",
             "weights": self._weights,
@@ -128,7 +128,7 @@ class FasterWhisper(ModelAdapter):
 
 
 def _find_weights(path: str, revision: str | None, local_files_only: bool) -> tuple[Path, dict[str, str] | None]:
-    """The folder of the weights and, if they are from the hub, their name and commit."""
+    """Return the folder of the weights and, if they are from the hub, their name and commit."""
     if path.startswith(PREFIX):
         return packaged_folder(path.removeprefix(PREFIX)), None
     folder = Path(path).expanduser()

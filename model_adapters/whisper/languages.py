@@ -11,11 +11,11 @@ _WRITTEN_AS_CHINESE = frozenset({"nan", "wuu", "yue"})
 
 
 def understood_languages(tokens: Iterable[str]) -> frozenset[str]:
-    """The language codes a checkpoint with these language tokens can be asked in."""
+    """Return the language codes a checkpoint with these language tokens can be asked in."""
     known = frozenset(tokens)
     return known | _WRITTEN_AS_CHINESE if "zh" in known else known
 
 
 def language_token(language: str | None, tokens: Iterable[str]) -> str | None:
-    """The token under which to transcribe a language; None, which lets the model detect it, for None."""
+    """Return the token under which to transcribe a language; None, which lets the model detect it, for None."""
     return "zh" if language in _WRITTEN_AS_CHINESE.difference(tokens) else language

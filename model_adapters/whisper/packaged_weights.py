@@ -57,7 +57,7 @@ _PACKAGED = {
 
 
 def packaged_folder(name: str) -> Path:
-    """The CTranslate2 folder of packaged weights, joined first if they come in parts.
+    """Return the CTranslate2 folder of packaged weights, joined first if they come in parts.
 
     Args:
         name: ``whisper-tiny.en`` or ``whisper-base``.

@@ -60,7 +60,7 @@ class DimensionFolders(Dataset):
 def open_questions(
     path: str | Path, *, hub: Mapping[str, Any] | None = None, language: str = "zh", **options: Any
 ) -> Dataset:
-    """The authors' folders if they lie at ``path``, else whatever ``open_dataset`` finds there or on the hub.
+    """Return the authors' folders if they lie at ``path``, else whatever ``open_dataset`` finds there or on the hub.
 
     Args:
         path: a folder of dimensions, a clone of a repository that has one, or a data set with a group ``dimension``.

@@ -135,7 +135,7 @@ def history_message(turns: Sequence[Mapping[str, Any]], position: int, content: 
 
 
 def _turns(line: str, place: str) -> list[tuple[str, dict[str, Any]]]:
-    """The turns of a session, each with its place; their roles, in lower case, and texts are checked.
+    """Return the turns of a session, each with its place; their roles, in lower case, and texts are checked.
 
     Raises:
         DataError: the line is not a session.
@@ -159,7 +159,7 @@ def _turns(line: str, place: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _recording(turn: Mapping[str, Any], place: str) -> str | None:
-    """The path of a turn's recording, or None if it is only written."""
+    """Return the path of a turn's recording, or None if it is only written."""
     value = turn.get("value")
     if value is None or value == turn["text"]:
         return None

@@ -108,7 +108,7 @@ def _table_rows(file: Path, recordings: bool) -> Iterator[tuple[str, Mapping[str
 
 
 def _rounds(row: Mapping[str, Any], place: str) -> Sequence[Mapping[str, Any]]:
-    """The rounds of a conversation, or the row itself as its only one."""
+    """Return the rounds of a conversation, or the row itself as its only one."""
     if "source_wav0" in row:
         rounds = [
             {part: row[f"{part}{number}"] for part in _ROUND_PARTS if f"{part}{number}" in row}

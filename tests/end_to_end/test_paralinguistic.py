@@ -113,7 +113,7 @@ def failed_samples(metrics: dict[str, Any]) -> int:
     return sum(task["samples"]["failed"] for task in metrics["tasks"].values())
 
 
-def run(folder: Path, task: ParalinguisticQuestions, **roles: ModelAdapter) -> dict[str, Any]:
+def run(folder: Path, task: ParalinguisticQuestions, **roles: ModelAdapter) -> Mapping[str, Any]:
     plan = Plan(
         name="run",
         folder=folder / "run",

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,9 @@ def test_a_key_that_good_answers_repeat_is_kept_nowhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", ["key", "model"])
 def test_a_wrong_key_or_model_stops_the_run_at_the_first_answer_that_says_so(tmp_path: Path, wrong: str) -> None:
     manifest, runs = recordings(tmp_path / "data", 40), tmp_path / "runs"
-    right = {"key": "sk-another-one", "models": None} if wrong == "key" else {"key": KEY, "models": ["step-2000"]}
+    right: dict[str, Any] = (
+        {"key": "sk-another-one", "models": None} if wrong == "key" else {"key": KEY, "models": ["step-2000"]}
+    )
     with OpenAIServer(model_and_judge, **right) as server:
         with pytest.raises(RejectedError) as error:
             _run(manifest, server, runs, "run", "model.limits.concurrency=4")

@@ -58,13 +58,12 @@ async def measure(folder: Path, base_url: str, concurrency: int) -> tuple[float,
     """Requests a second, and processor milliseconds of this process for each."""
     count = int(ROUNDS * concurrency)
     model = ChatModel("model", base_url, limits={"concurrency": concurrency})
-    caller = ServedEndpoint("model", model, Budget(BudgetCaps()))
+    endpoint = ServedEndpoint("model", model, Budget(BudgetCaps()))
+    task = Transcribe(folder, count)
     with ResponseStore(folder / f"store-{concurrency}") as store:
+        work = TaskWork(task, task.samples(), count, store, add=lambda _: None, finish=lambda: None)
         wall, processor = time.perf_counter(), time.process_time()
-        task = Transcribe(folder, count)
-        await run_inference(
-            [TaskWork(task, task.samples(), count, store, lambda outcome: None, lambda: None)], {"model": caller}
-        )
+        await run_inference([work], {"model": endpoint})
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
         assert store.usage["model"].answers == count, "a request was not answered"
     return count / wall, 1000 * processor / count
