@@ -96,7 +96,9 @@ class ScoreWriter:
 
     def add(self, outcome: Outcome) -> None:
         """Write one sample."""
-        self._rows.append(_row(outcome, self._metrics, self._folder.name))
+        row = _row(outcome, self._metrics, self._folder.name)
+        self._digest.update(_bytes(row))
+        self._rows.append(row)
         if len(self._rows) == _ROWS_AT_ONCE:
             self._flush()
 
@@ -130,8 +132,6 @@ class ScoreWriter:
             table = pa.Table.from_pylist(self._rows, schema=self._schema)
         except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
             table = pa.Table.from_pylist([_encodable(row) for row in self._rows], schema=self._schema)
-        for batch in table.to_batches():
-            self._digest.update(batch.serialize())
         with _writing(self._folder / FILE_NAME):
             self._writer.write_table(table)
         self._rows.clear()
