@@ -134,8 +134,6 @@ class ScoreWriter:
             table = pa.Table.from_pylist(self._rows, schema=self._schema)
         except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
             table = pa.Table.from_pylist([_encodable(row) for row in self._rows], schema=self._schema)
-        for batch in table.to_batches():
-            self._digest.update(batch.serialize())
         with _writing(self._folder / FILE_NAME):
             self._writer.write_table(table)
         self._rows.clear()
