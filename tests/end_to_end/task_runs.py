@@ -271,6 +271,6 @@ def stored_answers(run: Path) -> dict[str, bytes]:
 
 
 def scored_rows(run: Path, task: str) -> list[dict[str, Any]]:
-    """The scored samples of a task, in order."""
+    """The scored samples of a task, in order, with the texts of their good responses."""
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(run / task / "scores.parquet").to_pylist()
-    return rows
+    return [row | {"responses": [each["text"] for each in row["responses"] if each["failure"] is None]} for row in rows]

@@ -183,7 +183,7 @@ def test_a_missing_library_is_named_with_the_command_that_brings_it(tmp_path: Pa
 FULL_DISK = """
 import resource, sys
 from evalkit.cli.main import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000))
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -137,7 +137,8 @@ def transcriber() -> ModelAdapter:
 
 def cells(metrics: Mapping[str, Any], key: str = "accuracy") -> dict[str, float]:
     groups = metrics["tasks"]["paralinguistic"]["groups"]["dimension"]
-    return {name: cell["metrics"][key]["value"] for name, cell in groups.items()}
+    values = {name: cell["metrics"][key]["value"] for name, cell in groups.items()}
+    return {name: None if value is None else value / 100 for name, value in values.items()}
 
 
 def english(tmp_path: Path, **settings: Any) -> ParalinguisticQuestions:
