@@ -111,7 +111,7 @@ def _opened(archive: Path) -> Iterator[list[_Member]]:
 
 
 def _members(tarred: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members of a tar file, each of which has to begin behind the one before it.
+    """Yield the members of a tar file, each of which has to begin behind the one before it.
 
     Pythons before July 2025 read one of negative size, which leads back to where it began, for ever.
     """
