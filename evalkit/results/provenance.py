@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import evalkit
+from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import StoreError
-from evalkit.results.folder import SAID, RunFolder
+from evalkit.results.folder import RunFolder
 
 FILE_NAME = "provenance.json"
 _NAME_OR_VERSION = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
@@ -78,8 +79,8 @@ class ProvenanceRecord:
         """
         self._folder.claim({role: fingerprint})
         # What a server once said of itself is held against it for good, also if it does not say it today.
-        said = {**self._models.get(role, {}).get(SAID, {}), **fingerprint.get(SAID, {})}
-        self._models[role] = {**fingerprint, **({SAID: said} if said else {})}
+        said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
+        self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
         self.write()
 
     def task_finished(self, task: str) -> None:
