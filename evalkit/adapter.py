@@ -118,7 +118,7 @@ class Capabilities:
     tools: bool = False
 
     def refusal(self, request: Request, language: str | None) -> str | None:
-        """Why a request about a sample in this language cannot be put to the model; None if it can."""
+        """Return why a request about a sample in this language cannot be put to the model; None if it can."""
         if self.languages is not None and language is not None and language not in self.languages:
             return f"does not take the language '{language}'"
         if request.audio and not self.audio_input:

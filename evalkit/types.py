@@ -36,7 +36,7 @@ class Sample:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the sound itself, so that stored answers can be scored without the data set."""
+        """Return everything but the sound itself, so that stored answers can be scored without the data set."""
         return {
             "id": self.id,
             "audio": [_recorded(audio) for audio in self.audio],
@@ -115,7 +115,7 @@ class Message:
 
 
 def _recorded(audio: Audio) -> dict[str, Any]:
-    """With its digest, by which stored answers about the recording are found again without it."""
+    """Return the recording with its digest, by which stored responses about it are found again without its file."""
     digest = audio.digest()
     return audio.to_json() if digest is None else {**audio.to_json(), "digest": digest}
 
@@ -218,7 +218,7 @@ class Request:
         return str(self._content)
 
     def content_hash(self) -> str:
-        """Hexadecimal digest of the content: the identity under which an answer is stored."""
+        """Return the hexadecimal digest of the content: the identity under which a response is stored."""
         return hashlib.blake2b(self.content().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -321,7 +321,7 @@ class Failure:
     message: str
 
     def to_json(self) -> dict[str, str]:
-        """Kind and message."""
+        """Return kind and message."""
         return {"kind": self.kind, "message": self.message}
 
     @classmethod
@@ -487,7 +487,7 @@ _FIELD_TYPES: Mapping[str, Any] = {
 
 
 def _is_json(value: Any) -> bool:
-    """Whether a value can be written as JSON, and is not nested beyond what readers of JSON take."""
+    """Tell whether a value can be written as JSON, and is not nested beyond what readers of JSON take."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

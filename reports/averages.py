@@ -45,7 +45,7 @@ class Recomputed:
 
 @cache
 def recomputed_averages() -> tuple[Recomputed, ...]:
-    """Every published average whose parts are published with it, in the order of the sources."""
+    """Return every published average whose parts are published with it, in the order of the sources."""
     parts: dict[tuple[str, ...], dict[str, PublishedFigure]] = {}
     for figure in load_published():
         if figure.benchmark not in AVERAGES:
@@ -61,7 +61,7 @@ def recomputed_averages() -> tuple[Recomputed, ...]:
 
 
 def irreproducible() -> dict[PublishedFigure, Recomputed]:
-    """The published averages that do not follow from their parts."""
+    """Return the published averages that do not follow from their parts."""
     return {each.printed: each for each in recomputed_averages() if not each.reproduces}
 
 

@@ -33,7 +33,7 @@ class Listing:
 
 
 def render_page(tables: Sequence[Table], chart: str | None, notes: Sequence[str], listings: Sequence[Listing]) -> str:
-    """The whole page; it needs nothing but the chart and the listings beside it.
+    """Return the whole page; it needs nothing but the chart and the listings beside it.
 
     Args:
         tables: in the order of the page.

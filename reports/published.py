@@ -47,7 +47,7 @@ class PublishedModel:
 
 @cache
 def load_published() -> tuple[PublishedFigure, ...]:
-    """Every published figure that evalkit knows, in the order of the sources."""
+    """Return every published figure that evalkit knows, in the order of the sources."""
     text = (files("reports") / "published_results.csv").read_text(encoding="utf-8")
     return tuple(
         PublishedFigure(
@@ -66,7 +66,7 @@ def load_published() -> tuple[PublishedFigure, ...]:
 
 
 def select_published(names: Iterable[str], table: str) -> list[PublishedModel]:
-    """What the names ask for in one table, in the order asked; nothing where a model is only in others.
+    """Return the models that the names ask for in one table, in the order asked; a model of other tables is left out.
 
     Args:
         names: each ``MODEL`` (its latest release with this table), ``MODEL@RELEASE`` or ``@RELEASE`` (all

@@ -43,7 +43,7 @@ def benchmark_of(result: TaskResult) -> str:
 
 
 def remarks_on(result: TaskResult, published_metric: str | None) -> list[Remark]:
-    """What has to be said about a measured figure.
+    """Return what has to be said about a measured value.
 
     Args:
         result: the task.
@@ -85,7 +85,7 @@ def _reason(reason: FailureReason) -> str:
 
 
 def footnotes(remarks: Sequence[tuple[str, Remark]]) -> list[Footnote]:
-    """One footnote for each kind of remark; alike remarks on several models are made once.
+    """Return one footnote for each kind of remark; alike remarks on several models are made once.
 
     Args:
         remarks: each with the title of the model it is about.
@@ -101,7 +101,7 @@ def footnotes(remarks: Sequence[tuple[str, Remark]]) -> list[Footnote]:
 
 
 def recipes(figures: Iterable[tuple[str, str, str]]) -> tuple[Recipe, ...]:
-    """The distinct recipes, each with the figures that carry it.
+    """Return the distinct recipes, each with the values that carry it.
 
     Args:
         figures: recipe, model and row of every measured figure.

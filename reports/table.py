@@ -153,7 +153,7 @@ class Title:
 
 
 def stub_titles(table: Table, group: RowGroup, position: int) -> list[Title]:
-    """What stands in the stub columns of a group's row at this position, from left to right."""
+    """Return what stands in the stub columns of a group's row at this position, from left to right."""
     row = group.rows[position]
     titles = [Title(text, row.strong) for text in row.titles]
     titles[0] = replace(titles[0], marks=row.marks)
@@ -164,7 +164,7 @@ def stub_titles(table: Table, group: RowGroup, position: int) -> list[Title]:
 
 
 def column_spans(table: Table) -> list[tuple[str, int]]:
-    """The headings above the columns with the number of columns each spans; empty if no column has one."""
+    """Return the headings above the columns with the number of columns each spans; empty if no column has one."""
     spans: list[tuple[str, int]] = []
     for column in table.columns:
         if spans and spans[-1][0] == column.group:

@@ -79,7 +79,7 @@ def _write_table(table: Table, folder: Path) -> list[Path]:
 
 
 def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
-    """The files of the chart, if there is one, and what has to be said about it."""
+    """Write the files of the chart, if there is one; return them and what has to be said about it."""
     files = [folder / "radar.png", folder / "radar.svg"]
     if not chart.axes:
         for path in files:  # of an earlier report

@@ -150,7 +150,7 @@ def verify(task: Task, facts: Mapping[str, Any], *, decode: bool = False) -> Rep
 
 
 def _measured(recordings: Sequence[Audio], decode: bool) -> tuple[list[float], list[str]]:
-    """Seconds of each recording, 0 of those that cannot be read, and what is wrong with these."""
+    """Return the seconds of each recording, 0 of those that cannot be read, and what is wrong with these."""
 
     def measure(audio: Audio) -> float | str:
         try:

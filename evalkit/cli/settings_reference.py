@@ -152,7 +152,7 @@ def _description(text: str) -> str:
 
 
 def _arguments(described: Callable[..., Any]) -> list[Row]:
-    """What a docstring says of each argument or attribute, beside its default."""
+    """Return a row for each argument or attribute: its name, its default and what a docstring says of it."""
     texts: dict[str, list[str]] = {}
     name = ""
     for line in (inspect.getdoc(described) or "").splitlines():

@@ -85,7 +85,7 @@ class ErrorRate:
         )
 
     def confidence_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
-        """Percentile bootstrap over the samples (``evalkit.metrics.resampling.bootstrap``)."""
+        """Return the percentile bootstrap interval over the samples (``evalkit.metrics.resampling.bootstrap``)."""
         return bootstrap(self.statistics, corpus_error_rate, level=level, seed=seed)
 
 
@@ -182,7 +182,7 @@ _COUNTS: dict[str, Callable[[Sequence[str], Sequence[str]], tuple[int, int, int,
 
 
 def error_rate_metric(scheme: Scheme) -> Metric:
-    """The metric of a scheme, named by what is counted: WER of words, CER of characters, MER of mixed tokens.
+    """Return the metric of a scheme, named by what is counted: WER of words, CER of characters, MER of mixed tokens.
 
     Others know MER as the match error rate, so that the recipe spells it out.
     """

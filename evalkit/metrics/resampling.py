@@ -86,7 +86,7 @@ class PairedTest(NamedTuple):
 def bootstrap(
     statistics: ArrayLike, value: Value, *, resamples: int = 10_000, level: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Percentile bootstrap confidence interval of a metric.
+    """Return the percentile bootstrap confidence interval of a metric.
 
     Args:
         statistics: n_samples × k sufficient statistics, or n_samples numbers (taken as n_samples × 1).
@@ -107,7 +107,7 @@ def bootstrap(
 
 
 def bootstrap_values(statistics: ArrayLike, value: Value, *, resamples: int = 10_000, seed: int = 0) -> Array:
-    """The metric of each bootstrap resample; see `bootstrap` for the arguments and errors.
+    """Return the metric of each bootstrap resample; see `bootstrap` for the arguments and errors.
 
     Their standard deviation is the metric's standard error. For an average over several data sets, draw
     each with a seed of its own and average the replicates one by one.
@@ -119,7 +119,7 @@ def bootstrap_values(statistics: ArrayLike, value: Value, *, resamples: int = 10
 
 
 def percentile_interval(replicates: ArrayLike, level: float = 0.95) -> Interval:
-    """The interval between the outer percentiles of bootstrap replicates (`bootstrap_values`).
+    """Return the interval between the outer percentiles of bootstrap replicates (`bootstrap_values`).
 
     Raises:
         ConfigurationError: `level` is not between 0 and 1.
@@ -144,7 +144,7 @@ def paired_test(
     level: float = 0.95,
     seed: int = 0,
 ) -> PairedTest:
-    """Compares two systems on the same samples: value of a minus value of b.
+    """Compare two systems on the same samples: value of a minus value of b.
 
     The interval is the paired bootstrap. The p-value exchanges the two systems' statistics of each sample
     with probability 1/2 and asks how often the difference comes out at least as large, either way; with
@@ -221,7 +221,7 @@ def _as_rows(statistics: ArrayLike) -> Array:
 
 
 def _values(value: Value, sums: Array) -> Array:
-    """The metric of each sum, nan where undefined."""
+    """Return the metric of each sum, nan where undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.array([float(value(row)) for row in sums])
     values[np.isinf(values)] = math.nan

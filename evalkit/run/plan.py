@@ -175,7 +175,7 @@ def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
 
 
 def _generation(model: DictConfig) -> dict[str, Any]:
-    """The decoding settings that a model's configuration has for every request to it."""
+    """Return the decoding settings that a model's configuration has for every request to it."""
     settings: Any = OmegaConf.to_container(model.get("generation") or OmegaConf.create({}), resolve=True)
     wanted = dict(settings)
     if "temperature" in wanted:
@@ -204,7 +204,7 @@ def _cache(settings: Mapping[str, Any], known: Sequence[str]) -> CacheSettings:
 
 
 def _check_prices(config: DictConfig, roles: Sequence[str]) -> None:
-    """A bound on the cost bounds nothing where a server's prices are not known."""
+    """Refuse a bound on the cost where a server's prices are not known: it would bound nothing."""
     for role in roles:
         if config.budget.cost is not None and "base_url" in config[role] and config[role].get("prices") is None:
             raise ConfigurationError(
