@@ -156,7 +156,8 @@ class Request:
         output: whether the model is to write or to speak.
         replies: how many independent answers are wanted, sampled from one question.
         attempt: 0, or how often the same was asked before without a usable answer; makes it a new question.
-        task, sample_id: where the request comes from; not part of its content.
+        task: name of the task that asks; not part of the content.
+        sample_id: the sample that it asks about; not part of the content.
         assessment: of a question to a judge that has a reference answer, what it compares; not part of its content.
     """
 
@@ -224,7 +225,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to the model that fills a role of the run."""
+    """A request to the model that fills a role of the run.
+
+    Attributes:
+        role: which model is asked: ``model``, ``transcriber``, ``judge`` or another that a task names.
+        request: what it is asked.
+    """
 
     role: str
     request: Request
@@ -236,8 +242,10 @@ class Usage:
 
     Attributes:
         requests: HTTP requests sent, those that failed and were repeated included; 0 for a model in this process.
-        input_tokens, output_tokens: as the server counts them, audio tokens included.
-        input_audio_tokens, output_audio_tokens: the part of them that stands for audio.
+        input_tokens: read, as the server counts them, audio tokens included.
+        output_tokens: written, as the server counts them, audio tokens included.
+        input_audio_tokens: those read that stand for audio.
+        output_audio_tokens: those written that stand for audio.
         audio_seconds: audio that the server bills by its length.
         cost: by the price table of the model's configuration, or None where it has none.
     """

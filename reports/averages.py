@@ -31,7 +31,13 @@ _TOLERANCE = {"uro_bench": Decimal("0.01")}
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """A published average and what its parts give, unrounded and as it would be printed."""
+    """A published average and what its parts give.
+
+    Attributes:
+        printed: the average.
+        exact: the mean of its parts, unrounded.
+        value: the same as it would be printed.
+    """
 
     printed: PublishedFigure
     exact: Decimal

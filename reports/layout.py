@@ -66,7 +66,12 @@ class Layout(ABC):
 
 @dataclass(frozen=True, slots=True)
 class FilledTable:
-    """A table, with the entries that it shows."""
+    """A table, with the entries that it shows.
+
+    Attributes:
+        table: ready to be printed.
+        entries: one for each model, in the order of the table.
+    """
 
     table: Table
     entries: tuple[Entry, ...]

@@ -25,7 +25,13 @@ _STYLE = """
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The utterances of one task: of which model, of which test set, and in which files beside the page."""
+    """The utterances of one task.
+
+    Attributes:
+        model: the title of the model whose answers they are.
+        test_set: the title of the task.
+        files: their names, beside the page.
+    """
 
     model: str
     test_set: str

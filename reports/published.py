@@ -17,7 +17,9 @@ class PublishedFigure:
 
     Attributes:
         release: date and name of the document that printed it; releases sort by date.
-        table, group, benchmark: its place; an average has the benchmark ``Average``.
+        table: short name of the table it stands in.
+        group: heading that it shares with others, such as the language; may be empty.
+        benchmark: the test set, or ``Average``.
         metric: what it measures.
         model: the column or row heading it stands under.
         value: as printed, or None where ``N/A`` is printed.
@@ -38,7 +40,13 @@ class PublishedFigure:
 
 @dataclass(frozen=True, slots=True)
 class PublishedModel:
-    """What one release printed for one model in one table."""
+    """What one release printed for one model in one table.
+
+    Attributes:
+        model: the heading it stands under.
+        release: date and name of the document.
+        figures: in printed order.
+    """
 
     model: str
     release: str

@@ -50,7 +50,13 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Radar:
-    """What a chart shows: models, spokes clockwise from the top (none: no chart), and what has to be said."""
+    """What a chart shows.
+
+    Attributes:
+        models: their titles, for the legend.
+        axes: the spokes, clockwise from the top; without any there is no chart.
+        notes: what has to be said under it.
+    """
 
     models: tuple[str, ...]
     axes: tuple[Axis, ...]

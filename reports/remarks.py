@@ -30,7 +30,12 @@ _INTRODUCTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something to say about a figure: the mark of its kind, and the particulars if there are any."""
+    """Something to say about a measured value.
+
+    Attributes:
+        mark: footnote mark of its kind.
+        text: the particulars, if there are any.
+    """
 
     mark: str
     text: str = ""

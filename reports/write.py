@@ -25,7 +25,12 @@ _RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written: the tables, and all files, the page first."""
+    """What was written.
+
+    Attributes:
+        tables: in the order of the page.
+        files: all of them, the page first.
+    """
 
     tables: tuple[Table, ...]
     files: tuple[Path, ...]

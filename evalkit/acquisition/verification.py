@@ -41,7 +41,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class GroupSize:
-    """How many samples, and hours of them, have one value of a group."""
+    """How many samples, and hours of them, have one value of a group.
+
+    Attributes:
+        group: such as ``language``.
+        value: such as ``en``.
+        samples: how many have it.
+        hours: of their recordings together.
+    """
 
     group: str
     value: str

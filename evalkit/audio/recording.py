@@ -27,7 +27,7 @@ class Audio:
         digest: of a recording that is not at hand, as it was when it was; see ``digest``.
 
     Attributes:
-        locator: see above.
+        locator: its name within the data set, the same on every machine.
         duration: seconds, where the data set says so or the audio has been decoded; else None.
     """
 

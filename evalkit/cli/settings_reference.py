@@ -19,7 +19,13 @@ _HIDDEN = ("defaults", "hydra", "_target_", "requires", "extra", "title")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setting: its dotted name, what it is if it is not given, and what it does."""
+    """One setting.
+
+    Attributes:
+        name: its dotted name.
+        default: what it is if it is not given.
+        text: what it does.
+    """
 
     name: str
     default: str

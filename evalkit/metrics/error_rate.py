@@ -31,7 +31,13 @@ Operation = Literal["equal", "substitution", "deletion", "insertion"]
 
 
 class AlignedUnit(NamedTuple):
-    """One step of an alignment; the side on which there is nothing is None."""
+    """One step of an alignment.
+
+    Attributes:
+        operation: what turns the reference into the hypothesis here.
+        reference: the unit of the reference; None at an insertion.
+        hypothesis: the unit of the hypothesis; None at a deletion.
+    """
 
     operation: Operation
     reference: str | None

@@ -39,7 +39,12 @@ Value = Callable[[Array], float]
 
 
 class Interval(NamedTuple):
-    """A confidence interval, in the unit of the metric; both ends are nan where none can be given."""
+    """A confidence interval, in the unit of the metric; both ends are nan where none can be given.
+
+    Attributes:
+        low: its lower end.
+        high: its upper end.
+    """
 
     low: float
     high: float
@@ -47,7 +52,13 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BootstrapSettings:
-    """How intervals are made: their level, the number of resamples, and the seed."""
+    """How intervals are made.
+
+    Attributes:
+        level: their coverage, between 0 and 1.
+        resamples: of the bootstrap and of the paired test.
+        seed: the same seed gives the same intervals.
+    """
 
     level: float = 0.95
     resamples: int = 10_000
@@ -64,7 +75,8 @@ class PairedReplicates(NamedTuple):
     """What resampling makes of two systems on the same samples.
 
     Attributes:
-        a, b: the metric of each system; nan where undefined.
+        a: the metric of the first system; nan where undefined.
+        b: the metric of the second system; nan where undefined.
         bootstrapped: differences (a - b) of paired bootstrap resamples.
         exchanged: differences after random exchanges of the systems' samples; empty where a or b is undefined.
     """
@@ -76,7 +88,13 @@ class PairedReplicates(NamedTuple):
 
 
 class PairedTest(NamedTuple):
-    """The difference of two systems on the same samples (a - b), its interval and two-sided p-value."""
+    """The difference of two systems on the same samples.
+
+    Attributes:
+        difference: value of a minus value of b.
+        interval: of the difference, by the paired bootstrap.
+        p_value: two-sided, by approximate randomisation.
+    """
 
     difference: float
     interval: Interval

@@ -45,7 +45,11 @@ class Plan:
         cache: which answers of servers are kept for other runs, and where.
         clock: by which a served model's caller waits.
         selection: which samples of each task are taken.
-        fresh, max_failures, skip_missing_data, skip_remote_data, skip_missing_roles: see ``configs/run.yaml``.
+        fresh: whether everything is asked again; what the folder holds is moved aside.
+        max_failures: stop when more calls of a task have failed; None for never.
+        skip_missing_data: whether tasks are left out whose data set cannot be had.
+        skip_remote_data: whether tasks are left out whose data set is not on this machine.
+        skip_missing_roles: whether tasks are left out that need a role which no model was chosen for.
     """
 
     name: str
