@@ -27,7 +27,7 @@ class Audio:
         digest: of a recording that may not be at hand, as it was when it was; see ``digest``.
 
     Attributes:
-        locator: see above.
+        locator: its name within the data set, the same on every machine.
         duration: seconds, where the data set says so or the audio has been decoded; else None.
     """
 
@@ -110,7 +110,7 @@ class Audio:
             raise AudioError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error!r})") from error
 
     def digest(self) -> str | None:
-        """Hexadecimal digest of the bytes: what a recording is, whatever it is called; None if it is not known.
+        """Return the hexadecimal digest of the bytes, the recording's identity under any name; None if it is not known.
 
         It is found out once: what was asked about a recording and what is recorded of it name the same bytes.
         """

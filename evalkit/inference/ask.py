@@ -239,7 +239,7 @@ class _Inference:
             self._leave()
 
     def _refused(self, run: ChainRun, call: Call, facts: ModelFacts) -> bool:
-        """Whether the model of a call's role cannot be asked this; the sample is then skipped."""
+        """Tell whether the model of a call's role cannot be asked this; the sample is then skipped."""
         # What the model is told goes before what the data set says, which may be the code of a dialect.
         reason = facts.capabilities.refusal(call.request, call.request.language or run.sample.language)
         if reason:

@@ -115,7 +115,7 @@ def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def software() -> dict[str, Any]:
-    """Versions of evalkit, Python and the libraries that take part, and the commit if evalkit runs from a checkout."""
+    """Return the versions of evalkit, Python and all libraries, and the commit if evalkit runs from a checkout."""
     return {
         "evalkit": evalkit.__version__,
         "commit": _commit(),
@@ -125,7 +125,7 @@ def software() -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """The machine: processor, cores, memory, and the accelerators if a library that sees them is already loaded."""
+    """Describe the machine: processor, cores, memory, and the accelerators if a library that sees them is loaded."""
     return {
         "platform": platform.platform(),
         "processor": _processor(),
@@ -136,7 +136,7 @@ def hardware() -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str]:
-    """The version of every distribution that is installed, by name."""
+    """Return the version of every distribution that is installed, by name."""
     found: dict[str, str] = {}
     for each in metadata.distributions():
         # Two lines of it, as parsing the whole, with the description, takes hundreds of times as long.
@@ -148,7 +148,7 @@ def _packages() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
+    """Return the checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
     root = Path(evalkit.__file__).parent.parent
     if not (root / ".git").exists():
         return None
