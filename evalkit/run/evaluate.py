@@ -152,8 +152,11 @@ class _Session:
         return ModelIdentity.of(self._plan.titles.get(role, role), own)
 
     def finish(self) -> Evaluation:
-        """Take the averages, record that the session came to its end, and return what came of it."""
-        self._results = with_aggregates(self._results, self._plan.aggregates, self._plan.bootstrap)
+        """Record that the session came to its end, and return what came of it: tasks in the order asked for, averages."""
+        order = {work.task.name: number for number, work in enumerate(self.works)}
+        tasks = dict(sorted(self._results.tasks.items(), key=lambda item: order.get(item[0], -1)))
+        results = replace(self._results, tasks=tasks)
+        self._results = with_aggregates(results, self._plan.aggregates, self._plan.bootstrap)
         publish(self._folder, self._results)
         self._record.finish()
         _log.info("finished")
