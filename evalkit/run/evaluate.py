@@ -23,9 +23,8 @@ from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.progress import Progress, say
 from evalkit.results.aggregates import with_aggregates
-from evalkit.results.folder import RunFolder
+from evalkit.results.folder import PROVENANCE, RunFolder
 from evalkit.results.metrics_file import ModelIdentity, RunResult
-from evalkit.results.provenance import FILE_NAME as PROVENANCE
 from evalkit.results.provenance import ProvenanceRecord
 from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
@@ -168,7 +167,7 @@ class _Session:
         return ModelIdentity.of(self._plan.titles.get(role, role), own)
 
     def finish(self) -> Evaluation:
-        """Record that the session came to its end, and return what came of it: tasks in the order asked for, averages."""
+        """Record that the session came to its end, and return its results, tasks in the order asked for."""
         order = {work.task.name: number for number, work in enumerate(self.works)}
         tasks = dict(sorted(self._results.tasks.items(), key=lambda item: order.get(item[0], -1)))
         results = replace(self._results, tasks=tasks)
@@ -209,7 +208,8 @@ class _Session:
     def _say_what_is_kept(self) -> None:
         kept = sum(usage.answers for store in self._stores.values() for usage in store.usage.values())
         if kept and self._record.last_session:
-            _tell(f"{kept:,} answers of the session of {self._record.last_session} are kept (fresh=true asks again)")
+            began = self._record.last_session.started.isoformat(timespec="seconds")
+            _tell(f"{kept:,} answers of the session of {began} are kept (fresh=true asks again)")
 
     def _open_endpoints(self, stack: ExitStack) -> dict[str, Endpoint]:
         plan = self._plan
