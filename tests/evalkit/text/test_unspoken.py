@@ -30,7 +30,8 @@ TAGS = [
     "[NOISE]", "[Background Noise]", "[BLANK_AUDIO]", "[vocalized-noise]", "[*]", "{COUGH}", "{breath}", "(laughter)",
     "(upbeat music)", "((unintelligible))", "（笑）", "【掌声】", "（音乐）", "[PAD]", "[CLS]", "[SPEAKER_00]:",
     "[Speaker 1]", "[N]", "[+]", "[bgm]", "(BGM)", "[unclear]", "[crosstalk]", "[foreign]",
-    "(speaking foreign language)", "[no-speech]", "[no speech]", "〈笑い〉", "〈unk〉", "（轻笑）", "【音樂】", "%HESITATION ", "%hes ",
+    "(speaking foreign language)", "[no-speech]",
+    "[no speech]", "〈笑い〉", "〈unk〉", "（轻笑）", "【音樂】", "%HESITATION ", "%hes ",
 ]  # fmt: skip
 INVISIBLE = [
     "\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u2060", "\u2066", "\u2069", "\u202a", "\ufeff", "\u00ad",
