@@ -63,11 +63,6 @@ class ProvenanceRecord:
         last = self._sessions[-2] if len(self._sessions) > 1 else None
         return str(last.get("started")) if isinstance(last, dict) else None
 
-    @property
-    def models(self) -> Mapping[str, Mapping[str, Any]]:
-        """The fingerprint of every role's model that is known so far."""
-        return self._models
-
     def meet(self, role: str, fingerprint: Mapping[str, Any]) -> None:
         """Record the model of a role.
 

@@ -106,8 +106,6 @@ class _Session:
             }
             data = {each.task.name: each.fingerprint.to_json() for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
-            # By what earlier sessions found out, for roles that have nothing to answer in this one.
-            self._models = {role: self._identity(role, known) for role, known in self._record.models.items()}
             stack.callback(self._record.write)
             self._say_what_is_kept()
             self.endpoints = self._open_endpoints(stack)
@@ -145,11 +143,6 @@ class _Session:
         own = {key: value for key, value in fingerprint.items() if key != SAID}
         self._identities[role] = ModelIdentity.of(self._plan.models[role].title, own)
         _log.info("%s: %s", role, fingerprint)
-
-    def _identity(self, role: str, fingerprint: Mapping[str, Any]) -> ModelIdentity:
-        # What a server says of itself may be said at one time and not at another.
-        own = {key: value for key, value in fingerprint.items() if key != SAID}
-        return ModelIdentity.of(self._plan.titles.get(role, role), own)
 
     def finish(self) -> Evaluation:
         """Take the averages, record that the session came to its end, and return what came of it."""

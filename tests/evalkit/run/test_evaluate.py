@@ -9,12 +9,18 @@ from typing import Any
 
 import pytest
 
+import evalkit
+from evalkit.chain import Exchange, Outcome
 from evalkit.errors import ConfigurationError
+from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.progress import say
+from evalkit.results.metrics_file import ModelIdentity
 from evalkit.run.evaluate import Evaluation, evaluate
 from evalkit.run.events import run_log
 from evalkit.run.plan import Plan, plan_from_config
+from evalkit.run.scoring import score_task
 from evalkit.run.selection import Selection
+from evalkit.types import Call, Message, Request, Response
 from tests.conftest import write_jsonl
 from tests.evalkit.inference.chains import Arithmetic
 from tests.live_models import specs_of
@@ -126,3 +132,39 @@ def test_what_models_say_moves_no_cursor_in_the_log_and_on_the_terminal(
     assert "cleared \\x1b[2J\\nand gone" in (tmp_path / "run.log").read_text()
     say("cleared \x1b[2J")
     assert capsys.readouterr().err == "cleared \\x1b[2J\n"
+
+
+def judged_plan(folder: Path, answers: Mapping[str, str], *words: str) -> Plan:
+    from evalkit.run.composition import compose_configuration
+
+    path = write_jsonl(folder / "answers.jsonl", [{"id": id_, "text": text} for id_, text in answers.items()])
+    given = ["task=demo_big_bench_audio", f"runs={folder}", "name=run", "model=predictions", f"model.path={path}"]
+    given += ["model@judge=word_judge", "statistics.resamples=10", *words]
+    return plan_from_config(compose_configuration(given), {"model": "predictions", "task": "demo_big_bench_audio"})
+
+
+ANSWERS = {"0": "six", "6": "no idea"}
+
+
+def test_a_judge_whose_answers_are_all_there_stays_part_of_the_recipe(tmp_path: Path) -> None:
+    evaluate(judged_plan(tmp_path, ANSWERS))
+    before = (tmp_path / "run" / "metrics.json").read_bytes()
+    task = evalkit.read_run(tmp_path / "run").tasks["demo_big_bench_audio"]
+    judge = task.models["judge"]
+    assert (judge.title, task.metric.recipe["judge"]) == ("Word judge (demo stand-in)", judge.fingerprint)
+    evaluate(judged_plan(tmp_path, ANSWERS))
+    assert (tmp_path / "run" / "metrics.json").read_bytes() == before
+
+
+def test_a_judge_that_no_sample_was_put_to_takes_no_part_however_early_it_is_known(tmp_path: Path) -> None:
+    [task] = judged_plan(tmp_path, ANSWERS).tasks
+    sample = next(iter(task.samples()))
+    judge, asked = ModelIdentity("Judge", "aaaa"), Call("judge", Request((Message("user", ("is it right?",)),)))
+    wrong = Outcome(sample, "scored", score=task.unanswered(sample))
+    for outcome, models in (
+        (wrong, {}),
+        (replace(wrong, exchanges=(Exchange(asked, Response("no")),)), {"judge": judge}),
+    ):
+        result = score_task(task, [outcome], tmp_path, BootstrapSettings(resamples=10), models={"judge": judge})
+        assert result.models == models
+        assert result.metric.recipe.get("judge") == (judge.fingerprint if models else None)
