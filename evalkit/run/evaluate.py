@@ -32,6 +32,7 @@ from evalkit.run.events import EventLog, run_log
 from evalkit.run.plan import Plan
 from evalkit.run.preflight import CheckedTask, Preflight, check
 from evalkit.run.scoring import TaskScorer
+from evalkit.run.stored import with_stored_tasks
 from evalkit.types import Usage
 
 _log = logging.getLogger("evalkit")
@@ -96,7 +97,7 @@ class _Session:
                 self._folder.set_aside()
             for each in preflight.tasks:
                 self._refuse_changed_recordings(each)
-            self._folder.write("config.yaml", plan.config)
+            self._folder.write("config.yaml", with_stored_tasks(plan.config, plan.folder))
             stack.enter_context(run_log(plan.folder))
             earlier = settled_run(self._folder)
             self._results = self._begun(earlier, preflight)

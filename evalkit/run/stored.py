@@ -21,6 +21,7 @@ from evalkit.prompts import Prompts
 from evalkit.task import Task
 from evalkit.types import Sample
 
+_CONFIG = "config.yaml"
 _TASKS = "tasks"
 _TARGET = "_target_"
 
@@ -45,7 +46,7 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
         StoreError: the folder is not that of a run, or its configuration is damaged.
         ConfigurationError: an override names a setting that the run does not have.
     """
-    path = folder / "config.yaml"
+    path = folder / _CONFIG
     if not path.is_file():
         raise StoreError(f"{folder}: not a run folder, it has no config.yaml")
     try:
@@ -75,6 +76,23 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
     for key, value in changed:
         _set(config, key, value, path)
     return config
+
+
+def with_stored_tasks(config: str, folder: Path) -> str:
+    """Add to a configuration the tasks and models of earlier sessions, whose results the run folder holds too.
+
+    Args:
+        config: of this session, as YAML.
+        folder: the run folder.
+
+    Raises:
+        StoreError: the configuration that the folder holds is damaged.
+    """
+    if not (folder / _CONFIG).is_file():
+        return config
+    stored = read_stored_config(folder)
+    now: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=False)
+    return OmegaConf.to_yaml(OmegaConf.create({**stored, **now, "tasks": {**stored["tasks"], **now["tasks"]}}))
 
 
 def stored_tasks(config: Mapping[str, Any], names: Collection[str], allow: Sequence[str] = ()) -> list[Task]:

@@ -15,9 +15,11 @@ from evalkit.errors import ConfigurationError
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.progress import say
 from evalkit.results.metrics_file import ModelIdentity
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import Evaluation, evaluate
 from evalkit.run.events import run_log
 from evalkit.run.plan import Plan, plan_from_config
+from evalkit.run.rescore import rescore
 from evalkit.run.scoring import score_task
 from evalkit.run.selection import Selection
 from evalkit.types import Call, Message, Request, Response
@@ -30,8 +32,6 @@ TEXTS = {f"u{number}": f"word {number}" for number in range(6)}
 
 
 def plan(folder: Path, answers: Mapping[str, str] = TEXTS, task: str = TASK, **changes: Any) -> Plan:
-    from evalkit.run.composition import compose_configuration
-
     manifest = write_jsonl(
         folder / "manifest.jsonl", [{"id": id_, "audio": f"{id_}.wav", "text": text} for id_, text in TEXTS.items()]
     )
@@ -135,8 +135,6 @@ def test_what_models_say_moves_no_cursor_in_the_log_and_on_the_terminal(
 
 
 def judged_plan(folder: Path, answers: Mapping[str, str], *words: str) -> Plan:
-    from evalkit.run.composition import compose_configuration
-
     path = write_jsonl(folder / "answers.jsonl", [{"id": id_, "text": text} for id_, text in answers.items()])
     given = ["task=demo_big_bench_audio", f"runs={folder}", "name=run", "model=predictions", f"model.path={path}"]
     given += ["model@judge=word_judge", "statistics.resamples=10", *words]
@@ -168,3 +166,14 @@ def test_a_judge_that_no_sample_was_put_to_takes_no_part_however_early_it_is_kno
         result = score_task(task, [outcome], tmp_path, BootstrapSettings(resamples=10), models={"judge": judge})
         assert result.models == models
         assert result.metric.recipe.get("judge") == (judge.fingerprint if models else None)
+
+
+def test_a_run_that_grew_can_be_scored_again_whole(tmp_path: Path) -> None:
+    evaluate(judged_plan(tmp_path, {**TEXTS, "0": "six"}))
+    answers = tmp_path / "answers.jsonl"
+    manifest = write_jsonl(tmp_path / "manifest.jsonl", [{"id": "u0", "audio": "u0.wav", "text": "word 0"}])
+    words = [f"task={TASK}", f"tasks.{TASK}.dataset.path={manifest}", f"runs={tmp_path}", "name=run"]
+    words += ["model=predictions", f"model.path={answers}", "statistics.resamples=10"]
+    grown = evaluate(plan_from_config(compose_configuration(words), {"model": "predictions"})).results
+    assert list(grown.tasks) == ["demo_big_bench_audio", TASK]
+    assert rescore(tmp_path / "run") == grown
