@@ -16,7 +16,7 @@ import numpy as np
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.functions import MetricFunction, get_metric_function
-from evalkit.metrics.metric import in_unit, render_recipe
+from evalkit.metrics.metric import difference_in_unit, in_unit, mean_in_unit, render_recipe
 from evalkit.metrics.multiple_comparisons import holm
 from evalkit.metrics.resampling import BootstrapSettings, PairedReplicates, paired_replicates, summarise
 from evalkit.results.metrics_file import Aggregate, MetricResult, RunResult, TaskResult, read_run, rounded
@@ -229,10 +229,10 @@ class _Comparer:
                 new_samples=sum(part.result.new_samples for part in parts),
             ),
             PairedReplicates(
-                *(
-                    np.mean([getattr(part.replicates, each) * part.scale for part in parts], axis=0)
-                    for each in PairedReplicates._fields
-                )
+                a=mean_in_unit([in_unit(part.replicates.a, part.scale) for part in parts]),
+                b=mean_in_unit([in_unit(part.replicates.b, part.scale) for part in parts]),
+                bootstrapped=np.mean([part.replicates.bootstrapped * part.scale for part in parts], axis=0),
+                exchanged=np.mean([part.replicates.exchanged * part.scale for part in parts], axis=0),
             ),
             1,
             self._settings.level,
@@ -360,12 +360,13 @@ def _filled(blank: ComparedMetric, replicates: PairedReplicates, scale: float, l
     if np.isfinite(test.interval).all():
         interval = in_unit(test.interval.low, scale), in_unit(test.interval.high, scale)
     some_left_out = blank.shared < max(blank.base_samples, blank.new_samples)
+    base, new = in_unit(replicates.b, scale), in_unit(replicates.a, scale)
     return replace(
         blank,
         reason="over the shared samples alone" if some_left_out else "",
-        base=in_unit(replicates.b, scale),
-        new=in_unit(replicates.a, scale),
-        difference=in_unit(test.difference, scale),
+        base=base,
+        new=new,
+        difference=difference_in_unit(new, base),
         interval=interval,
         p_value=test.p_value,
     )

@@ -18,10 +18,10 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield f"| Task | Metric | Base | New | Difference [{level}] | p | p (Holm) | Samples | Verdict |"
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
-    alone: dict[str, list[str]] = {}
+    alone: dict[str, dict[str, None]] = {}
     for each in comparison.metrics:
         if each.only_in is not None:
-            alone.setdefault(each.reason, []).append(escaped(each.title))
+            alone.setdefault(each.reason, {})[escaped(each.title)] = None
         else:
             yield f"| {' | '.join(_row(each))} |"
     yield ""

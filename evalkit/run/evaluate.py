@@ -32,7 +32,7 @@ from evalkit.run.events import EventLog, run_log
 from evalkit.run.plan import Plan
 from evalkit.run.preflight import CheckedTask, Preflight, check
 from evalkit.run.scoring import TaskScorer
-from evalkit.run.stored import with_stored_tasks
+from evalkit.run.stored import with_stored_tasks, write_config
 from evalkit.types import Usage
 
 _log = logging.getLogger("evalkit")
@@ -97,7 +97,9 @@ class _Session:
                 self._folder.set_aside()
             for each in preflight.tasks:
                 self._refuse_changed_recordings(each)
-            self._folder.write("config.yaml", with_stored_tasks(plan.config, plan.folder))
+            config = with_stored_tasks(plan.config, plan.folder)
+            write_config(self._folder, config)
+            self._order = tuple(config["tasks"])
             stack.enter_context(run_log(plan.folder))
             earlier = settled_run(self._folder)
             self._results = self._begun(earlier, preflight)
@@ -212,8 +214,10 @@ class _Session:
     def _finish_task(self, name: str, scorer: TaskScorer) -> None:
         result = scorer.finish()
         with self._lock:
-            # The averages are taken once all their members are there.
-            self._results = replace(self._results.with_task(result), aggregates={})
+            # Tasks end in an order of chance, and equal runs have equal results. The averages are taken once all their
+            # members are there.
+            tasks = self._results.with_task(result).in_order(self._order)
+            self._results = replace(tasks, aggregates={})
             publish(self._folder, self._results)
             self._record.task_finished(name)
 

@@ -18,6 +18,7 @@ from evalkit.datasets.dataset import Dataset
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError
 from evalkit.hints import hint
 from evalkit.prompts import Prompts
+from evalkit.results.folder import RunFolder
 from evalkit.task import Task
 from evalkit.types import Sample
 
@@ -78,8 +79,8 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
     return config
 
 
-def with_stored_tasks(config: str, folder: Path) -> str:
-    """Add to a configuration the tasks and models of earlier sessions, whose results the run folder holds too.
+def with_stored_tasks(config: str, folder: Path) -> dict[str, Any]:
+    """Return a configuration with the tasks and models of earlier sessions, whose results the run folder holds too.
 
     Args:
         config: of this session, as YAML.
@@ -88,11 +89,18 @@ def with_stored_tasks(config: str, folder: Path) -> str:
     Raises:
         StoreError: the configuration that the folder holds is damaged.
     """
-    if not (folder / _CONFIG).is_file():
-        return config
-    stored = read_stored_config(folder)
     now: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=False)
-    return OmegaConf.to_yaml(OmegaConf.create({**stored, **now, "tasks": {**stored["tasks"], **now["tasks"]}}))
+    stored = read_stored_config(folder) if (folder / _CONFIG).is_file() else {"tasks": {}}
+    return {**stored, **now, "tasks": {**stored["tasks"], **now["tasks"]}}
+
+
+def write_config(folder: RunFolder, config: Mapping[str, Any]) -> None:
+    """Write a run's configuration into its folder.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    folder.write(_CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
 
 
 def stored_tasks(config: Mapping[str, Any], names: Collection[str], allow: Sequence[str] = ()) -> list[Task]:

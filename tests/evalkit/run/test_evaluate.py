@@ -177,3 +177,9 @@ def test_a_run_that_grew_can_be_scored_again_whole(tmp_path: Path) -> None:
     grown = evaluate(plan_from_config(compose_configuration(words), {"model": "predictions"})).results
     assert list(grown.tasks) == ["demo_big_bench_audio", TASK]
     assert rescore(tmp_path / "run") == grown
+
+
+def test_results_are_in_the_order_of_the_configuration_whichever_task_ends_first(tmp_path: Path) -> None:
+    both = judged_plan(tmp_path, ANSWERS, "task=[demo_big_bench_audio,demo_clean]")
+    evaluate(replace(both, tasks=both.tasks[1:]))
+    assert list(evaluate(both).results.tasks) == ["demo_big_bench_audio", "demo_clean"]
