@@ -279,7 +279,12 @@ def test_answers_of_the_collection() -> None:
 
 def test_the_files_of_the_collection_are_here_where_it_is() -> None:
     assert {path.name for path in Path(CASES).glob("*") if path.suffix != ".json"} == (
-        {"58_predictions.tsv", "60_common_voice_test.tsv", "72_sox_pipe_24bit_0.1s.wav", "75_id3v2_before_flac_0.3s.flac"}
+        {
+            "58_predictions.tsv",
+            "60_common_voice_test.tsv",
+            "72_sox_pipe_24bit_0.1s.wav",
+            "75_id3v2_before_flac_0.3s.flac",
+        }
         if _collection()
         else set()
     )

@@ -87,11 +87,6 @@ class ProvenanceRecord:
         """The session before this one, or None if this is the first."""
         return self._last_session
 
-    @property
-    def models(self) -> Mapping[str, Mapping[str, Any]]:
-        """The fingerprint of every role's model that is known so far."""
-        return self._models
-
     def meet(self, role: str, fingerprint: Mapping[str, Any]) -> None:
         """Record the model of a role.
 

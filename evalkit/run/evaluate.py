@@ -33,6 +33,7 @@ from evalkit.run.events import EventLog, run_log
 from evalkit.run.plan import Plan
 from evalkit.run.preflight import CheckedTask, Preflight, check
 from evalkit.run.scoring import TaskScorer
+from evalkit.run.stored import with_stored_tasks, write_config
 from evalkit.types import Usage
 
 _NEW_OBJECTS = 10_000  # between two looks of the garbage collector
@@ -113,7 +114,9 @@ class _Session:
                 self._folder.set_aside()
             for each in preflight.tasks:
                 self._refuse_changed_recordings(each)
-            self._folder.write("config.yaml", plan.config)
+            config = with_stored_tasks(plan.config, plan.folder)
+            write_config(self._folder, config)
+            self._order = tuple(config["tasks"])
             stack.enter_context(run_log(plan.folder))
             earlier = settled_run(self._folder)
             self._results = self._begun(earlier, preflight)
@@ -123,8 +126,6 @@ class _Session:
             }
             data = {each.task.name: each.fingerprint.to_json() for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
-            # By what earlier sessions found out, for roles that have nothing to answer in this one.
-            self._identities = {role: self._identity(role, known) for role, known in self._record.models.items()}
             stack.callback(self._record.write)
             self._say_what_is_kept()
             self.endpoints = self._open_endpoints(stack)
@@ -237,8 +238,10 @@ class _Session:
     def _finish_task(self, name: str, scorer: TaskScorer) -> None:
         result = scorer.finish()
         with self._lock:
-            # The averages are taken once all their members are there.
-            self._results = replace(self._results.with_task(result), aggregates={})
+            # Tasks end in an order of chance, and equal runs have equal results. The averages are taken once all their
+            # members are there.
+            tasks = self._results.with_task(result).in_order(self._order)
+            self._results = replace(tasks, aggregates={})
             publish(self._folder, self._results)
             self._record.task_finished(name)
 
