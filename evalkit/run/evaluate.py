@@ -108,6 +108,7 @@ class _Session:
     def __init__(self, plan: Plan, preflight: Preflight) -> None:
         self._plan = plan
         self._lock = threading.Lock()  # tasks are finished in threads of their own
+        self._identities: dict[str, ModelIdentity] = {}
         with ExitStack() as stack:
             self._folder = stack.enter_context(closing(RunFolder(plan.folder)))
             if plan.fresh:
@@ -159,20 +160,14 @@ class _Session:
         generation = dict(self._plan.models[role].generation)
         fingerprint = {**facts.fingerprint, **({"generation": generation} if generation else {})}
         self._record.meet(role, fingerprint)
-        self._identities[role] = self._identity(role, fingerprint)
-        _log.info("%s: %s", role, fingerprint)
-
-    def _identity(self, role: str, fingerprint: Mapping[str, Any]) -> ModelIdentity:
         # What a server says of itself may be said at one time and not at another.
         own = {key: value for key, value in fingerprint.items() if key != SERVER_SAYS}
-        return ModelIdentity.of(self._plan.titles.get(role, role), own)
+        self._identities[role] = ModelIdentity.of(self._plan.models[role].title, own)
+        _log.info("%s: %s", role, fingerprint)
 
     def finish(self) -> Evaluation:
-        """Record that the session came to its end, and return its results, tasks in the order asked for."""
-        order = {work.task.name: number for number, work in enumerate(self.works)}
-        tasks = dict(sorted(self._results.tasks.items(), key=lambda item: order.get(item[0], -1)))
-        results = replace(self._results, tasks=tasks)
-        self._results = with_aggregates(results, self._plan.aggregates, self._plan.bootstrap)
+        """Take the averages, record that the session came to its end, and return what came of it."""
+        self._results = with_aggregates(self._results, self._plan.aggregates, self._plan.bootstrap)
         publish(self._folder, self._results)
         self._record.finish()
         _log.info("finished")
