@@ -1,8 +1,10 @@
 """An endpoint for a served model: at the server's pace, with patience, within the budget."""
 
 import asyncio
+import logging
 import random
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -25,6 +27,8 @@ from evalkit.inference.served.concurrency import AdaptiveConcurrency, Slot
 from evalkit.inference.served.rate_limiter import RateLimiter
 from evalkit.redaction import redacted, without_secrets
 from evalkit.types import Call, Failure, FailureKind, Request, Response, Usage
+
+_log = logging.getLogger("evalkit")
 
 # A server that has never answered is more likely misspelt than overloaded.
 _PATIENCE_AT_FIRST = 60.0
@@ -187,6 +191,8 @@ class ServedEndpoint:
                 raise
             except Exception as error:
                 # What an adapter did not foresee costs one sample its answer, not the run.
+                if _log.isEnabledFor(logging.DEBUG):  # the key may stand in the error
+                    _log.debug("sample %s: %s", request.sample_id, self.adapter.redact(traceback.format_exc()))
                 failure = Failure("error", f"{type(error).__name__}: {error}")
             failure = replace(failure, message=self.adapter.redact(failure.message))
             return Response(failure=failure, usage=Usage(requests=call.requests))
