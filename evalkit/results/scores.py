@@ -128,9 +128,8 @@ class ScoreWriter:
 
         # What the figures are made of, and nothing that differs between equal runs, such as ids that a server gives.
         statistics = [f"{key}.{name}" for key, metric in self._metrics.items() for name in metric.statistics]
-        for row in self._rows:
-            scored = [row.get(name) for name in statistics]
-            self._digest.update(_bytes([row["id"], row["status"], row["references"], scored]))
+        names = ("id", "status", "references", *statistics)
+        self._digest.update(_bytes([[row.get(name) for name in names] for row in self._rows]))
         try:
             table = pa.Table.from_pylist(self._rows, schema=self._schema)
         except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold

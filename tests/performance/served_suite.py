@@ -125,7 +125,8 @@ def _spoken_question(mode: str, place: Path, clip: Path) -> dict[str, Any]:
     turn |= {"style": "as a poem", "requirement": "English"}
     if mode not in ("multi", "sa"):
         return turn
-    return {"num_round": 2, "dialogue": [{"round": number, **turn} for number in range(2)]}
+    rounds = 3 if mode == "sa" else 2
+    return {"num_round": rounds, "dialogue": [{"round": number, **turn} for number in range(rounds)]}
 
 
 def words_of_run(folder: Path, base_url: str) -> list[str]:
@@ -158,11 +159,13 @@ def main() -> None:
     command = [sys.executable, "-m", "tests.servers.openai_server", "--fast", "--latency", str(LATENCY)]
     with tempfile.TemporaryDirectory() as name, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        base_url = server.stdout.readline().split()[-1]
-        for role, hours in measure(Path(name), base_url).items():
-            seconds = hours.ended - hours.began
-            print(f"{role}: {hours.requests:,} requests, {CONCURRENCY} at once, in {seconds:.1f} s: {hours.busy:.1%} busy")
-        server.terminate()
+        try:
+            base_url = server.stdout.readline().split()[-1]
+            for role, hours in measure(Path(name), base_url).items():
+                seconds = hours.ended - hours.began
+                print(f"{role}: {hours.requests:,} requests, {CONCURRENCY} at once, {seconds:.1f} s: {hours.busy:.1%} busy")
+        finally:
+            server.terminate()
 
 
 if __name__ == "__main__":
