@@ -13,10 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import evalkit
 from evalkit.adapter import SERVER_SAYS
 from evalkit.results.fields import Fields
 from evalkit.results.folder import PROVENANCE, RunFolder, read_json, recorded_models
+from evalkit.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _session(fields: Fields) -> Session:
 def software() -> dict[str, Any]:
     """Return the versions of evalkit, Python and all libraries, and the commit if evalkit runs from a checkout."""
     return {
-        "evalkit": evalkit.__version__,
+        "evalkit": __version__,
         "commit": _commit(),
         "python": platform.python_version(),
         "packages": _packages(),
@@ -166,7 +166,7 @@ def _packages() -> dict[str, str]:
 
 def _commit() -> str | None:
     """Return the checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
-    root = Path(evalkit.__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     try:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import evalkit
 from evalkit.chain import Outcome
 from evalkit.errors import StoreError
 from evalkit.inference.replay import outcome_of
@@ -21,6 +20,7 @@ from evalkit.run.scoring import score_task
 from evalkit.run.stored import read_stored_config, stored_tasks, write_config
 from evalkit.task import Task
 from evalkit.types import Failure
+from evalkit.version import __version__
 
 
 def rescore(path: Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()) -> RunResult:
@@ -52,7 +52,7 @@ def rescore(path: Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()
             run = run.with_task(_rescore_task(path / name, tasks[name], before, _models(before, config), settings))
         run = replace(
             run,
-            evalkit=evalkit.__version__,
+            evalkit=__version__,
             name=str(config.get("name") or run.name),
             model=_title(config, "model") or run.model,
         )

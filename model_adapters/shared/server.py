@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-import evalkit
 from evalkit.errors import ConfigurationError, PermanentError, TransientError
 from evalkit.hints import install_command
 from evalkit.redaction import redacted_text
+from evalkit.version import __version__
 from model_adapters.shared.event_stream import begins_like_events, documents
 from model_adapters.shared.server_errors import error_of_status, said
 from model_adapters.shared.values import parsed
@@ -62,7 +62,7 @@ class Server:
         self.url = base_url.rstrip("/")
         self._secrets = tuple(secrets)
         self._headers = {
-            "User-Agent": f"evalkit/{evalkit.__version__}",
+            "User-Agent": f"evalkit/{__version__}",
             "Accept-Encoding": "identity",  # JSON and base64 arrive sooner than they are decompressed
             **(headers or {}),
         }
