@@ -4,8 +4,8 @@ import os
 import platform
 import re
 import subprocess
-import threading
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
