@@ -27,7 +27,7 @@ class Audio:
         digest: of a recording that is not at hand, as it was when it was; see ``digest``.
 
     Attributes:
-        locator: see above.
+        locator: its name within the data set, the same on every machine.
         duration: seconds, where the data set says so or the audio has been decoded; else None.
     """
 
@@ -98,7 +98,7 @@ class Audio:
             raise AudioError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error!r})") from error
 
     def digest(self) -> str | None:
-        """Hexadecimal digest of the bytes: what a recording is, whatever it is called; None if it is not known.
+        """Return the hexadecimal digest of the bytes, the recording's identity under any name; None if it is not known.
 
         That of a file is remembered, and made anew when size or times of the file have changed.
         """

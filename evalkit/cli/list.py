@@ -98,7 +98,7 @@ def _runs(folder: Path) -> str:
 
 
 def _run_row(path: Path) -> tuple[str, ...]:
-    """What a run's own files say, as far as they can be read."""
+    """Return the row of a run: what its own files say, as far as they can be read."""
     metrics, provenance = _read(path / "metrics.json"), _read(path / "provenance.json")
     session = (provenance.get("sessions") or [{}])[-1]
     tasks = metrics.get("tasks", {})

@@ -31,7 +31,7 @@ class AudioFolder:
     def audio(
         self, path: str, place: str, duration: float | None = None, span: tuple[float, float] | None = None
     ) -> Audio:
-        """The recording at ``path``; its locator is the path relative to the folder, with forward slashes.
+        """Return the recording at ``path``; its locator is the path relative to the folder, with forward slashes.
 
         Args:
             path: as the data set writes it.

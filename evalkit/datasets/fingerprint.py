@@ -38,7 +38,7 @@ class Fingerprint:
         self.samples += 1
 
     def hexdigest(self) -> str:
-        """The fingerprint of all samples so far, 32 hexadecimal digits."""
+        """Return the fingerprint of all samples so far, 32 hexadecimal digits."""
         return _text(self._sum)
 
     def to_json(self) -> dict[str, Any]:

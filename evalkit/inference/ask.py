@@ -238,7 +238,7 @@ class _Inference:
             self._leave()
 
     async def _refused(self, task: Task, run: ChainRun, call: Call) -> bool:
-        """Whether the model of a call's role cannot be asked this; the sample is then skipped."""
+        """Tell whether the model of a call's role cannot be asked this; the sample is then skipped."""
         facts = self._facts.get(call.role) or await self._meet(task, call.role)
         # What the model is told goes before what the data set says, which may be the code of a dialect.
         reason = facts.capabilities.refusal(call.request, call.request.language or run.sample.language)

@@ -56,7 +56,7 @@ class RunFolder:
                 )
 
     def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the folder; empty if it is not there."""
+        """Read a JSON file of the folder; return an empty object if it is not there."""
         return read_json(self.path / name) if (self.path / name).is_file() else {}
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -97,7 +97,7 @@ class RunFolder:
 
 
 def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
+    """Return where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
     said, says = (fingerprint.get(SAID) or {} for fingerprint in (earlier, current))
     for key in sorted((set(earlier) | set(current)) - {SAID}):
         if earlier.get(key) != current.get(key):
@@ -108,7 +108,7 @@ def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iter
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
+    """Read a JSON object from a file.
 
     Raises:
         StoreError: the file is missing or is not a JSON object.

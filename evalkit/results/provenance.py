@@ -112,7 +112,7 @@ def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def software() -> dict[str, Any]:
-    """Versions of evalkit, Python and the libraries that take part, and the commit if evalkit runs from a checkout."""
+    """Return the versions of evalkit, Python and all libraries, and the commit if evalkit runs from a checkout."""
     return {
         "evalkit": evalkit.__version__,
         "commit": _commit(),
@@ -122,7 +122,7 @@ def software() -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """The machine: processor, cores, memory, and the accelerators if a library that sees them is already loaded."""
+    """Describe the machine: processor, cores, memory, and the accelerators if a library that sees them is loaded."""
     return {
         "platform": platform.platform(),
         "processor": _processor(),
@@ -133,13 +133,13 @@ def hardware() -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str]:
-    """The version of every distribution that is installed, by name."""
+    """Return the version of every distribution that is installed, by name."""
     found = {each.name: each.version for each in metadata.distributions() if each.name}
     return dict(sorted(found.items(), key=lambda each: each[0].lower()))
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
+    """Return the checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
     root = Path(evalkit.__file__).parent.parent
     if not (root / ".git").exists():
         return None

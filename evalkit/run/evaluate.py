@@ -177,7 +177,7 @@ class _Session:
         )
 
     def _is_fuller(self, checked: CheckedTask) -> bool:
-        """Whether the run holds results of more samples than are asked for now; they are left as they are."""
+        """Tell whether the run holds results of more samples than are asked for now; they are left as they are."""
         before = self._results.tasks.get(checked.task.name)
         if before is None or not self._plan.selection.partial or before.samples.total <= checked.count:
             return False
@@ -230,7 +230,7 @@ class _Session:
         }
 
     def _spent(self) -> Usage:
-        """What the calls of all tasks of the folder took, whether they are part of this session or not."""
+        """Sum what the calls of all tasks of the folder took, whether they are part of this session or not."""
         usage = [RoleUsage.from_json(took) for roles in self._record.usage().values() for took in roles.values()]
         return sum((each.spent for each in usage), Usage())
 

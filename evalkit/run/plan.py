@@ -46,7 +46,11 @@ class Plan:
         cache: which answers of servers are kept for other runs, and where.
         clock: by which a served model's caller waits.
         selection: which samples of each task are taken.
-        fresh, max_failures, skip_missing_data, skip_remote_data, skip_missing_roles: see ``configs/run.yaml``.
+        fresh: whether everything is asked again; what the folder holds is moved aside.
+        max_failures: stop when more calls of a task have failed; None for never.
+        skip_missing_data: whether tasks are left out whose data set cannot be had.
+        skip_remote_data: whether tasks are left out whose data set is not on this machine.
+        skip_missing_roles: whether tasks are left out that need a role which no model was chosen for.
     """
 
     name: str
@@ -176,6 +180,7 @@ def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
 
 
 def _generation(model: DictConfig) -> dict[str, Any]:
+    """Return the decoding settings that a model's configuration has for every request to it."""
     settings: Any = OmegaConf.to_container(model.get("generation") or OmegaConf.create({}), resolve=True)
     return decoding_settings({"generation": settings})
 
@@ -200,7 +205,7 @@ def _cache(settings: Mapping[str, Any], known: Sequence[str]) -> CacheSettings:
 
 
 def _check_prices(config: DictConfig, roles: Sequence[str]) -> None:
-    """A bound on the cost bounds nothing where a server's prices are not known."""
+    """Refuse a bound on the cost where a server's prices are not known: it would bound nothing."""
     for role in roles:
         if config.budget.cost is not None and "base_url" in config[role] and config[role].get("prices") is None:
             raise ConfigurationError(

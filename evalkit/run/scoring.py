@@ -201,7 +201,7 @@ def _says_something(response: Response) -> bool:
 
 
 def _whole(number: float) -> float | int:
-    """Most statistics are counts, and are written as such."""
+    """Return a whole number as an int: most statistics are counts, and are written as such."""
     return int(number) if float(number).is_integer() else float(number)
 
 

@@ -71,7 +71,7 @@ class AnswerCache:
             os.close(lock)
 
     def get(self, identity: str) -> Response | None:
-        """The answer kept under an identity, marked as cached; None if there is none."""
+        """Return the response stored under a key, marked as cached; None if there is none."""
         try:
             row = self._database.execute(
                 "SELECT response, speech FROM answers WHERE identity = ?", (identity,)
@@ -112,7 +112,7 @@ class AnswerCache:
 
 
 def _is_remote(folder: Path) -> bool:
-    """Whether a folder lies on a file system that several machines share; False where that cannot be told."""
+    """Tell whether a folder lies on a file system that several machines share; False where that cannot be told."""
     try:
         mounts = [line.split()[1:3] for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()]
     except OSError:
@@ -123,7 +123,7 @@ def _is_remote(folder: Path) -> bool:
 
 
 def identity(request: Request, fingerprint: Mapping[str, Any]) -> str:
-    """What an answer is kept under: a digest of the request's content, its recordings' bytes and the model.
+    """Return the key of a stored response: a digest of the request's content, its recordings' bytes and the model.
 
     Raises:
         AudioError: a recording cannot be read.

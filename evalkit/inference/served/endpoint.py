@@ -120,7 +120,7 @@ class ServedEndpoint:
         await self.adapter.close()
 
     async def _said(self) -> dict[str, Any]:
-        """What the server says of itself; nothing where it does not say it soon."""
+        """Return what the server says of itself; an empty mapping where it does not say it soon."""
         try:
             async with asyncio.timeout(_PATIENCE_TO_IDENTIFY):
                 return dict(await self.adapter.identify())
@@ -293,7 +293,7 @@ class _Attempts:
         self.answers_before = 0
 
     def begin(self, now: float, answers: int) -> None:
-        """One more attempt, at a time when the server has given so many answers."""
+        """Begin one more attempt, at a time when the server has given so many answers."""
         if self.requests == 0:
             self.started = now
         self.requests += 1

@@ -62,6 +62,7 @@ def test_figures_agree_with_plain_resampling(tmp_path: Path, references: dict[st
     def rate(statistics: np.ndarray) -> float:
         return float(statistics[:, :3].sum() / statistics[:, 3].sum())
 
+    assert cell.difference is not None
     assert cell.difference == pytest.approx(100 * (rate(rows[1]) - rate(rows[0])))
     assert (cell.base, cell.new) == pytest.approx((100 * rate(rows[0]), 100 * rate(rows[1])))
     rng = np.random.default_rng(5)
