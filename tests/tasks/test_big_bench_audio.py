@@ -78,7 +78,7 @@ def evaluate(folder: Path, config: DictConfig, **roles: Callable[[Request], Resp
     models: dict[str, Model] = {role: Rule(rule) for role, rule in roles.items()}
     metrics = evaluated(replace(plan, models=specs_of(models))).results.to_json()
     rows = pyarrow.parquet.read_table(folder / "run" / "big_bench_audio" / "scores.parquet").to_pylist()
-    return metrics.to_json()["tasks"]["big_bench_audio"], rows
+    return metrics["tasks"]["big_bench_audio"], rows
 
 
 @pytest.mark.parametrize(

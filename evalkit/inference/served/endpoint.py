@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from evalkit.adapter import ServedModelAdapter
 from evalkit.errors import (
@@ -62,6 +63,7 @@ class ServedEndpoint:
         self._notify = notify
         self._facts: ModelFacts | None = None
         self._identifying = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._askers: set[asyncio.Task[Any]] = set()
         limits = adapter.limits
         self._concurrency = AdaptiveConcurrency(limits.concurrency)
@@ -101,11 +103,13 @@ class ServedEndpoint:
             if self._cache is None:
                 return await self._asked(request)
             key = await asyncio.to_thread(identity, request, (await self.facts()).fingerprint)
-            if (found := self._cache.get(key)) is not None:
-                return found
-            response = await self._asked(request)
-            self._cache.put(key, response)
-            return response
+            # Who asks what is being asked waits for that answer, or the same would be paid for twice.
+            async with self._turns.setdefault(key, asyncio.Lock()):
+                if (found := self._cache.get(key)) is not None:
+                    return found
+                response = await self._asked(request)
+                self._cache.put(key, response)
+                return response
         except AudioError as error:
             return Response(failure=Failure("unreadable_audio", str(error)))
 

@@ -255,6 +255,15 @@ def test_what_was_answered_is_not_asked_again_and_what_failed_is(tmp_path: Path)
     assert again[3].error == asked[3].error == "HTTP 400"
 
 
+def test_what_is_being_asked_is_not_asked_beside_it(tmp_path: Path) -> None:
+    cache = AnswerCache(tmp_path)
+    model = Model(failing(lambda: PermanentError("no"), times=1, only="a"))
+    responses = ask_all(model, ["a"] * 4 + ["b"] * 3, cache=cache)
+    cache.close()
+    assert [response.failed for response in responses if isinstance(response, Response)] == [True] + [False] * 6
+    assert model.attempts == {"a": 2, "b": 1}, "a failure is no answer to those who wait"
+
+
 def test_a_recording_that_cannot_be_read_is_no_error_of_the_cache(tmp_path: Path) -> None:
     model = Model(echo)
     (response,) = _with_cache(tmp_path, model, [Request((Message("user", (Audio("x", tmp_path / "x.wav"),)),))])
