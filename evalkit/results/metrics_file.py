@@ -7,7 +7,7 @@ number that ``scale`` brings into that unit.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
 from html import escape
@@ -377,6 +377,11 @@ class RunResult:
             tasks={**self.tasks, task.name: task},
             unfinished=tuple(name for name in self.unfinished if name != task.name),
         )
+
+    def in_order(self, names: Sequence[str]) -> "RunResult":
+        """Return the run with its tasks in the order of these names, and then those that they do not name."""
+        ordered = dict.fromkeys((*(name for name in names if name in self.tasks), *self.tasks))
+        return replace(self, tasks={name: self.tasks[name] for name in ordered})
 
 
 def read_run(folder: str | Path) -> RunResult:
