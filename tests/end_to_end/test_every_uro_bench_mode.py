@@ -146,7 +146,11 @@ def test_each_mode_of_uro_bench(uro_bench: Proven, mode: str) -> None:
     silent = sum(row.get("source_wav") == "clean-rms-01.flac" for row in rows)
     assert uro_bench.counts(task) == (len(rows), 0, 0, silent)
     assert uro_bench.tasks[task]["partial"]
-    others = {"wer": {}, "ge": {"emotion_classifier": "Pitch"}, "srt": {"audio_judge": "Judge by ear"}}
+    others = {
+        "wer": {"mos_predictor": "Critic"},
+        "ge": {"emotion_classifier": "Pitch"},
+        "srt": {"audio_judge": "Judge by ear"},
+    }
     assert assessors(uro_bench.tasks[task], "score") == {
         "transcriber": "Served PocketSphinx",
         **others.get(mode, {"judge": "Judge by rule"}),
