@@ -311,9 +311,7 @@ def changes(function: str, base: list[list[float]], new: list[list[float]]) -> l
     value = get_metric_function(function)
     before, after = (ScoredSamples(ids, [["right"]] * len(ids), ids, np.array(rows)) for rows in (base, new))
     settings = BootstrapSettings(resamples=10)
-    result, _ = _test(
-        _blank("task", "Task", metric), metric, get_metric_function(function), (before, after), settings, 0
-    )
+    result, _ = _test(_blank("task", "Task", metric), metric, value, (before, after), settings, 0)
     return [(change.sample_id, change.effect) for change in (*result.improved, *result.worsened)]
 
 
