@@ -32,7 +32,10 @@ class Change:
     """One sample whose answer changed the value.
 
     Attributes:
-        sample_id, reference, base_answer, new_answer: the sample and what was said about it.
+        sample_id: the sample.
+        reference: what would have been right.
+        base_answer: what the model of the base run answered.
+        new_answer: what the model of the new run answered.
         effect: by how much the base run's value would move if this sample alone had its new answer.
     """
 
@@ -51,18 +54,23 @@ class ComparedMetric:
         name: the task's or the average's key.
         title: its title.
         metric: the metric's name.
-        unit, decimals: how its values are printed.
+        unit: printed behind its values; empty for points.
+        decimals: with how many its values are printed.
         verdict: about the new run, at the level asked for, after Holm's correction over all that is compared.
         reason: why the runs are not comparable, or what to bear in mind; may be empty.
         only_in: the run that alone has it, or None.
-        base, new: the values over the shared samples.
+        base: the base run's value over the shared samples.
+        new: the new run's value over them.
         difference: new minus base.
         interval: of the difference, by the paired bootstrap; None where none can be given.
         p_value: two-sided, by approximate randomisation.
         adjusted_p_value: the same after Holm's correction.
         higher_is_better: the direction of improvement.
-        shared, base_samples, new_samples: how many samples both runs, and each of them, have.
-        improved, worsened: the samples that moved the value most, either way.
+        shared: how many samples both runs have.
+        base_samples: how many the base run has.
+        new_samples: how many the new run has.
+        improved: the samples whose new answer moved the value most for the better.
+        worsened: those whose new answer moved it most for the worse.
     """
 
     name: str
@@ -97,7 +105,8 @@ class Comparison:
     """Two runs side by side.
 
     Attributes:
-        base, new: names of the runs.
+        base: name of the run that is compared with.
+        new: name of the run that is judged.
         level: of the intervals; a verdict needs an adjusted p-value of at most 1 - level.
         metrics: one for each metric compared of each task, and for each average, that either run has.
         remarks: what else has to be said, such as that a run is not finished.

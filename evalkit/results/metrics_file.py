@@ -533,7 +533,7 @@ def _metric_from_json(fields: Fields) -> MetricResult:
 
 
 def _group_from_json(fields: Fields, metrics: Mapping[str, MetricResult]) -> GroupResult:
-    """A part is measured as its task is, and has numbers of its own."""
+    """Read a part, which is measured as its task is and has numbers of its own."""
     parts = {}
     for key, part in fields.objects("metrics"):
         if key not in metrics:

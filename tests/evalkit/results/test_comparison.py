@@ -71,6 +71,7 @@ def test_figures_agree_with_plain_resampling(tmp_path: Path, references: dict[st
     def rate(statistics: np.ndarray) -> float:
         return float(statistics[:, :3].sum() / statistics[:, 3].sum())
 
+    assert cell.difference is not None
     assert cell.difference == pytest.approx(100 * (rate(rows[1]) - rate(rows[0])))
     assert (cell.base, cell.new) == pytest.approx((100 * rate(rows[0]), 100 * rate(rows[1])))
     rng = np.random.default_rng(5)
@@ -308,7 +309,6 @@ def changes(function: str, base: list[list[float]], new: list[list[float]]) -> l
     """Compare two tables of statistics; return the samples that changed, with their effects."""
     ids = [f"s{number}" for number in range(len(base))]
     metric = MetricResult("Score", 0, None, 0.95, None, "", 1, 2, True, function, {}, {})
-    value = get_metric_function(function)
     before, after = (ScoredSamples(ids, [["right"]] * len(ids), ids, np.array(rows)) for rows in (base, new))
     settings = BootstrapSettings(resamples=10)
     result, _ = _test(_blank("task", "Task", metric), metric, value, (before, after), settings, 0)
