@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
-from evalkit.results.metrics_file import rounded
+from evalkit.metrics.metric import rounded
 from reports.published import PublishedFigure, load_published
 from reports.table import AVERAGES
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
 from reports.cells import metric_cell
 from reports.layout import run_titles
 from reports.remarks import recipes

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from evalkit.results.metrics_file import Aggregate, GroupResult, MetricResult, TaskResult, rounded
+from evalkit.metrics.metric import rounded
+from evalkit.results.task_result import Aggregate, GroupResult, MetricResult, TaskResult
 from reports.remarks import AVERAGED, INCOMPLETE, remarks_on
 from reports.table import NOT_APPLICABLE, Cell
 

@@ -6,7 +6,8 @@ from decimal import Decimal
 from functools import cache
 
 from evalkit.errors import ConfigurationError
-from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
 from reports.averages import irreproducible
 from reports.published import PublishedFigure, PublishedModel, load_published
 from reports.remarks import AVERAGED, INCOMPLETE, PUBLISHED, UNFINISHED, UNREPRODUCED, Remark, benchmark_of

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, HPacker, TextArea, VPacker
 
-from evalkit.results.metrics_file import rounded
+from evalkit.metrics.metric import rounded
 from reports.radar import BEST, RIM, WORST, Axis, Radar, radii
 from reports.remarks import INCOMPLETE
 

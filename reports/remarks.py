@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from evalkit.results.markdown import clipped
-from evalkit.results.metrics_file import FailureReason, TaskResult
+from evalkit.results.task_result import FailureReason, TaskResult
 from reports.table import AVERAGES, Footnote, Recipe
 
 _Key = TypeVar("_Key")

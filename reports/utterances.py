@@ -9,8 +9,9 @@ from typing import Any
 
 from evalkit.errors import StoreError
 from evalkit.metrics.error_rate import STATISTICS, AlignedUnit, align
-from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
 from evalkit.results.scores import ScoresFile
+from evalkit.results.task_result import TaskResult
 from evalkit.text import Scheme, get_scheme
 from reports.alignment import blocks, inline
 from reports.render_csv import spreadsheet_safe

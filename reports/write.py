@@ -7,7 +7,8 @@ from itertools import chain, count
 from pathlib import Path
 
 from evalkit.errors import StoreError
-from evalkit.results.metrics_file import RunResult, TaskResult, read_run
+from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.task_result import TaskResult
 from reports.by_normaliser import by_normaliser_table
 from reports.layout import Rows
 from reports.page import Listing, render_page

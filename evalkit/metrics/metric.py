@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,11 @@ def in_unit(value: float, scale: float) -> float:
     """Bring a function's result into the unit that is printed: 33/800 times 100 is exactly 4.125."""
     # By the shortest decimals that name the two floats, as a product of floats may fall short of a tie.
     return float(Decimal(str(float(value))) * Decimal(str(scale)))
+
+
+def rounded(value: float | Decimal, decimals: int = 2) -> str:
+    """Round half up, as published tables do, by the shortest decimals that name the number."""
+    return str(Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP))
 
 
 def recipe_line(metric: Metric) -> str:

@@ -22,11 +22,12 @@ from evalkit.inference.served.cache import AnswerCache
 from evalkit.progress import Progress, say
 from evalkit.results.aggregates import with_aggregates
 from evalkit.results.folder import SAID, RunFolder
-from evalkit.results.metrics_file import ModelIdentity, RunResult
+from evalkit.results.metrics_file import RunResult
 from evalkit.results.provenance import FILE_NAME as PROVENANCE
 from evalkit.results.provenance import ProvenanceRecord
 from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
+from evalkit.results.task_result import ModelIdentity
 from evalkit.results.usage import RoleUsage
 from evalkit.run.events import EventLog, run_log
 from evalkit.run.plan import Plan

@@ -6,7 +6,8 @@ An average is the unweighted mean of its group, as published; blank unless every
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
 from reports.cells import aggregate_cell, measured_cell
 from reports.entries import Entry, Place, headlines, measured_entry, printed_metrics, results_by_place, results_of
 from reports.layout import Layout, models_across, place_as_published

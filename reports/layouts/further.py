@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
 from reports.cells import measured_cell
 from reports.entries import Entry, headlines, measured_entry, results_by_place, results_of
 from reports.layout import Layout, models_across

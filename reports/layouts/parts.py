@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evalkit.results.metrics_file import GroupResult, RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import GroupResult, TaskResult
 from reports.cells import measured_cell, part_cell
 from reports.entries import (
     Entry,

@@ -7,7 +7,8 @@ own script has it; so dimensions do not weigh alike. The subsets have a table of
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
 from reports.cells import aggregate_cell, measured_cell
 from reports.entries import Entry, Place, headlines, measured_entry, results_by_place, results_of
 from reports.layout import Layout, models_across

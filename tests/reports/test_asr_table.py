@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from evalkit.errors import ConfigurationError, StoreError
-from evalkit.metrics.metric import in_unit
-from evalkit.results.metrics_file import RunResult, read_run, rounded
+from evalkit.metrics.metric import in_unit, rounded
+from evalkit.results.metrics_file import RunResult, read_run
 from reports.by_normaliser import by_normaliser_table
 from reports.layout import Rows, fill
 from reports.layouts.asr import ASR

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.results.metrics_file import SampleCounts
+from evalkit.results.task_result import SampleCounts
 from reports.layout import fill
 from reports.layouts.asr import ASR
 from reports.published import select_published

@@ -13,7 +13,8 @@ import pytest
 import evalkit
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.metric import render_recipe
-from evalkit.results.metrics_file import ModelIdentity, RunResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import ModelIdentity
 from tests.conftest import ROOT, CommandLine
 from tests.runs import make_run
 
