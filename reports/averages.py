@@ -12,7 +12,7 @@ from functools import cache
 
 from evalkit.metrics.metric import rounded
 from reports.published import PublishedFigure, load_published
-from reports.table import AVERAGES
+from reports.tables.model import AVERAGES
 
 _MMAU_QUESTIONS = {"Sound": 333, "Speech": 333, "Music": 334}
 SUBSETS = {

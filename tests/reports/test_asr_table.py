@@ -11,12 +11,12 @@ import pytest
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.metric import in_unit, rounded
 from evalkit.results.metrics_file import RunResult, read_run
-from reports.by_normaliser import by_normaliser_table
-from reports.layout import Rows, fill
-from reports.layouts.asr import ASR
 from reports.published import PublishedFigure, PublishedModel, load_published, select_published
-from reports.render_html import render_html
-from reports.table import Cell, Table
+from reports.render.html import render_html
+from reports.tables.by_normaliser import by_normaliser_table
+from reports.tables.layout import Rows, fill
+from reports.tables.layouts.asr import ASR
+from reports.tables.model import Cell, Table
 from tests.reports.run_folders import metric, task, write_run
 
 README = Path(__file__).parent / "data" / "readme_2025_07_23_asr.html"

@@ -13,8 +13,8 @@ from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from reports.averages import SUBSETS, recomputed_averages
 from reports.published import load_published
-from reports.table import AVERAGES
-from reports.tables import fill_tables
+from reports.tables.fill import fill_tables
+from reports.tables.model import AVERAGES
 from tasks.paralinguistic.dimensions import DIMENSIONS
 from tasks.toolcall.tools import load_tools
 from tests.conftest import CommandLine, write_jsonl

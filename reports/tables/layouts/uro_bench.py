@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import TaskResult
-from reports.cells import aggregate_cell, measured_cell
-from reports.entries import Entry, Place, headlines, measured_entry, results_by_place, results_of
-from reports.layout import Layout, models_across
-from reports.remarks import INCOMPLETE, UNKNOWN, Remark, benchmark_of, remarks_on
-from reports.table import NOT_APPLICABLE, Cell, Column, Row, RowGroup, Table
+from reports.tables.cells import aggregate_cell, measured_cell
+from reports.tables.entries import Entry, Place, headlines, measured_entry, results_by_place, results_of
+from reports.tables.layout import Layout, models_across
+from reports.tables.model import NOT_APPLICABLE, Cell, Column, Row, RowGroup, Table
+from reports.tables.remarks import INCOMPLETE, UNKNOWN, Remark, benchmark_of, remarks_on
 
 _NAME = "uro_bench"
 _BY_SUBSET = "uro_bench_detail_table7"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import TaskResult
-from reports.cells import measured_cell
-from reports.entries import Entry, headlines, measured_entry, results_by_place, results_of
-from reports.layout import Layout, models_across
 from reports.published import load_published
-from reports.remarks import remarks_on
-from reports.table import Table
+from reports.tables.cells import measured_cell
+from reports.tables.entries import Entry, headlines, measured_entry, results_by_place, results_of
+from reports.tables.layout import Layout, models_across
+from reports.tables.model import Table
+from reports.tables.remarks import remarks_on
 
 _NAME = "further"
 

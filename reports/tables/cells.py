@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from evalkit.metrics.metric import rounded
 from evalkit.results.task_result import Aggregate, GroupResult, MetricResult, TaskResult
-from reports.remarks import AVERAGED, INCOMPLETE, remarks_on
-from reports.table import NOT_APPLICABLE, Cell
+from reports.tables.model import NOT_APPLICABLE, Cell
+from reports.tables.remarks import AVERAGED, INCOMPLETE, remarks_on
 
 
 def measured_cell(result: TaskResult, published_metric: str | None, decimals: int = 2) -> Cell:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import GroupResult, TaskResult
-from reports.cells import measured_cell, part_cell
-from reports.entries import (
+from reports.published import PublishedFigure
+from reports.tables.cells import measured_cell, part_cell
+from reports.tables.entries import (
     Entry,
     Place,
     headlines,
@@ -16,10 +17,9 @@ from reports.entries import (
     results_by_place,
     results_of,
 )
-from reports.layout import Layout, benchmark_alone, models_down
-from reports.published import PublishedFigure
-from reports.remarks import INCOMPLETE, remarks_on
-from reports.table import Cell, Column, Table
+from reports.tables.layout import Layout, benchmark_alone, models_down
+from reports.tables.model import Cell, Column, Table
+from reports.tables.remarks import INCOMPLETE, remarks_on
 
 WHOLE = "Avg."
 

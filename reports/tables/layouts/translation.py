@@ -4,12 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalkit.results.metrics_file import RunResult
-from reports.cells import aggregate_cell, measured_cell
-from reports.entries import Entry, Place, headlines, measured_entry, printed_metrics, results_by_place, results_of
-from reports.layout import Layout, benchmark_alone, models_down
 from reports.published import PublishedFigure
-from reports.remarks import INCOMPLETE, benchmark_of, remarks_on
-from reports.table import Column, Table
+from reports.tables.cells import aggregate_cell, measured_cell
+from reports.tables.entries import (
+    Entry,
+    Place,
+    headlines,
+    measured_entry,
+    printed_metrics,
+    results_by_place,
+    results_of,
+)
+from reports.tables.layout import Layout, benchmark_alone, models_down
+from reports.tables.model import Column, Table
+from reports.tables.remarks import INCOMPLETE, benchmark_of, remarks_on
 
 AVERAGE: Place = ("", "Avg.")
 

@@ -8,11 +8,19 @@ from dataclasses import dataclass
 
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import TaskResult
-from reports.cells import aggregate_cell, measured_cell
-from reports.entries import Entry, Place, headlines, measured_entry, printed_metrics, results_by_place, results_of
-from reports.layout import Layout, models_across, place_as_published
-from reports.remarks import INCOMPLETE, remarks_on
-from reports.table import Cell, Table
+from reports.tables.cells import aggregate_cell, measured_cell
+from reports.tables.entries import (
+    Entry,
+    Place,
+    headlines,
+    measured_entry,
+    printed_metrics,
+    results_by_place,
+    results_of,
+)
+from reports.tables.layout import Layout, models_across, place_as_published
+from reports.tables.model import Cell, Table
+from reports.tables.remarks import INCOMPLETE, remarks_on
 
 AVERAGE = "Average"
 _NAME = "asr"

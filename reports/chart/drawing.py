@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, HPacker, TextArea, VPacker
 
 from evalkit.metrics.metric import rounded
-from reports.radar import BEST, RIM, WORST, Axis, Radar, radii
-from reports.remarks import INCOMPLETE
+from reports.chart.axes import BEST, RIM, WORST, Axis, Radar, radii
+from reports.tables.remarks import INCOMPLETE
 
 # Okabe and Ito's palette, its pale colours darkened for print; every colour has its own line and marker, so
 # that the chart survives greyscale.

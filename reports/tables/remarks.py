@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from evalkit.results.markdown import clipped
 from evalkit.results.task_result import FailureReason, TaskResult
-from reports.table import AVERAGES, Footnote, Recipe
+from reports.tables.model import AVERAGES, Footnote, Recipe
 
 _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import TaskResult
-from reports.cells import part_cell
-from reports.entries import Entry, Place, measured_entry, results_by_place, results_of
-from reports.layout import Layout
 from reports.published import PublishedFigure, load_published
-from reports.remarks import UNKNOWN, Remark, benchmark_of, remarks_on
-from reports.table import NOT_APPLICABLE, Cell, Column, Row, RowGroup, Table
+from reports.tables.cells import part_cell
+from reports.tables.entries import Entry, Place, measured_entry, results_by_place, results_of
+from reports.tables.layout import Layout
+from reports.tables.model import NOT_APPLICABLE, Cell, Column, Row, RowGroup, Table
+from reports.tables.remarks import UNKNOWN, Remark, benchmark_of, remarks_on
 
 _NAME = "toolcall"
 _TITLE = "Tool calling (StepEval-Audio-Toolcall)"
