@@ -84,6 +84,11 @@ def remarks_on(result: TaskResult, published_metric: str | None) -> list[Remark]
     return remarks
 
 
+def marks_of(remarks: Iterable[Remark]) -> str:
+    """Return the footnote marks of remarks, each once."""
+    return "".join(dict.fromkeys(remark.mark for remark in remarks))
+
+
 def _reason(reason: FailureReason) -> str:
     message = clipped(" ".join(reason.message.split()), _MESSAGE_SHOWN)
     return f"{reason.count:,} {reason.kind.replace('_', ' ')}, such as {reason.sample}: {message}"

@@ -5,6 +5,7 @@ An average is the unweighted mean of its group, as published; blank unless every
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import TaskResult
@@ -46,12 +47,13 @@ class RecognitionLayout(Layout):
     def _entry(self, run: RunResult, title: str, measured: set[Place]) -> Entry:
         metrics = printed_metrics(_NAME, place_as_published)
         places = _by_place(run)
-        cells = {place: measured_cell(result, metrics.get(place)) for place, result in places.items()}
+        remarks = {place: remarks_on(result, metrics.get(place)) for place, result in places.items()}
+        cells = {place: measured_cell(result, remarks[place]) for place, result in places.items()}
         return measured_entry(
             run,
             title,
             cells | _averages(run, places, cells, measured),
-            [remark for place, result in places.items() for remark in remarks_on(result, metrics.get(place))],
+            chain.from_iterable(remarks.values()),
             headlines(places.values()),
         )
 

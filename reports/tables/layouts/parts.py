@@ -19,7 +19,7 @@ from reports.tables.entries import (
 )
 from reports.tables.layout import Layout, benchmark_alone, models_down
 from reports.tables.model import Cell, Column, Table
-from reports.tables.remarks import INCOMPLETE, remarks_on
+from reports.tables.remarks import INCOMPLETE, Remark, remarks_on
 
 WHOLE = "Avg."
 
@@ -50,10 +50,12 @@ class PartsLayout(Layout):
         """Make the entry of a run."""
         results = results_by_place(run, results_of(run, self.published), lambda _: ("", self.title))
         cells: dict[Place, Cell] = {}
+        remarks: list[Remark] = []
         metric = printed_metrics(self.published, benchmark_alone).get(("", self.whole))
         for result in results.values():
-            cells |= self._cells(result, metric)
-        remarks = [remark for result in results.values() for remark in remarks_on(result, metric)]
+            of_result = remarks_on(result, metric)
+            cells |= self._cells(result, of_result)
+            remarks += of_result
         return measured_entry(run, title, cells, remarks, headlines(results.values()))
 
     def lay_out(self, entries: Sequence[Entry]) -> Table:
@@ -62,9 +64,9 @@ class PartsLayout(Layout):
         columns = {place: Column(self.headings.get(place[1], place[1])) for place in places}
         return models_down(self, entries, columns, ("", self.across))
 
-    def _cells(self, result: TaskResult, metric: str | None) -> dict[Place, Cell]:
+    def _cells(self, result: TaskResult, remarks: Sequence[Remark]) -> dict[Place, Cell]:
         decimals = printed_decimals(self.published, benchmark_alone)
-        cells = {("", self.whole): measured_cell(result, metric, decimals["", self.whole])}
+        cells = {("", self.whole): measured_cell(result, remarks, decimals["", self.whole])}
         marks = INCOMPLETE if INCOMPLETE in cells["", self.whole].marks else ""
         parts: Mapping[str, GroupResult] = result.groups.get(self.group, {})
         by_heading = {self.labels.get(label, label): part for label, part in parts.items()}
