@@ -9,6 +9,9 @@ from evalkit.errors import ConfigurationError
 from evalkit.redaction import redacted_text
 from evalkit.types import Request, Response, Usage
 
+SERVER_SAYS = "server_says"
+"""Where the fingerprint of a served model holds what its server says of itself, at one time and not at another."""
+
 _PER = 1_000_000
 
 

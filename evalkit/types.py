@@ -172,6 +172,7 @@ class Request:
     sample_id: str = field(default="", compare=False)
     assessment: Assessment | None = field(default=None, compare=False)
     _content: str | None = field(default=None, init=False, compare=False, repr=False)
+    _content_hash: str | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def audio(self) -> tuple[Audio, ...]:
@@ -220,7 +221,10 @@ class Request:
 
     def content_hash(self) -> str:
         """Return the hexadecimal digest of the content: the identity under which a response is stored."""
-        return hashlib.blake2b(self.content().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        if self._content_hash is None:
+            content = self.content().encode("utf-8", "surrogatepass")
+            object.__setattr__(self, "_content_hash", hashlib.blake2b(content, digest_size=16).hexdigest())
+        return str(self._content_hash)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from evalkit.errors import StoreError
+from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.task_result import TaskResult
 from reports.chart.axes import Radar, tables_radar
@@ -68,7 +69,8 @@ def write_report(
         names = _FileNames()
         listings = [listing for run in runs for listing in _write_listings(run, output_folder, names)]
         page = output_folder / "index.html"
-        page.write_text(render_page(tables, charts[-1].name if charts else None, notes, listings), encoding="utf-8")
+        content = render_page(tables, charts[-1].name if charts else None, notes, listings)
+        page.write_text(printable(content, lines=True), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{output_folder}: the report cannot be written ({error.strerror or error})") from error
     files = [output_folder / file for listing in listings for file in listing.files]
@@ -79,7 +81,7 @@ def _write_table(table: Table, folder: Path) -> list[Path]:
     paths = []
     for extension, render in _RENDERERS.items():
         path = folder / f"{table.name}.{extension}"
-        path.write_text(render(table), encoding="utf-8")
+        path.write_text(printable(render(table), lines=True), encoding="utf-8")
         paths.append(path)
     return paths
 

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import ConfigurationError, StoreError
-
-SAID = "server_says"
-"""Where the fingerprint of a served model holds what its server says of itself."""
 
 _LOCK = ".lock"
 _REPLACED = "replaced"
@@ -98,8 +96,8 @@ class RunFolder:
 
 def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Return where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
-    said, says = (fingerprint.get(SAID) or {} for fingerprint in (earlier, current))
-    for key in sorted((set(earlier) | set(current)) - {SAID}):
+    said, says = (fingerprint.get(SERVER_SAYS) or {} for fingerprint in (earlier, current))
+    for key in sorted((set(earlier) | set(current)) - {SERVER_SAYS}):
         if earlier.get(key) != current.get(key):
             yield key, earlier.get(key), current.get(key)
     for key in sorted(set(said) & set(says)):

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import evalkit
+from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import StoreError
-from evalkit.results.folder import SAID, RunFolder
+from evalkit.results.folder import RunFolder
 
 FILE_NAME = "provenance.json"
+_NAME_OR_VERSION = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 
 
 class ProvenanceRecord:
@@ -76,8 +79,8 @@ class ProvenanceRecord:
         """
         self._folder.claim({role: fingerprint})
         # What a server once said of itself is held against it for good, also if it does not say it today.
-        said = {**self._models.get(role, {}).get(SAID, {}), **fingerprint.get(SAID, {})}
-        self._models[role] = {**fingerprint, **({SAID: said} if said else {})}
+        said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
+        self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
         self.write()
 
     def task_finished(self, task: str) -> None:
@@ -134,7 +137,13 @@ def hardware() -> dict[str, Any]:
 
 def _packages() -> dict[str, str]:
     """Return the version of every distribution that is installed, by name."""
-    found = {each.name: each.version for each in metadata.distributions() if each.name}
+    found: dict[str, str] = {}
+    for each in metadata.distributions():
+        # Two lines of it, as parsing the whole, with the description, takes hundreds of times as long.
+        header = (each.read_text("METADATA") or each.read_text("PKG-INFO") or "").partition("\n\n")[0]
+        fields = dict(_NAME_OR_VERSION.findall(header))
+        if "Name" in fields:
+            found.setdefault(fields["Name"], fields.get("Version", ""))
     return dict(sorted(found.items(), key=lambda each: each[0].lower()))
 
 

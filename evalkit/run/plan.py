@@ -19,6 +19,7 @@ from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
 from evalkit.results.aggregates import AggregateDefinition, definitions_from
 from evalkit.run.composition import listed_roles
+from evalkit.run.generation import decoding_settings
 from evalkit.run.naming import run_folder, run_name
 from evalkit.run.selection import Selection
 from evalkit.task import Task
@@ -181,11 +182,7 @@ def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
 def _generation(model: DictConfig) -> dict[str, Any]:
     """Return the decoding settings that a model's configuration has for every request to it."""
     settings: Any = OmegaConf.to_container(model.get("generation") or OmegaConf.create({}), resolve=True)
-    wanted = dict(settings)
-    if "temperature" in wanted:
-        # Or a prompt profile's greedy decoding would win over the temperature without a word.
-        wanted.setdefault("do_sample", bool(wanted["temperature"]))
-    return wanted
+    return decoding_settings({"generation": settings})
 
 
 def _made(config: Any, **arguments: Any) -> Any:

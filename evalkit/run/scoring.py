@@ -62,7 +62,8 @@ class TaskScorer:
         self._models: Mapping[str, ModelIdentity] = {}
         self._counts: Counter[str] = Counter()
         self._statistics = {key: array("d") for key in task.metrics}
-        self._groups: list[Mapping[str, str]] = []
+        self._labels: dict[tuple[tuple[str, str], ...], int] = {}  # each set of labels once, by number
+        self._labelled = array("L")  # the number of each sample's
         self._languages: set[str] = set()
         self._skipped: set[str] = set()
         self._failed: Counter[str] = Counter()
@@ -83,7 +84,7 @@ class TaskScorer:
         self._counts["empty"] += outcome.status == "scored" and not any(
             _says_something(exchange.response) for exchange in outcome.exchanges if not exchange.response.failed
         )
-        self._groups.append(outcome.sample.groups)
+        self._labelled.append(self._labels.setdefault(tuple(outcome.sample.groups.items()), len(self._labels)))
         if outcome.sample.language is not None:
             self._languages.add(outcome.sample.language)
         for key in self._task.metrics:
@@ -164,8 +165,9 @@ class TaskScorer:
     def _by_group(self, arrays: Mapping[str, Statistics]) -> dict[str, dict[str, GroupResult]]:
         """Measure the samples of each label of each group, where the labels are few enough to be read."""
         tables: dict[str, dict[str, GroupResult]] = {}
-        for name in sorted({name for labels in self._groups for name in labels}):
-            labels = np.array([sample.get(name, "") for sample in self._groups])
+        sets = [dict(labels) for labels in self._labels]
+        for name in sorted({name for labels in sets for name in labels}):
+            labels = np.array([each.get(name, "") for each in sets])[np.frombuffer(self._labelled, dtype="L")]
             values = sorted(set(labels.tolist()) - {""})
             if len(values) > _MOST_GROUPS_BROKEN_DOWN:
                 continue

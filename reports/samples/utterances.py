@@ -9,6 +9,7 @@ from typing import Any
 
 from evalkit.errors import StoreError
 from evalkit.metrics.error_rate import STATISTICS, AlignedUnit, align
+from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.scores import ScoresFile
 from evalkit.results.task_result import TaskResult
@@ -111,7 +112,7 @@ def utterances_tsv(utterances: Sequence[Utterance]) -> str:
 
 def utterances_text(utterances: Sequence[Utterance], title: str) -> str:
     """Return a listing for reading: reference above hypothesis, errors marked below."""
-    return "\n".join(_listing(utterances, title)) + "\n"
+    return printable("\n".join(_listing(utterances, title)) + "\n", lines=True)
 
 
 def _listing(utterances: Sequence[Utterance], title: str) -> Iterator[str]:
@@ -171,4 +172,4 @@ def _scheme_of(language: str | None, schemes: Sequence[Scheme]) -> Scheme:
 
 
 def _field(text: str) -> str:
-    return spreadsheet_safe(" ".join(text.split()))
+    return spreadsheet_safe(printable(" ".join(text.split())))

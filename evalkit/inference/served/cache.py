@@ -128,12 +128,16 @@ def identity(request: Request, fingerprint: Mapping[str, Any]) -> str:
     Raises:
         AudioError: a recording cannot be read.
     """
-    digests = [hashlib.blake2b(audio.encoded(), digest_size=16).hexdigest() for audio in request.audio]
+    recordings = iter([audio.digest() or _unnamed(audio) for audio in request.audio])
     content = json.loads(request.content())
-    recordings = iter(digests)
     for message in content["messages"]:
         message["content"] = [
             part if isinstance(part, str) else {"audio": next(recordings)} for part in message["content"]
         ]
     text = json.dumps([content, fingerprint], sort_keys=True, ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=24).hexdigest()
+
+
+def _unnamed(audio: Audio) -> str:
+    """Return the digest of a recording that has none of its own, as what is no plain file has not."""
+    return hashlib.blake2b(audio.encoded(), digest_size=16).hexdigest()
