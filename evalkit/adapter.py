@@ -7,6 +7,7 @@ from typing import Any
 
 from evalkit.errors import ConfigurationError
 from evalkit.redaction import redacted_text
+from evalkit.text import resolve_language
 from evalkit.types import Request, Response, Usage
 
 SERVER_SAYS = "server_says"
@@ -125,7 +126,7 @@ class Capabilities:
 
     def refusal(self, request: Request, language: str | None) -> str | None:
         """Return why a request about a sample in this language cannot be put to the model; None if it can."""
-        if self.languages is not None and language is not None and language not in self.languages:
+        if self.languages is not None and language is not None and not self._knows(language):
             return f"does not take the language '{language}'"
         if request.audio and not self.audio_input:
             return "does not take audio"
@@ -136,6 +137,15 @@ class Capabilities:
         if request.output == "text" and not self.text_output:
             return "does not write"
         return None
+
+    def _knows(self, language: str) -> bool:
+        known = self.languages or frozenset()
+        if language in known:
+            return True
+        try:
+            return resolve_language(language) in known
+        except ConfigurationError:
+            return False
 
 
 class ModelAdapter(ABC):

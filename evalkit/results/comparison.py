@@ -5,8 +5,9 @@ the two were scored differently, or asked about different references, nothing is
 Nothing but the stored results is read: no task is loaded.
 """
 
+import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ import numpy as np
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.functions import MetricFunction, get_metric_function
-from evalkit.metrics.metric import in_unit, render_recipe, rounded
+from evalkit.metrics.metric import difference_in_unit, in_unit, mean_in_unit, render_recipe, rounded
 from evalkit.metrics.multiple_comparisons import holm
 from evalkit.metrics.resampling import BootstrapSettings, PairedReplicates, paired_replicates, summarise
 from evalkit.results.metrics_file import RunResult, read_run
@@ -238,10 +239,10 @@ class _Comparer:
                 new_samples=sum(part.result.new_samples for part in parts),
             ),
             PairedReplicates(
-                *(
-                    np.mean([getattr(part.replicates, each) * part.scale for part in parts], axis=0)
-                    for each in PairedReplicates._fields
-                )
+                a=mean_in_unit([in_unit(part.replicates.a, part.scale) for part in parts]),
+                b=mean_in_unit([in_unit(part.replicates.b, part.scale) for part in parts]),
+                bootstrapped=np.mean([part.replicates.bootstrapped * part.scale for part in parts], axis=0),
+                exchanged=np.mean([part.replicates.exchanged * part.scale for part in parts], axis=0),
             ),
             1,
             self._settings.level,
@@ -286,21 +287,25 @@ def _obstacle(key: str, base: TaskResult, new: TaskResult) -> str:
     if key not in base.metrics or key not in new.metrics:
         return f"only one of the runs was scored by {key}; `evalkit score` can score a run again"
     metrics = base.metrics[key], new.metrics[key]
-    if metrics[0].recipe != metrics[1].recipe:
-        differing = [
-            name
-            for name in dict.fromkeys((*metrics[0].recipe, *metrics[1].recipe))
-            if metrics[0].recipe.get(name) != metrics[1].recipe.get(name)
-        ]
+    if differing := _differing(metrics[0].recipe, metrics[1].recipe, {*base.models, *new.models}):
         lines = [
             render_recipe({name: _titled(name, task, metric) for name in differing if name in metric.recipe})
             for task, metric in zip((base, new), metrics, strict=True)
         ]
         return f"scored differently, {lines[0] or 'nothing'} and {lines[1] or 'nothing'}; {_remedy(differing, base)}"
-    computed = [(each.function, each.scale, tuple(each.statistics)) for each in metrics]
+    computed = [(each.function, each.scale, each.higher_is_better, tuple(each.statistics)) for each in metrics]
     if computed[0] != computed[1]:
-        return "computed by another function, scale or statistics; `evalkit score` can score a run again"
+        return "computed by another function, scale, direction or statistics; `evalkit score` can score a run again"
     return ""
+
+
+def _differing(base: Mapping[str, str], new: Mapping[str, str], roles: Collection[str]) -> list[str]:
+    """Return the fields in which two recipes differ; a model that one run had no question for sets nothing apart."""
+    return [
+        name
+        for name in dict.fromkeys((*base, *new))
+        if base.get(name) != new.get(name) and not (name in roles and (name not in base or name not in new))
+    ]
 
 
 def _titled(name: str, task: TaskResult, metric: MetricResult) -> str:
@@ -341,15 +346,13 @@ def _test(
     if not len(replicates.exchanged):
         return replace(blank, verdict="not comparable", reason="undefined over the shared samples"), None
     total = base_statistics.sum(axis=0)
-    effects = [
-        (function(total - before + after) - replicates.b) * metric.scale
-        for before, after in zip(base_statistics, new_statistics, strict=True)
-    ]
+    # The gain first: equal statistics then have no effect, whatever the rounding.
+    effects = [(function(total + gain) - replicates.b) * metric.scale for gain in new_statistics - base_statistics]
     changes = sorted(
         (
             Change(sample_id, " / ".join(base.references[row]), base.answers[row], new.answers[new_row], effect)
             for sample_id, (row, new_row), effect in zip(shared, rows, effects, strict=True)
-            if effect
+            if effect and math.isfinite(effect)
         ),
         key=lambda change: (change.effect, change.sample_id),
     )
@@ -367,12 +370,13 @@ def _filled(blank: ComparedMetric, replicates: PairedReplicates, scale: float, l
     if np.isfinite(test.interval).all():
         interval = in_unit(test.interval.low, scale), in_unit(test.interval.high, scale)
     some_left_out = blank.shared < max(blank.base_samples, blank.new_samples)
+    base, new = in_unit(replicates.b, scale), in_unit(replicates.a, scale)
     return replace(
         blank,
         reason="over the shared samples alone" if some_left_out else "",
-        base=in_unit(replicates.b, scale),
-        new=in_unit(replicates.a, scale),
-        difference=in_unit(test.difference, scale),
+        base=base,
+        new=new,
+        difference=difference_in_unit(new, base),
         interval=interval,
         p_value=test.p_value,
     )

@@ -9,8 +9,12 @@ from typing import Any
 
 from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import ConfigurationError, StoreError
+from evalkit.results.fields import Fields
+
+PROVENANCE = "provenance.json"
 
 _LOCK = ".lock"
+_ESCAPED_SURROGATE = "\\ud"
 _REPLACED = "replaced"
 
 
@@ -42,8 +46,9 @@ class RunFolder:
 
         Raises:
             ConfigurationError: the folder holds answers of another model.
+            StoreError: what the folder says of its models is damaged.
         """
-        earlier = self.read("provenance.json").get("models", {})
+        earlier = recorded_models(self.read(PROVENANCE))
         current = json.loads(json.dumps(models))  # as it will be read back: JSON turns tuples into lists
         for role in sorted(set(earlier) & set(current)):
             for key, before, now in _differences(earlier[role], current[role]):
@@ -66,7 +71,8 @@ class RunFolder:
         path = self.path / name
         unfinished = path.with_name(path.name + ".unfinished")
         try:
-            unfinished.write_text(text, encoding="utf-8")
+            # Half characters, as from a server that misnames itself, become question marks: no file can hold them.
+            unfinished.write_text(text, encoding="utf-8", errors="replace")
             unfinished.replace(path)
         except OSError as error:
             raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
@@ -94,6 +100,18 @@ class RunFolder:
         os.close(self._lock)
 
 
+def recorded_models(provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the fingerprint of every role's model, from the content of ``provenance.json``.
+
+    Raises:
+        StoreError: they are damaged.
+    """
+    models = Fields(PROVENANCE, provenance).mappings("models")
+    for role, fingerprint in models.items():
+        Fields(f"{PROVENANCE}.models.{role}", fingerprint).mapping(SERVER_SAYS)
+    return models
+
+
 def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Return where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
     said, says = (fingerprint.get(SERVER_SAYS) or {} for fingerprint in (earlier, current))
@@ -109,10 +127,13 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object from a file.
 
     Raises:
-        StoreError: the file is missing or is not a JSON object.
+        StoreError: the file is missing, is not a JSON object, or holds half characters, which no file can hold.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, parse_constant=_refuse_constant)
+        if _ESCAPED_SURROGATE in text.lower():
+            json.dumps(content, ensure_ascii=False).encode()
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror}); is this a run folder?") from error
     except (ValueError, RecursionError) as error:

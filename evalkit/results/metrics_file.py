@@ -1,6 +1,6 @@
 """``metrics.json``: what a run measured, as one type. Scoring makes it, and everyone else reads it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
@@ -145,6 +145,11 @@ class RunResult:
             tasks={**self.tasks, task.name: task},
             unfinished=tuple(name for name in self.unfinished if name != task.name),
         )
+
+    def in_order(self, names: Sequence[str]) -> "RunResult":
+        """Return the run with its tasks in the order of these names, and then those that they do not name."""
+        ordered = dict.fromkeys((*(name for name in names if name in self.tasks), *self.tasks))
+        return replace(self, tasks={name: self.tasks[name] for name in ordered})
 
 
 def read_run(folder: str | Path) -> RunResult:

@@ -23,9 +23,8 @@ from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.progress import Progress, say
 from evalkit.results.aggregates import with_aggregates
-from evalkit.results.folder import RunFolder
+from evalkit.results.folder import PROVENANCE, RunFolder
 from evalkit.results.metrics_file import RunResult
-from evalkit.results.provenance import FILE_NAME as PROVENANCE
 from evalkit.results.provenance import ProvenanceRecord
 from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
@@ -35,6 +34,7 @@ from evalkit.run.events import EventLog, run_log
 from evalkit.run.plan import Plan
 from evalkit.run.preflight import CheckedTask, Preflight, check
 from evalkit.run.scoring import TaskScorer
+from evalkit.run.stored import with_stored_tasks, write_config
 from evalkit.types import Usage
 
 _NEW_OBJECTS = 10_000  # between two looks of the garbage collector
@@ -109,13 +109,16 @@ class _Session:
     def __init__(self, plan: Plan, preflight: Preflight) -> None:
         self._plan = plan
         self._lock = threading.Lock()  # tasks are finished in threads of their own
+        self._identities: dict[str, ModelIdentity] = {}
         with ExitStack() as stack:
             self._folder = stack.enter_context(closing(RunFolder(plan.folder)))
             if plan.fresh:
                 self._folder.set_aside()
             for each in preflight.tasks:
                 self._refuse_changed_recordings(each)
-            self._folder.write("config.yaml", plan.config)
+            config = with_stored_tasks(plan.config, plan.folder)
+            write_config(self._folder, config)
+            self._order = tuple(config["tasks"])
             stack.enter_context(run_log(plan.folder))
             earlier = settled_run(self._folder)
             self._results = self._begun(earlier, preflight)
@@ -125,8 +128,6 @@ class _Session:
             }
             data = {each.task.name: each.fingerprint.to_json() for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
-            # By what earlier sessions found out, for roles that have nothing to answer in this one.
-            self._identities = {role: self._identity(role, known) for role, known in self._record.models.items()}
             stack.callback(self._record.write)
             self._say_what_is_kept()
             self.endpoints = self._open_endpoints(stack)
@@ -160,20 +161,14 @@ class _Session:
         generation = dict(self._plan.models[role].generation)
         fingerprint = {**facts.fingerprint, **({"generation": generation} if generation else {})}
         self._record.meet(role, fingerprint)
-        self._identities[role] = self._identity(role, fingerprint)
-        _log.info("%s: %s", role, fingerprint)
-
-    def _identity(self, role: str, fingerprint: Mapping[str, Any]) -> ModelIdentity:
         # What a server says of itself may be said at one time and not at another.
         own = {key: value for key, value in fingerprint.items() if key != SERVER_SAYS}
-        return ModelIdentity.of(self._plan.titles.get(role, role), own)
+        self._identities[role] = ModelIdentity.of(self._plan.models[role].title, own)
+        _log.info("%s: %s", role, fingerprint)
 
     def finish(self) -> Evaluation:
-        """Record that the session ended, and return what came of it: tasks in the order asked for, averages."""
-        order = {work.task.name: number for number, work in enumerate(self.works)}
-        tasks = dict(sorted(self._results.tasks.items(), key=lambda item: order.get(item[0], -1)))
-        results = replace(self._results, tasks=tasks)
-        self._results = with_aggregates(results, self._plan.aggregates, self._plan.bootstrap)
+        """Take the averages, record that the session ended, and return what came of it."""
+        self._results = with_aggregates(self._results, self._plan.aggregates, self._plan.bootstrap)
         publish(self._folder, self._results)
         self._record.finish()
         _log.info("finished")
@@ -210,7 +205,8 @@ class _Session:
     def _say_what_is_kept(self) -> None:
         kept = sum(usage.answers for store in self._stores.values() for usage in store.usage.values())
         if kept and self._record.last_session:
-            _tell(f"{kept:,} answers of the session of {self._record.last_session} are kept (fresh=true asks again)")
+            began = self._record.last_session.started.isoformat(timespec="seconds")
+            _tell(f"{kept:,} answers of the session of {began} are kept (fresh=true asks again)")
 
     def _open_endpoints(self, stack: ExitStack) -> dict[str, Endpoint]:
         plan = self._plan
@@ -238,8 +234,10 @@ class _Session:
     def _finish_task(self, name: str, scorer: TaskScorer) -> None:
         result = scorer.finish()
         with self._lock:
-            # The averages are taken once all their members are there.
-            self._results = replace(self._results.with_task(result), aggregates={})
+            # Tasks end in an order of chance, and equal runs have equal results. The averages are taken once all their
+            # members are there.
+            tasks = self._results.with_task(result).in_order(self._order)
+            self._results = replace(tasks, aggregates={})
             publish(self._folder, self._results)
             self._record.task_finished(name)
 

@@ -72,11 +72,6 @@ class Plan:
     skip_remote_data: bool = False
     skip_missing_roles: bool = False
 
-    @property
-    def titles(self) -> dict[str, str]:
-        """What people call the model of each role."""
-        return {role: spec.title for role, spec in self.models.items()}
-
 
 def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
     """Make a plan of the configuration that Hydra composed.

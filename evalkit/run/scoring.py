@@ -38,8 +38,8 @@ class TaskScorer:
         task: the benchmark.
         folder: the task's folder in the run folder.
         settings: how intervals are made.
-        models: who fills each role beside the model under test, at the latest when the scores are finished; others
-            than the task's are left aside.
+        models: who fills each role beside the model under test, at the latest when the scores are finished; those that
+            no sample was put to are left aside, for the values do not depend on them.
         partial: True if the samples are known to be only a part of the data set.
 
     Raises:
@@ -65,6 +65,7 @@ class TaskScorer:
         self._labels: dict[tuple[tuple[str, str], ...], int] = {}  # each set of labels once, by number
         self._labelled = array("L")  # the number of each sample's
         self._languages: set[str] = set()
+        self._asked: set[str] = set()
         self._skipped: set[str] = set()
         self._failed: Counter[str] = Counter()
         self._examples: dict[str, tuple[str, str]] = {}
@@ -85,6 +86,7 @@ class TaskScorer:
             _says_something(exchange.response) for exchange in outcome.exchanges if not exchange.response.failed
         )
         self._labelled.append(self._labels.setdefault(tuple(outcome.sample.groups.items()), len(self._labels)))
+        self._asked.update(exchange.call.role for exchange in outcome.exchanges)
         if outcome.sample.language is not None:
             self._languages.add(outcome.sample.language)
         for key in self._task.metrics:
@@ -94,7 +96,8 @@ class TaskScorer:
         """Complete the scores and return what was measured."""
         task, counts = self._task, self._counts
         known = self._known
-        self._models = {role: known[role] for role in task.roles if role != "model" and role in known}
+        asked = [role for role in task.roles if role != "model" and role in self._asked]
+        self._models = {role: known[role] for role in asked if role in known}
         digest = self._writer.finish()
         total = sum(counts[status] for status in ("scored", "failed", "skipped"))
         all_skipped = total > 0 and counts["skipped"] == total

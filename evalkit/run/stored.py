@@ -18,10 +18,12 @@ from evalkit.datasets.dataset import Dataset
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError
 from evalkit.hints import hint
 from evalkit.prompts import Prompts
+from evalkit.results.folder import RunFolder
 from evalkit.run.generation import decoding_settings
 from evalkit.task import Task
 from evalkit.types import Sample
 
+_CONFIG = "config.yaml"
 _TASKS = "tasks"
 _TARGET = "_target_"
 # How Hydra makes an object, which is no matter once its settings are plain values.
@@ -48,7 +50,7 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
         StoreError: the folder is not that of a run, or its configuration is damaged.
         ConfigurationError: an override names a setting that the run does not have.
     """
-    path = folder / "config.yaml"
+    path = folder / _CONFIG
     if not path.is_file():
         raise StoreError(f"{folder}: not a run folder, it has no config.yaml")
     try:
@@ -78,6 +80,30 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
     for key, value in changed:
         _set(config, key, value, path)
     return config
+
+
+def with_stored_tasks(config: str, folder: Path) -> dict[str, Any]:
+    """Return a configuration with the tasks and models of earlier sessions, whose results the run folder holds too.
+
+    Args:
+        config: of this session, as YAML.
+        folder: the run folder.
+
+    Raises:
+        StoreError: the configuration that the folder holds is damaged.
+    """
+    now: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=False)
+    stored = read_stored_config(folder) if (folder / _CONFIG).is_file() else {"tasks": {}}
+    return {**stored, **now, "tasks": {**stored["tasks"], **now["tasks"]}}
+
+
+def write_config(folder: RunFolder, config: Mapping[str, Any]) -> None:
+    """Write a run's configuration into its folder.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    folder.write(_CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
 
 
 def stored_tasks(config: Mapping[str, Any], names: Collection[str], allow: Sequence[str] = ()) -> list[Task]:

@@ -20,8 +20,6 @@ from reports.tables.layout import Layout, benchmark_alone, models_down
 from reports.tables.model import Column, Table
 from reports.tables.remarks import INCOMPLETE, benchmark_of, remarks_on
 
-AVERAGE: Place = ("", "Avg.")
-
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationLayout(Layout):
@@ -46,7 +44,7 @@ class TranslationLayout(Layout):
         for aggregate in run.aggregates.values():
             if aggregate.place.table == self.published:
                 incomplete = any(INCOMPLETE in cells[place].marks for place in metrics if place in results)
-                cells[AVERAGE] = aggregate_cell(aggregate, incomplete=incomplete)
+                cells["", aggregate.place.benchmark] = aggregate_cell(aggregate, incomplete=incomplete)
         return measured_entry(run, title, cells, chain.from_iterable(remarks.values()), headlines(results.values()))
 
     def lay_out(self, entries: Sequence[Entry]) -> Table:
