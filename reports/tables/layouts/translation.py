@@ -2,14 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from evalkit.results.metrics_file import RunResult
-from reports.cells import aggregate_cell, measured_cell
-from reports.entries import Entry, Place, headlines, measured_entry, printed_metrics, results_by_place, results_of
-from reports.layout import Layout, benchmark_alone, models_down
 from reports.published import PublishedFigure
-from reports.remarks import INCOMPLETE, benchmark_of, remarks_on
-from reports.table import Column, Table
+from reports.tables.cells import aggregate_cell, measured_cell
+from reports.tables.entries import (
+    Entry,
+    Place,
+    headlines,
+    measured_entry,
+    printed_metrics,
+    results_by_place,
+    results_of,
+)
+from reports.tables.layout import Layout, benchmark_alone, models_down
+from reports.tables.model import Column, Table
+from reports.tables.remarks import INCOMPLETE, benchmark_of, remarks_on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +39,13 @@ class TranslationLayout(Layout):
         """Make the entry of a run."""
         metrics = printed_metrics(self.published, benchmark_alone)
         results = results_by_place(run, results_of(run, self.published), lambda each: ("", benchmark_of(each)))
-        cells = {place: measured_cell(result, metrics.get(place)) for place, result in results.items()}
+        remarks = {place: remarks_on(result, metrics.get(place)) for place, result in results.items()}
+        cells = {place: measured_cell(result, remarks[place]) for place, result in results.items()}
         for aggregate in run.aggregates.values():
             if aggregate.place.table == self.published:
                 incomplete = any(INCOMPLETE in cells[place].marks for place in metrics if place in results)
                 cells["", aggregate.place.benchmark] = aggregate_cell(aggregate, incomplete=incomplete)
-        remarks = [remark for place, result in results.items() for remark in remarks_on(result, metrics.get(place))]
-        return measured_entry(run, title, cells, remarks, headlines(results.values()))
+        return measured_entry(run, title, cells, chain.from_iterable(remarks.values()), headlines(results.values()))
 
     def lay_out(self, entries: Sequence[Entry]) -> Table:
         """Make a row per model."""

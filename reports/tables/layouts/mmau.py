@@ -1,6 +1,6 @@
 """MMAU (v05.15.25 test-mini): accuracy over all questions and over those about sound, speech and music."""
 
-from reports.layouts.parts import PartsLayout
+from reports.tables.layouts.parts import PartsLayout
 
 MMAU = PartsLayout(
     name="mmau",

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from evalkit.results.metrics_file import RunResult
-from reports.layout import FilledTable, Layout, Rows, fill, twice
-from reports.layouts.asr import ASR
-from reports.layouts.big_bench_audio import BIG_BENCH_AUDIO
-from reports.layouts.further import FURTHER
-from reports.layouts.mmau import MMAU
-from reports.layouts.paralinguistic import PARALINGUISTIC
-from reports.layouts.toolcall import TOOLCALL
-from reports.layouts.translation import COVOST2, CVSS
-from reports.layouts.uro_bench import URO_BENCH, URO_BENCH_SUBSETS
 from reports.published import select_published
+from reports.tables.layout import FilledTable, Layout, Rows, fill, twice
+from reports.tables.layouts.asr import ASR
+from reports.tables.layouts.big_bench_audio import BIG_BENCH_AUDIO
+from reports.tables.layouts.further import FURTHER
+from reports.tables.layouts.mmau import MMAU
+from reports.tables.layouts.paralinguistic import PARALINGUISTIC
+from reports.tables.layouts.toolcall import TOOLCALL
+from reports.tables.layouts.translation import COVOST2, CVSS
+from reports.tables.layouts.uro_bench import URO_BENCH, URO_BENCH_SUBSETS
 
 PUBLISHED_SET = ""
 """The set of the data that the published figures are of: that of every task whose place names no other."""

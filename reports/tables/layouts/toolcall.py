@@ -1,15 +1,17 @@
 """StepEval-Audio-Toolcall: per model three rows, for triggering, tool type and parameters, and a column per tool."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
-from evalkit.results.metrics_file import RunResult, TaskResult
-from reports.cells import part_cell
-from reports.entries import Entry, Place, measured_entry, results_by_place, results_of
-from reports.layout import Layout
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
 from reports.published import PublishedFigure, load_published
-from reports.remarks import UNKNOWN, Remark, benchmark_of, remarks_on
-from reports.table import NOT_APPLICABLE, Cell, Column, Row, RowGroup, Table
+from reports.tables.cells import part_cell
+from reports.tables.entries import Entry, Place, measured_entry, results_by_place, results_of
+from reports.tables.layout import Layout
+from reports.tables.model import NOT_APPLICABLE, Cell, Column, Row, RowGroup, Table
+from reports.tables.remarks import UNKNOWN, Remark, benchmark_of, marks_of, remarks_on
 
 _NAME = "toolcall"
 _TITLE = "Tool calling (StepEval-Audio-Toolcall)"
@@ -38,14 +40,15 @@ class ToolcallLayout(Layout):
     def entry(self, run: RunResult, title: str) -> Entry:
         """Make the entry of a run."""
         results = list(results_by_place(run, results_of(run, _NAME), lambda _: ("", _TITLE)).values())
-        cells = {place: cell for result in results for place, cell in _cells(result).items()}
+        remarks = {result.name: _remarks(result) for result in results}
+        cells = {place: cell for each in results for place, cell in _cells(each, remarks[each.name]).items()}
         metrics = [
             (result, key, f"{benchmark_of(result)} ({result.metrics[key].name.lower()})")
             for result in results
             for key in _KEYS.values()
             if key in result.metrics
         ]
-        return measured_entry(run, title, cells, [each for result in results for each in _remarks(result)], metrics)
+        return measured_entry(run, title, cells, chain.from_iterable(remarks.values()), metrics)
 
     def lay_out(self, entries: Sequence[Entry]) -> Table:
         """Make three rows per model."""
@@ -80,17 +83,16 @@ def _columns() -> dict[str, Column]:
     return {tool: Column(tool) for tool in tools}
 
 
-def _cells(result: TaskResult) -> dict[Place, Cell]:
+def _cells(result: TaskResult, remarks: Iterable[Remark]) -> dict[Place, Cell]:
     # No cell is of the whole task, so what has to be said about it is marked on each.
-    marks = "".join(dict.fromkeys(remark.mark for remark in _remarks(result)))
+    marks = marks_of(remarks)
     parts = result.groups.get(_TOOLS_BY_GROUP, {})
+    without_meaning = _without_meaning()
     cells = {}
     for row, key in _KEYS.items():
         for tool in _columns():
-            cell = part_cell(result, parts.get(tool), key, marks, decimals=1)
-            if cell.n and not cell.text:
-                cell = replace(cell, text=NOT_APPLICABLE if (row, tool) in _without_meaning() else _UNDEFINED)
-            cells[row, tool] = cell
+            undefined = NOT_APPLICABLE if (row, tool) in without_meaning else _UNDEFINED
+            cells[row, tool] = part_cell(result, parts.get(tool), key, marks, decimals=1, undefined=undefined)
     return cells
 
 

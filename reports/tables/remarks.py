@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from evalkit.results.markdown import clipped
-from evalkit.results.metrics_file import FailureReason, TaskResult
-from reports.table import AVERAGES, Footnote, Recipe
+from evalkit.results.task_result import FailureReason, TaskResult
+from reports.tables.model import AVERAGES, Footnote, Recipe
 
 _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")
@@ -82,6 +82,11 @@ def remarks_on(result: TaskResult, published_metric: str | None) -> list[Remark]
     if result.metric.value is None:
         remarks.append(Remark(UNKNOWN, f"{benchmark}, nothing could be scored"))
     return remarks
+
+
+def marks_of(remarks: Iterable[Remark]) -> str:
+    """Return the footnote marks of remarks, each once."""
+    return "".join(dict.fromkeys(remark.mark for remark in remarks))
 
 
 def _reason(reason: FailureReason) -> str:

@@ -5,13 +5,23 @@ An average is the unweighted mean of its group, as published; blank unless every
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from evalkit.results.metrics_file import RunResult, TaskResult
-from reports.cells import aggregate_cell, measured_cell
-from reports.entries import Entry, Place, headlines, measured_entry, printed_metrics, results_by_place, results_of
-from reports.layout import Layout, models_across, place_as_published
-from reports.remarks import INCOMPLETE, remarks_on
-from reports.table import Cell, Table
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
+from reports.tables.cells import aggregate_cell, measured_cell
+from reports.tables.entries import (
+    Entry,
+    Place,
+    headlines,
+    measured_entry,
+    printed_metrics,
+    results_by_place,
+    results_of,
+)
+from reports.tables.layout import Layout, models_across, place_as_published
+from reports.tables.model import Cell, Table
+from reports.tables.remarks import INCOMPLETE, remarks_on
 
 AVERAGE = "Average"
 _NAME = "asr"
@@ -37,12 +47,13 @@ class RecognitionLayout(Layout):
     def _entry(self, run: RunResult, title: str, measured: set[Place]) -> Entry:
         metrics = printed_metrics(_NAME, place_as_published)
         places = _by_place(run)
-        cells = {place: measured_cell(result, metrics.get(place)) for place, result in places.items()}
+        remarks = {place: remarks_on(result, metrics.get(place)) for place, result in places.items()}
+        cells = {place: measured_cell(result, remarks[place]) for place, result in places.items()}
         return measured_entry(
             run,
             title,
             cells | _averages(run, places, cells, measured),
-            [remark for place, result in places.items() for remark in remarks_on(result, metrics.get(place))],
+            chain.from_iterable(remarks.values()),
             headlines(places.values()),
         )
 

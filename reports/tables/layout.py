@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Literal
 
 from evalkit.results.metrics_file import RunResult
-from reports.entries import Entry, Place, printed_metrics, published_entry, with_bold
 from reports.published import PublishedFigure, PublishedModel
-from reports.remarks import footnotes, recipes
-from reports.table import Column, Footnote, Row, RowGroup, Table
+from reports.tables.entries import Entry, Place, printed_metrics, published_entry, with_bold
+from reports.tables.model import Column, Footnote, Row, RowGroup, Table
+from reports.tables.remarks import footnotes, recipes
 
 Rows = Literal["all", "measured"]
 

@@ -1,6 +1,6 @@
 """Big Bench Audio: one column."""
 
-from reports.layouts.parts import PartsLayout
+from reports.tables.layouts.parts import PartsLayout
 
 BIG_BENCH_AUDIO = PartsLayout(
     name="big_bench_audio",

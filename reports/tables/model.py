@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from evalkit.results.metrics_file import SampleCounts
+from evalkit.results.task_result import SampleCounts
 
 NOT_APPLICABLE = "N/A"
 AVERAGES = ("Average", "Avg.")

@@ -10,11 +10,12 @@ from typing import Any
 from evalkit.errors import StoreError
 from evalkit.metrics.error_rate import STATISTICS, AlignedUnit, align
 from evalkit.printable import printable
-from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
 from evalkit.results.scores import ScoresFile
+from evalkit.results.task_result import TaskResult
 from evalkit.text import Scheme, get_scheme
-from reports.alignment import blocks, inline
-from reports.render_csv import spreadsheet_safe
+from reports.render.csv import spreadsheet_safe
+from reports.samples.alignment import blocks, inline
 
 _HEADING = (
     "id", "status", "reason", "errors", "substitutions", "deletions", "insertions", "length", "error_rate",

@@ -14,9 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, HPacker, TextArea, VPacker
 
-from evalkit.results.metrics_file import rounded
-from reports.radar import BEST, RIM, WORST, Axis, Radar, radii
-from reports.remarks import INCOMPLETE
+from evalkit.metrics.metric import rounded
+from reports.chart.axes import BEST, RIM, WORST, Axis, Radar, radii
+from reports.tables.remarks import INCOMPLETE
 
 # Okabe and Ito's palette, its pale colours darkened for print; every colour has its own line and marker, so
 # that the chart survives greyscale.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from html import escape
 
-from reports.table import Cell, RowGroup, Table, Title, column_spans, stub_titles
+from reports.tables.model import Cell, RowGroup, Table, Title, column_spans, stub_titles
 
 
 def render_html(table: Table) -> str:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evalkit.results.metrics_file import GroupResult, RunResult, TaskResult
-from reports.cells import measured_cell, part_cell
-from reports.entries import (
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import GroupResult, TaskResult
+from reports.published import PublishedFigure
+from reports.tables.cells import measured_cell, part_cell
+from reports.tables.entries import (
     Entry,
     Place,
     headlines,
@@ -15,10 +17,9 @@ from reports.entries import (
     results_by_place,
     results_of,
 )
-from reports.layout import Layout, benchmark_alone, models_down
-from reports.published import PublishedFigure
-from reports.remarks import INCOMPLETE, remarks_on
-from reports.table import Cell, Column, Table
+from reports.tables.layout import Layout, benchmark_alone, models_down
+from reports.tables.model import Cell, Column, Table
+from reports.tables.remarks import INCOMPLETE, Remark, remarks_on
 
 WHOLE = "Avg."
 
@@ -49,10 +50,12 @@ class PartsLayout(Layout):
         """Make the entry of a run."""
         results = results_by_place(run, results_of(run, self.published), lambda _: ("", self.title))
         cells: dict[Place, Cell] = {}
+        remarks: list[Remark] = []
         metric = printed_metrics(self.published, benchmark_alone).get(("", self.whole))
         for result in results.values():
-            cells |= self._cells(result, metric)
-        remarks = [remark for result in results.values() for remark in remarks_on(result, metric)]
+            of_result = remarks_on(result, metric)
+            cells |= self._cells(result, of_result)
+            remarks += of_result
         return measured_entry(run, title, cells, remarks, headlines(results.values()))
 
     def lay_out(self, entries: Sequence[Entry]) -> Table:
@@ -61,9 +64,9 @@ class PartsLayout(Layout):
         columns = {place: Column(self.headings.get(place[1], place[1])) for place in places}
         return models_down(self, entries, columns, ("", self.across))
 
-    def _cells(self, result: TaskResult, metric: str | None) -> dict[Place, Cell]:
+    def _cells(self, result: TaskResult, remarks: Sequence[Remark]) -> dict[Place, Cell]:
         decimals = printed_decimals(self.published, benchmark_alone)
-        cells = {("", self.whole): measured_cell(result, metric, decimals["", self.whole])}
+        cells = {("", self.whole): measured_cell(result, remarks, decimals["", self.whole])}
         marks = INCOMPLETE if INCOMPLETE in cells["", self.whole].marks else ""
         parts: Mapping[str, GroupResult] = result.groups.get(self.group, {})
         by_heading = {self.labels.get(label, label): part for label, part in parts.items()}

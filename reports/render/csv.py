@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from decimal import Decimal
 
-from reports.table import Cell, Table, stub_titles
+from reports.tables.model import Cell, Table, stub_titles
 
 _FIELDS = ("source", "published", "metric", "text", "value", "low", "high", "n")
 _COUNTS = ("expected", "partial", "failed", "skipped", "empty", "recipe")

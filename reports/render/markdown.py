@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from evalkit.printable import display_width
 from evalkit.results.markdown import escaped
-from reports.table import Cell, Column, Table, Title, stub_titles
+from reports.tables.model import Cell, Column, Table, Title, stub_titles
 
 
 def render_markdown(table: Table, width: int | None = None) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from evalkit.results.metrics_file import RunResult, TaskResult
-from reports.cells import metric_cell
-from reports.layout import run_titles
-from reports.remarks import recipes
-from reports.table import Cell, Column, Footnote, Row, RowGroup, Table
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
+from reports.tables.cells import metric_cell
+from reports.tables.layout import run_titles
+from reports.tables.model import Cell, Column, Footnote, Row, RowGroup, Table
+from reports.tables.remarks import recipes
 
 
 def by_normaliser_table(runs: Sequence[RunResult]) -> Table | None:

@@ -1,6 +1,6 @@
 """StepEval-Audio-Paralinguistic: accuracy over all questions and over those of each of the eleven dimensions."""
 
-from reports.layouts.parts import PartsLayout
+from reports.tables.layouts.parts import PartsLayout
 
 PARALINGUISTIC = PartsLayout(
     name="paralinguistic",

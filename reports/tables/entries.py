@@ -6,11 +6,12 @@ from decimal import Decimal
 from functools import cache
 
 from evalkit.errors import ConfigurationError
-from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
 from reports.averages import irreproducible
 from reports.published import PublishedFigure, PublishedModel, load_published
-from reports.remarks import AVERAGED, INCOMPLETE, PUBLISHED, UNFINISHED, UNREPRODUCED, Remark, benchmark_of
-from reports.table import NOT_APPLICABLE, Cell
+from reports.tables.model import NOT_APPLICABLE, Cell
+from reports.tables.remarks import AVERAGED, INCOMPLETE, PUBLISHED, UNFINISHED, UNREPRODUCED, Remark, benchmark_of
 
 Place = tuple[str, str]
 """Where a figure stands: a group and a benchmark, as the layout of its table names them."""

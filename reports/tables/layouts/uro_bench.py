@@ -6,13 +6,15 @@ own script has it; so dimensions do not weigh alike. The subsets have a table of
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from evalkit.results.metrics_file import RunResult, TaskResult
-from reports.cells import aggregate_cell, measured_cell
-from reports.entries import Entry, Place, headlines, measured_entry, results_by_place, results_of
-from reports.layout import Layout, models_across
-from reports.remarks import INCOMPLETE, UNKNOWN, Remark, benchmark_of, remarks_on
-from reports.table import NOT_APPLICABLE, Cell, Column, Row, RowGroup, Table
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
+from reports.tables.cells import aggregate_cell, measured_cell
+from reports.tables.entries import Entry, Place, headlines, measured_entry, results_by_place, results_of
+from reports.tables.layout import Layout, models_across
+from reports.tables.model import NOT_APPLICABLE, Cell, Column, Row, RowGroup, Table
+from reports.tables.remarks import INCOMPLETE, UNKNOWN, Remark, benchmark_of, marks_of, remarks_on
 
 _NAME = "uro_bench"
 _BY_SUBSET = "uro_bench_detail_table7"
@@ -29,15 +31,15 @@ class TracksLayout(Layout):
     def entry(self, run: RunResult, title: str) -> Entry:
         """Make the entry of a run."""
         results = _results(run)
-        by_name = {result.name: result for result in results.values()}
+        by_name = {result.name: remarks_on(result, None) for result in results.values()}
         cells = _unmeasured(results)
-        remarks = [remark for result in results.values() for remark in remarks_on(result, None)]
+        remarks = [*chain.from_iterable(by_name.values())]
         for aggregate in run.aggregates.values():
             if aggregate.place.table != _NAME:
                 continue
-            marks = [measured_cell(by_name[name], None).marks for name in aggregate.members if name in by_name]
+            marks = marks_of(chain.from_iterable(by_name.get(name, ()) for name in aggregate.members))
             place = (aggregate.place.group, aggregate.place.benchmark)
-            cells[place] = aggregate_cell(aggregate, incomplete=any(INCOMPLETE in each for each in marks))
+            cells[place] = aggregate_cell(aggregate, incomplete=INCOMPLETE in marks)
             if aggregate.missing and place[1] == _WHOLE:
                 remarks.append(Remark(INCOMPLETE, f"{place[0]}, without {', '.join(aggregate.missing)}"))
         # Without counts, which would make each of many subsets a recipe of its own.
@@ -76,9 +78,10 @@ class SubsetsLayout(Layout):
             (f"{group} {_DIMENSIONS[_dimension(result)]}", benchmark): result
             for (group, benchmark), result in _results(run).items()
         }
-        cells = {place: measured_cell(result, None) for place, result in results.items()}
-        remarks = [remark for result in results.values() for remark in remarks_on(result, None)]
-        return measured_entry(run, title, cells, remarks, headlines(results.values()), with_counts=False)
+        remarks = {place: remarks_on(result, None) for place, result in results.items()}
+        cells = {place: measured_cell(result, remarks[place]) for place, result in results.items()}
+        said = chain.from_iterable(remarks.values())
+        return measured_entry(run, title, cells, said, headlines(results.values()), with_counts=False)
 
     def lay_out(self, entries: Sequence[Entry]) -> Table:
         """Make a column per model."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from reports.entries import Entry, Place
-from reports.layout import FilledTable
-from reports.remarks import INCOMPLETE
+from reports.tables.entries import Entry, Place
+from reports.tables.layout import FilledTable
+from reports.tables.remarks import INCOMPLETE
 
 CORNERS = 3
 # Radii: the centre is kept free, so that the worst value of an axis is not taken for none.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from reports.table import Cell, RowGroup, Table, Title, column_spans, stub_titles
+from reports.tables.model import Cell, RowGroup, Table, Title, column_spans, stub_titles
 
 _ESCAPES = str.maketrans(
     {

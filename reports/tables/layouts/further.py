@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from evalkit.results.metrics_file import RunResult, TaskResult
-from reports.cells import measured_cell
-from reports.entries import Entry, headlines, measured_entry, results_by_place, results_of
-from reports.layout import Layout, models_across
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
 from reports.published import load_published
-from reports.remarks import remarks_on
-from reports.table import Table
+from reports.tables.cells import measured_cell
+from reports.tables.entries import Entry, headlines, measured_entry, results_by_place, results_of
+from reports.tables.layout import Layout, models_across
+from reports.tables.model import Table
+from reports.tables.remarks import remarks_on
 
 _NAME = "further"
 
@@ -21,13 +23,11 @@ class FurtherLayout(Layout):
     def entry(self, run: RunResult, title: str) -> Entry:
         """Make the entry of a run."""
         results = results_by_place(run, _results(run), lambda result: (result.metric.name, result.title))
-        return measured_entry(
-            run,
-            title,
-            {place: measured_cell(result, None, result.metric.decimals) for place, result in results.items()},
-            [remark for result in results.values() for remark in remarks_on(result, None)],
-            headlines(results.values()),
-        )
+        remarks = {place: remarks_on(result, None) for place, result in results.items()}
+        cells = {
+            place: measured_cell(result, remarks[place], result.metric.decimals) for place, result in results.items()
+        }
+        return measured_entry(run, title, cells, chain.from_iterable(remarks.values()), headlines(results.values()))
 
     def lay_out(self, entries: Sequence[Entry]) -> Table:
         """Make a column per run."""

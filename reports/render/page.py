@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
 
-from reports.render_html import render_html
-from reports.table import Table
+from reports.render.html import render_html
+from reports.tables.model import Table
 
 _STYLE = """
   body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; }
