@@ -152,7 +152,7 @@ class _Session:
         return ModelIdentity.of(self._plan.titles.get(role, role), own)
 
     def finish(self) -> Evaluation:
-        """Record that the session came to its end, and return what came of it: tasks in the order asked for, averages."""
+        """Record that the session came to its end, and return the results, tasks in the order asked for."""
         order = {work.task.name: number for number, work in enumerate(self.works)}
         tasks = dict(sorted(self._results.tasks.items(), key=lambda item: order.get(item[0], -1)))
         results = replace(self._results, tasks=tasks)
