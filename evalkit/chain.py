@@ -55,7 +55,12 @@ class CallFailed(Exception):  # noqa: N818 - an event of the chain, not a fault 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One call of a chain and its response, good or failed."""
+    """One call of a chain and its response, good or failed.
+
+    Attributes:
+        call: what was asked, and which role.
+        response: what came back; its ``failure`` says why there is no answer.
+    """
 
     call: Call
     response: Response

@@ -94,7 +94,7 @@ def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
 
 
 def utterances_tsv(utterances: Sequence[Utterance]) -> str:
-    """Tab-separated, one line each; texts are normalised, but for the response."""
+    """Return tab-separated text, a line for each utterance; texts are normalised, but for the response."""
     output = io.StringIO()
     writer = csv.writer(output, delimiter="\t", lineterminator="\n")
     writer.writerow(_HEADING)

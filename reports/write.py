@@ -26,7 +26,12 @@ _RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written: the tables, and all files, the page first."""
+    """What was written.
+
+    Attributes:
+        tables: in the order of the page.
+        files: all of them, the page first.
+    """
 
     tables: tuple[Table, ...]
     files: tuple[Path, ...]
@@ -81,7 +86,7 @@ def _write_table(table: Table, folder: Path) -> list[Path]:
 
 
 def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
-    """The files of the chart, if there is one, and what has to be said about it."""
+    """Write the files of the chart, if there is one; return them and what has to be said about it."""
     files = [folder / "radar.png", folder / "radar.svg"]
     if not chart.axes:
         for path in files:  # of an earlier report

@@ -184,7 +184,7 @@ def _mend_streams() -> None:
 
 
 def _described(error: Exception) -> str:
-    """An error that nobody foresaw, in one line."""
+    """Describe in one line an error that nobody foresaw."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else f"cannot read or write: {error.strerror}"
     if isinstance(error, MemoryError):

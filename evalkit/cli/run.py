@@ -50,7 +50,7 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The flags that are Hydra's, each with its value, and the overrides."""
+    """Split the arguments into Hydra's own flags, each with its value, and the overrides."""
     flags: list[str] = []
     words: list[str] = []
     rest = iter(arguments)

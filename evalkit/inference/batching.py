@@ -172,7 +172,7 @@ def _reason(error: Exception, out_of_memory: bool) -> tuple[FailureKind, str]:
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """Whether a model ran out of memory, told without importing the library that raised the error."""
+    """Tell whether a model ran out of memory, without importing the library that raised the error."""
     return (
         isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "out of memory" in str(error).lower()
     )

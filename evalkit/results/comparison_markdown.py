@@ -21,10 +21,10 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
         yield from (f"| {' | '.join(_row(each))} |" for each in comparison.metrics if each.only_in is None)
         yield ""
-    alone: dict[str, list[str]] = {}
+    alone: dict[str, dict[str, None]] = {}
     for each in comparison.metrics:
         if each.only_in is not None:
-            alone.setdefault(each.reason, []).append(escaped(each.title))
+            alone.setdefault(each.reason, {})[escaped(each.title)] = None
     for reason, titles in alone.items():
         yield from (f"Not compared, as {reason}: {', '.join(titles)}.", "")
     for remark in comparison.remarks:
