@@ -89,7 +89,8 @@ class RunFolder:
         if not held:
             return
         try:
-            number = 1 + len(list((self.path / _REPLACED).glob("*")))
+            numbers = [int(path.name) for path in (self.path / _REPLACED).glob("*") if path.name.isdecimal()]
+            number = 1 + max(numbers, default=0)
             target = self.path / _REPLACED / str(number)
             target.mkdir(parents=True)
             for path in held:

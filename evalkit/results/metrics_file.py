@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from evalkit.results.folder import read_json
 FORMAT = 1
 FILE_NAME = "metrics.json"
 
+_MOST_DECIMALS = 20
+_EXACTLY = Context(prec=400)  # digits; the largest float has 309 before the point
 _INHERITED = ("name", "level", "unit", "scale", "decimals", "higher_is_better", "function", "recipe")
 
 
@@ -397,7 +399,7 @@ def read_run(folder: str | Path) -> RunResult:
 
 def rounded(value: float | Decimal, decimals: int = 2) -> str:
     """Round half up, as published tables do, by the shortest decimals that name the number."""
-    return str(Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP))
+    return str(Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _EXACTLY))
 
 
 def _row(
@@ -519,12 +521,19 @@ def _metric_from_json(fields: Fields) -> MetricResult:
         standard_error=fields.optional("standard_error", fields.number),
         unit=fields.text("unit"),
         scale=fields.number("scale"),
-        decimals=fields.count("decimals"),
+        decimals=_decimals(fields),
         higher_is_better=fields.flag("higher_is_better"),
         function=fields.text("function"),
         statistics=fields.number_mapping("statistics"),
         recipe=fields.text_mapping("recipe"),
     )
+
+
+def _decimals(fields: Fields) -> int:
+    decimals = fields.count("decimals")
+    if decimals > _MOST_DECIMALS:
+        raise fields.wrong("decimals", f"at most {_MOST_DECIMALS}", decimals)
+    return decimals
 
 
 def _group_from_json(fields: Fields, metrics: Mapping[str, MetricResult]) -> GroupResult:
