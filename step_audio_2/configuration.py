@@ -148,9 +148,10 @@ def read_configuration(folder: Path) -> StepAudio2Config:
     """
     content = read_json(folder / "config.json")
     try:
-        return StepAudio2Config.from_dict(content)
+        config: StepAudio2Config = StepAudio2Config.from_dict(content)
     except (TypeError, ValueError, KeyError, AttributeError, StrictDataclassError) as error:
         raise CheckpointError(f"config.json: {' '.join(str(error).split())}") from error
+    return config
 
 
 def _check_sizes(section: str, config: Any, bounds: Mapping[str, tuple[int, int]]) -> None:

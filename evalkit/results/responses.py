@@ -145,6 +145,8 @@ class _RoleLog:
     def __init__(self, path: Path, *, writable: bool) -> None:
         self._path = path
         self.offsets: dict[int, int] = {}
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{path}: is not a plain file")
         try:
             flags = (os.O_RDWR | os.O_CREAT) if writable else os.O_RDONLY
             self._file = os.open(path, flags, 0o666)

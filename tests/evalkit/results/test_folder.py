@@ -66,3 +66,15 @@ def test_what_is_set_aside_is_kept_below_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "replaced" / "3" / "x.json").read_text() == "3"
     with pytest.raises(StoreError, match="another evalkit process"):
         RunFolder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["metrics.json.unfinished", "config.yaml", "task/scores.parquet.unfinished", "other"])
+def test_a_folder_with_links_in_it_is_refused_before_anything_is_written_through_them(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "run" / "task").mkdir(parents=True)
+    (tmp_path / "target").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "target")
+    with pytest.raises(StoreError, match=f"{name}: is a link, which a run folder must not hold"):
+        RunFolder(tmp_path / "run")
+    assert not list((tmp_path / "target").iterdir())
