@@ -108,7 +108,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _run_row(path: Path) -> tuple[str, ...]:
-    """What a run's own files say; one that cannot be read has its place in the list all the same."""
+    """Return what a run's own files say; one that cannot be read has its place in the list all the same."""
     try:
         run = read_run(path) if (path / METRICS).is_file() else None
         session = last_session(path)

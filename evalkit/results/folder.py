@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.results.fields import Fields
-
-SAID = "server_says"
-"""Where the fingerprint of a served model holds what its server says of itself."""
 
 PROVENANCE = "provenance.json"
 
@@ -64,7 +62,7 @@ class RunFolder:
                 )
 
     def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the folder; empty if it is not there."""
+        """Read a JSON file of the folder; return an empty object if it is not there."""
         return read_json(self.path / name) if (self.path / name).is_file() else {}
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -125,14 +123,14 @@ def recorded_models(provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """
     models = Fields(PROVENANCE, provenance).mappings("models")
     for role, fingerprint in models.items():
-        Fields(f"{PROVENANCE}.models.{role}", fingerprint).mapping(SAID)
+        Fields(f"{PROVENANCE}.models.{role}", fingerprint).mapping(SERVER_SAYS)
     return models
 
 
 def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
-    said, says = (fingerprint.get(SAID, {}) for fingerprint in (earlier, current))
-    for key in sorted((set(earlier) | set(current)) - {SAID}):
+    """Return where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
+    said, says = (fingerprint.get(SERVER_SAYS) or {} for fingerprint in (earlier, current))
+    for key in sorted((set(earlier) | set(current)) - {SERVER_SAYS}):
         if earlier.get(key) != current.get(key):
             yield key, earlier.get(key), current.get(key)
     for key in sorted(set(said) & set(says)):
@@ -141,7 +139,7 @@ def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iter
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
+    """Read a JSON object from a file.
 
     Raises:
         StoreError: the file is missing, is not a JSON object, or holds half characters, which no file can hold.

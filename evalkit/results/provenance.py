@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import evalkit
+from evalkit.adapter import SERVER_SAYS
 from evalkit.results.fields import Fields
-from evalkit.results.folder import PROVENANCE, SAID, RunFolder, read_json, recorded_models
+from evalkit.results.folder import PROVENANCE, RunFolder, read_json, recorded_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,9 @@ def last_session(folder: Path) -> Session | None:
     path = folder / PROVENANCE
     sessions = Fields(str(path), read_json(path)).listed("sessions")
     return _session(sessions[-1]) if sessions else None
+
+
+_NAME_OR_VERSION = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 
 
 class ProvenanceRecord:
@@ -82,11 +87,6 @@ class ProvenanceRecord:
         """The session before this one, or None if this is the first."""
         return self._last_session
 
-    @property
-    def models(self) -> Mapping[str, Mapping[str, Any]]:
-        """The fingerprint of every role's model that is known so far."""
-        return self._models
-
     def meet(self, role: str, fingerprint: Mapping[str, Any]) -> None:
         """Record the model of a role.
 
@@ -95,8 +95,8 @@ class ProvenanceRecord:
         """
         self._folder.claim({role: fingerprint})
         # What a server once said of itself is held against it for good, also if it does not say it today.
-        said = {**self._models.get(role, {}).get(SAID, {}), **fingerprint.get(SAID, {})}
-        self._models[role] = {**fingerprint, **({SAID: said} if said else {})}
+        said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
+        self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
         self.write()
 
     def task_finished(self, task: str) -> None:
@@ -132,7 +132,7 @@ def _session(fields: Fields) -> Session:
 
 
 def software() -> dict[str, Any]:
-    """Versions of evalkit, Python and the libraries that take part, and the commit if evalkit runs from a checkout."""
+    """Return the versions of evalkit, Python and all libraries, and the commit if evalkit runs from a checkout."""
     return {
         "evalkit": evalkit.__version__,
         "commit": _commit(),
@@ -142,7 +142,7 @@ def software() -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """The machine: processor, cores, memory, and the accelerators if a library that sees them is already loaded."""
+    """Describe the machine: processor, cores, memory, and the accelerators if a library that sees them is loaded."""
     return {
         "platform": platform.platform(),
         "processor": _processor(),
@@ -153,13 +153,19 @@ def hardware() -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str]:
-    """The version of every distribution that is installed, by name."""
-    found = {each.name: each.version for each in metadata.distributions() if each.name}
+    """Return the version of every distribution that is installed, by name."""
+    found: dict[str, str] = {}
+    for each in metadata.distributions():
+        # Two lines of it, as parsing the whole, with the description, takes hundreds of times as long.
+        header = (each.read_text("METADATA") or each.read_text("PKG-INFO") or "").partition("\n\n")[0]
+        fields = dict(_NAME_OR_VERSION.findall(header))
+        if "Name" in fields:
+            found.setdefault(fields["Name"], fields.get("Version", ""))
     return dict(sorted(found.items(), key=lambda each: each[0].lower()))
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
+    """Return the checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
     root = Path(evalkit.__file__).parent.parent
     if not (root / ".git").exists():
         return None

@@ -85,3 +85,8 @@ def whisper_basic(text: str, *, remove_diacritics: bool = False, split_letters: 
     if split_letters:
         text = " ".join(_GRAPHEME.findall(text))
     return _WHITE_SPACE.sub(" ", text)
+
+
+def whisper_letters(text: str) -> str:
+    """Give Whisper's basic normalisation with a space between all letters, for languages written without spaces."""
+    return whisper_basic(text, split_letters=True).strip()

@@ -20,8 +20,8 @@ _LOOKALIKES = str.maketrans({"−": "-", "–": "-", "—": "-", "〜": "~", "�
 # A dash of punctuation, which is neither a minus nor a range.
 _PAUSE = re.compile("(?<![0-9%°年月日号点时分度元—])—+|—+(?![0-9—])")
 
-# Some corpora put a space between all characters, digits included.
-_SPACED_DIGITS = re.compile(r"(?<![0-9])[0-9](?: [0-9])+(?![0-9/])")
+# Some corpora put a space between all characters, digits included. In 1米8 2米1 the space parts two numbers.
+_SPACED_DIGITS = re.compile(r"(?<![0-9])(?<![0-9][米块度秒])[0-9](?: [0-9])+(?![0-9/])")
 _SPACE_BESIDE_CHINESE = re.compile(r"\s+(?![0-9a-z])|(?<![0-9a-z])\s+")
 
 # A formula is what leads to a sign of equality; its hyphens are minus signs, and those of what follows negative ones.
@@ -31,6 +31,7 @@ _EQUALS = re.compile(r"(?<=[^\W_]|[)%°])(?:(?<![a-z][a-z])=|=(?![a-z][a-z]))(?=
 _PLUS = re.compile(r"(?<=[^\W_]|[)%°])\++|(?<!\+)\+++(?=[^\W_])")
 _OPERATOR = re.compile("[=×÷]")
 _TIMES = re.compile("(?:(?<=[0-9)])|(?<=[0-9].)|(?<=[0-9]..)|(?<![a-z])(?<=[a-z]))×(?=[0-9(]|[a-z](?![a-z]))")
+_LATIN_TIMES = re.compile("(?<![0-9a-z.])(?=[1-9])([0-9.]+)x(?=[1-9][0-9.]*(?![0-9a-wyz]))")
 _DIVIDED = re.compile("(?<=[0-9)])÷(?=[0-9(])")
 
 _SCORED = "(?:获胜|战胜|击败|领先|落后|取胜|险胜|大胜|完胜|横扫|淘汰|逆转|战平|打平|力克|不敌|负于|惜败|告负|的?比分)"
@@ -97,7 +98,13 @@ _TAKES_LIANG = re.compile(f"(?:[到、]{_NUMBER})?{_LIANG_WORD}")
 _COUNTED = re.compile(f"{_LIANG_WORD}|[十百千万亿多余几月日号度级楼层刻时代届期版卷章节课类队排班折]|人民币")
 # What is left after a measure is read digit by digit, as in 1米82 and 9秒58, unless it is counted itself.
 _REST = re.compile(rf"(?<=[0-9][米块度秒])[0-9]{{1,2}}(?![0-9.a-z%°/:-]|{_COUNTED.pattern}|[钱号])")
-_NAMED_BY_DIGIT = re.compile("[路室房]")
+_NAMED_BY_DIGIT = re.compile("[路室房]|医院")
+# Days of which something is named, and types of aeroplane.
+_DAY_NAME = re.compile(
+    "(?<![0-9.])(?:(?:918|77|128|98|97)(?=事变)|(?:51|54|129|53)(?=运动)|51(?=劳动节|国际劳动节|长假|小长假|黄金周)"
+    "|(?:38|34)(?=妇女节)|54(?=青年节)|61(?=儿童节)|71(?=建党节)|81(?=建军节)|618(?=大促|购物节|活动|年中|电商)"
+    "|(?<=波音)7[0-9]7(?![0-9-]))"
+)
 # Said digit by digit although no word beside them tells: what starts with 0, emergency and service numbers, a few
 # names, years of 1900-2099 and long identifiers; but not round numbers.
 _IDENTIFIER = re.compile(
@@ -126,6 +133,8 @@ def read_aloud(text: str) -> str:
     text = _SPACE_BESIDE_CHINESE.sub("", text)
     if "=" in text:
         text = _TERM.sub(lambda term: _SUBTRACTION.sub("减", term[0]), text)
+    if "x" in text:
+        text = _LATIN_TIMES.sub(r"\1×", text)
     text = _read_signs(_read_names(text))
     text = _CLOCK.sub(_read_clock, text)
     text = _RATIO.sub("比", text)
@@ -153,6 +162,7 @@ def _read_names(text: str) -> str:
         text = _SCORE.sub(lambda score: "比".join(filter(None, score.groups())), text)
     if "/" in text or "-" in text:
         text = _YEAR_AND_MONTH.sub(lambda date: f"{read_digits(date[1])}年{_quantity(date[2])}月", text)
+    text = _DAY_NAME.sub(lambda name: read_digits(name[0]), text)
     text = _EVENT.sub(lambda event: read_digits(event[1] + event[2]), text)
     if "-" not in text:
         return text

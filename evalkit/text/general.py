@@ -11,7 +11,7 @@ import re
 import unicodedata
 from functools import partial
 
-from evalkit.text.basic import whisper_basic
+from evalkit.text.basic import whisper_basic, whisper_letters
 from evalkit.text.scheme import Scheme, Unit
 from evalkit.text.units import characters, words
 from evalkit.text.unspoken import remove_unspoken
@@ -94,7 +94,8 @@ def normalize_words(text: str, language: str) -> str:
         (_LETTER_APOSTROPHE, "ʼ") if language in _APOSTROPHE_IS_A_LETTER else (_ANY_APOSTROPHE, " ")
     )
     text = apostrophe.sub(replacement, text)
-    return _one_form_a_letter(" ".join(text.translate(_TABLE).split()), language)
+    # Parted again at the end, as a point that stood alone leaves nothing.
+    return " ".join(_one_form_a_letter(" ".join(text.translate(_TABLE).split()), language).split())
 
 
 def normalize_characters(text: str, language: str) -> str:
@@ -119,7 +120,7 @@ def schemes(language: str) -> dict[str, Scheme]:
     default = Scheme("default", language, 2, unit, normalize, units)
     raw = Scheme("raw", language, 1, unit, str, units)
     if language in _IN_CHARACTERS_FOR_WHISPER:
-        whisper = Scheme("whisper", language, 1, "character", _split_letters, words)
+        whisper = Scheme("whisper", language, 1, "character", whisper_letters, words)
     else:
         whisper = Scheme("whisper", language, 1, "word", _keep_words, words)
     return {"default": default, "whisper": whisper, "raw": raw}
@@ -127,7 +128,3 @@ def schemes(language: str) -> dict[str, Scheme]:
 
 def _keep_words(text: str) -> str:
     return whisper_basic(text).strip()
-
-
-def _split_letters(text: str) -> str:
-    return whisper_basic(text, split_letters=True).strip()

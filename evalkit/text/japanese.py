@@ -6,7 +6,7 @@ of one character become one, as do full and half width and both ways to write a 
 
 import unicodedata
 
-from evalkit.text.basic import whisper_basic
+from evalkit.text.basic import whisper_letters
 from evalkit.text.scheme import Scheme
 from evalkit.text.units import characters, words
 from evalkit.text.unspoken import remove_unspoken
@@ -23,13 +23,8 @@ def normalize_as_characters(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
-def split_letters(text: str) -> str:
-    """Give Whisper's basic normalisation with a space between all letters, as the Whisper paper scores Japanese."""
-    return whisper_basic(text, split_letters=True).strip()
-
-
 SCHEMES = {
     "default": Scheme("default", "ja", 2, "character", normalize_as_characters, characters),
-    "whisper": Scheme("whisper", "ja", 1, "character", split_letters, words),
+    "whisper": Scheme("whisper", "ja", 1, "character", whisper_letters, words),
     "raw": Scheme("raw", "ja", 1, "character", str, characters),
 }

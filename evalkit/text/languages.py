@@ -1,7 +1,8 @@
 """Finds the language that a code or a name means, however a data set, a server or a person writes it.
 
-The languages are those of Whisper and of FLEURS. The codes are Whisper's where it has one: ISO 639-1 except for ``jw``
-(Javanese, now ``jv``), ``tl`` (Filipino, also ``fil``) and ``yue``. The other codes and names are in ``languages.tsv``.
+The languages are those of Whisper and of FLEURS, and Wu and Min Nan, which corpora of Chinese hold. The codes are
+Whisper's where it has one: ISO 639-1 except for ``jw`` (Javanese, now ``jv``), ``tl`` (Filipino, also ``fil``) and
+``yue``. The other codes and names are in ``languages.tsv``.
 """
 
 import re
@@ -14,9 +15,10 @@ from evalkit.hints import hint
 # What follows a code of Chinese and makes it Cantonese: the language itself, or where Cantonese is what is spoken.
 _CANTONESE = frozenset({"yue", "cantonese", "hk", "mo", "hong", "macao", "macau"})
 _MANDARIN = frozenset({"cmn", "mandarin", "putonghua"})
-# Other languages that are written as varieties of Chinese (zh-wuu, "Chinese (Min Nan)"), which no scheme is for.
-_OTHER_CHINESE = frozenset(
-    {"cdo", "cjy", "cpx", "czh", "czo", "gan", "hak", "hakka", "hsn", "lzh", "min", "mnp", "nan", "wu", "wuu", "xiang"}
+# Other languages that are written as varieties of Chinese (zh-wuu, "Chinese (Min Nan)"), and those no scheme is for.
+_OTHER_CHINESE = {**dict.fromkeys(("wu", "wuu", "shanghainese"), "wuu"), **dict.fromkeys(("nan", "hokkien"), "nan")}
+_WITHOUT_A_SCHEME = frozenset(
+    {"cdo", "cjy", "cpx", "czh", "czo", "gan", "hak", "hakka", "hsn", "lzh", "min", "mnp", "xiang"}
 )
 
 
@@ -50,7 +52,9 @@ def resolve_language(language: str) -> str:
             return code
         if not _MANDARIN.isdisjoint(subtags):
             return "zh"
-        if not _OTHER_CHINESE.isdisjoint(subtags):
+        if variety := next((_OTHER_CHINESE[subtag] for subtag in subtags if subtag in _OTHER_CHINESE), None):
+            return variety
+        if not _WITHOUT_A_SCHEME.isdisjoint(subtags):
             break
         return "zh" if _CANTONESE.isdisjoint(subtags) else "yue"
     raise ConfigurationError(
@@ -60,7 +64,7 @@ def resolve_language(language: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """One spelling of a code or name: lower case, words parted by single hyphens."""
+    """Return one spelling of a code or name: lower case, words parted by single hyphens."""
     return "-".join(re.findall(r"[^\s_,()-]+", name.lower()))
 
 

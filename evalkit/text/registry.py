@@ -6,11 +6,12 @@ from importlib import import_module
 
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
-from evalkit.text import general
+from evalkit.text import general, sinitic
 from evalkit.text.languages import resolve_language
 from evalkit.text.scheme import Scheme
 
 _OWN_MODULE = {"en": "english", "zh": "chinese", "yue": "cantonese", "ja": "japanese", "ar": "arabic"}
+_SINITIC = frozenset({"nan", "wuu"})
 
 
 def normalizer(language: str, scheme: str = "default") -> Callable[[str], str]:
@@ -60,4 +61,4 @@ def _schemes(code: str) -> Mapping[str, Scheme]:
     if code in _OWN_MODULE:
         schemes: dict[str, Scheme] = import_module(f"evalkit.text.{_OWN_MODULE[code]}").SCHEMES
         return schemes
-    return general.schemes(code)
+    return sinitic.schemes(code) if code in _SINITIC else general.schemes(code)

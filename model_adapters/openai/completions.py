@@ -19,6 +19,9 @@ from model_adapters.shared.values import count, decoded_base64, fields, note, pl
 SPEECH_RATE = 24_000
 """Of speech that comes as bare samples, in hertz, where a server's documentation does not say otherwise."""
 
+# What servers call the end of an answer that they gave up, or whose client went away (which was no client of ours).
+_GIVEN_UP = frozenset({"abort", "aborted", "canceled", "cancelled", "error", "failed"})
+
 _PARTS_APART = ("thinking", "reasoning", "redacted_thinking", "refusal")  # which are no part of the answer's words
 
 
@@ -130,7 +133,25 @@ def listed(value: Any) -> Sequence[Any]:
 
 def choice_answers_with_error(choice: Mapping[str, Any]) -> bool:
     """Tell whether a choice, or a whole completion, holds an error of a gateway in place of an answer."""
-    return is_error(choice.get("error")) or choice.get("finish_reason") == "error" or choice.get("object") == "error"
+    return (
+        is_error(choice.get("error"))
+        or is_error(fields(choice.get("message")).get("error"))
+        or str(_end(choice)).lower() in _GIVEN_UP
+        or choice.get("object") == "error"
+    )
+
+
+def error_of_choice(choice: Mapping[str, Any]) -> TransientError:
+    """Return the exception for a choice, or a whole completion, that holds an error in place of an answer."""
+    errors = (choice.get("error"), fields(choice.get("message")).get("error"))
+    error = next(filter(is_error, errors), None) or choice.get("message")
+    return error_within(error if isinstance(error, str) or is_error(error) else f"finish_reason is {_end(choice)!r}")
+
+
+def _end(choice: Mapping[str, Any]) -> Any:
+    """Return the finish reason, of some servers an object that says its type."""
+    reason = choice.get("finish_reason")
+    return reason.get("type") if isinstance(reason, Mapping) else reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +168,7 @@ class _Answer:
 
 def _raise_error(record: Mapping[str, Any]) -> None:
     if choice_answers_with_error(record):
-        error = record.get("error")
-        raise error_within(error if is_error(error) else record.get("message") or "finish_reason is 'error'")
+        raise error_of_choice(record)
 
 
 def _answer(choice: Mapping[str, Any], notes: list[str]) -> _Answer:
@@ -197,7 +217,7 @@ def _joined(answers: Sequence[_Answer]) -> list[_Answer]:
 
 
 def _tool_calls(message: Mapping[str, Any]) -> Iterator[ToolCall]:
-    """Every call that can be read; one without an id of its own gets one, for the tool's answer to refer to."""
+    """Yield every call that can be read; one without an id of its own gets one, for the tool's answer to refer to."""
     calls = message.get("tool_calls")
     if not calls and isinstance(message.get("function_call"), Mapping):
         calls = [{"function": message["function_call"]}]  # the form before there were several

@@ -6,9 +6,14 @@ from typing import Any
 
 from evalkit.audio.wav import samples_of_wav, wav_of_samples
 from evalkit.errors import TransientError
-from model_adapters.openai.completions import SPEECH_RATE, choice_answers_with_error, listed, words_of
+from model_adapters.openai.completions import (
+    SPEECH_RATE,
+    choice_answers_with_error,
+    error_of_choice,
+    listed,
+    words_of,
+)
 from model_adapters.shared.event_stream import DONE
-from model_adapters.shared.server_errors import error_within, is_error
 from model_adapters.shared.values import decoded_base64, fields
 
 AddDelta = Callable[[dict[str, Any], Mapping[str, Any]], None]
@@ -85,8 +90,7 @@ async def gathered(
 
 def _raise_error(record: Mapping[str, Any]) -> None:
     if choice_answers_with_error(record) or record.get("type") == "error":
-        error = record.get("error")
-        raise error_within(error if is_error(error) else record.get("message") or "finish_reason is 'error'")
+        raise error_of_choice(record)
 
 
 def _delta(chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -146,7 +150,7 @@ def _close(message: dict[str, Any], speech_rate: int) -> None:
 
 
 def _arguments(pieces: list[str]) -> str:
-    """Pieces joined; or the last one alone where every piece held all that there was so far."""
+    """Join the pieces; or take the last one alone where every piece held all that there was so far."""
     joined = "".join(pieces)
     if len(pieces) > 1 and not _is_json(joined):
         last = pieces[-1]

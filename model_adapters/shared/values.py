@@ -5,12 +5,14 @@ import math
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 _LARGEST_COUNT = 2**53
 _MOST_DIGITS = 19  # of a whole number; no server has a use for more
 _LONGEST_SHOWN = 80
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_DATA_URL = re.compile(r"\s*data:[^,]{0,100},")
+_DATA_URL = re.compile(r"\s*data:[^,]{0,100},", re.IGNORECASE)
+_PYTHON_BYTES = re.compile(r"\s*b'([^']*)'\s*")
 _WHITE_SPACE = re.compile(r"\s+")
 
 
@@ -58,7 +60,7 @@ def count(record: Mapping[str, Any], name: str, notes: list[str], *, whole: bool
 
 
 def decoded_base64(text: str) -> bytes:
-    """Return what base64 stands for, be it in lines, in a data URL, in URL-safe letters or without padding.
+    """Return what base64 stands for, be it in lines, in a data URL, in URL-safe or escaped letters or without padding.
 
     Raises:
         ValueError: it is no base64.
@@ -67,6 +69,10 @@ def decoded_base64(text: str) -> bytes:
 
     if match := _DATA_URL.match(text):
         text = text[match.end() :]
+    elif match := _PYTHON_BYTES.fullmatch(text):
+        text = match[1]
+    if "%" in text:
+        text = unquote(text)
     text = _WHITE_SPACE.sub("", text).rstrip("=")
     if "-" in text or "_" in text:
         text = text.replace("-", "+").replace("_", "/")

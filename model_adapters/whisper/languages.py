@@ -7,6 +7,9 @@ error rate that is high says more than a skipped sample.
 
 from collections.abc import Iterable
 
+from evalkit.errors import ConfigurationError
+from evalkit.text import resolve_language
+
 _WRITTEN_AS_CHINESE = frozenset({"nan", "wuu", "yue"})
 
 
@@ -17,5 +20,16 @@ def understood_languages(tokens: Iterable[str]) -> frozenset[str]:
 
 
 def language_token(language: str | None, tokens: Iterable[str]) -> str | None:
-    """Return the token under which to transcribe a language; None, which lets the model detect it, for None."""
-    return "zh" if language in _WRITTEN_AS_CHINESE.difference(tokens) else language
+    """Return the token under which to transcribe a language; None, which lets the model detect it, for None.
+
+    Args:
+        language: any code or name of it, as a data set has it.
+        tokens: codes of the languages that the checkpoint has a token for.
+    """
+    if language is None:
+        return None
+    try:
+        code = resolve_language(language)
+    except ConfigurationError:
+        return language  # which the model refuses by name
+    return "zh" if code in _WRITTEN_AS_CHINESE.difference(tokens) else code

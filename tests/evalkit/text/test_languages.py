@@ -23,7 +23,9 @@ from evalkit.text.languages import _rows
         ("tl", "tl"), ("iw", "he"), ("in", "id"), ("mo", "ro"), ("Norwegian Bokmål", "no"), ("Norwegian Nynorsk", "nn"),
         ("Haitian Creole", "ht"), ("Farsi", "fa"), ("pes", "fa"), ("ckb_iq", "ckb"), ("sorani-kurdish", "ckb"),
         ("Deutsch", "de"),
-        ("zh-nan", None), ("zh-wuu", None), ("wuu", None), ("Chinese (Min Nan)", None), ("Wu Chinese", None),
+        ("zh-nan", "nan"), ("zh-min-nan", "nan"), ("Chinese (Min Nan)", "nan"), ("Hokkien", "nan"), ("nan_tw", "nan"),
+        ("zh-wuu", "wuu"), ("wuu", "wuu"), ("Wu Chinese", "wuu"), ("Shanghainese", "wuu"), ("上海话", "wuu"),
+        ("zh-hak", None), ("gan", None), ("Hakka", None), ("min", None), ("Chinese (Xiang)", None),
         ("xx", None), ("", None), ("-", None), ("zhx", None),
     ],
 )  # fmt: skip
@@ -53,4 +55,4 @@ def test_every_code_and_name_means_one_language() -> None:
             assert resolve_language(word) == code
     assert frozenset(LANGUAGE_NAMES) == LANGUAGES
     assert LANGUAGE_NAMES["zh"] == "Mandarin"
-    assert len(LANGUAGES) == 119
+    assert len(LANGUAGES) == 121

@@ -28,12 +28,15 @@ TAGS = [
     "<v-noise>", "<spk2>", "<FIL/>", "<NON/>", "< noise >", '<foreign language="English">', "</foreign>",
     "<noise type='car horn' n=2/>", "<b_aside>", "<0x0A>", "<asr_text>", "<background noise>", "<笑>", "[noise]",
     "[NOISE]", "[Background Noise]", "[BLANK_AUDIO]", "[vocalized-noise]", "[*]", "{COUGH}", "{breath}", "(laughter)",
-    "(upbeat music)", "((unintelligible))", "（笑）", "【掌声】", "（音乐）",
+    "(upbeat music)", "((unintelligible))", "（笑）", "【掌声】", "（音乐）", "[PAD]", "[CLS]", "[SPEAKER_00]:",
+    "[Speaker 1]", "[N]", "[+]", "[bgm]", "(BGM)", "[unclear]", "[crosstalk]", "[foreign]",
+    "(speaking foreign language)", "[no-speech]",
+    "[no speech]", "〈笑い〉", "〈unk〉", "（轻笑）", "【音樂】", "%HESITATION ", "%hes ",
 ]  # fmt: skip
 INVISIBLE = [
     "\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u2060", "\u2066", "\u2069", "\u202a", "\ufeff", "\u00ad",
     "\ufe0f", "\ufe0e", "\U000e0100", "\U000e0067", "\x00", "\x07", "\x1b", "\x7f", "\u0080", "\u034f", "\u3164",
-    "\ud83d",
+    "\ud83d", "\ufffe", "\ufdd0", "\U0001ffff",
 ]  # fmt: skip
 
 
@@ -41,7 +44,7 @@ INVISIBLE = [
 @pytest.mark.parametrize("language", SPEECH)
 def test_tags_are_no_speech(language: str, tag: str) -> None:
     said = SPEECH[language]
-    if language in WITHOUT_OUR_DEFAULT and tag[0] in "{（【":
+    if language in WITHOUT_OUR_DEFAULT and tag[0] in "{（【〈%":
         pytest.skip("Whisper knows no such brackets")
     for text in (tag + said, f"{said} {tag}", f"{tag}{said}{tag}"):
         assert error_rate([said], [text], language).value == 0, text
@@ -60,7 +63,8 @@ def test_invisible_characters_are_neither_said_nor_seen(language: str, character
     [
         "a < b", "3<5且7>2", "a<b and c>d", "<红楼梦>", "星巴克(虹桥西航二店)", "[OK]", "(no)", "(sounds good)",
         "(The Sound of Music)", "{1, 2}", "[noise", "noise]", "<unk", "<>", "()", "<3", "e\u0301", "か\u3099",
-        "tab\tand\nline", "no-break\u00a0space", "\u0915\u093c", "\ue000", "music and noise", "1 <2> 3",
+        "tab\tand\nline", "[A]", "[Start]", "50%",
+        "100%hesse", "[EndGame]", "no-break\u00a0space", "\u0915\u093c", "\ue000", "music and noise", "1 <2> 3",
     ],
 )  # fmt: skip
 def test_what_may_have_been_said_stays(text: str) -> None:
