@@ -163,9 +163,8 @@ def main() -> None:
             base_url = server.stdout.readline().split()[-1]
             for role, hours in measure(Path(name), base_url).items():
                 seconds = hours.ended - hours.began
-                print(
-                    f"{role}: {hours.requests:,} requests, {CONCURRENCY} at once, {seconds:.1f} s: {hours.busy:.1%} busy"
-                )
+                asked = f"{hours.requests:,} requests, {CONCURRENCY} at once"
+                print(f"{role}: {asked}, {seconds:.1f} s: {hours.busy:.1%} busy")
         finally:
             server.terminate()
 
