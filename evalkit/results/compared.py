@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from evalkit.metrics.metric import rounded
 from evalkit.results.markdown import clipped, escaped
-from evalkit.results.metrics_file import rounded
 
 Verdict = Literal["better", "worse", "no evidence", "not comparable"]
 OnlyIn = Literal["base", "new"]

@@ -19,8 +19,9 @@ from evalkit.metrics.metric import difference_in_unit, in_unit, mean_in_unit, re
 from evalkit.metrics.multiple_comparisons import holm
 from evalkit.metrics.resampling import BootstrapSettings, PairedReplicates, paired_replicates, summarise
 from evalkit.results.compared import Change, ComparedMetric, Comparison, OnlyIn, Verdict
-from evalkit.results.metrics_file import Aggregate, MetricResult, RunResult, TaskResult, read_run
+from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.scores import ScoredSamples, ScoresFile
+from evalkit.results.task_result import Aggregate, MetricResult, TaskResult
 
 _SAMPLES_EITHER_WAY = 10
 

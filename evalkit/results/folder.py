@@ -16,6 +16,7 @@ PROVENANCE = "provenance.json"
 _LOCK = ".lock"
 _ESCAPED_SURROGATE = "\\ud"
 _REPLACED = "replaced"
+_REPORT = "report"
 
 
 class RunFolder:
@@ -25,13 +26,15 @@ class RunFolder:
         path: the folder; made if it is not there.
 
     Raises:
-        StoreError: another process is writing to it, or it cannot be made.
+        StoreError: another process is writing to it, it cannot be made, or it holds links: whoever made them, what is
+            written here must not land elsewhere.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
+            _refuse_links(path)
             # A lock goes with the process, however that ends. On a file and not on the folder: shared file systems
             # lock only files that are open for writing, between machines too.
             self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
@@ -41,22 +44,24 @@ class RunFolder:
         except OSError as error:
             raise StoreError(f"{path}: cannot be used as a run folder ({error.strerror})") from error
 
-    def claim(self, models: Mapping[str, Mapping[str, Any]]) -> None:
-        """Make the folder these models' own, by their fingerprints in each role.
+    def refuse_other_model(self, role: str, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """Refuse a model whose answers cannot stand beside those that the folder holds.
+
+        Args:
+            role: that it plays.
+            earlier: the fingerprint that was recorded of the role's model, as it was read.
+            now: that of the model at hand.
 
         Raises:
-            ConfigurationError: the folder holds answers of another model.
-            StoreError: what the folder says of its models is damaged.
+            ConfigurationError: they are two models.
         """
-        earlier = recorded_models(self.read(PROVENANCE))
-        current = json.loads(json.dumps(models))  # as it will be read back: JSON turns tuples into lists
-        for role in sorted(set(earlier) & set(current)):
-            for key, before, now in _differences(earlier[role], current[role]):
-                moved = f", or {role}.server={before} if the same model has moved" if key == "server" else ""
-                raise ConfigurationError(
-                    f"{self.path}: holds answers of another {role} ({key} was {before}, now {now}); "
-                    f"give this run another name=, or fresh=true to ask all again{moved}"
-                )
+        current = json.loads(json.dumps(now))  # as it will be read back: JSON turns tuples into lists
+        for key, before, after in _differences(earlier, current):
+            moved = f", or {role}.server={before} if the same model has moved" if key == "server" else ""
+            raise ConfigurationError(
+                f"{self.path}: holds answers of another {role} ({key} was {before}, now {after}); "
+                f"give this run another name=, or fresh=true to ask all again{moved}"
+            )
 
     def read(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the folder; return an empty object if it is not there."""
@@ -87,7 +92,8 @@ class RunFolder:
         if not held:
             return
         try:
-            number = 1 + len(list((self.path / _REPLACED).glob("*")))
+            numbers = [int(path.name) for path in (self.path / _REPLACED).glob("*") if path.name.isdecimal()]
+            number = 1 + max(numbers, default=0)
             target = self.path / _REPLACED / str(number)
             target.mkdir(parents=True)
             for path in held:
@@ -98,6 +104,17 @@ class RunFolder:
     def close(self) -> None:
         """Let another process have the folder."""
         os.close(self._lock)
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse links in a run folder and in the folders of its tasks."""
+    held = [entry for entry in os.scandir(folder) if entry.name not in (_REPLACED, _REPORT)]
+    inner = [entry for each in held if each.is_dir(follow_symlinks=False) for entry in os.scandir(each.path)]
+    for entry in (*held, *inner):
+        if entry.is_symlink():
+            raise StoreError(
+                f"{entry.path}: is a link, which a run folder must not hold; put what it names in its place"
+            )
 
 
 def recorded_models(provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
