@@ -80,7 +80,7 @@ def test_a_run_enters_the_functions_of_the_walk_in_their_order(
         status = main(words)
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
     assert status == 0, capsys.readouterr().err
     order = [_CARRIED_OUT_BY.get(step, step) for step in steps()]
     assert len(order) == 16
