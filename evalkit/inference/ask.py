@@ -21,7 +21,7 @@ from evalkit.task import Task
 from evalkit.types import Call, Failure, Response, Sample
 
 _UNDER_WAY = 4_096
-_GO_ON_AT = 0.75
+_GO_ON_AT = 0.75  # of what may be under way, so that many chains begin together and not one for each that ends
 _MOST_HELD = 4  # times as many may have ended and wait for an earlier one of their task
 _BEGUN_AT_ONCE = 64
 
@@ -58,7 +58,6 @@ async def run_inference(
     met: Callable[[str, ModelFacts], None] | None = None,
     max_failures: int | None = None,
     samples_under_way: int = _UNDER_WAY,
-    go_on_at: float = _GO_ON_AT,
     observer: Observer | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> None:
@@ -73,8 +72,6 @@ async def run_inference(
         met: told once of each role what its model is, before any of its answers is used or kept; may refuse it.
         max_failures: how many calls of one task may fail before the run stops; None for any number.
         samples_under_way: the most chains that are followed at once.
-        go_on_at: the share of them down to which they must have ended before further ones begin, many together and
-            not one for each that ends.
         observer: told what happens.
         notify: told, in a line for people, that an interrupt was noticed.
 
@@ -86,12 +83,7 @@ async def run_inference(
         KeyboardInterrupt: the user wants it to end; the batch under way was waited for.
     """
     inference = _Inference(
-        endpoints,
-        met or _ignore,
-        max_failures,
-        (samples_under_way, int(go_on_at * samples_under_way)),
-        observer or Observers(),
-        notify or _ignore,
+        endpoints, met or _ignore, max_failures, samples_under_way, observer or Observers(), notify or _ignore
     )
     await inference.run([_Progress(work) for work in works])
 
@@ -125,14 +117,14 @@ class _Inference:
         endpoints: Mapping[str, Endpoint],
         met: Callable[[str, ModelFacts], None],
         max_failures: int | None,
-        under_way: tuple[int, int],
+        samples_under_way: int,
         observer: Observer,
         notify: Callable[[str], None],
     ) -> None:
         self._endpoints = endpoints
         self._met = met
         self._max_failures = max_failures
-        self._most_under_way, self._few_under_way = under_way
+        self._most_under_way = samples_under_way
         self._observer = observer
         self._notify = notify
         self._loop = asyncio.get_running_loop()
@@ -198,7 +190,8 @@ class _Inference:
         for sample in progress.work.samples:
             if len(self._chains) >= self._most_under_way or self._held >= _MOST_HELD * self._most_under_way:
                 self._expect_more(False)
-                await self._until(self._few_under_way, _MOST_HELD * self._few_under_way)
+                few = int(_GO_ON_AT * self._most_under_way)
+                await self._until(few, _MOST_HELD * few)
                 self._expect_more(True)
             if self._out_of_budget is not None:
                 return

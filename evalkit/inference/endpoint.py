@@ -151,7 +151,6 @@ class Executor(Protocol):
     """Opens endpoints for models that do not sit behind a server."""
 
     samples_under_way: int
-    go_on_at: float
 
     def open(self, spec: ModelSpec) -> Endpoint:
         """Return an endpoint for the model that is described; the model itself is loaded later."""

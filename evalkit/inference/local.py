@@ -18,8 +18,6 @@ Residency = Literal["together", "one_at_a_time"]
 # Samples whose chains are under way at once: enough to fill batches, few enough to be held in memory. Where a model has
 # to make way for the next, far more, so that each is loaded but once for so many samples.
 _UNDER_WAY = {"together": 4_096, "one_at_a_time": 65_536}
-# The share of them that is left when further ones begin: none, where models would have to make way for those.
-_GO_ON_AT = {"together": 0.75, "one_at_a_time": 0.0}
 
 # Answers that are no responses, without a single one that is, after which an adapter is taken to be wrong altogether.
 _MOST_INVALID = 4
@@ -42,7 +40,6 @@ class LocalExecutor:
 
     Attributes:
         samples_under_way: how many samples may be under way at once.
-        go_on_at: the share of them down to which they must have ended before further ones begin.
     """
 
     def __init__(
@@ -64,7 +61,6 @@ class LocalExecutor:
         if residency not in get_args(Residency):
             raise ConfigurationError(f"executor.residency: '{residency}' must be {' or '.join(get_args(Residency))}")
         self.samples_under_way = _UNDER_WAY[residency]
-        self.go_on_at = _GO_ON_AT[residency]
         self._batch_size = batch_size
         self._decode_threads = decode_threads
         self._batches_ahead = batches_ahead

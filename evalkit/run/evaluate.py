@@ -69,7 +69,6 @@ def evaluate(plan: Plan) -> Evaluation:
             met=session.meet,
             max_failures=plan.max_failures,
             samples_under_way=plan.executor.samples_under_way,
-            go_on_at=plan.executor.go_on_at,
             observer=session.observer,
             notify=_tell,
         )

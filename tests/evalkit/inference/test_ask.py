@@ -59,13 +59,6 @@ def test_a_model_is_loaded_once_and_closed_for_the_next_only_where_they_do_not_f
     assert [adapter.closed for adapter in adapters.values()] == [1, 1, 1]
 
 
-def test_models_that_make_way_for_each_other_are_loaded_once_for_as_many_samples_as_are_under_way() -> None:
-    executor = LocalExecutor(residency="one_at_a_time")
-    adapters: Any = models()
-    ask([ThreeRoles(32)], adapters, executor=executor, samples_under_way=8, go_on_at=executor.go_on_at)
-    assert [adapter.closed for adapter in adapters.values()] == [4, 4, 4]
-
-
 def test_outcomes_are_handed_out_in_the_order_of_the_samples_whichever_ends_first() -> None:
     class Uneven(ThreeRoles):
         def chain(self, sample: Sample) -> Chain:
