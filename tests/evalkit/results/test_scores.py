@@ -89,10 +89,8 @@ def test_a_killed_score_leaves_figures_and_scores_that_belong_together(
         raise KeyboardInterrupt
 
     # Before metrics.json is replaced, or between that and the renaming of the scores.
-    where = {"scores": "evalkit.run.rescore.publish", "results": "evalkit.results.publication.settle"}[killed_at]
+    where = {"scores": "evalkit.run.rescore.publish", "results": "evalkit.results.publication.give_name"}[killed_at]
     with monkeypatch.context() as patched:
-        if killed_at == "results":
-            patched.setattr("evalkit.run.rescore.settled_run", lambda folder: evalkit.read_run(folder.path))
         patched.setattr(where, kill)
         with pytest.raises(KeyboardInterrupt):
             rescore(run, ["schemes=[raw]"])
@@ -150,5 +148,5 @@ def test_what_was_published_before_is_settled_before_it_is_overwritten(tmp_path:
     run = settled_run(folder)
     assert run is not None
     assert (path / TASK / "scores.parquet").is_file()
-    publish(folder, run, run.tasks)
+    publish(folder, run)
     folder.close()
