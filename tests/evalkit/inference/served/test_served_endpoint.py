@@ -256,15 +256,20 @@ def test_what_was_answered_is_not_asked_again_and_what_failed_is(tmp_path: Path)
 
 
 def test_equal_questions_under_way_at_once_are_asked_once(tmp_path: Path) -> None:
-    model = Model(failing(lambda: PermanentError("HTTP 400"), 9, only="refused", seconds=1))
-    cache = AnswerCache(tmp_path)
-    good, again, other, refused, twice = (
-        response
-        for response in ask_all(model, ["a", "a", "b", "refused", "refused"], cache=cache)
-        if isinstance(response, Response)
-    )
-    cache.close()
-    assert model.attempts == Counter(["a", "b", "refused"])
+    async def answer(request: Request) -> Response:
+        await asyncio.sleep(0.05)
+        if text_of(request) == "refused":
+            raise PermanentError("HTTP 400")
+        return Response(f"re {text_of(request)}", usage=Usage(requests=1))
+
+    async def main(model: Model) -> list[Response]:
+        put = ServedEndpoint("judge", model, Budget(BudgetCaps()), AnswerCache(tmp_path))
+        texts = ["a", "a", "b", "refused", "refused"]
+        return await asyncio.gather(*(put.answer(Call("judge", asking(text))) for text in texts))
+
+    model = Model(answer)
+    good, again, other, refused, twice = asyncio.run(main(model))
+    assert [text for _, text in model.asked] == ["a", "b", "refused"]
     assert (good.text, other.text) == ("re a", "re b")
     assert again == replace(good, cached=True)
     assert refused.error == twice.error == "HTTP 400"
