@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalkit.cli.catalogue import Folders, entries
+from evalkit.cli.catalogue import Folders, read_options
 from evalkit.cli.columns import columns
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.printable import printable
@@ -37,18 +37,21 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
 
 
 def _models(folders: Folders) -> str:
-    rows = [(entry.name, str(entry.content.get("title", "")), entry.description) for entry in entries("model", folders)]
+    rows = [
+        (option.name, str(option.content.get("title", "")), option.description)
+        for option in read_options("model", folders)
+    ]
     return columns(("model=", "title", "what it is"), rows)
 
 
 def _tasks(folders: Folders) -> str:
     rows = []
-    for entry in entries("task", folders):
-        content, facts = entry.content, entry.content.get("facts", {})
+    for option in read_options("task", folders):
+        content, facts = option.content, option.content.get("facts", {})
         count = content.get("expected_samples")
         rows.append(
             (
-                entry.name,
+                option.name,
                 str(content.get("title", "")),
                 str(content.get("language", "")),
                 f"{count:,}" if count else "",
@@ -61,7 +64,9 @@ def _tasks(folders: Folders) -> str:
 
 
 def _suites(folders: Folders) -> str:
-    return columns(("suite=", "what it is"), [(entry.name, entry.description) for entry in entries("suite", folders)])
+    return columns(
+        ("suite=", "what it is"), [(option.name, option.description) for option in read_options("suite", folders)]
+    )
 
 
 def _published() -> str:

@@ -18,8 +18,8 @@ from evalkit.metrics.multiple_comparisons import holm
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.results.comparison import _blank, _test, compare_runs
 from evalkit.results.metrics_file import read_run
-from evalkit.results.task_result import MetricResult
 from evalkit.results.scores import ScoredSamples, ScoresFile
+from evalkit.results.task_result import MetricResult
 from tests.conftest import CommandLine
 from tests.runs import make_run
 
