@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy.typing as npt
 from evalkit.metrics.functions import get_metric_function
 
 Statistics = npt.NDArray[np.float64]
+
+_WIDE = Context(prec=400)  # of which the digits of any float and all its decimals are less
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def difference_in_unit(new: float, base: float) -> float:
 
 def rounded(value: float | Decimal, decimals: int = 2) -> str:
     """Round half up, as published tables do, by the shortest decimals that name the number."""
-    return str(Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP))
+    return str(Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _WIDE))
 
 
 def recipe_line(metric: Metric) -> str:

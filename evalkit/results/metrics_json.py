@@ -18,6 +18,7 @@ from evalkit.results.task_result import (
     TaskResult,
 )
 
+_MOST_DECIMALS = 20
 _INHERITED = ("name", "level", "unit", "scale", "decimals", "higher_is_better", "function", "recipe")
 
 
@@ -158,7 +159,7 @@ def _metric_from_json(fields: Fields) -> MetricResult:
         standard_error=fields.optional("standard_error", fields.number),
         unit=fields.text("unit"),
         scale=fields.number("scale"),
-        decimals=fields.count("decimals"),
+        decimals=fields.count("decimals", most=_MOST_DECIMALS),
         higher_is_better=fields.flag("higher_is_better"),
         function=fields.text("function"),
         statistics=fields.number_mapping("statistics"),

@@ -89,7 +89,7 @@ def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
     try:
         rows = ScoresFile(path, result.digest).rows(names)
         utterances = [_utterance(row, result, _scheme_of(row["language"], schemes)) for row in rows]
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path}: its scores cannot be read ({error}); run the task again") from error
     return sorted(utterances, key=lambda each: (each.counts is None, -each.errors, each.counts, each.id))
 

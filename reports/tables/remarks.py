@@ -61,7 +61,7 @@ def remarks_on(result: TaskResult, published_metric: str | None) -> list[Remark]
     remarks = []
     if samples.expected is None:
         remarks.append(Remark(INCOMPLETE, f"{benchmark}, {samples.total:,} samples of an unknown number"))
-    elif result.partial:
+    elif result.partial or samples.total != samples.expected:
         remarks.append(Remark(INCOMPLETE, f"{benchmark}, {samples.total:,} of {samples.expected:,} samples"))
     measured_metric = result.metric.name
     if published_metric and measured_metric.casefold() != published_metric.casefold():
