@@ -22,7 +22,12 @@ from evalkit.results.folder import PROVENANCE, RunFolder, read_json, recorded_mo
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One attempt at a run: when it began, and whether it came to its end."""
+    """One attempt at a run.
+
+    Attributes:
+        started: when it began.
+        finished: whether it came to its end.
+    """
 
     started: datetime
     finished: bool
