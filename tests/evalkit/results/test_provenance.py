@@ -1,16 +1,30 @@
-"""What a run notes of the software that made it."""
+"""What a run writes down of itself, and of the software that made it."""
 
+import json
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import evalkit
-from evalkit.results.provenance import software
+from evalkit.results.folder import PROVENANCE, RunFolder
+from evalkit.results.provenance import ProvenanceRecord, software
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+def test_models_are_met_while_tasks_are_finished_in_other_threads(tmp_path: Path) -> None:
+    with closing(RunFolder(tmp_path / "run")) as folder:
+        record = ProvenanceRecord(folder, {}, {}, dict)
+        with ThreadPoolExecutor(8) as pool:
+            finished = pool.map(record.task_finished, [f"task {number}" for number in range(200)])
+            met = pool.map(record.meet, [f"role {number}" for number in range(200)], [{"path": "x"}] * 200)
+            assert (len(list(finished)), len(list(met))) == (200, 200)
+        content = json.loads((folder.path / PROVENANCE).read_text(encoding="utf-8"))
+    assert len(content["models"]) == 200
+    assert len(content["sessions"][0]["seconds"]) == 200
 
 
 def git(folder: Path, *words: str) -> str:
@@ -18,6 +32,7 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", *identity, *words], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_the_commit_is_read_and_nothing_of_the_checkout_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
