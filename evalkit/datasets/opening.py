@@ -118,7 +118,7 @@ class _LocalOrHub(Dataset):
 
 
 def _remedy(path: Path) -> str:
-    """What to do about a path that is not recognised."""
+    """Return what to do about a path that is not recognised."""
     tables = (
         [file for file in sorted(path.iterdir()) if table_suffix(file) in MANIFEST_SUFFIXES] if path.is_dir() else []
     )
