@@ -114,7 +114,7 @@ def _run_row(path: Path) -> tuple[str, ...]:
         session = last_session(path)
     except StoreError as error:
         print(f"evalkit: {printable(str(error))}", file=sys.stderr)
-        return path.name, "", "damaged", "", "", "", ""
+        return path.name, "", "cannot be read", "", "", "", ""
     tasks = () if run is None else run.tasks.values()
     return (
         path.name,
