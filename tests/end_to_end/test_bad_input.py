@@ -150,7 +150,7 @@ def test_missing_data_can_be_left_out_of_a_suite(tmp_path: Path, evalkit_command
         (["task=demo_clean", "limit=[1"], "limit"),
         (
             ["task=demo_clean,demo_noise"],
-            "a run for each wants --multirun, a list is written task=[demo_clean,demo_noise]",
+            "wants --multirun, a list is written task=[demo_clean,demo_noise]",
         ),
         (["task=demo_clean", "missing_data=ignore"], "must be error, skip or skip_remote"),
     ],
