@@ -11,8 +11,8 @@ from evalkit.errors import ConfigurationError, StoreError
 from evalkit.printable import printable
 from evalkit.results.folder import PROVENANCE
 from evalkit.results.metrics_file import FILE_NAME as METRICS
-from evalkit.results.metrics_file import read_run
-from evalkit.results.provenance import last_session
+from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.provenance import Session, last_session
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
@@ -124,12 +124,18 @@ def _run_row(path: Path) -> tuple[str, ...]:
     return (
         path.name,
         "" if run is None else run.model,
-        "not finished" if run is None or run.unfinished or session is None or not session.finished else "finished",
+        _state(run, session),
         str(len(tasks)),
         f"{sum(task.samples.total for task in tasks):,}",
         f"{sum(task.samples.failed for task in tasks):,}",
         "" if session is None else f"{session.started:%Y-%m-%d %H:%M}",
     )
+
+
+def _state(run: RunResult | None, session: Session | None) -> str:
+    if run is None or run.unfinished:
+        return "not finished"
+    return "finished" if session is None or session.finished else "finished before; last session stopped"
 
 
 _CONFIGURED = {"models": _models, "tasks": _tasks, "suites": _suites}
