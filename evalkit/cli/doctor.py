@@ -12,7 +12,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-import evalkit
 from evalkit.cli.can_run import model_state
 from evalkit.cli.catalogue import Folders, option_names
 from evalkit.cli.columns import columns
@@ -21,6 +20,7 @@ from evalkit.hints import DISTRIBUTION, install_command
 from evalkit.printable import printable
 from evalkit.rooms import HOME
 from evalkit.run.composition import compose_configuration, configurations
+from evalkit.version import __version__
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
@@ -34,7 +34,7 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     )
     options = parser.parse_args(arguments)
     data_root = options.data_root.expanduser()
-    print(f"evalkit {evalkit.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    print(f"evalkit {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores")
     print(*_strangers(), sep="\n")
     print(columns(("extra", "state"), list(_extras())), end="\n\n")
     print(columns(("model", "can run here"), list(_models(folders))))

@@ -14,10 +14,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import evalkit
 from evalkit.adapter import SERVER_SAYS
 from evalkit.results.fields import Fields
 from evalkit.results.folder import PROVENANCE, RunFolder, read_json, recorded_models
+from evalkit.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,8 @@ class ProvenanceRecord:
             ConfigurationError: the folder holds answers of another model in that role.
         """
         with self._lock:
-            self._folder.claim({role: fingerprint})
+            if role in self._models:
+                self._folder.refuse_other_model(role, self._models[role], fingerprint)
             # What a server once said of itself is held against it for good, also if it does not say it today.
             said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
             self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
@@ -144,7 +145,7 @@ def _session(fields: Fields) -> Session:
 def software() -> dict[str, Any]:
     """Return the versions of evalkit, Python and all libraries, and the commit if evalkit runs from a checkout."""
     return {
-        "evalkit": evalkit.__version__,
+        "evalkit": __version__,
         "commit": _commit(),
         "python": platform.python_version(),
         "packages": _packages(),
@@ -176,7 +177,7 @@ def _packages() -> dict[str, str]:
 
 def _commit() -> str | None:
     """Return the checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
-    root = Path(evalkit.__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     try:

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-import evalkit
 from evalkit.errors import ConfigurationError, PermanentError, TransientError
 from evalkit.hints import install_command
 from evalkit.progress import say
 from evalkit.redaction import redacted_text
+from evalkit.version import __version__
 from model_adapters.shared.event_stream import begins_like_events, documents
 from model_adapters.shared.server_errors import error_of_status, said
 from model_adapters.shared.values import parsed
@@ -65,7 +65,7 @@ class Server:
         if self._secrets and parts.scheme == "http" and not _is_here(parts.hostname or ""):
             say(f"{self.address}: the key goes there in clear, as base_url begins with http://; https:// would hide it")
         self._headers = {
-            "User-Agent": f"evalkit/{evalkit.__version__}",
+            "User-Agent": f"evalkit/{__version__}",
             "Accept-Encoding": "identity",  # JSON and base64 arrive sooner than they are decompressed
             **(headers or {}),
         }
