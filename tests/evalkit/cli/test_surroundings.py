@@ -219,3 +219,13 @@ def test_escape_sequences_of_a_configuration_do_not_reach_the_terminal(
     for text in (outcome.stdout, outcome.stderr, reported.stdout, reported.stderr):
         assert not set("\x1b\x9b\u202e") & set(text)
     assert "a\\x1b[31mb\\u202ec" in outcome.stdout
+
+
+def test_no_file_of_a_sweep_holds_a_secret_setting(tmp_path: Path, evalkit_command: CommandLine) -> None:
+    (tmp_path / "answers.jsonl").write_text('{"id": "x", "text": ""}\n')
+    words = ["task=demo_clean", "limit=1,2", "hydra.output_subdir=.hydra", "+prompt_kinds.api_key=PLANTED-0123456789"]
+    outcome = evalkit_command("run", "--multirun", "model=predictions", "model.path=answers.jsonl", *words)
+    assert outcome.returncode in (0, 1), outcome.stderr
+    assert len(list((tmp_path / "runs").glob("*/config.yaml"))) == 2
+    holding = [path for path in tmp_path.rglob("*") if path.is_file() and b"PLANTED" in path.read_bytes()]
+    assert holding == []
