@@ -9,19 +9,20 @@ from tempfile import TemporaryDirectory
 
 from evalkit.errors import StoreError
 from evalkit.printable import printable
-from evalkit.results.metrics_file import RunResult, TaskResult, read_run
-from reports.by_normaliser import by_normaliser_table
-from reports.layout import Rows
-from reports.page import Listing, render_page
+from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.task_result import TaskResult
+from reports.chart.axes import Radar, tables_radar
 from reports.placing import put_in_place
-from reports.radar import Radar, tables_radar
-from reports.render_csv import render_csv
-from reports.render_html import render_html
-from reports.render_latex import render_latex
-from reports.render_markdown import render_markdown
-from reports.table import Table
-from reports.tables import fill_tables
-from reports.utterances import read_utterances, utterances_text, utterances_tsv
+from reports.render.csv import render_csv
+from reports.render.html import render_html
+from reports.render.latex import render_latex
+from reports.render.markdown import render_markdown
+from reports.render.page import Listing, render_page
+from reports.samples.utterances import read_utterances, utterances_text, utterances_tsv
+from reports.tables.by_normaliser import by_normaliser_table
+from reports.tables.fill import fill_tables
+from reports.tables.layout import Rows
+from reports.tables.model import Table
 
 _PAGE = "index.html"
 _RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "csv": render_csv}
@@ -98,7 +99,7 @@ def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
     if not chart.axes:
         return [], list(chart.notes)
     files = [folder / "radar.png", folder / "radar.svg"]
-    from reports.radar_drawing import draw_radar  # loads matplotlib
+    from reports.chart.drawing import draw_radar  # loads matplotlib
 
     return files, [*chart.notes, *draw_radar(chart, files[0], files[1])]
 

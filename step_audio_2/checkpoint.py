@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from step_audio_2.errors import CheckpointError, named
+from step_audio_2.errors import CheckpointError, first_line, named
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
@@ -32,8 +32,9 @@ def checkpoint_folder(name_or_path: str, **options: Any) -> Path:
     try:
         return Path(huggingface_hub.snapshot_download(str(name_or_path), allow_patterns=list(_FETCHED), **options))
     except (OSError, ValueError) as error:  # what the hub's client raises derives from these
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{name_or_path}: no such folder, and not to be had from the hub ({reason})") from error
+        raise CheckpointError(
+            f"{name_or_path}: no such folder, and not to be had from the hub ({first_line(error)})"
+        ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

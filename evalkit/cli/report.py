@@ -34,7 +34,7 @@ def command(arguments: Sequence[str]) -> int:
     if not options.runs and not options.published:
         parser.error("name a run folder, a published model with --published, or both")
     runs = _runs(options.runs)
-    from reports.render_markdown import render_markdown
+    from reports.render.markdown import render_markdown
     from reports.write import write_report
 
     output = options.output or _usual_output(runs)

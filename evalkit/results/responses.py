@@ -63,8 +63,15 @@ class ResponseStore:
         log = self._logs.get(call.role)
         if log is None:
             return None
-        offset = log.offsets.get(_identity(sample_id, position, call.request.content_hash()))
-        return None if offset is None else self._response(log.read(offset))
+        request_hash = call.request.content_hash()
+        offset = log.offsets.get(_identity(sample_id, position, request_hash))
+        if offset is None:
+            return None
+        record = log.read(offset)
+        # Two calls in a million millions may share 64 bits; the other one's answer is none to this.
+        if (record["sample"], record["call"], record["request"]) != (sample_id, position, request_hash):
+            return None
+        return self._response(record)
 
     def append(self, sample_id: str, position: int, call: Call, response: Response) -> Response:
         """Record a response, failed or good, and make it the one that ``get`` finds.

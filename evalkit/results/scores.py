@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evalkit.chain import Exchange, Outcome
-from evalkit.errors import StoreError
+from evalkit.errors import StoreError, one_line
 from evalkit.metrics.metric import Metric
 from evalkit.types import Failure, FailureKind, Sample
 
@@ -367,8 +367,7 @@ def _reading(path: Path) -> Iterator[None]:
     except KeyError as error:
         raise StoreError(f"{path}: the column {error} is missing; write it anew with `evalkit score`") from error
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise StoreError(f"{path}: cannot be read as a table of scores ({reason})") from error
+        raise StoreError(f"{path}: cannot be read as a table of scores ({one_line(error)})") from error
 
 
 @contextmanager

@@ -56,11 +56,7 @@ def test_what_stands_under_a_telling_name_is_cut_at_any_depth(name: str) -> None
         {"max_new_tokens": 5, "stop_token_ids": [1], "tokens_per_minute": 9, "max_tokens_name": "max_tokens"},
         {"api_key_variable": "OPENAI_API_KEY", "api_key_file": "~/.key", "text_key": "text", "id_key": "id"},
         {"author": "a", "authors": ["b"], "keys": {"a": 1}, "key": "wer", "token2wav": "folder", "skip_auth": True},
-        {
-            "title": "Basic understanding",
-            "user": "Who is the bearer according to the basic principles",
-            "b": "basic quiz",
-        },
+        {"title": "Basic understanding", "question": "Is the bearer according to the basic principles unknown?"},
         {"base_url": "http://127.0.0.1:8000/v1", "mail": "someone@example.org", "n": 0.5, "none": None},
     ],
 )

@@ -34,6 +34,18 @@ def test_another_sample_place_role_or_question_is_another_call(tmp_path: Path) -
         assert store.get("a", 0, call(role="judge")) is None
 
 
+def test_calls_that_share_the_bits_of_an_identity_do_not_share_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evalkit.results.responses._identity", lambda *_: 7)
+    with ResponseStore(tmp_path) as store:
+        store.append("a", 0, call(), Response("x"))
+        assert store.get("a", 0, call()) == Response("x")
+        assert store.get("b", 0, call()) is None
+        assert store.get("a", 1, call()) is None
+        assert store.get("a", 0, call("and now?")) is None
+
+
 def test_a_failure_is_known_in_its_session_and_asked_again_in_the_next(tmp_path: Path) -> None:
     with ResponseStore(tmp_path) as store:
         store.append("a", 0, call(), Response(failure=Failure("error", "timed out")))
