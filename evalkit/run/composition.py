@@ -12,10 +12,9 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
-from hydra.errors import ConfigCompositionException, HydraException
+from hydra.errors import ConfigCompositionException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from evalkit.errors import ConfigurationError
 from evalkit.run.explanation import in_our_words
@@ -70,10 +69,10 @@ def configurations(folders: Sequence[str | Path] = ()) -> Iterator[None]:
     try:
         with in_our_words():
             yield
-    except ValueError as error:  # Hydra's word for a value that no choice can have
-        if "Config group override" not in str(error):
-            raise
-        raise ConfigurationError("a group of configurations wants a name or a list of names, not null") from error
+    except (OSError, ValueError, TypeError) as error:  # what Hydra lets out about choices and files that cannot be
+        if "Config group override" in str(error) or isinstance(error, TypeError):
+            raise ConfigurationError("a group of configurations wants a name or a list of names, not null") from error
+        raise ConfigurationError(f"the configuration cannot be composed ({' '.join(str(error).split())})") from error
     except RecursionError as error:
         raise ConfigurationError(
             "a configuration includes itself; a suite that builds on suites names them plainly among its defaults, as "
@@ -132,7 +131,7 @@ def compose_option(group: str, name: str, folders: Sequence[str | Path] = ()) ->
         ConfigurationError: it cannot be composed.
     """
     with configurations(folders), initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        config = _composed_by_hydra(f"{group}/{name}")
+        config = compose(f"{group}/{name}")
     # A file's place in the configuration, its package, is what it was made to be, not what is asked for here.
     while len(config) == 1 and isinstance(inner := next(iter(config.values())), DictConfig):
         config = inner
@@ -146,18 +145,9 @@ def listed_roles() -> list[str]:
     return [key for key in keys if key.startswith("model@")]
 
 
-def _composed_by_hydra(name: str, **options: Any) -> DictConfig:
-    try:
-        return compose(name, **options)
-    except (HydraException, OmegaConfBaseException):
-        raise
-    except (OSError, ValueError) as error:  # what Hydra lets out about a file that holds no mapping
-        raise ConfigurationError(f"the configuration cannot be composed ({' '.join(str(error).split())})") from error
-
-
 def _composed(overrides: Sequence[str]) -> Composition:
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        composed = _composed_by_hydra(CONFIG_NAME, overrides=list(overrides), return_hydra_config=True)
+        composed = compose(CONFIG_NAME, overrides=list(overrides), return_hydra_config=True)
     choices = dict(composed.hydra.runtime.choices)
     with open_dict(composed):
         del composed["hydra"]  # what Hydra keeps for itself
