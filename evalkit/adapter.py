@@ -10,6 +10,9 @@ from evalkit.redaction import redacted_text
 from evalkit.text import resolve_language
 from evalkit.types import Request, Response, Usage
 
+SERVER_SAYS = "server_says"
+"""Where the fingerprint of a served model holds what its server says of itself, at one time and not at another."""
+
 _PER = 1_000_000
 
 
@@ -43,7 +46,8 @@ class Limits:
 
     Attributes:
         concurrency: the most requests at once; fewer are used while the server shows that it is overloaded.
-        requests_per_minute, tokens_per_minute: what the server's operator allows, or None.
+        requests_per_minute: how many the server's operator allows, or None for no limit.
+        tokens_per_minute: how many the server's operator allows, or None for no limit.
         deadline: seconds within which one attempt must have its whole answer.
         attempts: how often a request is tried before it counts as failed. Attempts that find the server busy
             (429, 503) are not counted, nor those that find it away, unless it answers others at the same time: they
@@ -69,8 +73,10 @@ class Prices:
     """A price table: units of money for a million tokens, or for a minute of audio.
 
     Attributes:
-        input, output: of text tokens.
-        input_audio, output_audio: of audio tokens; the price of text where None.
+        input: of text tokens that the model reads.
+        output: of text tokens that it writes.
+        input_audio: of audio tokens that it reads; None for the price of text.
+        output_audio: of audio tokens that it makes; None for the price of text.
         audio_minute: of audio that the server bills by its length.
     """
 
@@ -119,7 +125,7 @@ class Capabilities:
     tools: bool = False
 
     def refusal(self, request: Request, language: str | None) -> str | None:
-        """Why a request about a sample in this language cannot be put to the model; None if it can."""
+        """Return why a request about a sample in this language cannot be put to the model; None if it can."""
         if self.languages is not None and language is not None and not self._knows(language):
             return f"does not take the language '{language}'"
         if request.audio and not self.audio_input:

@@ -4,6 +4,7 @@ A task writes ``def chain(self, sample) -> Chain``; steps that tasks share are s
 yielded depends on nothing but the responses sent before, so that resuming a run is replaying its chains.
 """
 
+import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -11,6 +12,8 @@ from typing import Any, Literal
 from evalkit.errors import AudioError, EvalkitError
 from evalkit.tool_syntax import with_tool_calls
 from evalkit.types import Call, Failure, Response, Sample
+
+_log = logging.getLogger("evalkit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,12 @@ class CallFailed(Exception):  # noqa: N818 - an event of the chain, not a fault 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One call of a chain and its response, good or failed."""
+    """One call of a chain and its response, good or failed.
+
+    Attributes:
+        call: what was asked, and which role.
+        response: what came back; its ``failure`` says why there is no answer.
+    """
 
     call: Call
     response: Response
@@ -173,6 +181,7 @@ class ChainRun:
         except EvalkitError:
             raise
         except Exception as error:
+            _log.debug("sample %s: task %s failed", self._sample.id, self._task, exc_info=error)
             self._break(Failure("error", f"{type(error).__name__}: {error}"))
         else:
             # Where a request comes from is the engine's to say; it is not part of the request's content.

@@ -32,6 +32,19 @@ def check_choice(setting: str, value: Any, known: Collection[str]) -> None:
         raise ConfigurationError(f"{setting} is {value!r}; it must be {' or '.join(known)}{hint(str(value), known)}")
 
 
+def import_advice(error: Exception, target: str) -> str:
+    """Return ``; install …`` where a class cannot be had because its package is not there, else nothing.
+
+    Args:
+        error: that the import of the class raised.
+        target: the dotted name of the class.
+    """
+    package = target.partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and error.name == package:
+        return f"; install {package}, or put the folder that holds it into PYTHONPATH"
+    return ""
+
+
 def install_command(extra: str) -> str:
     """Return the command that installs an optional part of this evalkit, from where this one was installed."""
     home = Path(__file__).resolve().parent.parent

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from tqdm import tqdm
 
@@ -13,6 +14,7 @@ from evalkit.printable import printable
 from evalkit.types import Call, Response
 
 _SECONDS_BETWEEN_LINES = 10.0
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {rate_noinv_fmt}, {remaining} left{postfix}"
 
 
 @dataclass(slots=True)
@@ -23,9 +25,8 @@ class _Count:
     total: int
     calls: int = 0
     failed: int = 0
-    done: int = 0
-    not_asked: int = 0
-    began: float = 0.0
+    kept: int = 0
+    skipped: int = 0
 
 
 class Progress:
@@ -38,17 +39,18 @@ class Progress:
     def __init__(self, tasks: Mapping[str, tuple[str, int]]) -> None:
         self._tasks = {name: _Count(title, total) for name, (title, total) in tasks.items()}
         self._total = sum(count.total for count in self._tasks.values())
-        self._done = self._calls = self._failed = 0
+        self._done = self._asked = self._calls = self._failed = self._finished = 0
         self._cost: float | None = None
         self._began = self._last_line = time.monotonic()
-        self._bar = tqdm(total=self._total, unit="sample", leave=False) if sys.stderr.isatty() else None
+        self._bar: tqdm[Any] | None = None
+        if sys.stderr.isatty():
+            # Without smoothing, so that the rate is that of the samples asked about; see sample_done.
+            self._bar = tqdm(
+                total=self._total, unit=" samples", leave=False, smoothing=0, desc=self._where(), bar_format=_BAR
+            )
 
-    def started(self, task: str, samples: int) -> None:  # noqa: ARG002 - known already
-        """Show which task's samples are begun."""
-        count = self._tasks[task]
-        count.began = time.monotonic()
-        if self._bar is not None:
-            self._bar.set_description(count.title, refresh=False)
+    def started(self, task: str, samples: int) -> None:
+        """Take no note of a task that begins: several are under way at once."""
 
     def answered(self, task: str, sample_id: str, call: Call, response: Response) -> None:  # noqa: ARG002 - counted
         """Count one more answer."""
@@ -65,23 +67,29 @@ class Progress:
         self._failed += 1
         self.answered(task, sample_id, call, response)
 
-    def sample_done(self, task: str, outcome: Outcome, *, asked: bool) -> None:  # noqa: ARG002 - counted
+    def sample_done(self, task: str, outcome: Outcome, *, asked: bool) -> None:
         """Count one more sample that is dealt with, asked about in this session or before."""
         count = self._tasks[task]
-        count.done += 1
-        count.not_asked += not asked
+        count.skipped += outcome.status == "skipped"
+        count.kept += not asked and outcome.status != "skipped"
+        self._asked += asked
         self._done += 1
         if self._bar is not None:
+            self._bar.initial += not asked  # what takes no time says nothing of how long the others will take
             self._bar.update()
 
     def finished(self, task: str) -> None:
-        """Say what a task took."""
+        """Say what came of a task."""
         count = self._tasks[task]
-        seconds = time.monotonic() - count.began
-        line = f"{count.title}: {count.calls} calls answered in {seconds:.1f} s, {count.failed} failed"
-        if count.not_asked:
-            line += f"; {count.not_asked} of {count.total} samples needed no asking"
-        say(line)
+        parts = [f"{_calls(count.calls)}, {count.failed:,} failed"]
+        if count.kept:
+            parts.append(f"{count.kept:,} of {count.total:,} samples needed no asking")
+        if count.skipped:
+            parts.append(f"{count.skipped:,} of {count.total:,} samples skipped")
+        say(f"{count.title}: {'; '.join(parts)}; {_duration(time.monotonic() - self._began)} since the start")
+        self._finished += 1
+        if self._bar is not None:
+            self._bar.set_description_str(self._where(), refresh=False)
 
     def __enter__(self) -> "Progress":
         return self
@@ -102,13 +110,22 @@ class Progress:
         self._last_line = now
         seconds = now - self._began
         parts = [f"{self._done:,} of {self._total:,} samples", *self._counts(), f"{self._calls / seconds:.1f} a second"]
-        if self._done:
-            parts.append(f"about {_duration(seconds / self._done * (self._total - self._done))} left")
+        if self._asked:  # samples that are answered already take no time, and say nothing of those to come
+            parts.append(f"about {_duration(seconds / self._asked * (self._total - self._done))} left")
         say(", ".join(parts))
 
+    def _where(self) -> str:
+        if len(self._tasks) == 1:
+            return printable(next(iter(self._tasks.values())).title)
+        return f"{self._finished} of {len(self._tasks)} tasks"
+
     def _counts(self) -> list[str]:
-        parts = [f"{self._calls:,} calls", f"{self._failed:,} failed"]
+        parts = [_calls(self._calls), f"{self._failed:,} failed"]
         return parts if self._cost is None else [*parts, f"cost {self._cost:,.4f}"]
+
+
+def _calls(number: int) -> str:
+    return "1 call" if number == 1 else f"{number:,} calls"
 
 
 def _duration(seconds: float) -> str:

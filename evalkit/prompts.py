@@ -80,9 +80,10 @@ class Prompt:
             tools: the functions that the model may call.
             output: whether the model is to write or to speak.
         """
-        before, after = (fill(part, fields or {}) for part in self.user.split(AUDIO_MARK))
-        parts: tuple[str | Audio, ...] = (before, *content, after)
-        messages = [*history, Message("user", tuple(part for part in parts if part))]
+        before, _, after = self.user.partition(AUDIO_MARK)
+        if fields:
+            before, after = fill(before, fields), fill(after, fields)
+        messages = [*history, Message("user", tuple(filter(None, (before, *content, after))))]
         if self.system:
             messages.insert(0, Message("system", (fill(self.system, fields or {}),)))
         return Request(

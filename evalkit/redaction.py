@@ -1,5 +1,7 @@
 """Keeping secrets out of everything that is written: configurations, fingerprints, messages and answers."""
 
+import base64
+import binascii
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +28,9 @@ _URL_PARAMETER = re.compile(
     r"([?&](?:[a-z0-9_-]*[-_])?(?:key|apikey|token|secret|password|auth|credential|sig|signature)=)[^&#\s]+",
     re.IGNORECASE,
 )
-_SCHEME_OF_HEADER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+# What follows these names of schemes may be an ordinary word, as in "Basic understanding": no digit, and not long.
+_BEARER = re.compile(r"\b(Bearer)\s+(?=[^\s\d]*\d|\S{24})[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+_BASIC = re.compile(r"\b(Basic)\s+([A-Za-z0-9+/]{4,}={0,2})", re.IGNORECASE)
 
 
 def without_secrets(value: Any, secrets: Iterable[str] = ()) -> Any:
@@ -136,9 +140,19 @@ def _cutter(secrets: Iterable[str]) -> Callable[[str], str]:
             text = pattern.sub(REMOVED, text)
         text = _URL_CREDENTIALS.sub(REMOVED, text)
         text = _URL_PARAMETER.sub(rf"\1{REMOVED}", text)
-        return _SCHEME_OF_HEADER.sub(rf"\1 {REMOVED}", text)
+        text = _BEARER.sub(rf"\1 {REMOVED}", text)
+        return _BASIC.sub(_without_credentials, text)
 
     return cut
+
+
+def _without_credentials(match: re.Match[str]) -> str:
+    """Replace what follows the word Basic if it is a name and a password, parted by a colon, in base64."""
+    try:
+        credentials = base64.b64decode(match[2], validate=True)
+    except binascii.Error:
+        return match[0]
+    return f"{match[1]} {REMOVED}" if b":" in credentials else match[0]
 
 
 def _content(file: str) -> str:

@@ -78,7 +78,7 @@ class Task(ABC):
 
 
 class CommonSettings(TypedDict, total=False):
-    """The arguments of ``DatasetTask``, which all its subclasses take beside their own."""
+    """The arguments of ``DatasetTask``, described there, which its subclasses take beside their own."""
 
     name: Required[str]
     title: Required[str]

@@ -36,7 +36,7 @@ class Sample:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the sound itself, so that stored answers can be scored without the data set."""
+        """Return everything but the sound itself, so that stored answers can be scored without the data set."""
         return {
             "id": self.id,
             "audio": [_recorded(audio) for audio in self.audio],
@@ -115,7 +115,7 @@ class Message:
 
 
 def _recorded(audio: Audio) -> dict[str, Any]:
-    """With its digest, by which stored answers about the recording are found again without it."""
+    """Return the recording with its digest, by which stored responses about it are found again without its file."""
     digest = audio.digest()
     return audio.to_json() if digest is None else {**audio.to_json(), "digest": digest}
 
@@ -156,7 +156,8 @@ class Request:
         output: whether the model is to write or to speak.
         replies: how many independent answers are wanted, sampled from one question.
         attempt: 0, or how often the same was asked before without a usable answer; makes it a new question.
-        task, sample_id: where the request comes from; not part of its content.
+        task: name of the task that asks; not part of the content.
+        sample_id: the sample that it asks about; not part of the content.
         assessment: of a question to a judge that has a reference answer, what it compares; not part of its content.
     """
 
@@ -171,6 +172,7 @@ class Request:
     sample_id: str = field(default="", compare=False)
     assessment: Assessment | None = field(default=None, compare=False)
     _content: str | None = field(default=None, init=False, compare=False, repr=False)
+    _content_hash: str | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def audio(self) -> tuple[Audio, ...]:
@@ -218,13 +220,21 @@ class Request:
         return str(self._content)
 
     def content_hash(self) -> str:
-        """Hexadecimal digest of the content: the identity under which an answer is stored."""
-        return hashlib.blake2b(self.content().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        """Return the hexadecimal digest of the content: the identity under which a response is stored."""
+        if self._content_hash is None:
+            content = self.content().encode("utf-8", "surrogatepass")
+            object.__setattr__(self, "_content_hash", hashlib.blake2b(content, digest_size=16).hexdigest())
+        return str(self._content_hash)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to the model that fills a role of the run."""
+    """A request to the model that fills a role of the run.
+
+    Attributes:
+        role: which model is asked: ``model``, ``transcriber``, ``judge`` or another that a task names.
+        request: what it is asked.
+    """
 
     role: str
     request: Request
@@ -236,8 +246,10 @@ class Usage:
 
     Attributes:
         requests: HTTP requests sent, those that failed and were repeated included; 0 for a model in this process.
-        input_tokens, output_tokens: as the server counts them, audio tokens included.
-        input_audio_tokens, output_audio_tokens: the part of them that stands for audio.
+        input_tokens: read, as the server counts them, audio tokens included.
+        output_tokens: written, as the server counts them, audio tokens included.
+        input_audio_tokens: those read that stand for audio.
+        output_audio_tokens: those written that stand for audio.
         audio_seconds: audio that the server bills by its length.
         cost: by the price table of the model's configuration, or None where it has none.
     """
@@ -321,7 +333,7 @@ class Failure:
     message: str
 
     def to_json(self) -> dict[str, str]:
-        """Kind and message."""
+        """Return kind and message."""
         return {"kind": self.kind, "message": self.message}
 
     @classmethod
@@ -487,7 +499,7 @@ _FIELD_TYPES: Mapping[str, Any] = {
 
 
 def _is_json(value: Any) -> bool:
-    """Whether a value can be written as JSON, and is not nested beyond what readers of JSON take."""
+    """Tell whether a value can be written as JSON, and is not nested beyond what readers of JSON take."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

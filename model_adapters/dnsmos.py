@@ -60,7 +60,7 @@ class Dnsmos(ModelAdapter):
         return float(self._predict(waveform, _SAMPLE_RATE)[f"{self._score}_mos"])
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """Which score, and the versions of what computes it; that of speechmos decides the weights too."""
+        """Return which score it is, and the versions of what computes it; that of speechmos decides the weights too."""
         return {
             "adapter": "dnsmos",
             "score": self._score,

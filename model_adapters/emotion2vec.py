@@ -117,7 +117,7 @@ class Emotion2vec(ModelAdapter):
 
 
 def _find_folder(path: str, revision: str, local_files_only: bool) -> Path:
-    """Where the files of the checkpoint lie, downloaded if need be."""
+    """Return where the files of the checkpoint lie, downloaded if need be."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
         from huggingface_hub import snapshot_download

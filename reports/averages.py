@@ -31,7 +31,13 @@ _TOLERANCE = {"uro_bench": Decimal("0.01")}
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """A published average and what its parts give, unrounded and as it would be printed."""
+    """A published average and what its parts give.
+
+    Attributes:
+        printed: the average.
+        exact: the mean of its parts, unrounded.
+        value: the same as it would be printed.
+    """
 
     printed: PublishedFigure
     exact: Decimal
@@ -45,7 +51,7 @@ class Recomputed:
 
 @cache
 def recomputed_averages() -> tuple[Recomputed, ...]:
-    """Every published average whose parts are published with it, in the order of the sources."""
+    """Return every published average whose parts are published with it, in the order of the sources."""
     parts: dict[tuple[str, ...], dict[str, PublishedFigure]] = {}
     for figure in load_published():
         if figure.benchmark not in AVERAGES:
@@ -61,7 +67,7 @@ def recomputed_averages() -> tuple[Recomputed, ...]:
 
 
 def irreproducible() -> dict[PublishedFigure, Recomputed]:
-    """The published averages that do not follow from their parts."""
+    """Return the published averages that do not follow from their parts."""
     return {each.printed: each for each in recomputed_averages() if not each.reproduces}
 
 

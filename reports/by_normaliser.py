@@ -10,7 +10,7 @@ from reports.table import Cell, Column, Footnote, Row, RowGroup, Table
 
 
 def by_normaliser_table(runs: Sequence[RunResult]) -> Table | None:
-    """One row per test set and scheme, one column per run; None if no task was scored under several schemes."""
+    """Return a row per test set and scheme, a column per run; None if no task was scored under several schemes."""
     titles = run_titles(runs)
     rows: dict[str, dict[str, list[Cell]]] = {}
     figures: list[tuple[str, str, str]] = []

@@ -48,12 +48,12 @@ class Entry:
         return UNFINISHED if any(remark.mark == UNFINISHED for remark in self.remarks) else ""
 
     def cell(self, place: Place) -> Cell:
-        """The cell at a place."""
+        """Return the cell at a place."""
         return self.cells.get(place, Cell())
 
 
 def published_entry(model: PublishedModel, title: str, place_of: PlaceOf) -> Entry:
-    """The entry of a model in one release; averages that do not follow from their parts are marked."""
+    """Return the entry of a model in one release; averages that do not follow from their parts are marked."""
     cells, remarks = {}, [Remark(PUBLISHED, "; ".join([model.release, *_notes(model)]))]
     for figure in model.figures:
         differs = irreproducible().get(figure)
@@ -113,7 +113,7 @@ def headlines(results: Iterable[TaskResult]) -> list[tuple[TaskResult, str, str]
 
 
 def results_of(run: RunResult, table: str) -> list[TaskResult]:
-    """The tasks that fill a published table; not those that name a group of their own, unless it is of recognition.
+    """Return the tasks that fill a published table: those that name no group of their own, and all of recognition.
 
     Recognition has test sets of many groups; other tables are of one data set, and another release or split of it is
     not to be taken for the published one.
@@ -129,7 +129,7 @@ def results_of(run: RunResult, table: str) -> list[TaskResult]:
 def results_by_place(
     run: RunResult, results: Iterable[TaskResult], place_of: Callable[[TaskResult], Place]
 ) -> dict[Place, TaskResult]:
-    """The results of a run by the place they fill.
+    """Return the results of a run by the place they fill.
 
     Raises:
         ConfigurationError: two of them would fill the same one.
@@ -149,7 +149,7 @@ def results_by_place(
 def with_bold(
     entries: Sequence[Entry], table: str, place_of: PlaceOf, best: Callable[[Iterable[Decimal]], Decimal] | None
 ) -> tuple[list[Entry], list[Place]]:
-    """The entries with the best value of every place in bold, and the places where printed bold is on another.
+    """Set the best value of every place in bold; return the entries, and the places where printed bold is on another.
 
     A value competes as it is printed, if it was measured on the complete data set and if there are at least two of
     them. Where a place shows exactly what one release printed, that release's bold stays, which is not always on
@@ -185,12 +185,12 @@ def with_bold(
 
 
 def printed_metrics(table: str, place_of: PlaceOf) -> dict[Place, str]:
-    """What every published place of a table measures, in printed order."""
+    """Return what every published place of a table measures, in printed order."""
     return {place_of(figure): figure.metric for figure in _printed(table)}
 
 
 def printed_decimals(table: str, place_of: PlaceOf) -> dict[Place, int]:
-    """With how many decimals every place of a table is printed."""
+    """Return the number of decimals that every place of a table is printed with."""
     return {
         place_of(figure): -int(figure.value.as_tuple().exponent)
         for figure in _printed(table)
@@ -204,7 +204,7 @@ def _printed(table: str) -> tuple[PublishedFigure, ...]:
 
 
 def _is_as_printed(entries: Sequence[Entry], table: str, place_of: PlaceOf, place: Place) -> bool:
-    """Whether a place shows all that one release printed there, and nothing else."""
+    """Tell whether a place shows all that one release printed there, and nothing else."""
     shown = [entry for entry in entries if entry.cell(place).text]
     releases = {entry.source for entry in shown}
     if len(releases) != 1 or not all(entry.published for entry in shown):
@@ -222,7 +222,7 @@ def _from_run(cell: Cell, run: RunResult) -> Cell:
 
 
 def _notes(model: PublishedModel) -> list[str]:
-    """What the source says besides, such as that a model was given text."""
+    """Return what the source says besides, such as that a model was given text."""
     notes = (note for figure in model.figures for note in figure.note.split("; "))
     return [note for note in dict.fromkeys(notes) if note and note not in _SAID_BY_THE_CELL]
 

@@ -66,7 +66,12 @@ class Layout(ABC):
 
 @dataclass(frozen=True, slots=True)
 class FilledTable:
-    """A table, with the entries that it shows."""
+    """A table, with the entries that it shows.
+
+    Attributes:
+        table: ready to be printed.
+        entries: one for each model, in the order of the table.
+    """
 
     table: Table
     entries: tuple[Entry, ...]
@@ -107,19 +112,19 @@ def fill(
 
 
 def run_titles(runs: Sequence[RunResult]) -> list[str]:
-    """What each run is called: its model, and its own name too where two runs have the same model."""
+    """Return what each run is called: its model, and its own name too where two runs have the same model."""
     models = [run.model for run in runs]
     return [f"{run.model} ({run.name})" if models.count(run.model) > 1 else run.model for run in runs]
 
 
 def twice(published: Sequence[PublishedModel]) -> set[str]:
-    """The models that come from two releases."""
+    """Return the models that come from two releases."""
     titles = [model.model for model in published]
     return {title for title in titles if titles.count(title) > 1}
 
 
 def models_across(layout: Layout, entries: Sequence[Entry], stub: tuple[str, str], strong: str = "") -> Table:
-    """A table with a column per model and a row per test set: the published ones in printed order, then others.
+    """Lay out a column per model and a row per test set: the published ones in printed order, then others.
 
     Args:
         layout: of the table.
@@ -147,7 +152,7 @@ def models_across(layout: Layout, entries: Sequence[Entry], stub: tuple[str, str
 def models_down(
     layout: Layout, entries: Sequence[Entry], columns: Mapping[Place, Column], across: tuple[str, str]
 ) -> Table:
-    """A table with a row per model and a column per place."""
+    """Lay out a row per model and a column per place."""
     rows = [
         Row((entry.title,), tuple(entry.cell(place) for place in columns), strong=True, marks=entry.marks)
         for entry in entries

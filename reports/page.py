@@ -25,7 +25,13 @@ _STYLE = """
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The utterances of one task: of which model, of which test set, and in which files beside the page."""
+    """The utterances of one task.
+
+    Attributes:
+        model: the title of the model whose answers they are.
+        test_set: the title of the task.
+        files: their names, beside the page.
+    """
 
     model: str
     test_set: str
@@ -33,7 +39,7 @@ class Listing:
 
 
 def render_page(tables: Sequence[Table], chart: str | None, notes: Sequence[str], listings: Sequence[Listing]) -> str:
-    """The whole page; it needs nothing but the chart and the listings beside it.
+    """Return the whole page; it needs nothing but the chart and the listings beside it.
 
     Args:
         tables: in the order of the page.

@@ -17,7 +17,9 @@ class PublishedFigure:
 
     Attributes:
         release: date and name of the document that printed it; releases sort by date.
-        table, group, benchmark: its place; an average has the benchmark ``Average``.
+        table: short name of the table it stands in.
+        group: heading that it shares with others, such as the language; may be empty.
+        benchmark: the test set, or ``Average``.
         metric: what it measures.
         model: the column or row heading it stands under.
         value: as printed, or None where ``N/A`` is printed.
@@ -38,7 +40,13 @@ class PublishedFigure:
 
 @dataclass(frozen=True, slots=True)
 class PublishedModel:
-    """What one release printed for one model in one table."""
+    """What one release printed for one model in one table.
+
+    Attributes:
+        model: the heading it stands under.
+        release: date and name of the document.
+        figures: in printed order.
+    """
 
     model: str
     release: str
@@ -47,7 +55,7 @@ class PublishedModel:
 
 @cache
 def load_published() -> tuple[PublishedFigure, ...]:
-    """Every published figure that evalkit knows, in the order of the sources."""
+    """Return every published figure that evalkit knows, in the order of the sources."""
     text = (files("reports") / "published_results.csv").read_text(encoding="utf-8")
     return tuple(
         PublishedFigure(
@@ -66,7 +74,7 @@ def load_published() -> tuple[PublishedFigure, ...]:
 
 
 def select_published(names: Iterable[str], table: str) -> list[PublishedModel]:
-    """What the names ask for in one table, in the order asked; nothing where a model is only in others.
+    """Return the models that the names ask for in one table, in the order asked; a model of other tables is left out.
 
     Args:
         names: each ``MODEL`` (its latest release with this table), ``MODEL@RELEASE`` or ``@RELEASE`` (all

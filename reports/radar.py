@@ -50,7 +50,13 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Radar:
-    """What a chart shows: models, spokes clockwise from the top (none: no chart), and what has to be said."""
+    """What a chart shows.
+
+    Attributes:
+        models: their titles, for the legend.
+        axes: the spokes, clockwise from the top; without any there is no chart.
+        notes: what has to be said under it.
+    """
 
     models: tuple[str, ...]
     axes: tuple[Axis, ...]
@@ -58,7 +64,7 @@ class Radar:
 
 
 def tables_radar(tables: Sequence[FilledTable]) -> Radar:
-    """The chart of a report: the axes of the README's chart, or else the rows of the speech recognition table.
+    """Return the chart of a report: the axes of the README's chart, or else the rows of the speech recognition table.
 
     Axes are those on which a run has a value, or all if there are only published models. The README's are taken if
     there are enough of them for a polygon.
@@ -93,7 +99,7 @@ def radar(models: Sequence[str], axes: Sequence[Axis]) -> Radar:
 
 
 def radii(axes: Sequence[Axis]) -> list[list[float | None]]:
-    """For every axis, how far out each model's value is drawn, 1 being the rim; None where it has no value.
+    """Return for every axis how far out each model's value is drawn, 1 being the rim; None where it has no value.
 
     Better is further out; an error rate is drawn as 100 minus the rate. The best value of an axis lies near
     the rim. The worst lies on the inner ring if at least three models are shown: every axis then has its own
@@ -113,7 +119,7 @@ def radii(axes: Sequence[Axis]) -> list[list[float | None]]:
 def _axes(
     wanted: Sequence[tuple[str, str, Place, bool]], tables: Mapping[str, Sequence[Entry]], models: Sequence[_Model]
 ) -> list[Axis]:
-    """The axes that the runs, or the published models if there are no runs, have values on."""
+    """Return the axes that the runs, or the published models if there are no runs, have values on."""
     drivers = [model for model in models if not model[1]] or list(models)
     axes = []
     for label, table, place, higher_is_better in wanted:
@@ -133,13 +139,13 @@ def _axes(
 
 
 def _labels(models: Sequence[_Model]) -> list[str]:
-    """Names for the legend: a published model says so where a run has the same title."""
+    """Return names for the legend: a published model says so where a run has the same title."""
     measured = {title for title, published in models if not published}
     return [f"{title} (published)" if published and title in measured else title for title, published in models]
 
 
 def _span(axis: Axis) -> tuple[float, float]:
-    """The best and the worst score of an axis, at least so far apart that chance does not fill the chart."""
+    """Return the best and the worst score of an axis, at least so far apart that chance does not fill the chart."""
     if len(axis.values) == 1:
         return 100.0, 0.0
     known = [score for score in _scores(axis) if score is not None]
@@ -148,7 +154,7 @@ def _span(axis: Axis) -> tuple[float, float]:
 
 
 def _scores(axis: Axis) -> list[float | None]:
-    """The values as drawn, higher being better."""
+    """Return the values as drawn, higher being better."""
     return [None if value is None else float(value if axis.higher_is_better else 100 - value) for value in axis.values]
 
 

@@ -80,7 +80,7 @@ def draw_radar(radar: Radar, png: Path, svg: Path) -> list[str]:
 
 
 def _missing_characters(text: str, fonts: Sequence[str]) -> str:
-    """The characters of the text that none of the fonts has."""
+    """Return the characters of the text that none of the fonts has."""
     faces = [font_manager.get_font(font_manager.findfont(font)) for font in fonts]
     return "".join(
         character
@@ -151,7 +151,7 @@ def _compose(figure: Figure, models: Sequence[str], axes: Sequence[Axis]) -> Non
 
 
 def _ring(distances: Sequence[float | None], angles: Sequence[float]) -> tuple[list[float], list[float]]:
-    """The corners of a closed polygon; where there is no distance, not numbers, at which a line has a gap."""
+    """Return the corners of a closed polygon, nan where there is no distance: a line has a gap there."""
     corners = [(math.nan if r is None else r, angle) for r, angle in zip(distances, angles, strict=True)]
     closed = [*corners, corners[0]]
     return [r * math.cos(angle) for r, angle in closed], [r * math.sin(angle) for r, angle in closed]
@@ -166,7 +166,7 @@ def _draw_grid(plot: Any, angles: Sequence[float]) -> None:
 
 
 def _draw_label(plot: Any, axis: Axis, angle: float, width: int, colours: Sequence[str]) -> AnnotationBbox:
-    """The name of the axis and its values: one per model in its colour, or best and worst of many."""
+    """Draw the name of the axis and its values: one per model in its colour, or best and worst of many."""
     title = _wrapped(axis.label, width) + (f" {INCOMPLETE}" if axis.partial else "")
     name = TextArea(title, textprops={"fontsize": 12.5, "multialignment": "center"})
     if len(axis.values) <= _MOST_MODELS_WITH_VALUES:
@@ -196,6 +196,6 @@ def _draw_label(plot: Any, axis: Axis, angle: float, width: int, colours: Sequen
 
 
 def _wrapped(text: str, width: int) -> str:
-    """Lines broken at spaces, and at hyphens only where a word is too long for a line."""
+    """Break a text into lines at spaces, and at hyphens only where a word is too long for a line."""
     lines = textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
     return "\n".join(part for line in lines for part in textwrap.wrap(line, width))

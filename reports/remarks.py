@@ -30,7 +30,12 @@ _INTRODUCTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something to say about a figure: the mark of its kind, and the particulars if there are any."""
+    """Something to say about a measured value.
+
+    Attributes:
+        mark: footnote mark of its kind.
+        text: the particulars, if there are any.
+    """
 
     mark: str
     text: str = ""
@@ -43,7 +48,7 @@ def benchmark_of(result: TaskResult) -> str:
 
 
 def remarks_on(result: TaskResult, published_metric: str | None) -> list[Remark]:
-    """What has to be said about a measured figure.
+    """Return what has to be said about a measured value.
 
     Args:
         result: the task.
@@ -85,7 +90,7 @@ def _reason(reason: FailureReason) -> str:
 
 
 def footnotes(remarks: Sequence[tuple[str, Remark]]) -> list[Footnote]:
-    """One footnote for each kind of remark; alike remarks on several models are made once.
+    """Return one footnote for each kind of remark; alike remarks on several models are made once.
 
     Args:
         remarks: each with the title of the model it is about.
@@ -101,7 +106,7 @@ def footnotes(remarks: Sequence[tuple[str, Remark]]) -> list[Footnote]:
 
 
 def recipes(figures: Iterable[tuple[str, str, str]]) -> tuple[Recipe, ...]:
-    """The distinct recipes, each with the figures that carry it.
+    """Return the distinct recipes, each with the values that carry it.
 
     Args:
         figures: recipe, model and row of every measured figure.

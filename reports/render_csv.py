@@ -12,7 +12,7 @@ _COUNTS = ("expected", "partial", "failed", "skipped", "empty", "recipe")
 
 
 def render_csv(table: Table) -> str:
-    """Every cell with something in it; values are unrounded, in the unit of the table."""
+    """Return every cell with something in it as CSV; values are unrounded, in the unit of the table."""
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
     stub = [_name(heading) for heading in table.stub]
@@ -28,12 +28,12 @@ def render_csv(table: Table) -> str:
 
 
 def spreadsheet_safe(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe goes before what would start one."""
+    """Return text that no spreadsheet takes for a formula: an apostrophe goes before what would start one."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _cells(table: Table, kept: list[int]) -> Iterator[tuple[list[str], Cell]]:
-    """Every cell with the titles that lead to it."""
+    """Yield every cell with the titles that lead to it."""
     for group in table.groups:
         for position, row in enumerate(group.rows):
             titles = [title.text for title in stub_titles(table, group, position)]

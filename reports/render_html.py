@@ -7,7 +7,7 @@ from reports.table import Cell, RowGroup, Table, Title, column_spans, stub_title
 
 
 def render_html(table: Table) -> str:
-    """The table with its footnotes and recipes."""
+    """Return the table with its footnotes and recipes as HTML."""
     return "\n".join([*_table(table), *_notes(table)]) + "\n"
 
 

@@ -36,7 +36,7 @@ _MARKS = {
 
 
 def render_latex(table: Table) -> str:
-    """A ``table*`` environment with its footnotes and recipes below the rules."""
+    """Return a ``table*`` environment with its footnotes and recipes below the rules."""
     return "\n".join(_lines(table)) + "\n"
 
 

@@ -9,7 +9,7 @@ from reports.table import Cell, Column, Table, Title, stub_titles
 
 
 def render_markdown(table: Table, width: int | None = None) -> str:
-    """Heading, table, footnotes and recipes; a title that spans rows stands in the first of them.
+    """Return heading, table, footnotes and recipes as Markdown; a title that spans rows stands in the first of them.
 
     Args:
         table: what to print.
@@ -38,7 +38,7 @@ def _lines(table: Table, *, with_details: bool) -> list[list[str]]:
 
 
 def _headings(columns: Sequence[Column]) -> list[str]:
-    """The titles of the columns, each after the heading above it where they would be alike without."""
+    """Return the titles of the columns, each after the heading above it where they would be alike without."""
     titles = [column.title for column in columns]
     if len(set(titles)) < len(titles):
         titles = [f"{column.group} {column.title}" for column in columns]

@@ -57,7 +57,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its title and the heading it shares with its neighbours."""
+    """A column of figures.
+
+    Attributes:
+        title: its own heading.
+        group: the heading above, which it shares with its neighbours; empty for none.
+        marks: footnote marks.
+    """
 
     title: str
     group: str = ""
@@ -66,7 +72,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: its titles, one per stub column that is not the group's, and one cell per column."""
+    """A line of the table.
+
+    Attributes:
+        titles: one for each stub column that is not the group's.
+        cells: one for each column.
+        strong: whether its titles are in bold.
+        marks: footnote marks.
+    """
 
     titles: tuple[str, ...]
     cells: tuple[Cell, ...]
@@ -81,7 +94,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """Neighbouring rows whose title, if the table has a stub column for it, spans them all."""
+    """Neighbouring rows under one title.
+
+    Attributes:
+        title: spans them all, if the table has a stub column for it.
+        rows: in order.
+        marks: footnote marks of the title.
+    """
 
     title: str
     rows: tuple[Row, ...]
@@ -90,7 +109,12 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class Footnote:
-    """A line under the table; without a mark it speaks of the whole table."""
+    """A line under the table.
+
+    Attributes:
+        mark: stands before it; empty if it speaks of the whole table.
+        text: what it says.
+    """
 
     mark: str
     text: str
@@ -98,7 +122,12 @@ class Footnote:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A signature and the figures that carry it, in words."""
+    """A signature and the figures that carry it, in words.
+
+    Attributes:
+        line: what the figures depend on.
+        figures: which ones, in words.
+    """
 
     line: str
     figures: str
@@ -112,8 +141,10 @@ class Table:
         name: short name, also that of its files.
         title: heading.
         stub: headings of the leading columns, which hold the titles of row groups and rows.
-        columns, groups: what it shows.
-        footnotes, recipes: what stands under it.
+        columns: from left to right.
+        groups: of rows, from the top down.
+        footnotes: under the table.
+        recipes: under the footnotes.
         group_stub: which stub column holds the titles of row groups; None if they have no titles.
         across: what the headings above the columns name, and what the columns' own titles name; the first is empty
             if it names nothing of its own.
@@ -153,7 +184,7 @@ class Title:
 
 
 def stub_titles(table: Table, group: RowGroup, position: int) -> list[Title]:
-    """What stands in the stub columns of a group's row at this position, from left to right."""
+    """Return what stands in the stub columns of a group's row at this position, from left to right."""
     row = group.rows[position]
     titles = [Title(text, row.strong) for text in row.titles]
     titles[0] = replace(titles[0], marks=row.marks)
@@ -164,7 +195,7 @@ def stub_titles(table: Table, group: RowGroup, position: int) -> list[Title]:
 
 
 def column_spans(table: Table) -> list[tuple[str, int]]:
-    """The headings above the columns with the number of columns each spans; empty if no column has one."""
+    """Return the headings above the columns with the number of columns each spans; empty if no column has one."""
     spans: list[tuple[str, int]] = []
     for column in table.columns:
         if spans and spans[-1][0] == column.group:

@@ -34,7 +34,7 @@ LAYOUTS: tuple[Layout, ...] = (
 
 
 def fill_tables(runs: Sequence[RunResult], published: Sequence[str], rows: Rows = "all") -> list[FilledTable]:
-    """The tables that some run has a figure in; without runs, those that the published models have one in.
+    """Fill the tables that some run has a value in; without runs, those that the published models have one in.
 
     A set of data of its own has tables of its own beside the published ones, in the same layout: its figures are
     comparable with no published one.
@@ -59,7 +59,7 @@ def fill_tables(runs: Sequence[RunResult], published: Sequence[str], rows: Rows 
 
 
 def _by_set(runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
-    """The runs for the published tables, and for each set of data of its own those that have results of it."""
+    """Sort the runs by the sets of data that they have results of; all are in the set of the published tables."""
     by_set: dict[str, list[RunResult]] = {PUBLISHED_SET: []}
     for run in runs:
         for name in dict.fromkeys([PUBLISHED_SET, *(task.place.set for task in run.tasks.values())]):

@@ -9,6 +9,7 @@ from typing import Any
 
 from evalkit.errors import StoreError
 from evalkit.metrics.error_rate import STATISTICS, AlignedUnit, align
+from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult, TaskResult
 from evalkit.results.scores import ScoresFile
 from evalkit.text import Scheme, get_scheme
@@ -93,7 +94,7 @@ def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
 
 
 def utterances_tsv(utterances: Sequence[Utterance]) -> str:
-    """Tab-separated, one line each; texts are normalised, but for the response."""
+    """Return tab-separated text, a line for each utterance; texts are normalised, but for the response."""
     output = io.StringIO()
     writer = csv.writer(output, delimiter="\t", lineterminator="\n")
     writer.writerow(_HEADING)
@@ -110,7 +111,7 @@ def utterances_tsv(utterances: Sequence[Utterance]) -> str:
 
 def utterances_text(utterances: Sequence[Utterance], title: str) -> str:
     """Return a listing for reading: reference above hypothesis, errors marked below."""
-    return "\n".join(_listing(utterances, title)) + "\n"
+    return printable("\n".join(_listing(utterances, title)) + "\n", lines=True)
 
 
 def _listing(utterances: Sequence[Utterance], title: str) -> Iterator[str]:
@@ -170,4 +171,4 @@ def _scheme_of(language: str | None, schemes: Sequence[Scheme]) -> Scheme:
 
 
 def _field(text: str) -> str:
-    return spreadsheet_safe(" ".join(text.split()))
+    return spreadsheet_safe(printable(" ".join(text.split())))

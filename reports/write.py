@@ -7,6 +7,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from evalkit.errors import StoreError
+from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult, TaskResult, read_run
 from reports.by_normaliser import by_normaliser_table
 from reports.layout import Rows
@@ -25,7 +26,12 @@ _RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written: the tables, and all files, the page first."""
+    """What was written.
+
+    Attributes:
+        tables: in the order of the page.
+        files: all of them, the page first.
+    """
 
     tables: tuple[Table, ...]
     files: tuple[Path, ...]
@@ -62,7 +68,8 @@ def write_report(
         names = _FileNames()
         listings = [listing for run in runs for listing in _write_listings(run, output_folder, names)]
         page = output_folder / "index.html"
-        page.write_text(render_page(tables, charts[-1].name if charts else None, notes, listings), encoding="utf-8")
+        content = render_page(tables, charts[-1].name if charts else None, notes, listings)
+        page.write_text(printable(content, lines=True), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{output_folder}: the report cannot be written ({error.strerror or error})") from error
     files = [output_folder / file for listing in listings for file in listing.files]
@@ -73,13 +80,13 @@ def _write_table(table: Table, folder: Path) -> list[Path]:
     paths = []
     for extension, render in _RENDERERS.items():
         path = folder / f"{table.name}.{extension}"
-        path.write_text(render(table), encoding="utf-8")
+        path.write_text(printable(render(table), lines=True), encoding="utf-8")
         paths.append(path)
     return paths
 
 
 def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
-    """The files of the chart, if there is one, and what has to be said about it."""
+    """Write the files of the chart, if there is one; return them and what has to be said about it."""
     files = [folder / "radar.png", folder / "radar.svg"]
     if not chart.axes:
         for path in files:  # of an earlier report

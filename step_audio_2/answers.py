@@ -62,14 +62,22 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class SpeechDelta:
-    """More of the words that are spoken."""
+    """More of the words that are spoken.
+
+    Attributes:
+        text: the words.
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class AudioCodes:
-    """More of the speech: codes of 0 to 6560."""
+    """More of the speech.
+
+    Attributes:
+        codes: each from 0 to 6560.
+    """
 
     codes: tuple[int, ...]
 

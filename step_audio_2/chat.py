@@ -51,6 +51,9 @@ class AudioPart:
 class TokenPart:
     """Ids that go into the input as they are, such as those the model generated in an earlier turn.
 
+    Attributes:
+        ids: of the vocabulary.
+
     Raises:
         ValueError: an id is not in the vocabulary.
     """

@@ -44,7 +44,11 @@ class ParsedText:
 
 @dataclass(frozen=True, slots=True)
 class ContentDelta:
-    """More of what the model says."""
+    """More of what the model says.
+
+    Attributes:
+        text: to be appended to what it said before.
+    """
 
     text: str
 

@@ -159,7 +159,7 @@ def _checked(dataset: Dataset) -> Iterator[Sample]:
 
 
 def _is_choice(value: Any) -> bool:
-    """Whether a value is a choice; some questions have numbers for choices."""
+    """Tell whether a value is a choice; some questions have numbers for choices."""
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 

@@ -17,7 +17,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class HubFiles:
-    """Files of a hub repository that are taken as they are: those that match ``patterns``, put ``into`` a folder."""
+    """Files of a hub repository that are taken as they are.
+
+    Attributes:
+        repository: its id on the hub, ``OWNER/NAME``.
+        patterns: which of its files, by their paths, such as ``test/*.wav``.
+        into: the folder they are put into, with their paths.
+        revision: a commit, tag or branch; None for the newest.
+    """
 
     repository: str
     patterns: tuple[str, ...]

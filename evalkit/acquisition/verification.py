@@ -41,7 +41,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class GroupSize:
-    """How many samples, and hours of them, have one value of a group."""
+    """How many samples, and hours of them, have one value of a group.
+
+    Attributes:
+        group: such as ``language``.
+        value: such as ``en``.
+        samples: how many have it.
+        hours: of their recordings together.
+    """
 
     group: str
     value: str
@@ -150,7 +157,7 @@ def verify(task: Task, facts: Mapping[str, Any], *, decode: bool = False) -> Rep
 
 
 def _measured(recordings: Sequence[Audio], decode: bool) -> tuple[list[float], list[str]]:
-    """Seconds of each recording, 0 of those that cannot be read, and what is wrong with these."""
+    """Return the seconds of each recording, 0 of those that cannot be read, and what is wrong with these."""
 
     def measure(audio: Audio) -> float | str:
         try:

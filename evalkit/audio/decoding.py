@@ -169,7 +169,7 @@ def _open(source: Source) -> Any:
 
 @cache
 def _streaming_file_type() -> Any:
-    """Soundfile's type, which after every block seeks to where it is, but for that: some good files refuse it."""
+    """Return soundfile's class without its seek after every block, which some good files refuse."""
     import soundfile
 
     class StreamingFile(soundfile.SoundFile):  # type: ignore[misc]
@@ -180,7 +180,7 @@ def _streaming_file_type() -> Any:
 
 
 def _content(source: Source) -> bytes:
-    """All of a file that may be mended, as its first bytes show; nothing of another, which may be large."""
+    """Read all of a file that may be mended, as its first bytes show; nothing of another, which may be large."""
     if isinstance(source, io.BytesIO):
         return source.getvalue()
     with open(source, "rb") as file:
@@ -242,7 +242,7 @@ def _check_complete(file: Any, source: Source, frames: int, name: str) -> None:
 
 
 def _has_length_tag(file: Any, source: Source) -> bool:
-    """Whether an MP3 begins with a Xing or Info tag; the length is a guess from the bit rate if not."""
+    """Tell whether an MP3 begins with a Xing or Info tag; the length is a guess from the bit rate if not."""
     id3 = re.search(r"ID3v2\.\d header length :\s*(\d+)", file.extra_info)
     start = int(id3[1]) if id3 else 0
     if isinstance(source, io.BytesIO):

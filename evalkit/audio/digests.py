@@ -29,7 +29,7 @@ _TABLE = (
 
 
 def file_digest(path: str) -> str | None:
-    """Hexadecimal BLAKE2b digest of a file's bytes, or None if there is no plain file that can be read."""
+    """Return the hexadecimal BLAKE2b digest of a file's bytes, or None if there is no plain file that can be read."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):

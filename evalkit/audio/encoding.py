@@ -17,7 +17,7 @@ _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 
 async def wavs(recordings: Sequence[Audio], sample_rate: int) -> list[bytes]:
-    """Every recording as ``wav_bytes`` gives it, without holding up the event loop for longer than reading a file.
+    """Encode every recording as ``wav_bytes`` does, without holding up the event loop for longer than reading a file.
 
     Raises:
         AudioError: a recording cannot be read.
@@ -45,7 +45,7 @@ def wav_bytes(audio: Audio, sample_rate: int) -> bytes:
 
 
 def _is_plain(encoded: bytes, sample_rate: int) -> bool:
-    """Whether decoding and encoding the bytes again would give the same bytes."""
+    """Tell whether decoding and encoding the bytes again would give the same bytes."""
     if len(encoded) <= _HEADER.size:
         return False
     size = len(encoded) - _HEADER.size

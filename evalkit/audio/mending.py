@@ -18,7 +18,7 @@ MENDED = (b"RIFF", b"RF64", b"ID3")
 
 
 def is_unknown(size: int) -> bool:
-    """Whether a size in bytes stands for one that the writer could not know."""
+    """Tell whether a size in bytes stands for one that the writer could not know."""
     return any(mark - _ROUNDED_BY <= size <= mark for mark in _UNKNOWN_SIZES)
 
 

@@ -24,14 +24,25 @@ class Audio:
         duration: seconds, where the data set says so.
         root: a folder that the file must lie in once links are followed, or None for anywhere.
         span: where in the file or bytes the recording begins and ends, in seconds, if it is a part of them.
-        digest: of a recording that is not at hand, as it was when it was; see ``digest``.
+        digest: of a recording that may not be at hand, as it was when it was; see ``digest``.
 
     Attributes:
-        locator: see above.
+        locator: its name within the data set, the same on every machine.
         duration: seconds, where the data set says so or the audio has been decoded; else None.
     """
 
-    __slots__ = ("_content", "_digest", "_path", "_root", "_span", "_stated", "_waveform", "duration", "locator")
+    __slots__ = (
+        "_content",
+        "_digest",
+        "_identified",
+        "_path",
+        "_root",
+        "_span",
+        "_stated",
+        "_waveform",
+        "duration",
+        "locator",
+    )
 
     def __init__(
         self,
@@ -53,6 +64,7 @@ class Audio:
         self._span = span
         self._waveform: tuple[int, Waveform] | None = None
         self._digest = digest
+        self._identified = False
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Audio) and self.locator == other.locator
@@ -98,14 +110,14 @@ class Audio:
             raise AudioError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error!r})") from error
 
     def digest(self) -> str | None:
-        """Hexadecimal digest of the bytes: what a recording is, whatever it is called; None if it is not known.
+        """Return the hexadecimal digest of the bytes, the recording's identity under any name; None if it is not known.
 
-        That of a file is remembered, and made anew when size or times of the file have changed.
+        It is found out once: what was asked about a recording and what is recorded of it name the same bytes.
         """
-        if self._digest is None and self._content is not None:
-            self._digest = hashlib.blake2b(self._content(), digest_size=DIGEST_BYTES).hexdigest()
-        digest = (None if self._path is None else file_digest(os.fspath(self._path))) or self._digest
-        return digest if digest is None or self._span is None else f"{digest} {self._span[0]:g}-{self._span[1]:g}"
+        if not self._identified:
+            self._digest = self._identify()
+            self._identified = True
+        return self._digest
 
     def seconds(self, *, decode: bool = False) -> float:
         """Return the length by the header, decoding no more than shows that the file is whole; or by decoding it all.
@@ -151,6 +163,14 @@ class Audio:
     def name(self) -> str:
         """What messages call it: the file, or the locator where it is none."""
         return str(self._path or self.locator)
+
+    def _identify(self) -> str | None:
+        digest = None if self._path is None else file_digest(os.fspath(self._path))
+        if digest is None and self._digest is None and self._content is not None:
+            digest = hashlib.blake2b(self._content(), digest_size=DIGEST_BYTES).hexdigest()
+        if digest is None or self._span is None:
+            return digest or self._digest
+        return f"{digest} {self._span[0]:g}-{self._span[1]:g}"
 
     def _decode(self, sample_rate: int) -> Waveform:
         mono, original_rate = self.read_mono()

@@ -30,7 +30,7 @@ def model_state(settings: Mapping[str, Any]) -> str:
 
 
 def _reasons(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Why a model cannot run here, the simplest reasons first."""
+    """Yield the reasons why a model cannot run here, the simplest first."""
     if missing := [module for module in settings.get("requires") or () if not _installed(module)]:
         extra = settings.get("extra")
         yield f"{', '.join(missing)} not installed" + (f"; {install_command(extra)}" if extra else "")
@@ -86,7 +86,7 @@ def _weights_away(path: str) -> Iterator[str]:
 
 
 def _hub_cache(repository: str) -> Path:
-    """Where the Hugging Face hub's library keeps a repository."""
+    """Return where the Hugging Face hub's library keeps a repository."""
     home = os.environ.get("HF_HOME", "~/.cache/huggingface")
     cache = Path(os.environ.get("HF_HUB_CACHE", f"{home}/hub")).expanduser()
     return cache / f"models--{repository.replace('/', '--')}"
@@ -98,7 +98,7 @@ def _weight_bytes(places: Sequence[Path]) -> int:
 
 
 def _memory_bytes() -> int:
-    """The memory that weights may take: of all GPUs together, else of this machine; 0 if it cannot be told."""
+    """Return the bytes of memory that weights may take: of all GPUs together, else of this machine; 0 if unknown."""
     if tool := shutil.which("nvidia-smi"):
         asked = [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
         told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()  # noqa: S603

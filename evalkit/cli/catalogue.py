@@ -18,7 +18,13 @@ Folders = Sequence[str | Path]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One option of a config group: its name, its first comment line, and what its own file says."""
+    """One option of a config group.
+
+    Attributes:
+        name: as it is chosen on the command line.
+        description: the first comment line of its file.
+        content: what its own file says, without the files it is composed with.
+    """
 
     name: str
     description: str

@@ -6,7 +6,7 @@ from evalkit.printable import display_width, printable
 
 
 def columns(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Left-aligned columns, two spaces apart, under a heading; what nobody sees in a cell is spelled out."""
+    """Lay out left-aligned columns, two spaces apart, under a heading; what nobody sees in a cell is spelled out."""
     table = [heading, *([printable(text) for text in row] for row in rows)]
     widths = [max(display_width(row[column]) for row in table) for column in range(len(heading))]
     return "\n".join(

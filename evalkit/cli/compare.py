@@ -2,11 +2,12 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
-from evalkit.errors import ConfigurationError
+from evalkit.cli.output import check_file, write_file
 from evalkit.metrics.functions import register_functions_of
 from evalkit.printable import printable
 from evalkit.results.comparison import compare_runs
@@ -40,6 +41,8 @@ def command(arguments: Sequence[str]) -> int:
         parser.error("--resamples must be at least 1")
     if options.seed < 0:
         parser.error("--seed must be at least 0")
+    for file in filter(None, (options.markdown, options.json)):
+        check_file(file)
     for module in options.allow:
         register_functions_of(module)
     comparison = compare_runs(
@@ -48,16 +51,10 @@ def command(arguments: Sequence[str]) -> int:
     text = comparison.to_markdown()
     print(printable(text, lines=True))
     if options.markdown:
-        _write(options.markdown, text + "\n")
+        write_file(options.markdown, text + "\n")
     if options.json:
-        _write(options.json, json.dumps(comparison.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_file(options.json, json.dumps(comparison.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     if not comparison.compared:
+        print("evalkit: nothing could be compared; the lines above say why", file=sys.stderr)
         return EXIT_ERROR
     return EXIT_FOUND_FAULT if comparison.regressed else 0
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -141,7 +141,7 @@ def _listed(what: str, items: Sequence[str]) -> list[str]:
 def _what_to_do(
     task: Task, facts: Mapping[str, Any], dataset: Mapping[str, Any], acquisition: Acquisition
 ) -> list[str]:
-    """How to come by the data set, from what its facts and its acquisition say."""
+    """Return how to come by the data set, from what its facts and its acquisition say."""
     lines = [f"{task.name}: {task.title}"]
     lines += [f"  {name}: {facts[name]}" for name in ("access", "licence", "source", "note") if facts.get(name)]
     lines.append(f"  belongs at: {dataset.get('path')}")
@@ -165,7 +165,7 @@ def _what_to_do(
 
 
 def _acquisition(task: str, data_root: Path, folders: Folders) -> Acquisition:
-    """The acquisition among ``configs/data_set`` that is for a task; an empty one if there is none."""
+    """Return the acquisition in ``configs/data_set`` that is for a task; an empty one if there is none."""
     for entry in entries("data_set", folders):
         if any(fnmatch(task, pattern) for pattern in entry.content["tasks"]):
             return Acquisition.from_config(entry.content, data_root)

@@ -43,7 +43,7 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
 
 
 def _strangers() -> Iterator[str]:
-    """What another project's distribution may have done to this one."""
+    """Yield a warning if the distribution of another project called evalkit has overwritten files of this one."""
     try:
         stranger = metadata.distribution("evalkit")
     except metadata.PackageNotFoundError:
@@ -55,7 +55,7 @@ def _strangers() -> Iterator[str]:
 
 
 def _extras() -> Iterator[tuple[str, str]]:
-    """Each optional part that the installed distribution names, and what of it is missing."""
+    """Yield each extra of the installed distribution, and its versions or what of it is missing."""
     try:
         described = metadata.metadata(DISTRIBUTION)
     except metadata.PackageNotFoundError:
@@ -71,7 +71,7 @@ def _extras() -> Iterator[tuple[str, str]]:
 
 
 def _requirements(extra: str) -> Iterator[tuple[str, str | None]]:
-    """The distributions that an extra brings and their versions; None for one that is not installed or does not fit."""
+    """Yield the distributions that an extra brings with their versions; None for one that is absent or does not fit."""
     from packaging.requirements import Requirement
 
     for line in metadata.requires(DISTRIBUTION) or ():
@@ -98,7 +98,7 @@ def _models(folders: Folders) -> list[tuple[str, str]]:
 
 
 def _model_settings(name: str, folders: Folders) -> Mapping[str, Any] | ConfigurationError:
-    """A model's settings as a run would have them, or why there are none."""
+    """Return a model's settings as a run would have them, or the error that says why there are none."""
     try:
         config = compose_configuration([f"model={name}"], folders)
         with configurations(folders):

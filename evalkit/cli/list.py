@@ -1,15 +1,18 @@
 """``evalkit list``: the models, tasks, suites and published results there are, and the runs of a folder."""
 
 import argparse
-import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from evalkit.cli.catalogue import Folders, entries
 from evalkit.cli.columns import columns
-from evalkit.errors import ConfigurationError
+from evalkit.errors import ConfigurationError, StoreError
+from evalkit.printable import printable
+from evalkit.results.folder import PROVENANCE
+from evalkit.results.metrics_file import FILE_NAME as METRICS
+from evalkit.results.metrics_file import read_run
+from evalkit.results.provenance import last_session
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
@@ -91,36 +94,37 @@ def _published() -> str:
 def _runs(folder: Path) -> str:
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: no such folder; name the one that holds your runs")
-    rows = [_run_row(path) for path in sorted(folder.iterdir()) if (path / "provenance.json").is_file()]
+    rows = [_run_row(path) for path in sorted(_entries(folder)) if (path / PROVENANCE).is_file()]
     if not rows:
         return f"{folder}: no runs"
     return columns(("run", "model", "state", "tasks", "samples", "failed", "last session"), rows)
 
 
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be read ({error.strerror})") from error
+
+
 def _run_row(path: Path) -> tuple[str, ...]:
-    """What a run's own files say, as far as they can be read."""
-    metrics, provenance = _read(path / "metrics.json"), _read(path / "provenance.json")
-    session = (provenance.get("sessions") or [{}])[-1]
-    tasks = metrics.get("tasks", {})
-    counts = [task.get("samples", {}) for task in tasks.values()]
-    started = session.get("started")
+    """Return what a run's own files say; one that cannot be read has its place in the list all the same."""
+    try:
+        run = read_run(path) if (path / METRICS).is_file() else None
+        session = last_session(path)
+    except StoreError as error:
+        print(f"evalkit: {printable(str(error))}", file=sys.stderr)
+        return path.name, "", "damaged", "", "", "", ""
+    tasks = () if run is None else run.tasks.values()
     return (
         path.name,
-        str(metrics.get("model", {}).get("title", "")),
-        "finished" if session.get("finished") else "not finished",
+        "" if run is None else run.model,
+        "finished" if session is not None and session.finished else "not finished",
         str(len(tasks)),
-        f"{sum(count.get('total', 0) for count in counts):,}",
-        f"{sum(count.get('failed', 0) for count in counts):,}",
-        f"{datetime.fromisoformat(started):%Y-%m-%d %H:%M}" if started else "",
+        f"{sum(task.samples.total for task in tasks):,}",
+        f"{sum(task.samples.failed for task in tasks):,}",
+        "" if session is None else f"{session.started:%Y-%m-%d %H:%M}",
     )
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 _CONFIGURED = {"models": _models, "tasks": _tasks, "suites": _suites}

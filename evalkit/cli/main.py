@@ -1,8 +1,10 @@
 """The ``evalkit`` command: finds the subcommand, and turns every error into one line and an exit status."""
 
 import argparse
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -49,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _mend_streams()
     find_rooms_at_home()
     invocation = _Invocation(debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
+    if invocation.debug:
+        _show_tracebacks()
     try:
         _read(sys.argv[1:] if arguments is None else arguments, invocation)
         status = _dispatch(invocation)
@@ -61,12 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _abandon_output()
         return EXIT_BROKEN_PIPE
     except EvalkitError as error:
-        if invocation.debug:
-            raise
-        return _stopped(str(error))
+        return _stopped_with_traceback() if invocation.debug else _stopped(str(error))
     except Exception as error:
         if invocation.debug:
-            raise
+            return _stopped_with_traceback()
         return _stopped(f"{_described(error)} (--debug shows the traceback)")
 
 
@@ -136,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="evalkit [--version] [--debug] [--config-dir FOLDER] COMMAND ...",
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of each error, a model's too")
     parser.add_argument("--config-dir", metavar="FOLDER", help="find models, tasks and suites of yours there too")
     parser.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
     return parser
@@ -151,6 +153,26 @@ def _stopped(message: str) -> int:
     return EXIT_ERROR
 
 
+def _stopped_with_traceback() -> int:
+    print(printable(traceback.format_exc(), lines=True), end="", file=sys.stderr)
+    return EXIT_ERROR
+
+
+class _Tracebacks(logging.Handler):
+    """Prints what is logged for people who debug: the traceback of a model that failed on one sample."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record that only they are to see."""
+        if record.levelno == logging.DEBUG:
+            print(printable(self.format(record), lines=True), file=sys.stderr)
+
+
+def _show_tracebacks() -> None:
+    log = logging.getLogger("evalkit")
+    log.setLevel(logging.DEBUG)
+    log.addHandler(_Tracebacks())
+
+
 def _mend_streams() -> None:
     """Have output go nowhere where it was closed, and no character be one that cannot be written."""
     for name in ("stdout", "stderr"):
@@ -162,7 +184,7 @@ def _mend_streams() -> None:
 
 
 def _described(error: Exception) -> str:
-    """An error that nobody foresaw, in one line."""
+    """Describe in one line an error that nobody foresaw."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else f"cannot read or write: {error.strerror}"
     if isinstance(error, MemoryError):

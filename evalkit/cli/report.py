@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from evalkit.cli.output import check_folder
 from evalkit.errors import StoreError
 from evalkit.printable import printable
 from evalkit.results.metrics_file import FILE_NAME
@@ -37,6 +38,7 @@ def command(arguments: Sequence[str]) -> int:
     from reports.write import write_report
 
     output = options.output or (runs[0] / "report" if runs else Path("report"))
+    check_folder(output)
     report = write_report(runs, published=options.published, output_folder=output, rows=options.rows)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for table in report.tables:

@@ -50,7 +50,7 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The flags that are Hydra's, each with its value, and the overrides."""
+    """Split the arguments into Hydra's own flags, each with its value, and the overrides."""
     flags: list[str] = []
     words: list[str] = []
     rest = iter(arguments)
@@ -124,8 +124,8 @@ def _run(config: DictConfig, choices: Mapping[str, Any]) -> int:
     print(f"\nRun folder: {plan.folder}\nTables and chart: evalkit report {plan.folder}")
     if failed := evaluation.results.failed_samples:
         print(
-            f"evalkit: {failed} samples failed and count as wrong; {plan.folder}/*/scores.parquet says why. "
-            "The same command asks again whatever was not answered",
+            f"evalkit: {failed:,} {'samples' if failed > 1 else 'sample'} failed and count{'' if failed > 1 else 's'} "
+            f"as wrong; {plan.folder}/*/scores.parquet says why. The same command asks again whatever was not answered",
             file=sys.stderr,
         )
         return EXIT_FOUND_FAULT

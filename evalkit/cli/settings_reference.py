@@ -19,7 +19,13 @@ _HIDDEN = ("defaults", "hydra", "_target_", "requires", "extra", "title")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setting: its dotted name, what it is if it is not given, and what it does."""
+    """One setting.
+
+    Attributes:
+        name: its dotted name.
+        default: what it is if it is not given.
+        text: what it does.
+    """
 
     name: str
     default: str
@@ -152,7 +158,7 @@ def _description(text: str) -> str:
 
 
 def _arguments(described: Callable[..., Any]) -> list[Row]:
-    """What a docstring says of each argument or attribute, beside its default."""
+    """Return a row for each argument or attribute: its name, its default and what a docstring says of it."""
     texts: dict[str, list[str]] = {}
     name = ""
     for line in (inspect.getdoc(described) or "").splitlines():

@@ -50,7 +50,7 @@ def _lines(task: Task, model: str) -> list[str]:
 
 
 def _first_sample(task: Task) -> tuple[Sample, str]:
-    """A real sample where the data set lies on this machine, else a stand-in of the same shape."""
+    """Return a real sample where the data set lies on this machine, else a stand-in of the same shape."""
     if task.data_at_hand:
         for sample in task.samples():
             return sample, f", sample {sample.id}"

@@ -31,7 +31,7 @@ class AudioFolder:
     def audio(
         self, path: str, place: str, duration: float | None = None, span: tuple[float, float] | None = None
     ) -> Audio:
-        """The recording at ``path``; its locator is the path relative to the folder, with forward slashes.
+        """Return the recording at ``path``; its locator is the path relative to the folder, with forward slashes.
 
         Args:
             path: as the data set writes it.
@@ -43,7 +43,7 @@ class AudioFolder:
             DataError: the path leaves the root; the message begins with ``place``.
         """
         for folder, root in self._views:
-            file = os.path.normpath(path if os.path.isabs(path) else folder + path)
+            file = os.path.normpath(path if path.startswith(os.sep) else folder + path)
             if file.startswith(root):
                 locator = file[len(folder) :] if file.startswith(folder) else os.path.relpath(file, folder)
                 return Audio(locator.replace(os.sep, "/"), file, duration=duration, root=self._root, span=span)

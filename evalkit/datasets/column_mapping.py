@@ -93,11 +93,11 @@ class ColumnMapping:
                 _refuse_missing(column, available, place)
 
     def selection(self) -> Selection:
-        """The judge of which rows are wanted, for one pass over them."""
+        """Return the judge of which rows are wanted, for one pass over them."""
         return Selection(self._where)
 
     def audio_path(self, row: Row, place: str) -> str | None:
-        """The path in the audio column, or None if samples go without audio."""
+        """Return the path in the audio column, or None if samples go without audio."""
         if not self._candidates["audio"]:
             return None
         path = self._value("audio", row, place)
@@ -106,7 +106,7 @@ class ColumnMapping:
         return path
 
     def id(self, row: Row, place: str, audio_path: str | None, otherwise: str | None = None) -> str:
-        """The row's own id; else the name of its audio file without folder and extension; else ``otherwise``.
+        """Return the row's own id; else the name of its audio file without folder and extension; else ``otherwise``.
 
         The name of a file of which the row is a part is followed by where that begins.
         """
@@ -118,11 +118,11 @@ class ColumnMapping:
         return checked_id(value, place)
 
     def duration(self, row: Row, place: str) -> float | None:
-        """Seconds, or None where the row does not say."""
+        """Return the seconds of audio, or None where the row does not say."""
         return self._seconds("duration", row, place)
 
     def span(self, row: Row, place: str) -> tuple[float, float] | None:
-        """Where a part of a longer recording begins and ends, in seconds, or None where the row is a whole one."""
+        """Return where a part of a longer recording begins and ends, in seconds; None where the row is a whole one."""
         start = self._seconds("offset", row, place)
         if start is None:
             return None
@@ -144,7 +144,7 @@ class ColumnMapping:
         return seconds
 
     def sample(self, row: Row, place: str, sample_id: str, audio: tuple[Audio, ...]) -> Sample:
-        """The sample that a row describes.
+        """Return the sample that a row describes.
 
         Raises:
             DataError: a part is missing or of the wrong kind.
@@ -197,7 +197,7 @@ class ColumnMapping:
 
 
 def checked_id(value: Any, place: str) -> str:
-    """A value as the id of a sample.
+    """Return a value as the id of a sample.
 
     Raises:
         DataError: it is neither a text nor a whole number, or empty.
@@ -213,7 +213,7 @@ def checked_id(value: Any, place: str) -> str:
 
 
 def by_name(names: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
-    """A mapping as it is; a list of names as each by its own name; one name as a list of one."""
+    """Return a mapping as it is; a list of names as each by its own name; one name as a list of one."""
     if isinstance(names, Mapping):
         return dict(names)
     return {name: name for name in ([names] if isinstance(names, str) else names)}

@@ -25,7 +25,7 @@ class Dataset(ABC):
         return True
 
     def __iter__(self) -> Iterator[Sample]:
-        """The samples.
+        """Yield the samples, in the same order every time.
 
         Raises:
             DataError: a file or row is malformed, an id is used twice, or there is no sample at all.
@@ -43,7 +43,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
-        """Each sample with the place it was read from, such as ``FILE line 3``; places are unique."""
+        """Yield each sample with the place it was read from, such as ``FILE line 3``; places are unique."""
 
     def _refuse_duplicate(self, place: str, sample_id: str) -> None:
         """Read again up to ``place`` to name the first use of an id; equal hashes of unequal ids pass."""
@@ -55,7 +55,7 @@ class Dataset(ABC):
 
 
 def checked_groups(groups: Sequence[str], known: Sequence[str], source: str) -> tuple[str, ...]:
-    """The groups asked for of a data set whose layout fixes which there are; one name is a list of one.
+    """Return the groups asked for of a data set whose layout fixes which there are; one name is a list of one.
 
     Raises:
         ConfigurationError: one is not among ``known``.

@@ -7,6 +7,8 @@ from typing import Any
 
 from evalkit.types import Sample
 
+_json = json.JSONEncoder().encode
+
 
 class Fingerprint:
     """Digest of ids, references and recordings, gathered sample by sample in constant memory.
@@ -26,11 +28,12 @@ class Fingerprint:
 
     def add(self, sample: Sample) -> None:
         """Take in one more sample."""
-        digests = [audio.digest() for audio in sample.audio]
-        known_as = [
-            audio.locator if digest is None else [audio.locator, digest]
-            for audio, digest in zip(sample.audio, digests, strict=True)
-        ]
+        digests = []
+        known_as: list[str | list[str]] = []
+        for audio in sample.audio:
+            digest = audio.digest()
+            digests.append(digest)
+            known_as.append(audio.locator if digest is None else [audio.locator, digest])
         self._sum += _number([sample.id, sample.references, known_as])
         self._ids += _number(sample.id)
         self._sound += _number([sample.id, digests])
@@ -38,7 +41,7 @@ class Fingerprint:
         self.samples += 1
 
     def hexdigest(self) -> str:
-        """The fingerprint of all samples so far, 32 hexadecimal digits."""
+        """Return the fingerprint of all samples so far, 32 hexadecimal digits."""
         return _text(self._sum)
 
     def to_json(self) -> dict[str, Any]:
@@ -64,8 +67,7 @@ class Fingerprint:
 
 
 def _number(content: Any) -> int:
-    text = json.dumps(content)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(_json(content).encode(), digest_size=16).digest(), "big")
 
 
 def _text(number: int) -> str:

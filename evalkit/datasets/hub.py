@@ -104,14 +104,14 @@ class HubDataset(Dataset):
             yield place, replace(sample, groups={**sample.groups, **groups}) if groups else sample
 
     def _audio_folder(self) -> AudioFolder | None:
-        """Where audio files that the table only names are found; nowhere for a repository of the hub."""
+        """Return where audio files that the table only names are found; None for a repository of the hub."""
         local = Path(self._repository).expanduser()
         if not local.exists():
             return None
         return AudioFolder(local.parent if local.is_file() else local, self._root)
 
     def _rows(self, table: Any) -> Iterator[tuple["_Recording", dict[str, Any]]]:
-        """What there is to know of each row's audio short of its bytes, and the columns that samples need."""
+        """Yield what is known of each row's audio short of its bytes, and the columns that samples need."""
         wanted = [name for name in table.column_names if name in self._columns.names]
         number = 0
         for batch in table.iter(_ROWS_AT_A_TIME):
@@ -121,7 +121,7 @@ class HubDataset(Dataset):
                 yield _Recording(table, self._columns.audio_column, number, path, embedded), row
 
     def _audio_of(self, batch: Any) -> list[tuple[str | None, bool]]:
-        """For each row the path of its audio, if any, and whether its bytes are in the table."""
+        """Yield for each row the path of its audio, if any, and whether its bytes are in the table."""
         import pyarrow.compute
 
         if not self._columns.audio_column:

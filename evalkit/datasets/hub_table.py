@@ -54,7 +54,7 @@ def _go_offline() -> None:
 
 
 def _saved(saved: Any, split: str) -> Any:
-    """One split of what ``save_to_disk`` wrote."""
+    """Return one split of what ``save_to_disk`` wrote."""
     splits = saved if isinstance(saved, dict) else {saved.split or split: saved}
     _check_split(split, splits)
     return splits[split]
@@ -92,7 +92,7 @@ def _check_local(folder: Path) -> None:
 
 
 def _declarations(file: Path) -> Any:
-    """What a file declares in YAML: all of it, or what stands between lines of three strokes at its beginning."""
+    """Parse what a file declares in YAML: all of it, or what stands between ``---`` lines at its beginning."""
     import yaml
 
     text = file.read_text(encoding="utf-8", errors="replace")
@@ -105,7 +105,7 @@ def _declarations(file: Path) -> Any:
 
 
 def _data_files(content: Any) -> Iterator[str]:
-    """Every text under a key ``data_files`` or ``data_dir``, however deep."""
+    """Yield every text under a key ``data_files`` or ``data_dir``, however deep."""
     if isinstance(content, list):
         for item in content:
             yield from _data_files(item)
@@ -140,7 +140,7 @@ def _check_split(split: str, splits: Any) -> None:
 
 
 def _advice(error: Exception, repository: str) -> str:
-    """The library's reason in one line, and what to do about it."""
+    """Return the library's reason in one line, and what to do about it."""
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
     if "gated" in reason or "cannot be accessed" in reason:
         page = f"https://huggingface.co/datasets/{repository}"

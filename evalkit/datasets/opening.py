@@ -34,7 +34,7 @@ def open_dataset(
     language: str | None = None,
     **options: Any,
 ) -> Dataset:
-    """A data set from ``path`` if something is there, else from the hub; opened when it is iterated.
+    """Open a data set from ``path`` if something is there, else from the hub; it is read when it is iterated.
 
     Args:
         path: a manifest, or a folder with ``manifest.jsonl`` or ``metadata.jsonl`` (``.json``, ``.csv``, ``.tsv``) or
@@ -128,7 +128,7 @@ def _find_manifest(path: Path) -> Path | None:
 
 
 def _find_covost(path: Path) -> Path | None:
-    """A folder with tables of CoVoST, or one of them, which is no manifest although it ends in ``.tsv``."""
+    """Return a folder with tables of CoVoST, or one of them, which is no manifest although it ends in ``.tsv``."""
     return path if path.is_file() and path.match(TABLES) else _holding(TABLES)(path)
 
 
@@ -139,12 +139,12 @@ def _find_table(path: Path) -> Path | None:
 
 
 def _if(recognises: Callable[[Path], object]) -> Callable[[Path], Path | None]:
-    """Gives a path itself if it is recognised."""
+    """Return a finder that answers with the path it is given if that is recognised, else with None."""
     return lambda path: path if recognises(path) else None
 
 
 def _holding(*patterns: str) -> Callable[[Path], Path | None]:
-    """Recognises a folder by a file in it."""
+    """Return a finder that recognises a folder by a file in it."""
     return lambda path: path if any(next(path.glob(pattern), None) for pattern in patterns) else None
 
 
@@ -165,7 +165,7 @@ _LAYOUTS: Mapping[str, tuple[Callable[..., Dataset], Callable[[Path], Path | Non
 
 
 def _options(reader: Callable[..., Dataset]) -> list[str]:
-    """What a reader takes; first comes the path."""
+    """Return the parameter names of a reader; the first is the path."""
     return list(inspect.signature(reader).parameters)
 
 

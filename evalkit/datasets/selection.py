@@ -21,7 +21,7 @@ class Selection:
         self._empty = bool(where)
 
     def wants(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row is wanted; one that lacks a column is not."""
+        """Tell whether a row is wanted; one that lacks a column is not."""
         if all(column in row and as_text(row[column]) in wanted for column, wanted in self._wanted.items()):
             self._empty = False
             return True
@@ -44,7 +44,7 @@ class Selection:
 
 
 def as_text(value: Any) -> str:
-    """A value as JSON and YAML write it, so that 1 in one file equals "1" in another; a list as its values."""
+    """Return a value as JSON and YAML write it, so that 1 in one file equals "1" in another; a list as its values."""
     if isinstance(value, list):
         return ", ".join(map(as_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -12,7 +12,7 @@ _LONGEST_LINE = 1 << 30  # bytes; a few packed ones can stand for more than ther
 
 
 def placed_lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Each line with its line end, preceded by its place, ``FILE line NUMBER``; a byte order mark is dropped.
+    """Yield each line with its line end, preceded by its place, ``FILE line NUMBER``; a byte order mark is dropped.
 
     What ends in ``.gz`` is unpacked on the way.
 
@@ -51,7 +51,7 @@ def _line(file: BinaryIO, place: str) -> bytes:
 
 
 def keyed_lines(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Place, first word and rest of each line that is not blank, as in Kaldi's tables; the rest may be empty.
+    """Yield place, first word and rest of each line that is not blank, as in Kaldi's tables; the rest may be empty.
 
     Raises:
         DataError: the file cannot be opened or is not UTF-8.

@@ -217,7 +217,8 @@ class _Inference:
             asked = False
             run = begin(progress.work.task, sample)
             while run.call is not None:
-                if await self._refused(progress.work.task, run, run.call):
+                facts = self._facts.get(run.call.role) or await self._meet(progress.work.task, run.call.role)
+                if self._refused(run, run.call, facts):
                     break
                 response = progress.work.store.get(sample.id, run.position, run.call)
                 if response is None:
@@ -237,9 +238,8 @@ class _Inference:
         finally:
             self._leave()
 
-    async def _refused(self, task: Task, run: ChainRun, call: Call) -> bool:
-        """Whether the model of a call's role cannot be asked this; the sample is then skipped."""
-        facts = self._facts.get(call.role) or await self._meet(task, call.role)
+    def _refused(self, run: ChainRun, call: Call, facts: ModelFacts) -> bool:
+        """Tell whether the model of a call's role cannot be asked this; the sample is then skipped."""
         # What the model is told goes before what the data set says, which may be the code of a dialect.
         reason = facts.capabilities.refusal(call.request, call.request.language or run.sample.language)
         if reason:

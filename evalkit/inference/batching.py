@@ -1,6 +1,7 @@
 """How calls are put to a model in this process: decoded ahead, batched by length, one failure at a time."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from evalkit.adapter import ModelAdapter
 from evalkit.errors import AudioError, EvalkitError
 from evalkit.inference.border import InvalidResponseError, checked_responses
 from evalkit.types import Call, Failure, FailureKind, Request, Response
+
+_log = logging.getLogger("evalkit")
 
 # Recordings that are decoded at once before the length of any is known.
 _FIRST_DECODED = 2
@@ -152,6 +155,7 @@ def answer_batch(adapter: ModelAdapter, requests: Sequence[Request], batch_size:
         return [replace(response, seconds=seconds) for response in responses], batch_size
     out_of_memory = _out_of_memory(failed)
     if len(requests) == 1:
+        _log.debug("sample %s: %s failed", requests[0].sample_id, type(adapter).__name__, exc_info=failed)
         return [Response(failure=Failure(*_reason(failed, out_of_memory)))], batch_size
     half = (len(requests) + 1) // 2 if out_of_memory else 1
     answered = [answer_batch(adapter, requests[start : start + half], half) for start in range(0, len(requests), half)]
@@ -168,7 +172,7 @@ def _reason(error: Exception, out_of_memory: bool) -> tuple[FailureKind, str]:
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """Whether a model ran out of memory, told without importing the library that raised the error."""
+    """Tell whether a model ran out of memory, without importing the library that raised the error."""
     return (
         isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "out of memory" in str(error).lower()
     )

@@ -55,13 +55,13 @@ def checked_response(response: Any, adapter: str) -> Response:
 
 
 def _is_plain(response: Response) -> bool:
-    """Whether its text is all that it has to say."""
+    """Tell whether a response is its text and nothing else."""
     further = (response.tool_calls, response.replies, response.logprobs, response.finish_reason, response.tokens)
     return not any(further)
 
 
 def _with_texts(response: Response, change: Callable[[str], str]) -> Response:
-    """The same with every text changed."""
+    """Return the same response with every text changed."""
     failure = response.failure
     return replace(
         response,
@@ -92,7 +92,7 @@ def _changed(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _kind(value: Any) -> str:
-    """What something is, in words for a message."""
+    """Name the kind of a value in words for a message."""
     if value is None:
         return "None"
     return f"{'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__}"

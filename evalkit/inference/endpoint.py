@@ -3,14 +3,16 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from importlib import import_module
 from typing import Any, Protocol
 
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 
 from evalkit.adapter import Capabilities, Model
 from evalkit.arguments import check_arguments
 from evalkit.errors import ConfigurationError
-from evalkit.hints import hint
+from evalkit.hints import hint, import_advice
 from evalkit.types import Call, Response
 
 _TARGET = "_target_"
@@ -41,10 +43,12 @@ class ModelSpec:
         """
         name = str(self.config.get(_TARGET))
         try:
-            target = get_object(name)
+            target = _located(name)
         except Exception as error:
-            reason = str(error).splitlines()[-1]
-            raise ConfigurationError(f"{self.role}: cannot load the adapter '{name}' ({reason})") from error
+            kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
+            raise ConfigurationError(
+                f"{self.role}: cannot load the adapter '{name}' ({kind}{error}){import_advice(error, name)}"
+            ) from error
         if not callable(target):
             raise ConfigurationError(f"{self.role}: '{name}' is no adapter class")
         made: Callable[..., Model] = target
@@ -92,6 +96,21 @@ class ModelFacts:
 
     capabilities: Capabilities
     fingerprint: Mapping[str, Any]
+
+
+def _located(name: str) -> Any:
+    """Import what a dotted name names: something in a module, or an attribute of that."""
+    *modules, last = name.split(".")
+    for length in range(len(modules), 0, -1):
+        module = ".".join(modules[:length])
+        try:
+            found = import_module(module)
+        except ModuleNotFoundError as error:
+            if length == 1 or error.name != module:  # a library that the module wants
+                raise
+        else:
+            return reduce(getattr, [*modules[length:], last], found)
+    raise ImportError(f"'{name}' does not say in which module it is")
 
 
 class Endpoint(Protocol):

@@ -118,7 +118,8 @@ class LocalEndpoint:
 
     async def answer(self, call: Call) -> Response:
         """Return the model's response; see ``Endpoint``."""
-        await self.facts()
+        if self._facts is None:
+            await self.facts()
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting.add(answered)
         self._worker.put(self, PendingCall(call, answered))

@@ -29,7 +29,11 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Several observers as one."""
+    """Several observers as one.
+
+    Attributes:
+        observers: told in this order.
+    """
 
     observers: Sequence[Observer] = ()
 

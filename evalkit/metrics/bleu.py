@@ -54,7 +54,7 @@ class Bleu:
         return f"Bleu(score={self.score:.2f}, signature={self.signature!r}, scheme={self.scheme.label!r})"
 
     def confidence_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
-        """Percentile bootstrap over the samples, from 0 to 100 as the score is."""
+        """Return the percentile bootstrap interval over the samples, from 0 to 100 as the score is."""
         return bootstrap(self.statistics, corpus_bleu, level=level, seed=seed)
 
 
@@ -93,13 +93,13 @@ def bleu(
 
 
 def count_ngrams(reference: str, hypothesis: str, scheme: BleuScheme) -> tuple[int, ...]:
-    """The statistics of one pair of normalised texts, in the order of ``STATISTICS``."""
+    """Count the statistics of one pair of normalised texts, in the order of ``STATISTICS``."""
     counted = scheme.scorer.corpus_score([hypothesis], [[reference]])
     return (*counted.counts, *counted.totals, counted.sys_len, counted.ref_len)
 
 
 def bleu_metric(scheme: BleuScheme, name: str = "BLEU", recipe: Mapping[str, str] | None = None) -> Metric:
-    """The metric of a scheme, whose recipe is sacreBLEU's signature and the scheme.
+    """Return the metric of a scheme, whose recipe is sacreBLEU's signature and the scheme.
 
     Args:
         scheme: how texts are prepared and tokenized.

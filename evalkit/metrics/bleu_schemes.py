@@ -79,7 +79,7 @@ class BleuScheme:
 
 
 def get_bleu_scheme(target_language: str, scheme: str = "raw", tokenizer: str | None = None) -> BleuScheme:
-    """How translations into a language are prepared for BLEU.
+    """Return how translations into a language are prepared for BLEU.
 
     Args:
         target_language: code of the language translated into, as ``evalkit.text.get_scheme`` takes it.

@@ -31,7 +31,13 @@ Operation = Literal["equal", "substitution", "deletion", "insertion"]
 
 
 class AlignedUnit(NamedTuple):
-    """One step of an alignment; the side on which there is nothing is None."""
+    """One step of an alignment.
+
+    Attributes:
+        operation: what turns the reference into the hypothesis here.
+        reference: the unit of the reference; None at an insertion.
+        hypothesis: the unit of the hypothesis; None at a deletion.
+    """
 
     operation: Operation
     reference: str | None
@@ -85,7 +91,7 @@ class ErrorRate:
         )
 
     def confidence_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
-        """Percentile bootstrap over the samples (``evalkit.metrics.resampling.bootstrap``)."""
+        """Return the percentile bootstrap interval over the samples (``evalkit.metrics.resampling.bootstrap``)."""
         return bootstrap(self.statistics, corpus_error_rate, level=level, seed=seed)
 
 
@@ -182,7 +188,7 @@ _COUNTS: dict[str, Callable[[Sequence[str], Sequence[str]], tuple[int, int, int,
 
 
 def error_rate_metric(scheme: Scheme) -> Metric:
-    """The metric of a scheme, named by what is counted: WER of words, CER of characters, MER of mixed tokens.
+    """Return the metric of a scheme, named by what is counted: WER of words, CER of characters, MER of mixed tokens.
 
     Others know MER as the match error rate, so that the recipe spells it out.
     """

@@ -1,6 +1,6 @@
 """A metric: a vector of statistics per sample, and the name of a function of their sum."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -57,7 +57,17 @@ class Metric:
 def in_unit(value: float, scale: float) -> float:
     """Bring a function's result into the unit that is printed: 33/800 times 100 is exactly 4.125."""
     # By the shortest decimals that name the two floats, as a product of floats may fall short of a tie.
-    return float(Decimal(str(float(value))) * Decimal(str(scale)))
+    return float(_exact(value) * _exact(scale))
+
+
+def mean_in_unit(values: Sequence[float]) -> float:
+    """Return the mean of values in the unit that is printed, as exact as ``in_unit`` brings them there."""
+    return float(sum(map(_exact, values), Decimal(0)) / len(values))
+
+
+def difference_in_unit(new: float, base: float) -> float:
+    """Return new minus base, both in the unit that is printed: 6.125 - 6 is exactly 0.125."""
+    return float(_exact(new) - _exact(base))
 
 
 def recipe_line(metric: Metric) -> str:
@@ -76,6 +86,10 @@ def render_recipe(recipe: Mapping[str, Any]) -> str:
     'metric:WER|judge:A\\|B\\: C'
     """
     return "|".join(f"{name}:{_escaped(value)}" for name, value in recipe.items())
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(str(float(value)))
 
 
 def _escaped(value: Any) -> str:

@@ -6,7 +6,7 @@ from evalkit.errors import DataError
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusts p-values so that the chance of any false alarm among them stays below the level.
+    """Adjust p-values so that the chance of any false alarm among them stays below the level.
 
     The step-down procedure of Holm (1979), *A simple sequentially rejective multiple test procedure*; it
     holds however the tests depend on each other.

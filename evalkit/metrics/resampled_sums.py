@@ -28,7 +28,7 @@ _MAX_THREADS = 4
 
 
 def bootstrap_sums(rows: Array, resamples: int, seed: np.random.SeedSequence) -> Array:
-    """Sums of n rows drawn with replacement, resamples × k."""
+    """Return sums of n rows drawn with replacement, resamples × k."""
     n = len(rows)
     distinct, multiplicity = np.unique(rows, axis=0, return_counts=True)
     # Drawing how often each distinct row occurs is exact too. Per row it costs some 30 times what a row
@@ -40,7 +40,7 @@ def bootstrap_sums(rows: Array, resamples: int, seed: np.random.SeedSequence) ->
 
 
 def exchange_sums(gain: Array, resamples: int, seed: np.random.SeedSequence) -> Array:
-    """Sums of the rows, each kept with probability 1/2, resamples × k.
+    """Return sums of the rows, each kept with probability 1/2, resamples × k.
 
     With gain = a - b, adding the sum to b's total and taking it from a's exchanges the other samples.
     """
@@ -50,14 +50,14 @@ def exchange_sums(gain: Array, resamples: int, seed: np.random.SeedSequence) -> 
 
 
 def _narrowest_exact(rows: Array) -> NDArray[np.floating]:
-    """The rows as float32, twice as fast to sum, if no sum of as many draws can then be rounded."""
+    """Return the rows as float32, twice as fast to sum, if no sum of as many draws can then be rounded."""
     whole = np.array_equal(rows, np.rint(rows))
     largest_sum = len(rows) * np.abs(rows).max(initial=0)
     return rows.astype(np.float32) if whole and largest_sum <= 2**24 else rows
 
 
 def _sums_of_draws(draw: DrawCounts, rows: NDArray[np.floating], resamples: int, seed: np.random.SeedSequence) -> Array:
-    """Sums of the rows weighted by drawn counts, resamples × k, chunk by chunk in threads."""
+    """Sum the rows weighted by drawn counts, resamples × k, chunk by chunk in threads."""
     if resamples < 1:
         raise ConfigurationError(f"resamples must be at least 1, got {resamples}")
     columns = np.ascontiguousarray(rows.T)
@@ -79,20 +79,20 @@ def _sums_of_draws(draw: DrawCounts, rows: NDArray[np.floating], resamples: int,
 
 
 def _coin_flips(generator: np.random.Generator, size: int, *, n: int) -> NDArray[np.uint8]:
-    """Independent fair zeros and ones, size × n."""
+    """Draw independent fair zeros and ones, size × n."""
     return np.unpackbits(generator.integers(0, 256, (size, -(-n // 8)), dtype=np.uint8), axis=1)[:, :n]
 
 
 def _multinomial_counts(
     generator: np.random.Generator, size: int, *, multiplicity: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """How often each distinct row occurs among as many draws as there are rows, size × n_distinct."""
+    """Draw how often each distinct row occurs among as many draws as there are rows, size × n_distinct."""
     n = int(multiplicity.sum())
     return generator.multinomial(n, multiplicity / n, size)
 
 
 def _uniform_counts(generator: np.random.Generator, size: int, *, n: int) -> NDArray[np.uint8]:
-    """How often each of n > 9 rows occurs among n uniform draws, size × n; an exact multinomial sample.
+    """Draw how often each of n > 9 rows occurs among n uniform draws, size × n; an exact multinomial sample.
 
     Counting n drawn indices costs several times as much as drawing a count per row, so this goes the other
     way: independent Poisson counts, given their total, are multinomial. The mean is set a little under one,
@@ -111,7 +111,7 @@ def _uniform_counts(generator: np.random.Generator, size: int, *, n: int) -> NDA
 
 
 def _poisson_counts(generator: np.random.Generator, size: int, *, mean: float) -> NDArray[np.uint8]:
-    """`size` independent Poisson counts with a mean of at most 1, a random byte each.
+    """Draw `size` independent Poisson counts with a mean of at most 1, a random byte each.
 
     Count j owns ⌊256·P(j)⌋ of the 256 byte values. The few byte values left over stand for the rest of the
     distribution and are drawn again from it, at full precision.
@@ -129,7 +129,7 @@ def _poisson_counts(generator: np.random.Generator, size: int, *, mean: float) -
 
 @lru_cache(maxsize=16)
 def _poisson_table(mean: float) -> tuple[NDArray[np.uint8], Array]:
-    """Where the byte values of each count end, and the cumulative weights of what they do not cover."""
+    """Return where the byte values of each count end, and the cumulative weights of what they do not cover."""
     weights = np.array([256 * math.exp(-mean) * mean**j / math.factorial(j) for j in range(32)])
     owned = np.floor(weights)
     byte_ends = np.cumsum(owned[owned > 0]).astype(np.uint8)

@@ -39,7 +39,12 @@ Value = Callable[[Array], float]
 
 
 class Interval(NamedTuple):
-    """A confidence interval, in the unit of the metric; both ends are nan where none can be given."""
+    """A confidence interval, in the unit of the metric; both ends are nan where none can be given.
+
+    Attributes:
+        low: its lower end.
+        high: its upper end.
+    """
 
     low: float
     high: float
@@ -47,7 +52,13 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BootstrapSettings:
-    """How intervals are made: their level, the number of resamples, and the seed."""
+    """How intervals are made.
+
+    Attributes:
+        level: their coverage, between 0 and 1.
+        resamples: of the bootstrap and of the paired test.
+        seed: the same seed gives the same intervals.
+    """
 
     level: float = 0.95
     resamples: int = 10_000
@@ -64,7 +75,8 @@ class PairedReplicates(NamedTuple):
     """What resampling makes of two systems on the same samples.
 
     Attributes:
-        a, b: the metric of each system; nan where undefined.
+        a: the metric of the first system; nan where undefined.
+        b: the metric of the second system; nan where undefined.
         bootstrapped: differences (a - b) of paired bootstrap resamples.
         exchanged: differences after random exchanges of the systems' samples; empty where a or b is undefined.
     """
@@ -76,7 +88,13 @@ class PairedReplicates(NamedTuple):
 
 
 class PairedTest(NamedTuple):
-    """The difference of two systems on the same samples (a - b), its interval and two-sided p-value."""
+    """The difference of two systems on the same samples.
+
+    Attributes:
+        difference: value of a minus value of b.
+        interval: of the difference, by the paired bootstrap.
+        p_value: two-sided, by approximate randomisation.
+    """
 
     difference: float
     interval: Interval
@@ -86,7 +104,7 @@ class PairedTest(NamedTuple):
 def bootstrap(
     statistics: ArrayLike, value: Value, *, resamples: int = 10_000, level: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Percentile bootstrap confidence interval of a metric.
+    """Return the percentile bootstrap confidence interval of a metric.
 
     Args:
         statistics: n_samples × k sufficient statistics, or n_samples numbers (taken as n_samples × 1).
@@ -107,7 +125,7 @@ def bootstrap(
 
 
 def bootstrap_values(statistics: ArrayLike, value: Value, *, resamples: int = 10_000, seed: int = 0) -> Array:
-    """The metric of each bootstrap resample; see `bootstrap` for the arguments and errors.
+    """Return the metric of each bootstrap resample; see `bootstrap` for the arguments and errors.
 
     Their standard deviation is the metric's standard error. For an average over several data sets, draw
     each with a seed of its own and average the replicates one by one.
@@ -119,7 +137,7 @@ def bootstrap_values(statistics: ArrayLike, value: Value, *, resamples: int = 10
 
 
 def percentile_interval(replicates: ArrayLike, level: float = 0.95) -> Interval:
-    """The interval between the outer percentiles of bootstrap replicates (`bootstrap_values`).
+    """Return the interval between the outer percentiles of bootstrap replicates (`bootstrap_values`).
 
     Raises:
         ConfigurationError: `level` is not between 0 and 1.
@@ -144,7 +162,7 @@ def paired_test(
     level: float = 0.95,
     seed: int = 0,
 ) -> PairedTest:
-    """Compares two systems on the same samples: value of a minus value of b.
+    """Compare two systems on the same samples: value of a minus value of b.
 
     The interval is the paired bootstrap. The p-value exchanges the two systems' statistics of each sample
     with probability 1/2 and asks how often the difference comes out at least as large, either way; with
@@ -221,7 +239,7 @@ def _as_rows(statistics: ArrayLike) -> Array:
 
 
 def _values(value: Value, sums: Array) -> Array:
-    """The metric of each sum, nan where undefined."""
+    """Return the metric of each sum, nan where undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.array([float(value(row)) for row in sums])
     values[np.isinf(values)] = math.nan

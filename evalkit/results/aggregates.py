@@ -8,7 +8,6 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from functools import reduce
 from operator import add
 from typing import Any
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.metrics.functions import get_metric_function
+from evalkit.metrics.metric import mean_in_unit
 from evalkit.metrics.resampling import BootstrapSettings, bootstrap_values
 from evalkit.place import TablePlace
 from evalkit.results.certainty import interval_and_error
@@ -146,21 +146,25 @@ def _placed(definition: AggregateDefinition, of_set: str, group: str, members: t
 def _aggregate(
     definition: AggregateDefinition, run: RunResult, replicates: "_Replicates", settings: BootstrapSettings
 ) -> Aggregate | None:
-    by_benchmark = {task.place.benchmark: task for task in run.tasks.values() if _belongs(task, definition)}
-    measured = [
-        by_benchmark[each]
-        for each in definition.members
-        if each in by_benchmark and by_benchmark[each].metric.value is not None
-    ]
-    missing = tuple(each for each in definition.members if by_benchmark.get(each) not in measured)
+    belonging = [task for task in run.tasks.values() if _belongs(task, definition)]
+    measured, missing = [], []
+    for member in definition.members:
+        tasks = [task for task in belonging if task.place.benchmark == member]
+        # Of two tasks in one place nothing says which is meant.
+        if len(tasks) == 1 and tasks[0].metric.value is not None:
+            measured.append(tasks[0])
+        else:
+            missing.append(member)
     if not measured or (missing and definition.when == "complete"):
         return None
+    if len({(task.metric.unit, task.metric.higher_is_better) for task in measured}) > 1:
+        return None  # error rates and points of BLEU have no mean
     return Aggregate(
         name=definition.name,
         title=definition.title,
         place=definition.place,
         members=tuple(task.name for task in measured),
-        missing=missing,
+        missing=tuple(missing),
         samples=reduce(add, (task.samples for task in measured)),
         partial=bool(missing) or any(task.partial for task in measured),
         metric=_mean(measured, [replicates.of(task) for task in measured], definition, settings),
@@ -184,10 +188,9 @@ def _mean(
 ) -> MetricResult:
     """Average the headline metrics of tasks that all have a value, with their replicates in the unit printed."""
     first = tasks[0].metric
-    values = [Decimal(str(task.metric.value)) for task in tasks]
     return MetricResult(
         name=first.name,
-        value=float(sum(values, Decimal(0)) / len(values)),
+        value=mean_in_unit([task.metric.value for task in tasks if task.metric.value is not None]),
         **interval_and_error(np.mean(replicates, axis=0), settings.level, 1)._asdict(),
         level=settings.level,
         unit=first.unit,

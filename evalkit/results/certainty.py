@@ -11,7 +11,12 @@ from evalkit.metrics.resampling import percentile_interval
 
 
 class IntervalAndError(NamedTuple):
-    """A confidence interval and a standard error, None where the data cannot support them."""
+    """How sure a value is, in the unit that is printed.
+
+    Attributes:
+        interval: its confidence interval; None where the data cannot support one.
+        standard_error: likewise.
+    """
 
     interval: tuple[float, float] | None
     standard_error: float | None

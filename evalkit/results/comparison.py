@@ -5,8 +5,9 @@ the two were scored differently, or asked about different references, nothing is
 Nothing but the stored results is read: no task is loaded.
 """
 
+import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ import numpy as np
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.functions import MetricFunction, get_metric_function
-from evalkit.metrics.metric import in_unit, render_recipe
+from evalkit.metrics.metric import difference_in_unit, in_unit, mean_in_unit, render_recipe
 from evalkit.metrics.multiple_comparisons import holm
 from evalkit.metrics.resampling import BootstrapSettings, PairedReplicates, paired_replicates, summarise
 from evalkit.results.metrics_file import Aggregate, MetricResult, RunResult, TaskResult, read_run, rounded
@@ -31,7 +32,10 @@ class Change:
     """One sample whose answer changed the value.
 
     Attributes:
-        sample_id, reference, base_answer, new_answer: the sample and what was said about it.
+        sample_id: the sample.
+        reference: what would have been right.
+        base_answer: what the model of the base run answered.
+        new_answer: what the model of the new run answered.
         effect: by how much the base run's value would move if this sample alone had its new answer.
     """
 
@@ -50,18 +54,23 @@ class ComparedMetric:
         name: the task's or the average's key.
         title: its title.
         metric: the metric's name.
-        unit, decimals: how its values are printed.
+        unit: printed behind its values; empty for points.
+        decimals: with how many its values are printed.
         verdict: about the new run, at the level asked for, after Holm's correction over all that is compared.
         reason: why the runs are not comparable, or what to bear in mind; may be empty.
         only_in: the run that alone has it, or None.
-        base, new: the values over the shared samples.
+        base: the base run's value over the shared samples.
+        new: the new run's value over them.
         difference: new minus base.
         interval: of the difference, by the paired bootstrap; None where none can be given.
         p_value: two-sided, by approximate randomisation.
         adjusted_p_value: the same after Holm's correction.
         higher_is_better: the direction of improvement.
-        shared, base_samples, new_samples: how many samples both runs, and each of them, have.
-        improved, worsened: the samples that moved the value most, either way.
+        shared: how many samples both runs have.
+        base_samples: how many the base run has.
+        new_samples: how many the new run has.
+        improved: the samples whose new answer moved the value most for the better.
+        worsened: those whose new answer moved it most for the worse.
     """
 
     name: str
@@ -96,7 +105,8 @@ class Comparison:
     """Two runs side by side.
 
     Attributes:
-        base, new: names of the runs.
+        base: name of the run that is compared with.
+        new: name of the run that is judged.
         level: of the intervals; a verdict needs an adjusted p-value of at most 1 - level.
         metrics: one for each metric compared of each task, and for each average, that either run has.
         remarks: what else has to be said, such as that a run is not finished.
@@ -228,10 +238,10 @@ class _Comparer:
                 new_samples=sum(part.result.new_samples for part in parts),
             ),
             PairedReplicates(
-                *(
-                    np.mean([getattr(part.replicates, each) * part.scale for part in parts], axis=0)
-                    for each in PairedReplicates._fields
-                )
+                a=mean_in_unit([in_unit(part.replicates.a, part.scale) for part in parts]),
+                b=mean_in_unit([in_unit(part.replicates.b, part.scale) for part in parts]),
+                bootstrapped=np.mean([part.replicates.bootstrapped * part.scale for part in parts], axis=0),
+                exchanged=np.mean([part.replicates.exchanged * part.scale for part in parts], axis=0),
             ),
             1,
             self._settings.level,
@@ -276,21 +286,25 @@ def _obstacle(key: str, base: TaskResult, new: TaskResult) -> str:
     if key not in base.metrics or key not in new.metrics:
         return f"only one of the runs was scored by {key}; `evalkit score` can score a run again"
     metrics = base.metrics[key], new.metrics[key]
-    if metrics[0].recipe != metrics[1].recipe:
-        differing = [
-            name
-            for name in dict.fromkeys((*metrics[0].recipe, *metrics[1].recipe))
-            if metrics[0].recipe.get(name) != metrics[1].recipe.get(name)
-        ]
+    if differing := _differing(metrics[0].recipe, metrics[1].recipe, {*base.models, *new.models}):
         lines = [
             render_recipe({name: _titled(name, task, metric) for name in differing if name in metric.recipe})
             for task, metric in zip((base, new), metrics, strict=True)
         ]
         return f"scored differently, {lines[0] or 'nothing'} and {lines[1] or 'nothing'}; {_remedy(differing, base)}"
-    computed = [(each.function, each.scale, tuple(each.statistics)) for each in metrics]
+    computed = [(each.function, each.scale, each.higher_is_better, tuple(each.statistics)) for each in metrics]
     if computed[0] != computed[1]:
-        return "computed by another function, scale or statistics; `evalkit score` can score a run again"
+        return "computed by another function, scale, direction or statistics; `evalkit score` can score a run again"
     return ""
+
+
+def _differing(base: Mapping[str, str], new: Mapping[str, str], roles: Collection[str]) -> list[str]:
+    """Return the fields in which two recipes differ; a model that one run had no question for sets nothing apart."""
+    return [
+        name
+        for name in dict.fromkeys((*base, *new))
+        if base.get(name) != new.get(name) and not (name in roles and (name not in base or name not in new))
+    ]
 
 
 def _titled(name: str, task: TaskResult, metric: MetricResult) -> str:
@@ -331,15 +345,13 @@ def _test(
     if not len(replicates.exchanged):
         return replace(blank, verdict="not comparable", reason="undefined over the shared samples"), None
     total = base_statistics.sum(axis=0)
-    effects = [
-        (function(total - before + after) - replicates.b) * metric.scale
-        for before, after in zip(base_statistics, new_statistics, strict=True)
-    ]
+    # The gain first: equal statistics then have no effect, whatever the rounding.
+    effects = [(function(total + gain) - replicates.b) * metric.scale for gain in new_statistics - base_statistics]
     changes = sorted(
         (
             Change(sample_id, " / ".join(base.references[row]), base.answers[row], new.answers[new_row], effect)
             for sample_id, (row, new_row), effect in zip(shared, rows, effects, strict=True)
-            if effect
+            if effect and math.isfinite(effect)
         ),
         key=lambda change: (change.effect, change.sample_id),
     )
@@ -357,12 +369,13 @@ def _filled(blank: ComparedMetric, replicates: PairedReplicates, scale: float, l
     if np.isfinite(test.interval).all():
         interval = in_unit(test.interval.low, scale), in_unit(test.interval.high, scale)
     some_left_out = blank.shared < max(blank.base_samples, blank.new_samples)
+    base, new = in_unit(replicates.b, scale), in_unit(replicates.a, scale)
     return replace(
         blank,
         reason="over the shared samples alone" if some_left_out else "",
-        base=in_unit(replicates.b, scale),
-        new=in_unit(replicates.a, scale),
-        difference=in_unit(test.difference, scale),
+        base=base,
+        new=new,
+        difference=difference_in_unit(new, base),
         interval=interval,
         p_value=test.p_value,
     )

@@ -16,15 +16,15 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     level = f"{100 * comparison.level:g} %"
     yield f"# {escaped(comparison.new)} against {escaped(comparison.base)}"
     yield ""
-    yield f"| Task | Metric | Base | New | Difference [{level}] | p | p (Holm) | Samples | Verdict |"
-    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
-    alone: dict[str, list[str]] = {}
+    if any(each.only_in is None for each in comparison.metrics):
+        yield f"| Task | Metric | Base | New | Difference [{level}] | p | p (Holm) | Samples | Verdict |"
+        yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+        yield from (f"| {' | '.join(_row(each))} |" for each in comparison.metrics if each.only_in is None)
+        yield ""
+    alone: dict[str, dict[str, None]] = {}
     for each in comparison.metrics:
         if each.only_in is not None:
-            alone.setdefault(each.reason, []).append(escaped(each.title))
-        else:
-            yield f"| {' | '.join(_row(each))} |"
-    yield ""
+            alone.setdefault(each.reason, {})[escaped(each.title)] = None
     for reason, titles in alone.items():
         yield from (f"Not compared, as {reason}: {', '.join(titles)}.", "")
     for remark in comparison.remarks:

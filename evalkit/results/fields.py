@@ -83,6 +83,15 @@ class Fields:
         inner = self.object(key)
         return {name: inner.number(name) for name in inner._content}
 
+    def mapping(self, key: str) -> dict[str, Any]:
+        """Return an object of any content; an empty one if it is missing."""
+        return self.object(key)._content if key in self._content else {}
+
+    def mappings(self, key: str) -> dict[str, dict[str, Any]]:
+        """Return an object whose values are objects of any content; an empty one if it is missing."""
+        inner = Fields(f"{self.where}.{key}", self.mapping(key))
+        return {name: inner.mapping(name) for name in inner._content}
+
     def optional(self, key: str, read: Callable[[str], _T]) -> _T | None:
         """Read a field that may be null but not missing."""
         return None if self._get(key) is None else read(key)

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import ConfigurationError, StoreError
+from evalkit.results.fields import Fields
 
-SAID = "server_says"
-"""Where the fingerprint of a served model holds what its server says of itself."""
+PROVENANCE = "provenance.json"
 
 _LOCK = ".lock"
+_ESCAPED_SURROGATE = "\\ud"
 _REPLACED = "replaced"
 
 
@@ -44,8 +46,9 @@ class RunFolder:
 
         Raises:
             ConfigurationError: the folder holds answers of another model.
+            StoreError: what the folder says of its models is damaged.
         """
-        earlier = self.read("provenance.json").get("models", {})
+        earlier = recorded_models(self.read(PROVENANCE))
         current = json.loads(json.dumps(models))  # as it will be read back: JSON turns tuples into lists
         for role in sorted(set(earlier) & set(current)):
             for key, before, now in _differences(earlier[role], current[role]):
@@ -56,7 +59,7 @@ class RunFolder:
                 )
 
     def read(self, name: str) -> dict[str, Any]:
-        """A JSON file of the folder; empty if it is not there."""
+        """Read a JSON file of the folder; return an empty object if it is not there."""
         return read_json(self.path / name) if (self.path / name).is_file() else {}
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -68,7 +71,8 @@ class RunFolder:
         path = self.path / name
         unfinished = path.with_name(path.name + ".unfinished")
         try:
-            unfinished.write_text(text, encoding="utf-8")
+            # Half characters, as from a server that misnames itself, become question marks: no file can hold them.
+            unfinished.write_text(text, encoding="utf-8", errors="replace")
             unfinished.replace(path)
         except OSError as error:
             raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
@@ -96,10 +100,22 @@ class RunFolder:
         os.close(self._lock)
 
 
+def recorded_models(provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the fingerprint of every role's model, from the content of ``provenance.json``.
+
+    Raises:
+        StoreError: they are damaged.
+    """
+    models = Fields(PROVENANCE, provenance).mappings("models")
+    for role, fingerprint in models.items():
+        Fields(f"{PROVENANCE}.models.{role}", fingerprint).mapping(SERVER_SAYS)
+    return models
+
+
 def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
-    said, says = (fingerprint.get(SAID) or {} for fingerprint in (earlier, current))
-    for key in sorted((set(earlier) | set(current)) - {SAID}):
+    """Return where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
+    said, says = (fingerprint.get(SERVER_SAYS) or {} for fingerprint in (earlier, current))
+    for key in sorted((set(earlier) | set(current)) - {SERVER_SAYS}):
         if earlier.get(key) != current.get(key):
             yield key, earlier.get(key), current.get(key)
     for key in sorted(set(said) & set(says)):
@@ -108,13 +124,16 @@ def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iter
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
+    """Read a JSON object from a file.
 
     Raises:
-        StoreError: the file is missing or is not a JSON object.
+        StoreError: the file is missing, is not a JSON object, or holds half characters, which no file can hold.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, parse_constant=_refuse_constant)
+        if _ESCAPED_SURROGATE in text.lower():
+            json.dumps(content, ensure_ascii=False).encode()
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror}); is this a run folder?") from error
     except (ValueError, RecursionError) as error:

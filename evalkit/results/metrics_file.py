@@ -7,7 +7,7 @@ number that ``scale`` brings into that unit.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
 from html import escape
@@ -378,6 +378,11 @@ class RunResult:
             unfinished=tuple(name for name in self.unfinished if name != task.name),
         )
 
+    def in_order(self, names: Sequence[str]) -> "RunResult":
+        """Return the run with its tasks in the order of these names, and then those that they do not name."""
+        ordered = dict.fromkeys((*(name for name in names if name in self.tasks), *self.tasks))
+        return replace(self, tasks={name: self.tasks[name] for name in ordered})
+
 
 def read_run(folder: str | Path) -> RunResult:
     """Read what a run measured. Nothing that the folder names is loaded or carried out.
@@ -528,7 +533,7 @@ def _metric_from_json(fields: Fields) -> MetricResult:
 
 
 def _group_from_json(fields: Fields, metrics: Mapping[str, MetricResult]) -> GroupResult:
-    """A part is measured as its task is, and has numbers of its own."""
+    """Read a part, which is measured as its task is and has numbers of its own."""
     parts = {}
     for key, part in fields.objects("metrics"):
         if key not in metrics:

@@ -2,20 +2,43 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import evalkit
-from evalkit.errors import StoreError
-from evalkit.results.folder import SAID, RunFolder
+from evalkit.adapter import SERVER_SAYS
+from evalkit.results.fields import Fields
+from evalkit.results.folder import PROVENANCE, RunFolder, read_json, recorded_models
 
-FILE_NAME = "provenance.json"
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One attempt at a run: when it began, and whether it came to its end."""
+
+    started: datetime
+    finished: bool
+
+
+def last_session(folder: Path) -> Session | None:
+    """Return the last session that a run's provenance tells of, or None if there is none.
+
+    Raises:
+        StoreError: the provenance is damaged.
+    """
+    path = folder / PROVENANCE
+    sessions = Fields(str(path), read_json(path)).listed("sessions")
+    return _session(sessions[-1]) if sessions else None
+
+
+_NAME_OR_VERSION = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 
 
 class ProvenanceRecord:
@@ -49,24 +72,20 @@ class ProvenanceRecord:
             "seconds": {},
             "finished": False,
         }
-        earlier = folder.read(FILE_NAME)
-        self._models = dict(_mapping(earlier, "models"))
-        self._earlier_usage = _mapping(earlier, "usage")
-        sessions = earlier.get("sessions")
-        self._sessions: list[Any] = [*(sessions if isinstance(sessions, list) else []), self._session]
-        self._content = {"data": {**_mapping(earlier, "data"), **data}, "left_out": left_out}
+        earlier = folder.read(PROVENANCE)
+        self._models = recorded_models(earlier)
+        fields = Fields(PROVENANCE, earlier)
+        self._earlier_usage = fields.mappings("usage")
+        sessions = fields.listed("sessions") if earlier else ()
+        self._last_session = _session(sessions[-1]) if sessions else None
+        self._sessions: list[Any] = [*earlier.get("sessions", ()), self._session]
+        self._content = {"data": {**fields.mappings("data"), **data}, "left_out": left_out}
         self.write()
 
     @property
-    def last_session(self) -> str | None:
-        """When the session before this one started, or None if this is the first."""
-        last = self._sessions[-2] if len(self._sessions) > 1 else None
-        return str(last.get("started")) if isinstance(last, dict) else None
-
-    @property
-    def models(self) -> Mapping[str, Mapping[str, Any]]:
-        """The fingerprint of every role's model that is known so far."""
-        return self._models
+    def last_session(self) -> Session | None:
+        """The session before this one, or None if this is the first."""
+        return self._last_session
 
     def meet(self, role: str, fingerprint: Mapping[str, Any]) -> None:
         """Record the model of a role.
@@ -76,8 +95,8 @@ class ProvenanceRecord:
         """
         self._folder.claim({role: fingerprint})
         # What a server once said of itself is held against it for good, also if it does not say it today.
-        said = {**self._models.get(role, {}).get(SAID, {}), **fingerprint.get(SAID, {})}
-        self._models[role] = {**fingerprint, **({SAID: said} if said else {})}
+        said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
+        self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
         self.write()
 
     def task_finished(self, task: str) -> None:
@@ -98,21 +117,22 @@ class ProvenanceRecord:
     def write(self) -> None:
         """Write what is known now."""
         content = {"models": self._models, **self._content, "sessions": self._sessions, "usage": self.usage()}
-        self._folder.write_json(FILE_NAME, content)
+        self._folder.write_json(PROVENANCE, content)
 
     def _seconds(self) -> float:
         return round(time.perf_counter() - self._began, 3)
 
 
-def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = content.get(key, {})
-    if not isinstance(value, dict):
-        raise StoreError(f"{FILE_NAME}: '{key}' is not a JSON object; the run folder is damaged")
-    return value
+def _session(fields: Fields) -> Session:
+    started = fields.text("started")
+    try:
+        return Session(datetime.fromisoformat(started), fields.flag("finished"))
+    except ValueError:
+        raise fields.wrong("started", "a time", started) from None
 
 
 def software() -> dict[str, Any]:
-    """Versions of evalkit, Python and the libraries that take part, and the commit if evalkit runs from a checkout."""
+    """Return the versions of evalkit, Python and all libraries, and the commit if evalkit runs from a checkout."""
     return {
         "evalkit": evalkit.__version__,
         "commit": _commit(),
@@ -122,7 +142,7 @@ def software() -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """The machine: processor, cores, memory, and the accelerators if a library that sees them is already loaded."""
+    """Describe the machine: processor, cores, memory, and the accelerators if a library that sees them is loaded."""
     return {
         "platform": platform.platform(),
         "processor": _processor(),
@@ -133,13 +153,19 @@ def hardware() -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str]:
-    """The version of every distribution that is installed, by name."""
-    found = {each.name: each.version for each in metadata.distributions() if each.name}
+    """Return the version of every distribution that is installed, by name."""
+    found: dict[str, str] = {}
+    for each in metadata.distributions():
+        # Two lines of it, as parsing the whole, with the description, takes hundreds of times as long.
+        header = (each.read_text("METADATA") or each.read_text("PKG-INFO") or "").partition("\n\n")[0]
+        fields = dict(_NAME_OR_VERSION.findall(header))
+        if "Name" in fields:
+            found.setdefault(fields["Name"], fields.get("Version", ""))
     return dict(sorted(found.items(), key=lambda each: each[0].lower()))
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
+    """Return the checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
     root = Path(evalkit.__file__).parent.parent
     if not (root / ".git").exists():
         return None

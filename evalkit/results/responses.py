@@ -58,7 +58,7 @@ class ResponseStore:
                     log.offsets[_identity(record["sample"], record["call"], record["request"])] = offset
 
     def get(self, sample_id: str, position: int, call: Call) -> Response | None:
-        """The stored response to the ``position``-th call of a sample, or None if there is none."""
+        """Return the stored response to the ``position``-th call of a sample, or None if there is none."""
         log = self._logs.get(call.role)
         if log is None:
             return None
@@ -135,7 +135,7 @@ class ResponseStore:
 
 
 def _identity(sample_id: str, position: int, request_hash: str) -> int:
-    """64 bits that name a call within this process: an index of them stays small."""
+    """Return 64 bits that identify a call within this process: an index of them stays small."""
     return hash((sample_id, position, request_hash))
 
 
@@ -156,7 +156,7 @@ class _RoleLog:
             raise StoreError(f"{path}: cannot be opened ({error.strerror})") from error
 
     def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Every record with its offset, in the order of writing."""
+        """Yield every record with its offset, in the order of writing."""
         offset = 0
         with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -166,7 +166,7 @@ class _RoleLog:
                 offset += len(line)
 
     def read(self, offset: int) -> dict[str, Any]:
-        """The record that starts at ``offset``."""
+        """Read the record that starts at ``offset``."""
         pieces: list[bytes] = []
         position = offset
         while True:

@@ -96,11 +96,7 @@ class ScoreWriter:
 
     def add(self, outcome: Outcome) -> None:
         """Write one sample."""
-        row = _row(outcome, self._metrics, self._folder.name)
-        # What the figures are made of, and nothing that differs between equal runs, such as ids that a server gives.
-        scored = [row.get(f"{key}.{name}") for key, metric in self._metrics.items() for name in metric.statistics]
-        self._digest.update(_bytes([row["id"], row["status"], row["references"], scored]))
-        self._rows.append(row)
+        self._rows.append(_row(outcome, self._metrics, self._folder.name))
         if len(self._rows) == _ROWS_AT_ONCE:
             self._flush()
 
@@ -130,6 +126,10 @@ class ScoreWriter:
     def _flush(self) -> None:
         import pyarrow as pa
 
+        # What the figures are made of, and nothing that differs between equal runs, such as ids that a server gives.
+        statistics = [f"{key}.{name}" for key, metric in self._metrics.items() for name in metric.statistics]
+        names = ("id", "status", "references", *statistics)
+        self._digest.update(_bytes([[row.get(name) for name in names] for row in self._rows]))
         try:
             table = pa.Table.from_pylist(self._rows, schema=self._schema)
         except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
@@ -270,10 +270,10 @@ def last_answer(responses: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _row(outcome: Outcome, metrics: Mapping[str, Metric], folder: str) -> dict[str, Any]:
-    record = outcome.sample.to_json()
-    row: dict[str, Any] = {
-        **record,
-        **{name: _json(record[name]) for name in _JSON_COLUMNS},
+    row = outcome.sample.to_json()
+    for name in _JSON_COLUMNS:
+        row[name] = _json(row[name])
+    row |= {
         "status": outcome.status,
         "reason_kind": None if outcome.reason is None else outcome.reason.kind,
         "reason": None if outcome.reason is None else outcome.reason.message,
@@ -281,8 +281,8 @@ def _row(outcome: Outcome, metrics: Mapping[str, Metric], folder: str) -> dict[s
     }
     if outcome.score is not None:
         for key, metric in metrics.items():
-            vector = (float(value) for value in outcome.score.statistics[key])
-            row |= {f"{key}.{name}": value for name, value in zip(metric.statistics, vector, strict=True)}
+            for name, value in zip(metric.statistics, outcome.score.statistics[key], strict=True):
+                row[f"{key}.{name}"] = float(value)
         row |= dict(outcome.score.details)
     return row
 

@@ -63,7 +63,7 @@ class RoleUsage:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As ``provenance.json`` keeps it."""
+        """Return the JSON object that ``provenance.json`` keeps."""
         return {
             "answers": self.answers,
             "failures": self.failures,
@@ -76,7 +76,7 @@ class RoleUsage:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "RoleUsage":
-        """The inverse of ``to_json``."""
+        """Read what ``to_json`` wrote."""
         counts = (record["answers"], record["failures"], record["cached"])
         streamed = (record.get("streamed", 0), record.get("first_sound", 0.0))
         spent = (Usage.from_json(record["spent"]), Usage.from_json(record["saved"]))
@@ -84,7 +84,7 @@ class RoleUsage:
 
 
 def usage_lines(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One line for each role whose model is served, or streams its speech, for the terminal.
+    """Return one line for each role whose model is served, or streams its speech, for the terminal.
 
     Args:
         tasks: the section ``usage`` of ``provenance.json``: by task, then by role.

@@ -106,11 +106,12 @@ def run_log(folder: Path) -> Iterator[None]:
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+    handler.setLevel(logging.INFO)
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
     level = _log.level
     _log.disabled = False  # configuring logging, as Hydra does, switches off the loggers that are there already
     _log.addHandler(handler)
-    _log.setLevel(logging.INFO)
+    _log.setLevel(min(level or logging.INFO, logging.INFO))
     try:
         yield
     finally:

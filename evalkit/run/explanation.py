@@ -17,10 +17,11 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import MarkedYAMLError, YAMLError
 
 from evalkit.errors import ConfigurationError, EvalkitError
-from evalkit.hints import hint
+from evalkit.hints import hint, import_advice
 from evalkit.rooms import ROOMS, hidden_package
 
 _UNKNOWN_ARGUMENT = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
+_AMBIGUOUS = re.compile(r"Ambiguous value for argument '([^=]+)=(.*)'")
 _NOT_CHOSEN = re.compile(r"You must specify '([^']+)'")
 
 
@@ -55,6 +56,9 @@ def _explain(error: Exception) -> str:
             return unknown_key(str(cause.full_key), known)
         if isinstance(cause, OverrideParseException):
             return _explain_override(str(cause.override))
+        if ambiguous := _AMBIGUOUS.search(str(cause)):
+            key, values = ambiguous.groups()
+            return f"{key}={values}: a run for each wants --multirun, a list is written {key}=[{values}]"
         if isinstance(cause, ConfigCompositionException) and (missing := _NOT_CHOSEN.search(str(cause))):
             group = missing.group(1)
             return f"no {group} is chosen: give {group}=NAME (`evalkit list {group}s` shows them)"
@@ -99,8 +103,10 @@ def _explain_instantiation(error: InstantiationException) -> str:
     if unknown := _UNKNOWN_ARGUMENT.search(str(cause)):
         return f"{where}{unknown[1]} has no setting '{unknown[2]}'"
     if isinstance(cause, ImportError) and target:
-        return f"{where}cannot load {target[1]} ({_first_line(list(_causes(cause))[-1])})"
-    return f"{where}{type(cause).__name__}: {_first_line(cause)}"
+        root: Any = list(_causes(cause))[-1]
+        return f"{where}cannot load {target[1]} ({_first_line(root)}){import_advice(root, target[1])}"
+    made = f"{target[1]} cannot be made: " if target and not where else where
+    return f"{made}{type(cause).__name__}: {_first_line(cause)}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

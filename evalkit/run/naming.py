@@ -51,7 +51,7 @@ def _refusal(name: str) -> str:
 
 
 def _choice(choices: Mapping[str, Any], group: str) -> str | None:
-    """What was chosen in a group, as a word fit for a folder name; Hydra gives a list of options as its text."""
+    """Return what was chosen in a group, as a word fit for a folder name; Hydra gives a list of options as its text."""
     chosen = choices.get(group)
     if chosen in (None, "null"):
         return None
@@ -59,7 +59,7 @@ def _choice(choices: Mapping[str, Any], group: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """A text with nothing in it that a file name cannot hold; still another for another text."""
+    """Replace what a file name cannot hold, so that different texts stay different."""
     plain = re.sub(r"[^\w.,=+@-]+", "_", unicodedata.normalize("NFC", text)).strip("_.")
     return plain if plain == text else f"{plain}-{_digest(text)}"
 

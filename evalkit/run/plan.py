@@ -20,6 +20,7 @@ from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
 from evalkit.results.aggregates import AggregateDefinition, definitions_from
 from evalkit.run.composition import listed_roles
+from evalkit.run.generation import decoding_settings
 from evalkit.run.naming import run_folder, run_name
 from evalkit.run.selection import Selection
 from evalkit.task import Task
@@ -46,7 +47,11 @@ class Plan:
         cache: which answers of servers are kept for other runs, and where.
         clock: by which a served model's caller waits.
         selection: which samples of each task are taken.
-        fresh, max_failures, skip_missing_data, skip_remote_data, skip_missing_roles: see ``configs/run.yaml``.
+        fresh: whether everything is asked again; what the folder holds is moved aside.
+        max_failures: stop when more calls of a task have failed; None for never.
+        skip_missing_data: whether tasks are left out whose data set cannot be had.
+        skip_remote_data: whether tasks are left out whose data set is not on this machine.
+        skip_missing_roles: whether tasks are left out that need a role which no model was chosen for.
     """
 
     name: str
@@ -67,11 +72,6 @@ class Plan:
     skip_missing_data: bool = False
     skip_remote_data: bool = False
     skip_missing_roles: bool = False
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """What people call the model of each role."""
-        return {role: spec.title for role, spec in self.models.items()}
 
 
 def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
@@ -176,13 +176,9 @@ def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
 
 
 def _generation(model: DictConfig) -> dict[str, Any]:
-    """The decoding settings that a model's configuration has for every request to it."""
+    """Return the decoding settings that a model's configuration has for every request to it."""
     settings: Any = OmegaConf.to_container(model.get("generation") or OmegaConf.create({}), resolve=True)
-    wanted = dict(settings)
-    if "temperature" in wanted:
-        # Or a prompt profile's greedy decoding would win over the temperature without a word.
-        wanted.setdefault("do_sample", bool(wanted["temperature"]))
-    return wanted
+    return decoding_settings({"generation": settings})
 
 
 def _made(config: DictConfig, section: str, **arguments: Any) -> Any:
@@ -220,7 +216,7 @@ def _cache(settings: Mapping[str, Any], known: Sequence[str]) -> CacheSettings:
 
 
 def _check_prices(config: DictConfig, roles: Sequence[str]) -> None:
-    """A bound on the cost bounds nothing where a server's prices are not known."""
+    """Refuse a bound on the cost where a server's prices are not known: it would bound nothing."""
     for role in roles:
         if config.budget.cost is not None and "base_url" in config[role] and config[role].get("prices") is None:
             raise ConfigurationError(

@@ -81,7 +81,7 @@ def _missing_role(plan: Plan, task: Task) -> str | None:
 
 
 def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
-    """The task with what its data set holds, or why it is left out."""
+    """Return the task with what its data set holds, or why it is left out."""
     if plan.skip_remote_data and not task.data_at_hand:
         return "its data set is not on this machine"
     fingerprint = Fingerprint()

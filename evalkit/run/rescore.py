@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 import evalkit
 from evalkit.chain import Outcome
 from evalkit.errors import StoreError
@@ -20,7 +18,7 @@ from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
 from evalkit.results.scores import ScoresFile
 from evalkit.run.scoring import score_task
-from evalkit.run.stored import read_stored_config, stored_tasks
+from evalkit.run.stored import read_stored_config, stored_tasks, write_config
 from evalkit.task import Task
 from evalkit.types import Failure
 
@@ -60,7 +58,7 @@ def rescore(path: Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()
         )
         run = with_aggregates(run, definitions_from(config.get("aggregates")), settings)
         publish(folder, run)
-        folder.write("config.yaml", OmegaConf.to_yaml(OmegaConf.create(without_secrets(config))))
+        write_config(folder, without_secrets(config))
     finally:
         folder.close()
     return run

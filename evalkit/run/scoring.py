@@ -38,8 +38,8 @@ class TaskScorer:
         task: the benchmark.
         folder: the task's folder in the run folder.
         settings: how intervals are made.
-        models: who fills each role beside the model under test, at the latest when the scores are finished; others
-            than the task's are left aside.
+        models: who fills each role beside the model under test, at the latest when the scores are finished; those that
+            no sample was put to are left aside, for the values do not depend on them.
         partial: True if the samples are known to be only a part of the data set.
 
     Raises:
@@ -62,8 +62,10 @@ class TaskScorer:
         self._models: Mapping[str, ModelIdentity] = {}
         self._counts: Counter[str] = Counter()
         self._statistics = {key: array("d") for key in task.metrics}
-        self._groups: list[Mapping[str, str]] = []
+        self._labels: dict[tuple[tuple[str, str], ...], int] = {}  # each set of labels once, by number
+        self._labelled = array("L")  # the number of each sample's
         self._languages: set[str] = set()
+        self._asked: set[str] = set()
         self._skipped: set[str] = set()
         self._failed: Counter[str] = Counter()
         self._examples: dict[str, tuple[str, str]] = {}
@@ -83,7 +85,8 @@ class TaskScorer:
         self._counts["empty"] += outcome.status == "scored" and not any(
             _says_something(exchange.response) for exchange in outcome.exchanges if not exchange.response.failed
         )
-        self._groups.append(outcome.sample.groups)
+        self._labelled.append(self._labels.setdefault(tuple(outcome.sample.groups.items()), len(self._labels)))
+        self._asked.update(exchange.call.role for exchange in outcome.exchanges)
         if outcome.sample.language is not None:
             self._languages.add(outcome.sample.language)
         for key in self._task.metrics:
@@ -93,7 +96,8 @@ class TaskScorer:
         """Complete the scores and return what was measured."""
         task, counts = self._task, self._counts
         known = self._known
-        self._models = {role: known[role] for role in task.roles if role != "model" and role in known}
+        asked = [role for role in task.roles if role != "model" and role in self._asked]
+        self._models = {role: known[role] for role in asked if role in known}
         digest = self._writer.finish()
         total = sum(counts[status] for status in ("scored", "failed", "skipped"))
         all_skipped = total > 0 and counts["skipped"] == total
@@ -164,8 +168,9 @@ class TaskScorer:
     def _by_group(self, arrays: Mapping[str, Statistics]) -> dict[str, dict[str, GroupResult]]:
         """Measure the samples of each label of each group, where the labels are few enough to be read."""
         tables: dict[str, dict[str, GroupResult]] = {}
-        for name in sorted({name for labels in self._groups for name in labels}):
-            labels = np.array([sample.get(name, "") for sample in self._groups])
+        sets = [dict(labels) for labels in self._labels]
+        for name in sorted({name for labels in sets for name in labels}):
+            labels = np.array([each.get(name, "") for each in sets])[np.frombuffer(self._labelled, dtype="L")]
             values = sorted(set(labels.tolist()) - {""})
             if len(values) > _MOST_GROUPS_BROKEN_DOWN:
                 continue
@@ -201,7 +206,7 @@ def _says_something(response: Response) -> bool:
 
 
 def _whole(number: float) -> float | int:
-    """Most statistics are counts, and are written as such."""
+    """Return a whole number as an int: most statistics are counts, and are written as such."""
     return int(number) if float(number).is_integer() else float(number)
 
 

@@ -65,11 +65,11 @@ class SelectedSamples:
         return (sample for sample in self._task.samples() if self._draw(sample.id) < fraction * _WHOLE)
 
     def _draw(self, name: str) -> int:
-        """A number below 2 to the power of 64, as good as random, that belongs to a name."""
+        """Return a number below 2 to the power of 64, as good as random, that belongs to a name."""
         return int.from_bytes(hashlib.blake2b(f"{self._selection.seed} {name}".encode(), digest_size=8).digest())
 
     def _evenly(self) -> set[str]:
-        """Ids taken from each combination of groups in turn, at random within each."""
+        """Take ids from each combination of groups in turn, at random within each."""
         groups: defaultdict[str, list[str]] = defaultdict(list)
         for sample in self._part():
             groups[repr(sorted(sample.groups.items()))].append(sample.id)

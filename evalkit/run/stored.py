@@ -18,11 +18,16 @@ from evalkit.datasets.dataset import Dataset
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError
 from evalkit.hints import hint
 from evalkit.prompts import Prompts
+from evalkit.results.folder import RunFolder
+from evalkit.run.generation import decoding_settings
 from evalkit.task import Task
 from evalkit.types import Sample
 
+_CONFIG = "config.yaml"
 _TASKS = "tasks"
 _TARGET = "_target_"
+# How Hydra makes an object, which is no matter once its settings are plain values.
+_MANNER = ("_convert_", "_recursive_")
 
 
 class _StoredDataset(Dataset):
@@ -45,7 +50,7 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
         StoreError: the folder is not that of a run, or its configuration is damaged.
         ConfigurationError: an override names a setting that the run does not have.
     """
-    path = folder / "config.yaml"
+    path = folder / _CONFIG
     if not path.is_file():
         raise StoreError(f"{folder}: not a run folder, it has no config.yaml")
     try:
@@ -77,6 +82,30 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
     return config
 
 
+def with_stored_tasks(config: str, folder: Path) -> dict[str, Any]:
+    """Return a configuration with the tasks and models of earlier sessions, whose results the run folder holds too.
+
+    Args:
+        config: of this session, as YAML.
+        folder: the run folder.
+
+    Raises:
+        StoreError: the configuration that the folder holds is damaged.
+    """
+    now: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=False)
+    stored = read_stored_config(folder) if (folder / _CONFIG).is_file() else {"tasks": {}}
+    return {**stored, **now, "tasks": {**stored["tasks"], **now["tasks"]}}
+
+
+def write_config(folder: RunFolder, config: Mapping[str, Any]) -> None:
+    """Write a run's configuration into its folder.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    folder.write(_CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+
+
 def stored_tasks(config: Mapping[str, Any], names: Collection[str], allow: Sequence[str] = ()) -> list[Task]:
     """Make tasks of a stored configuration again, without their data sets.
 
@@ -89,16 +118,21 @@ def stored_tasks(config: Mapping[str, Any], names: Collection[str], allow: Seque
         ConfigurationError: a class is not a task's, or is of a package that is not known.
         StoreError: the configuration cannot be that of a task.
     """
-    profiles = {role: node.get("prompts") or {} for role, node in config.items() if _is_model(role, node)}
+    models = {role: node for role, node in config.items() if _is_model(role, node)}
+    profiles = {role: node.get("prompts") or {} for role, node in models.items()}
     prompts = Prompts({role: profile for role, profile in profiles.items() if isinstance(profile, dict)})
-    return [_task(name, task, prompts, allow) for name, task in config["tasks"].items() if name in names]
+    generation = {role: _generation(role, node) for role, node in models.items()}
+    tasks = [_task(name, task, prompts, allow) for name, task in config["tasks"].items() if name in names]
+    for task in tasks:
+        task.generation = generation
+    return tasks
 
 
 def _task(name: str, config: Any, prompts: Prompts, allow: Sequence[str]) -> Task:
     if not isinstance(config, dict) or not isinstance(config.get(_TARGET), str):
         raise StoreError(f"config.yaml: tasks.{name} does not name a class with {_TARGET}")
     target = _task_class(name, config[_TARGET], allow)
-    arguments = {key: value for key, value in config.items() if key not in (_TARGET, "dataset")}
+    arguments = {key: value for key, value in config.items() if key not in (_TARGET, *_MANNER, "dataset")}
     if "dataset" in config:
         arguments["dataset"] = _StoredDataset()
     if found := _targets(arguments):
@@ -113,6 +147,12 @@ def _task(name: str, config: Any, prompts: Prompts, allow: Sequence[str]) -> Tas
             f"config.yaml: tasks.{name} cannot be made with its settings ({' '.join(str(error).split())[:200]})"
         ) from error
     return made
+
+
+def _generation(role: str, model: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(model.get("generation") or {}, dict):
+        raise StoreError(f"config.yaml: {role}.generation is not a mapping of settings")
+    return decoding_settings(model)
 
 
 def _task_class(name: str, target: str, allow: Sequence[str]) -> Callable[..., Task]:

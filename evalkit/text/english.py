@@ -195,7 +195,7 @@ def _american_spelling(words: list[str]) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _special_words() -> frozenset[str]:
-    """Every plain word that some rule may change."""
+    """Return every plain word that some rule may change."""
     return frozenset((_WORDS_NEAR_NUMBERS - _NEVER_ALONE) | _REWRITTEN_WORDS.keys() | _spellings().keys())
 
 

@@ -94,7 +94,8 @@ def normalize_words(text: str, language: str) -> str:
         (_LETTER_APOSTROPHE, "ʼ") if language in _APOSTROPHE_IS_A_LETTER else (_ANY_APOSTROPHE, " ")
     )
     text = apostrophe.sub(replacement, text)
-    return _one_form_a_letter(" ".join(text.translate(_TABLE).split()), language)
+    # Parted again at the end, as a point that stood alone leaves nothing.
+    return " ".join(_one_form_a_letter(" ".join(text.translate(_TABLE).split()), language).split())
 
 
 def normalize_characters(text: str, language: str) -> str:

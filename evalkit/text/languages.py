@@ -64,7 +64,7 @@ def resolve_language(language: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """One spelling of a code or name: lower case, words parted by single hyphens."""
+    """Return one spelling of a code or name: lower case, words parted by single hyphens."""
     return "-".join(re.findall(r"[^\s_,()-]+", name.lower()))
 
 

@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 def words(text: str) -> list[str]:
-    """Words as separated by white space."""
+    """Return the words, as separated by white space."""
     return text.split()
 
 
 def characters(text: str) -> str:
-    """Every character that is not white space (a string is the sequence of its characters)."""
+    """Return every character that is not white space (a string is the sequence of its characters)."""
     return "".join(text.split())
 
 
 def mixed_tokens(text: str) -> list[str]:
-    """Tokens as sacreBLEU's ``zh`` tokenizer cuts them: a Chinese character each, other scripts by word.
+    """Cut a text as sacreBLEU's ``zh`` tokenizer does: a Chinese character each, other scripts by word.
 
     ASCII punctuation is split off the words it touches. The ranges that count as Chinese are sacreBLEU's,
     the same in 1.5.1 (which Kimi-Audio-Evalkit pins) and in 2.6.0: they leave the rare characters beyond

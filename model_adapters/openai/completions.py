@@ -217,7 +217,7 @@ def _joined(answers: Sequence[_Answer]) -> list[_Answer]:
 
 
 def _tool_calls(message: Mapping[str, Any]) -> Iterator[ToolCall]:
-    """Every call that can be read; one without an id of its own gets one, for the tool's answer to refer to."""
+    """Yield every call that can be read; one without an id of its own gets one, for the tool's answer to refer to."""
     calls = message.get("tool_calls")
     if not calls and isinstance(message.get("function_call"), Mapping):
         calls = [{"function": message["function_call"]}]  # the form before there were several

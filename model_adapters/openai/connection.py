@@ -137,7 +137,7 @@ class OpenAIConnection:
 
 
 def _is_settled(created: Any, date: str) -> bool:
-    """Whether a moment of creation lies before the listing that names it, by the server's own clock if it tells it."""
+    """Tell whether a moment of creation lies before the listing that names it, by the server's clock if it tells it."""
     try:
         now = parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):

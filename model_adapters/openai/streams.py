@@ -150,7 +150,7 @@ def _close(message: dict[str, Any], speech_rate: int) -> None:
 
 
 def _arguments(pieces: list[str]) -> str:
-    """Pieces joined; or the last one alone where every piece held all that there was so far."""
+    """Join the pieces; or take the last one alone where every piece held all that there was so far."""
     joined = "".join(pieces)
     if len(pieces) > 1 and not _is_json(joined):
         last = pieces[-1]

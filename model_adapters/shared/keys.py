@@ -36,8 +36,8 @@ def read_key(variable: str | None, file: str | None) -> str:
         key = os.environ.get(variable, "").strip()
         if not key:
             raise ConfigurationError(
-                f"no API key: set {source}, or name another with api_key_variable=, or a file that holds the key with "
-                "api_key_file="
+                f"no API key: set {source}, or name another by the model's setting api_key_variable, or a file that "
+                "holds the key by api_key_file"
             )
     else:
         return ""

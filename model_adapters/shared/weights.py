@@ -8,13 +8,13 @@ _CHECKPOINT_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 over names and contents of a checkpoint's files, the same wherever the folder lies."""
+    """Return the SHA-256 over names and contents of a checkpoint's files, the same wherever the folder lies."""
     paths = {path.name: path for pattern in _CHECKPOINT_FILES for path in folder.glob(pattern)}
     lines = (f"{name} {file_digest(paths[name])}\n" for name in sorted(paths))
     return hashlib.sha256("".join(lines).encode()).hexdigest()

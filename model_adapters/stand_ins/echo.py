@@ -21,5 +21,5 @@ class Echo(ModelAdapter):
         return [Response(speech=request.audio[-1] if request.audio else None) for request in requests]
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """Its name, there being nothing else to it."""
+        """Return the name alone: there is nothing else that answers depend on."""
         return {"adapter": "echo"}

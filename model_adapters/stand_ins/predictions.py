@@ -49,7 +49,7 @@ class Predictions(ModelAdapter):
         self._id_key = id_key
         self._text_key = text_key
         self._answers: dict[str, dict[str, str]] = {}
-        self._asked: dict[str, set[str]] = {}
+        self._not_asked: dict[str, set[str]] = {}
         self._missed: set[str] = set()
         self._files = sorted(Path(name) for name in glob.glob(glob.escape(path).replace(_TASK, "*")))
         if not self._files:
@@ -64,8 +64,7 @@ class Predictions(ModelAdapter):
     def close(self) -> None:
         """Say which ids of a file no sample asked for, where samples found no answer."""
         for key in sorted(self._missed):
-            asked = self._asked[key]
-            unused = [identity for identity in self._answers[key] if identity not in asked]
+            unused = [identity for identity in self._answers[key] if identity in self._not_asked[key]]
             if unused:
                 shown = ", ".join(unused[:_SHOWN_IDS]) + (", …" if len(unused) > _SHOWN_IDS else "")
                 total = len(self._answers[key])
@@ -74,7 +73,7 @@ class Predictions(ModelAdapter):
     def _respond(self, request: Request) -> Response:
         key = self._key(request.task)
         answers = self._answers_of(key)
-        self._asked.setdefault(key, set()).add(request.sample_id)
+        self._not_asked[key].discard(request.sample_id)
         if request.sample_id in answers:
             return Response(text=answers[request.sample_id])
         similar = "" if key in self._missed else hint(request.sample_id, answers)  # a search through all is slow
@@ -92,6 +91,7 @@ class Predictions(ModelAdapter):
     def _answers_of(self, key: str) -> dict[str, str]:
         if key not in self._answers:
             self._answers[key] = self._read(self._file(key))
+            self._not_asked[key] = set(self._answers[key])
         return self._answers[key]
 
     def _read(self, path: Path) -> dict[str, str]:

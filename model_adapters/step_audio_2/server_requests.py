@@ -111,7 +111,7 @@ class StepAudio2Format:
             request: what is asked.
             messages: its messages as ``server_messages`` gives them.
             opening: what the answer begins with; empty to leave that to the model.
-            settings: see above.
+            settings: decoding settings as ``settings`` gives them.
         """
         answer = [{"role": "assistant", "content": opening, "eot": False}] if opening else []
         body = {

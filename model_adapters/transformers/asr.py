@@ -142,7 +142,7 @@ class TransformersAsr(ModelAdapter):
 
 
 def _load(path: str, dtype: Any, source: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Processor and model of a checkpoint, once it is known to be of a kind that can be used."""
+    """Load processor and model of a checkpoint, once it is known to be of a kind that can be used."""
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(path, **source)

@@ -113,7 +113,7 @@ class AudioClassifier(ModelAdapter):
 
 
 def _load(path: str, source: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Feature extractor and model of a checkpoint, once it is known to be a classifier of the right kind."""
+    """Load feature extractor and model of a checkpoint, once it is known to be a classifier of the right kind."""
     import torch
     import transformers
 

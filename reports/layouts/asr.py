@@ -66,7 +66,7 @@ def _averages(
         of_all_runs = {place for place in measured if place[0] == group}
         if aggregate.place.table == _NAME and (group in published or members == of_all_runs):
             incomplete = any(INCOMPLETE in cells[place].marks for place in members)
-            found[group, AVERAGE] = aggregate_cell(aggregate, incomplete=incomplete)
+            found[group, aggregate.place.benchmark] = aggregate_cell(aggregate, incomplete=incomplete)
     return found
 
 

@@ -95,19 +95,19 @@ def _cells(result: TaskResult) -> dict[Place, Cell]:
 
 
 def _remarks(result: TaskResult) -> list[Remark]:
-    """What has to be said about a task; not that its first figure is undefined, which says nothing of the others."""
+    """Return what has to be said about a task; that its first metric is undefined says nothing of the others."""
     remarks = remarks_on(result, None)
     return remarks if result.not_applicable is not None else [each for each in remarks if each.mark != UNKNOWN]
 
 
 def _without_meaning() -> set[Place]:
-    """Where every release prints N/A: the parameters of a tool that has none."""
+    """Return where every release prints N/A: the parameters of a tool that has none."""
     figures = [figure for figure in load_published() if figure.table == _NAME]
     return {_place_of(figure) for figure in figures} - {_place_of(each) for each in figures if each.value is not None}
 
 
 def _cell(entry: Entry, places: Mapping[str, str], tool: str) -> Cell:
-    """One figure, or precision with recall beside it; one blank cell where there is neither."""
+    """Return one value, or precision with recall beside it; one blank cell where there is neither."""
     cells = [entry.cell((place, tool)) for place in places]
     if len(cells) == 1 or not any(cell.filled for cell in cells):
         return cells[0]

@@ -11,8 +11,6 @@ from reports.published import PublishedFigure
 from reports.remarks import INCOMPLETE, benchmark_of, remarks_on
 from reports.table import Column, Table
 
-AVERAGE: Place = ("", "Avg.")
-
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationLayout(Layout):
@@ -36,7 +34,7 @@ class TranslationLayout(Layout):
         for aggregate in run.aggregates.values():
             if aggregate.place.table == self.published:
                 incomplete = any(INCOMPLETE in cells[place].marks for place in metrics if place in results)
-                cells[AVERAGE] = aggregate_cell(aggregate, incomplete=incomplete)
+                cells["", aggregate.place.benchmark] = aggregate_cell(aggregate, incomplete=incomplete)
         remarks = [remark for place, result in results.items() for remark in remarks_on(result, metrics.get(place))]
         return measured_entry(run, title, cells, remarks, headlines(results.values()))
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def checked_codes(tokens: Sequence[int] | Tensor, vocabulary: int) -> Tensor:
-    """Codes [codes] as whole numbers, without the padding code, which is the first one beyond the vocabulary.
+    """Return codes [codes] as whole numbers, without the padding code, which is the first one beyond the vocabulary.
 
     Args:
         tokens: in one dimension.

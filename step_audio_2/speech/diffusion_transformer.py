@@ -197,5 +197,5 @@ class _FinalLayer(nn.Module):
 
 
 def _modulated(states: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Normalised, scaled and shifted in one go: the modulation serves as the normalisation's own weights."""
+    """Normalise, scale and shift in one go: the modulation serves as the normalisation's own weights."""
     return functional.layer_norm(states, shift.shape, scale, shift, _EPSILON)

@@ -40,7 +40,7 @@ class BlockCache:
         return self.attention[0, :, :, : self.used], self.attention[1, :, :, : self.used]
 
     def precede(self, states: Tensor, place: int) -> Tensor:
-        """States [n, frames, width] after the frames before them; the last of them are kept for the next piece."""
+        """Return states [n, frames, width] after the frames before them; keep the last for the next piece."""
         history = self.convolution[place]
         states = torch.cat((history.to(states.dtype), states), dim=1)
         history.copy_(states[:, -_HISTORY:])
@@ -65,7 +65,7 @@ class EstimatorCache:
     def empty(
         cls, config: EstimatorConfig, steps: int, rows: int, dtype: torch.dtype, like: Tensor
     ) -> "EstimatorCache":
-        """Before the first frame; keys and values will be of ``dtype``, the rest is of the kind of ``like``."""
+        """Return the cache before the first frame: keys and values of ``dtype``, the rest of ``like``'s."""
         attention = like.new_zeros((steps, config.depth, 2, rows, config.num_heads, 0, config.head_dim), dtype=dtype)
         return cls(attention, like.new_zeros(steps, config.depth, 2, rows, _HISTORY, config.hidden_size), [])
 

@@ -73,7 +73,7 @@ def prompt_mel(waveform: Tensor) -> Tensor:
 
 @cache
 def _kaldi_filters() -> Tensor:
-    """Triangles [257, 80] that are straight on Kaldi's mel scale, from 20 Hz to half the sample rate."""
+    """Return triangles [257, 80] that are straight on Kaldi's mel scale, from 20 Hz to half the sample rate."""
     centres = _kaldi_mel(torch.arange(_FBANK_FFT // 2 + 1, dtype=torch.float64) * _FBANK_RATE / _FBANK_FFT)
     lowest, highest = _kaldi_mel(torch.tensor([_FBANK_LOWEST, _FBANK_RATE / 2], dtype=torch.float64))
     corners = lowest + torch.arange(N_BINS + 2) * (highest - lowest) / (N_BINS + 1)

@@ -23,7 +23,14 @@ _FIRST_REACH = 512
 
 @dataclass
 class LayerCache:
-    """Keys and values [n, heads, room, head width] of one layer, its positions, and how many frames there are."""
+    """What one layer remembers of the frames so far.
+
+    Attributes:
+        keys: [n, heads, room, head width].
+        values: of the same shape.
+        positions: of the frames, as the attention takes them.
+        frames: how many there are; what lies beyond them is room.
+    """
 
     keys: Tensor
     values: Tensor

@@ -91,7 +91,7 @@ class UroBenchSubset(Dataset):
 
 
 def _table_rows(file: Path, recordings: bool) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Rows of a parquet file with their numbers; without recordings the ids alone, which are quick to read."""
+    """Yield rows of a parquet file with their numbers; without recordings the ids alone, which are quick to read."""
     import pyarrow
     import pyarrow.parquet
 

@@ -109,7 +109,7 @@ def stored_samples(run: Path) -> list[tuple[Sample, str, Failure | None]]:
     return list(ScoresFile(run / "paralinguistic", read_run(run).tasks["paralinguistic"].digest).samples())
 
 
-def failed_samples(metrics: dict[str, Any]) -> int:
+def failed_samples(metrics: Mapping[str, Any]) -> int:
     return sum(task["samples"]["failed"] for task in metrics["tasks"].values())
 
 
@@ -135,7 +135,7 @@ def transcriber() -> ModelAdapter:
     return PocketSphinx()
 
 
-def cells(metrics: Mapping[str, Any], key: str = "accuracy") -> dict[str, float]:
+def cells(metrics: Mapping[str, Any], key: str = "accuracy") -> dict[str, float | None]:
     groups = metrics["tasks"]["paralinguistic"]["groups"]["dimension"]
     values = {name: cell["metrics"][key]["value"] for name, cell in groups.items()}
     return {name: None if value is None else value / 100 for name, value in values.items()}

@@ -95,11 +95,11 @@ def values(tasks: Mapping[str, Any]) -> dict[str, float]:
 
 EXPECTED = {
     "demo_clean": 0.0,
-    "demo_mmau": 1.0,
-    "demo_covost2_en_zh": pytest.approx(1.0),
-    "trigger_precision": 0.5,  # the weather was not wanted in half of its conversations
-    "trigger_recall": 1.0,
-    "type_accuracy": 1.0,
+    "demo_mmau": 100.0,
+    "demo_covost2_en_zh": pytest.approx(100.0),
+    "trigger_precision": 50.0,  # the weather was not wanted in half of its conversations
+    "trigger_recall": 100.0,
+    "type_accuracy": 100.0,
 }
 
 
@@ -130,7 +130,7 @@ def test_the_thinking_model_is_asked_twice(tmp_path: Path) -> None:
     assert len(server.journal.hits) == 16
     assert [result[task]["metrics"][name]["value"] for task, name in zip(tasks, ("wer", "accuracy"), strict=True)] == [
         0.0,
-        1.0,
+        100.0,
     ]
 
 

@@ -92,7 +92,7 @@ def test_an_open_subset(tmp_path: Path) -> None:
 
     # The judge could not be read at first.
     apples = by_id["clean-slt-02"]
-    assert apples["responses"][2] == "4/5"
+    assert apples["responses"][2]["text"] == "4/5"
     assert apples["judgement"] in ("5 5 4", "2 2 1")
     # Nor ever, here: the sample fails, counts as 0, and says why.
     umbrella = by_id["clean-joe-01"]

@@ -54,6 +54,11 @@ def test_what_stands_under_a_telling_name_is_cut_at_any_depth(name: str) -> None
         {"max_new_tokens": 5, "stop_token_ids": [1], "tokens_per_minute": 9, "max_tokens_name": "max_tokens"},
         {"api_key_variable": "OPENAI_API_KEY", "api_key_file": "~/.key", "text_key": "text", "id_key": "id"},
         {"author": "a", "authors": ["b"], "keys": {"a": 1}, "key": "wer", "token2wav": "folder", "skip_auth": True},
+        {
+            "title": "Basic understanding",
+            "user": "Who is the bearer according to the basic principles",
+            "b": "basic quiz",
+        },
         {"base_url": "http://127.0.0.1:8000/v1", "mail": "someone@example.org", "n": 0.5, "none": None},
     ],
 )
@@ -67,11 +72,13 @@ def test_headers_urls_and_known_secrets_are_cut_wherever_they_stand() -> None:
         "url": "https://user:hunter2@host/v1?api_key=hunter2&page=2",
         "callback": "http://host/?sig=hunter2#part",
         "header": "Bearer hunter2hunter2",
+        "other header": "authorization: basic dXNlcjpodW50ZXIy",
         "note": f"the key is {KEY.upper()}!",
         KEY: [KEY],
     }
     cleaned = without_secrets(config, (KEY,))
     assert "hunter2" not in str(cleaned)
+    assert cleaned["other header"] == "authorization: basic (removed)"
     assert KEY.lower() not in str(cleaned).lower()
     assert cleaned["extra_headers"] == {"X-Gateway": "(removed)", "Accept": "(removed)"}
     assert cleaned["url"] == "https://(removed)@host/v1?api_key=(removed)&page=2"

@@ -129,11 +129,12 @@ def write_scores(folder: Path, rows: Sequence[Mapping[str, Any]], digest: str = 
 
 
 def _numbers(value: float | None) -> dict[str, Any]:
-    known = value is not None
+    if value is None:
+        return {"value": None, "interval": None, "standard_error": None, "statistics": {}}
     return {
-        "value": _per_cent(value) if known else None,
-        "interval": [_per_cent(value * 0.8), _per_cent(value * 1.25)] if known else None,
-        "standard_error": _per_cent(value / 10) if known else None,
+        "value": _per_cent(value),
+        "interval": [_per_cent(value * 0.8), _per_cent(value * 1.25)],
+        "standard_error": _per_cent(value / 10),
         "statistics": {},
     }
 

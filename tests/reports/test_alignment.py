@@ -35,12 +35,12 @@ def test_lines_hold_what_fits_and_every_unit_once() -> None:
     steps = [AlignedUnit("equal", "word", "word")] * 50
     lines = list(blocks(steps))
     assert [len(line.split()) - 1 for line in lines] == [22, 22, 22, 22, 6, 6]
-    assert max(map(len, lines)) == len("  said   ") + 22 * 5 - 1
+    assert max(map(len, lines)) == len("  REF  ") + 22 * 5 - 1
 
 
 def test_a_unit_wider_than_a_line_has_a_line_of_its_own() -> None:
     steps = [AlignedUnit("insertion", None, heard) for heard in ("a", "b" * 200, "c")]
-    assert [line.split()[1] for line in blocks(steps) if line.startswith("  heard")] == ["a", "b" * 200, "c"]
+    assert [line.split()[1] for line in blocks(steps) if line.startswith("  HYP")] == ["a", "b" * 200, "c"]
 
 
 def test_a_long_answer_is_not_copied_for_each_line() -> None:

@@ -1,8 +1,10 @@
 import math
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ def asr_table(runs: list[RunResult], published: list[PublishedModel], rows: Rows
     return fill(ASR, runs, published, rows).table
 
 
-def run_of(tmp_path: Path, *tasks: dict, name: str = "run", title: str = "Whisper tiny.en") -> RunResult:
+def run_of(tmp_path: Path, *tasks: dict[str, Any], name: str = "run", title: str = "Whisper tiny.en") -> RunResult:
     for entry in tasks:
         if entry["place"].get("group") in ("Chinese", "In-house"):
             for figure in entry["metrics"].values():
@@ -51,7 +53,7 @@ class Tags(HTMLParser):
         super().__init__()
         self.found: list[object] = []
         self._in_mark = False
-        self.feed(re.search(r"<table.*</table>", html, re.DOTALL)[0])
+        self.feed("".join(re.findall(r"<table.*</table>", html, re.DOTALL)))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._in_mark = tag == "sup"
@@ -92,7 +94,7 @@ def test_a_release_alone_is_its_table_cell_for_cell_and_bold_for_bold(release: s
     assert [column.title for column in table.columns] == list(dict.fromkeys(each.model for each in printed))
 
 
-def _row_order(printed: list[PublishedFigure]):
+def _row_order(printed: list[PublishedFigure]) -> Callable[[PublishedFigure], int]:
     rows = list(dict.fromkeys((each.group, each.benchmark) for each in printed))
     return lambda each: rows.index((each.group, each.benchmark))
 
@@ -202,6 +204,8 @@ def test_an_average_is_the_unweighted_mean_with_the_combined_standard_error(tmp_
     average, published = cells(table, "Average", "English")
     assert average.text == "4.50"  # 4.5025
     margin = 1.959964 * math.sqrt(sum((10 * value) ** 2 for value in values)) / 4
+    assert average.interval is not None
+    assert average.samples is not None
     assert float(average.interval[0]) == pytest.approx(4.5025 - margin, abs=0.04 * margin)
     assert float(average.interval[1]) == pytest.approx(4.5025 + margin, abs=0.04 * margin)
     assert (average.samples.counted, average.marks, average.bold, published.bold) == (96, "‡", False, True)
@@ -289,6 +293,7 @@ def test_schemes_side_by_side(tmp_path: Path) -> None:
     metrics = {"wer": metric(0.05), "wer_raw": metric(0.2, normaliser="raw-en.v1")}
     run = run_of(tmp_path, task("Demo clean", None, metrics=metrics), task("Demo noise", 0.1))
     table = by_normaliser_table([run])
+    assert table is not None
     assert [(group.title, [row.title for row in group.rows]) for group in table.groups] == [
         ("Demo clean", ["WER, whisper-en.v1", "WER, raw-en.v1"])
     ]

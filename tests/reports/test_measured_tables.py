@@ -69,7 +69,9 @@ def test_parts_of_a_task_fill_the_columns_with_the_published_decimals(tmp_path: 
     assert texts(ours) == ["75.9", "84.0", "70.0", "73.7"]
     assert [cell.bold for cell in ours.values()] == [False, True, False, False]
     assert (ours["Sound"].detail, ours["Sound"].n, ours["Sound"].samples) == ("[67.2, 105.0] n=10", 10, None)
-    assert (ours["Avg."].detail, ours["Avg."].samples.expected) == ("[60.7, 94.9] n=24", 24)
+    average = ours["Avg."]
+    assert average.samples is not None
+    assert (average.detail, average.samples.expected) == ("[60.7, 94.9] n=24", 24)
     # What was the best of its release no longer is: bold is recomputed for a column with a measured value.
     assert [cell.bold for cell in cells_of(table, "Step-Audio 2").values()] == [True, False, True, False]
     assert table.groups[0].rows[0].title == "Ours"
@@ -165,7 +167,9 @@ def test_directions_and_their_mean(tmp_path: Path) -> None:
     ]
     assert {column.group for column in table.columns} == {"CoVoST 2 (S2TT)"}
     margin = 1.959964 * math.hypot(5, 3) / 2
-    assert [float(end) for end in ours["Avg."].interval] == pytest.approx([40 - margin, 40 + margin], abs=0.04 * margin)
+    assert [float(end) for end in ours["Avg."].interval or ()] == pytest.approx(
+        [40 - margin, 40 + margin], abs=0.04 * margin
+    )
     assert ours["Avg."].marks == "‡"
     run = run_of(tmp_path, bleu("English-to-Chinese", 0.5), name="one")
     assert texts(cells_of(table_of(COVOST2, run), "Ours")) == ["", "50.00", ""]
@@ -192,6 +196,7 @@ def test_tool_calls_fill_three_rows_and_precision_stands_beside_recall(tmp_path:
         [""],
     ]
     assert [figure.metric for figure in trigger[0].figures] == ["Trigger precision", "Trigger recall"]
+    assert trigger[0].beside is not None
     assert trigger[0].beside.detail.endswith("n=400")
     assert [cell.text for cell in rows["Parameter", "Accuracy"]] == ["100.0", "N/A", "–", ""]
     assert len(table.recipes) == 1
@@ -231,7 +236,7 @@ def test_subsets_make_dimensions_and_tracks_by_unweighted_means(tmp_path: Path) 
     assert list(ours)[:4] == ["Basic Avg.", "Basic U.", "Basic R.", "Basic O."]
     # Standard errors are a tenth of the values: of U., the root of 8² + 5² + 5², divided by 3.
     margin = 1.959964 * math.sqrt(64 + 25 + 25) / 3
-    assert [float(end) for end in ours["Basic U."].interval] == pytest.approx(
+    assert [float(end) for end in ours["Basic U."].interval or ()] == pytest.approx(
         [60 - margin, 60 + margin], abs=0.04 * margin
     )
     assert ours["Basic U."].recipe == "metric:Score|averaging:unweighted mean of 3 subsets"

@@ -65,13 +65,14 @@ def test_uro_bench_in_one_language_has_no_rows_for_the_other(tmp_path: Path, tra
 def test_tools_never_called_leave_a_dash_and_no_remark(tmp_path: Path) -> None:
     metrics = {"trigger_precision": metric(None), "trigger_recall": metric(0.0, name="Trigger recall")}
     values = {"trigger_precision": None, "trigger_recall": 0.0}
-    fields = {"headline": "trigger_precision", "groups": {"tool": {"Weather": part(None, 4, values)}}}
+    groups = {"tool": {"Weather": part(None, 4, values)}}
     place = {"table": "toolcall"}
-    run = write_run(tmp_path, "run", {"a": task("Tools", None, table=place, metrics=metrics, **fields)})
+    entry = task("Tools", None, table=place, metrics=metrics, headline="trigger_precision", groups=groups)
+    run = write_run(tmp_path, "run", {"a": entry})
     [filled] = tables(run).values()
-    [entry] = filled.entries
-    assert entry.cell(("Trigger precision", "Weather")).text == "–"
-    assert entry.cell(("Trigger recall", "Weather")).text == "0.0"
+    [row] = filled.entries
+    assert row.cell(("Trigger precision", "Weather")).text == "–"
+    assert row.cell(("Trigger recall", "Weather")).text == "0.0"
     assert not [note for note in filled.table.footnotes if "could be scored" in note.text]
 
 

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,9 @@ ROWS = [
 ]
 
 
-def scored(tmp_path: Path, rows: list[dict], normaliser: str = "whisper-en.v1") -> tuple[RunResult, TaskResult]:
+def scored(
+    tmp_path: Path, rows: list[dict[str, Any]], normaliser: str = "whisper-en.v1"
+) -> tuple[RunResult, TaskResult]:
     figure = metric(0.1, normaliser=normaliser)
     folder = write_run(tmp_path, "run", {"demo": task("Demo", None, metrics={"wer": figure})}, utterances=rows)
     run = read_run(folder)
@@ -117,6 +120,7 @@ def test_the_text_listing_names_the_task_and_counts(tmp_path: Path) -> None:
 
 def test_a_missing_or_foreign_file_is_an_error_naming_it(tmp_path: Path) -> None:
     run, result = scored(tmp_path, ROWS)
+    assert run.folder is not None
     folder = run.folder / "demo"
     (folder / "scores.parquet").write_bytes(b"not parquet")
     with pytest.raises(StoreError, match=r"demo/scores\.parquet"):

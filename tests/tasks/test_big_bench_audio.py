@@ -76,7 +76,7 @@ def evaluate(folder: Path, config: DictConfig, **roles: Callable[[Request], Resp
     config.runs, config.name = str(folder), "run"
     plan = plan_from_config(config, {"model": "rule", "task": "big_bench_audio"})
     models: dict[str, Model] = {role: Rule(rule) for role, rule in roles.items()}
-    metrics = evaluated(replace(plan, models=specs_of(models))).results
+    metrics = evaluated(replace(plan, models=specs_of(models))).results.to_json()
     rows = pyarrow.parquet.read_table(folder / "run" / "big_bench_audio" / "scores.parquet").to_pylist()
     return metrics["tasks"]["big_bench_audio"], rows
 

@@ -248,7 +248,7 @@ def test_the_cells_of_a_table_come_from_the_groups(tmp_path: Path) -> None:
     assert accuracy.statistics == {"correct": 421, "samples": 550}
     assert f"{accuracy.value:.2f}" == "76.55"
     cells = {name: cell.metrics["accuracy"].value for name, cell in result.groups["dimension"].items()}
-    assert {name: round(value) for name, value in cells.items()} == {
+    assert {name: round(value or 0) for name, value in cells.items()} == {
         column: printed[column] for column in DIMENSIONS.values()
     }
     assert (result.partial, result.samples.failed) == (False, 0)

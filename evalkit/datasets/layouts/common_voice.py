@@ -65,7 +65,7 @@ class CommonVoiceFolder(Dataset):
 
 
 def is_common_voice(path: Path) -> bool:
-    """Whether a folder, or a table, is of an unpacked release of Common Voice."""
+    """Tell whether a folder, or a table, is of an unpacked release of Common Voice."""
     table = (
         path if path.is_file() else next((file for split in SPLITS if (file := path / f"{split}.tsv").is_file()), None)
     )
@@ -113,12 +113,12 @@ def table_rows(
 
 
 def clip_id(clip: str) -> str:
-    """The name of a clip without its extension, by which its sample is known: ``common_voice_en_1``."""
+    """Return the name of a clip without its extension, the id of its sample: ``common_voice_en_1``."""
     return clip.removesuffix(".mp3")
 
 
 def column_by_clip(path: Path, column: str, *, escaped: bool = False) -> dict[str, str]:
-    """One column of a table, by clip."""
+    """Return one column of a table, by clip."""
     return {row["path"]: row[column] for _, row in table_rows(path, ("path", column), escaped=escaped)}
 
 

@@ -67,7 +67,7 @@ class CovostFolder(Dataset):
 
 
 def find_table(path: Path, split: str) -> Path:
-    """The table of a split in a folder that has tables of one pair of languages; a table is what it is.
+    """Return the table of a split in a folder of tables of one pair of languages; return a file as it is.
 
     Raises:
         DataError: there is none, or there are tables of several pairs.

@@ -85,14 +85,14 @@ class CvssFolder(Dataset):
             yield place, Sample(clip_id(clip), (audio(clip, place),), (text,), self._language)
 
     def _audio(self) -> Callable[[str, str], Audio]:
-        """From a clip and its place to what is translated."""
+        """Return the function from a clip and its place to what is translated."""
         if self._speech == "common_voice":
             return AudioFolder(self._common_voice / CLIPS, self._root).audio
         folder = AudioFolder(self._path / self._split, self._root)
         return lambda clip, place: folder.audio(f"{clip}.wav", place)
 
     def _references(self) -> tuple[Mapping[str, str] | None, Path | None]:
-        """References by clip, with the file that they are from; None if they are the texts of CVSS itself."""
+        """Return references by clip and the file they come from; None twice if they are the texts of CVSS itself."""
         if self._reference == "cvss":
             return None, None
         if self._reference == "covost":

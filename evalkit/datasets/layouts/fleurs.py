@@ -72,7 +72,7 @@ class FleursFolder(Dataset):
 
 
 def is_fleurs(path: Path) -> bool:
-    """Whether a folder is of one language of FLEURS."""
+    """Tell whether a folder is of one language of FLEURS."""
     table = next((file for split in _SPLITS if (file := path / f"{split}.tsv").is_file()), None)
     if table is None:
         return False

@@ -102,7 +102,7 @@ class KaldiFolder(Dataset):
 
 
 def _segment(value: str, place: str) -> tuple[str, tuple[float, float]]:
-    """The recording of a line of ``segments`` after its key, and where in it the utterance begins and ends."""
+    """Parse a line of ``segments`` after its key: the recording, and where in it the utterance begins and ends."""
     recording, *times = value.split()
     try:
         start, end = map(float, times)
@@ -123,7 +123,7 @@ class _Table:
         self._last: tuple[str, str, str] | None = None
 
     def get(self, utterance: str, asked_at: str) -> tuple[str, str]:
-        """Place and value."""
+        """Return place and value of a key."""
         if self._last is not None and self._last[1] == utterance:  # one recording has many utterances
             return self._last[0], self._last[2]
         if self._index is None:

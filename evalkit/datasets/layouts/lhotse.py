@@ -56,7 +56,7 @@ class LhotseCuts(Dataset):
 
 
 def cut_files(path: Path) -> list[Path]:
-    """The files of cuts in a folder, those that are packed if there are such; a file is what it is."""
+    """Return the files of cuts in a folder, the packed ones if there are such; return a file of cuts alone."""
     if path.is_file():
         return [path] if any(path.match(pattern) for pattern in CUTS) else []
     return next((files for pattern in CUTS if (files := sorted(path.glob(pattern)))), [])

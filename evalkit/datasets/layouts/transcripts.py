@@ -32,5 +32,5 @@ class TranscriptFile(Dataset):
 
 
 def find_transcript(path: Path) -> Path | None:
-    """A file that holds references and nothing else, as its name says."""
+    """Return the path if its name says that the file holds references and nothing else, else None."""
     return path if path.is_file() and (path.suffix == ".trn" or path.name == "text") else None

@@ -32,7 +32,7 @@ class Budget:
     before it, so that many calls at once do not run far past a cap.
 
     Args:
-        caps: see above.
+        caps: the most that may be spent.
         spent: by earlier sessions of the same run.
     """
 

@@ -71,7 +71,7 @@ class AnswerCache:
             os.close(lock)
 
     def get(self, identity: str) -> Response | None:
-        """The answer kept under an identity, marked as cached; None if there is none."""
+        """Return the response stored under a key, marked as cached; None if there is none."""
         try:
             row = self._database.execute(
                 "SELECT response, speech FROM answers WHERE identity = ?", (identity,)
@@ -112,7 +112,7 @@ class AnswerCache:
 
 
 def _is_remote(folder: Path) -> bool:
-    """Whether a folder lies on a file system that several machines share; False where that cannot be told."""
+    """Tell whether a folder lies on a file system that several machines share; False where that cannot be told."""
     try:
         mounts = [line.split()[1:3] for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()]
     except OSError:
@@ -123,17 +123,21 @@ def _is_remote(folder: Path) -> bool:
 
 
 def identity(request: Request, fingerprint: Mapping[str, Any]) -> str:
-    """What an answer is kept under: a digest of the request's content, its recordings' bytes and the model.
+    """Return the key of a stored response: a digest of the request's content, its recordings' bytes and the model.
 
     Raises:
         AudioError: a recording cannot be read.
     """
-    digests = [hashlib.blake2b(audio.encoded(), digest_size=16).hexdigest() for audio in request.audio]
+    recordings = iter([audio.digest() or _unnamed(audio) for audio in request.audio])
     content = json.loads(request.content())
-    recordings = iter(digests)
     for message in content["messages"]:
         message["content"] = [
             part if isinstance(part, str) else {"audio": next(recordings)} for part in message["content"]
         ]
     text = json.dumps([content, fingerprint], sort_keys=True, ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=24).hexdigest()
+
+
+def _unnamed(audio: Audio) -> str:
+    """Return the digest of a recording that has none of its own, as what is no plain file has not."""
+    return hashlib.blake2b(audio.encoded(), digest_size=16).hexdigest()

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Where waiting takes its time from; one whose time passes faster shortens an outage of minutes to a moment."""
+    """The source of time for deadlines, retries and rate limits. Replace it in tests to make waiting instant.
+
+    Attributes:
+        now: returns seconds on a clock that never goes back.
+        sleep: waits for so many of these seconds.
+    """
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -92,10 +92,10 @@ class Slot:
         self._halvings = self._concurrency._halvings
 
     def succeeded(self) -> None:
-        """The attempt was answered."""
+        """Report that the attempt was answered."""
         self._concurrency._grow()
 
     def overloaded(self) -> None:
-        """The attempt showed that the server has too much to do."""
+        """Report that the server refused the attempt because it has too much to do."""
         if self._halvings == self._concurrency._halvings:
             self._concurrency._shrink()

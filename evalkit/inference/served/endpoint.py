@@ -1,13 +1,15 @@
 """An endpoint for a served model: at the server's pace, with patience, within the budget."""
 
 import asyncio
+import logging
 import random
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from evalkit.adapter import ServedModelAdapter
+from evalkit.adapter import SERVER_SAYS, ServedModelAdapter
 from evalkit.errors import (
     AudioError,
     EvalkitError,
@@ -24,8 +26,9 @@ from evalkit.inference.served.clock import Clock
 from evalkit.inference.served.concurrency import AdaptiveConcurrency, Slot
 from evalkit.inference.served.rate_limiter import RateLimiter
 from evalkit.redaction import redacted, without_secrets
-from evalkit.results.folder import SAID
 from evalkit.types import Call, Failure, FailureKind, Request, Response, Usage
+
+_log = logging.getLogger("evalkit")
 
 # A server that has never answered is more likely misspelt than overloaded.
 _PATIENCE_AT_FIRST = 60.0
@@ -63,6 +66,7 @@ class ServedEndpoint:
         self._facts: ModelFacts | None = None
         self._identifying = asyncio.Lock()
         self._askers: set[asyncio.Task[Any]] = set()
+        self._under_way: dict[str, asyncio.Future[Response]] = {}  # by identity, where answers are cached
         limits = adapter.limits
         self._concurrency = AdaptiveConcurrency(limits.concurrency)
         self._requests = _rate_limiter(limits.requests_per_minute, self._clock)
@@ -83,7 +87,7 @@ class ServedEndpoint:
             if self._facts is None:
                 fingerprint = dict(self.adapter.fingerprint())
                 if said := await self._said():
-                    fingerprint[SAID] = said
+                    fingerprint[SERVER_SAYS] = said
                 kept = without_secrets(fingerprint, self.adapter.secrets)
                 self._facts = ModelFacts(self.adapter.capabilities, kept)
         return self._facts
@@ -100,12 +104,7 @@ class ServedEndpoint:
         try:
             if self._cache is None:
                 return await self._asked(request)
-            key = await asyncio.to_thread(identity, request, (await self.facts()).fingerprint)
-            if (found := self._cache.get(key)) is not None:
-                return found
-            response = await self._asked(request)
-            self._cache.put(key, response)
-            return response
+            return await self._asked_once(request, self._cache)
         except AudioError as error:
             return Response(failure=Failure("unreadable_audio", str(error)))
 
@@ -120,7 +119,7 @@ class ServedEndpoint:
         await self.adapter.close()
 
     async def _said(self) -> dict[str, Any]:
-        """What the server says of itself; nothing where it does not say it soon."""
+        """Return what the server says of itself; an empty mapping where it does not say it soon."""
         try:
             async with asyncio.timeout(_PATIENCE_TO_IDENTIFY):
                 return dict(await self.adapter.identify())
@@ -135,6 +134,30 @@ class ServedEndpoint:
             f"{self.role}: {self.adapter.redact(str(error))}. What was answered is kept: "
             "mend that, then run the same command again"
         )
+
+    async def _asked_once(self, request: Request, cache: AnswerCache) -> Response:
+        """Return the answer of the cache, of an equal request that is under way, or else of the server."""
+        key = identity(request, (await self.facts()).fingerprint)
+        if (found := cache.get(key)) is not None:
+            return found
+        if (under_way := self._under_way.get(key)) is not None:
+            response = await asyncio.shield(under_way)
+            return replace(response, usage=None) if response.failed else replace(response, cached=True)
+        under_way = self._under_way[key] = asyncio.get_running_loop().create_future()
+        try:
+            response = await self._asked(request)
+            cache.put(key, response)
+        except asyncio.CancelledError:
+            under_way.cancel()
+            raise
+        except BaseException as error:
+            under_way.set_exception(error)
+            under_way.exception()  # perhaps nobody waits for it
+            raise
+        finally:
+            del self._under_way[key]
+        under_way.set_result(response)
+        return response
 
     async def _asked(self, request: Request) -> Response:
         asker = asyncio.current_task()
@@ -168,6 +191,8 @@ class ServedEndpoint:
                 raise
             except Exception as error:
                 # What an adapter did not foresee costs one sample its answer, not the run.
+                if _log.isEnabledFor(logging.DEBUG):  # the key may stand in the error
+                    _log.debug("sample %s: %s", request.sample_id, self.adapter.redact(traceback.format_exc()))
                 failure = Failure("error", f"{type(error).__name__}: {error}")
             failure = replace(failure, message=self.adapter.redact(failure.message))
             return Response(failure=failure, usage=Usage(requests=call.requests))
@@ -293,7 +318,7 @@ class _Attempts:
         self.answers_before = 0
 
     def begin(self, now: float, answers: int) -> None:
-        """One more attempt, at a time when the server has given so many answers."""
+        """Begin one more attempt, at a time when the server has given so many answers."""
         if self.requests == 0:
             self.started = now
         self.requests += 1

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from evalkit import bootstrap, error_rate
 from evalkit.errors import DataError
-from evalkit.metrics.error_rate import STATISTICS, align, corpus_error_rate, count_errors, error_rate_metric
+from evalkit.metrics.error_rate import STATISTICS, align, count_errors, error_rate_metric
+from evalkit.metrics.functions import corpus_error_rate
 from evalkit.metrics.metric import recipe_line
 from evalkit.text import get_scheme
 

@@ -4,7 +4,8 @@ import pytest
 
 from evalkit import error_rate
 from evalkit.errors import DataError
-from evalkit.metrics.error_rate import corpus_error_rate, error_rate_metric
+from evalkit.metrics.error_rate import error_rate_metric
+from evalkit.metrics.functions import corpus_error_rate
 from evalkit.text import get_scheme, normalizer
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evalkit.metrics.mean import ratio
+from evalkit.metrics.functions import ratio
 from evalkit.metrics.resampled_sums import _uniform_counts
 from evalkit.metrics.resampling import bootstrap, paired_test
 

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,14 @@ import pytest
 from markdown_it import MarkdownIt
 
 from evalkit.errors import StoreError
-from evalkit.metrics.error_rate import error_rate
-from evalkit.results.comparison import compare_runs
+from evalkit.metrics.error_rate import STATISTICS, error_rate
+from evalkit.metrics.functions import get_metric_function
+from evalkit.metrics.metric import difference_in_unit, mean_in_unit
+from evalkit.metrics.multiple_comparisons import holm
+from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.results.comparison import _blank, _test, compare_runs
+from evalkit.results.metrics_file import MetricResult, read_run
+from evalkit.results.scores import ScoredSamples, ScoresFile
 from tests.conftest import CommandLine
 from tests.runs import make_run
 
@@ -55,6 +62,8 @@ def test_figures_agree_with_plain_resampling(tmp_path: Path, references: dict[st
     answers = noisy(references, 0.10, 3), noisy(references, 0.12, 4)
     base, new = (make_run(tmp_path, name, references, texts) for name, texts in zip(("a", "b"), answers, strict=True))
     [cell] = compare_runs(base, new).metrics
+    assert cell.difference is not None
+    observed = cell.difference
     rows = [
         error_rate(list(references.values()), [texts[id_] for id_ in references], "en").statistics for texts in answers
     ]
@@ -62,6 +71,7 @@ def test_figures_agree_with_plain_resampling(tmp_path: Path, references: dict[st
     def rate(statistics: np.ndarray) -> float:
         return float(statistics[:, :3].sum() / statistics[:, 3].sum())
 
+    assert cell.difference is not None
     assert cell.difference == pytest.approx(100 * (rate(rows[1]) - rate(rows[0])))
     assert (cell.base, cell.new) == pytest.approx((100 * rate(rows[0]), 100 * rate(rows[1])))
     rng = np.random.default_rng(5)
@@ -71,7 +81,7 @@ def test_figures_agree_with_plain_resampling(tmp_path: Path, references: dict[st
         differences.append(100 * (rate(rows[1][drawn]) - rate(rows[0][drawn])))
         swap = rng.random(len(references)) < 0.5
         one, other = np.where(swap[:, None], rows[1], rows[0]), np.where(swap[:, None], rows[0], rows[1])
-        exchanged.append(100 * abs(rate(one) - rate(other)) >= abs(cell.difference) - 1e-12)
+        exchanged.append(100 * abs(rate(one) - rate(other)) >= abs(observed) - 1e-12)
     # With 4,000 against 10,000 draws, an end of the interval is known to about 3 % of the standard deviation.
     tolerance = 0.12 * float(np.std(differences))
     assert cell.interval == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])), abs=tolerance)
@@ -215,3 +225,111 @@ def test_an_output_that_cannot_be_written_is_one_line(
     run = str(make_run(tmp_path, "run", references, references))
     outcome = evalkit_command("compare", run, run, "--json", str(tmp_path / "no" / "out.json"))
     assert (outcome.returncode, len(outcome.stderr.splitlines())) == (2, 1)
+
+
+def two_task_run(folder: Path, name: str, references: Mapping[str, str], rates: tuple[float, float], seed: int) -> Path:
+    """A run of two test sets in a group of their own, which are averaged."""
+    said = {
+        task: {f"{task}-{id_}": text for id_, text in list(references.items())[:size]}
+        for task, size in (("librispeech_other", 120), ("librispeech_clean", 80))
+    }
+    heard = [noisy(texts, rate, seed) for texts, rate in zip(said.values(), rates, strict=True)]
+    answers = heard[0] | heard[1]
+    for task, texts in said.items():
+        make_run(folder, name, texts, answers, f"tasks.{task}.place.group=Mine", task=task)
+    return folder / name
+
+
+def test_averages_are_compared_as_plain_resampling_of_their_parts_says(
+    tmp_path: Path, references: dict[str, str]
+) -> None:
+    runs = [
+        two_task_run(tmp_path, name, references, rates, seed)
+        for name, rates, seed in (("base", (0.1, 0.2), 1), ("new", (0.12, 0.3), 11))
+    ]
+    results = [read_run(run) for run in runs]
+    other, clean, average = compare_runs(*results).metrics
+    assert (average.title, average.shared) == ("Speech recognition Mine", 120 + 80)
+    values = [result.aggregates["asr_mine"].metric.value for result in results]
+    assert [average.base, average.new] == values
+
+    statistics = [
+        [
+            ScoresFile(run / task, result.tasks[task].digest).statistics("wer", STATISTICS)
+            for task in ("librispeech_other", "librispeech_clean")
+        ]
+        for run, result in zip(runs, results, strict=True)
+    ]
+
+    def mean_rate(parts: list[np.ndarray]) -> float:
+        return 100 * float(np.mean([part[:, :3].sum() / part[:, 3].sum() for part in parts]))
+
+    observed = mean_rate(statistics[1]) - mean_rate(statistics[0])
+    assert average.difference == pytest.approx(observed)
+    rng = np.random.default_rng(5)
+    differences, exchanged = [], []
+    for _ in range(1_500):
+        drawn = [rng.integers(0, len(part), len(part)) for part in statistics[0]]
+        resampled = [[part[rows] for part, rows in zip(each, drawn, strict=True)] for each in statistics]
+        differences.append(mean_rate(resampled[1]) - mean_rate(resampled[0]))
+        swaps = [rng.random(len(part))[:, None] < 0.5 for part in statistics[0]]
+        pairs = list(zip(swaps, *statistics, strict=True))
+        one = [np.where(swap, new, base) for swap, base, new in pairs]
+        another = [np.where(swap, base, new) for swap, base, new in pairs]
+        exchanged.append(abs(mean_rate(one) - mean_rate(another)) >= abs(observed) - 1e-12)
+    tolerance = 0.2 * float(np.std(differences))
+    assert average.interval == pytest.approx(tuple(np.quantile(differences, [0.025, 0.975])), abs=tolerance)
+    assert average.p_value == pytest.approx(np.mean(exchanged), abs=0.03)
+    p_values = [each.p_value for each in (other, clean, average) if each.p_value is not None]
+    assert [each.adjusted_p_value for each in (other, clean, average)] == holm(p_values)
+
+
+def test_an_average_of_a_part_that_is_not_comparable_is_not_compared(
+    tmp_path: Path, references: dict[str, str]
+) -> None:
+    base = two_task_run(tmp_path, "base", references, (0.1, 0.2), 1)
+    new = two_task_run(tmp_path, "new", references, (0.1, 0.2), 2)
+    with_judge(base, "Judge", "aaaa")
+    with_judge(new, "Judge", "bbbb")
+    other, clean, average = compare_runs(base, new).metrics
+    assert (other.compared, clean.compared, average.compared) == (False, True, False)
+    assert average.reason == "its member librispeech_other is not comparable"
+
+
+def test_a_judge_that_only_one_run_had_a_question_for_sets_nothing_apart(
+    tmp_path: Path, references: dict[str, str]
+) -> None:
+    base, new = (make_run(tmp_path, name, references, references) for name in ("base", "new"))
+    with_judge(new, "Judge", "aaaa")
+    assert compare_runs(base, new).metrics[0].verdict == "no evidence"
+    assert compare_runs(new, base).metrics[0].verdict == "no evidence"
+
+
+def changes(function: str, base: list[list[float]], new: list[list[float]]) -> list[tuple[str, float]]:
+    """Compare two tables of statistics; return the samples that changed, with their effects."""
+    ids = [f"s{number}" for number in range(len(base))]
+    metric = MetricResult("Score", 0, None, 0.95, None, "", 1, 2, True, function, {}, {})
+    before, after = (ScoredSamples(ids, [["right"]] * len(ids), ids, np.array(rows)) for rows in (base, new))
+    settings = BootstrapSettings(resamples=10)
+    result, _ = _test(
+        _blank("task", "Task", metric), metric, get_metric_function(function), (before, after), settings, 0
+    )
+    return [(change.sample_id, change.effect) for change in (*result.improved, *result.worsened)]
+
+
+def test_a_sample_with_equal_statistics_is_none_that_changed() -> None:
+    base = [[0.1, 1], [0.2, 1], [0.3, 1], [0.7, 1]]
+    [(sample, effect)] = changes("ratio", base, [*base[:3], [0.9, 1]])
+    assert sample == "s3"
+    assert effect == pytest.approx(0.05)
+
+
+def test_a_sample_whose_exchange_leaves_the_value_undefined_has_no_effect() -> None:
+    base = [[1.0, 0.5, 1], [0.0, 0.0, 1], [0.0, 0.0, 1]]
+    new = [[0.0, 0.0, 1], [1.0, 0.3, 1], [1.0, 0.9, 1]]
+    assert [sample for sample, _ in changes("repetition_error_rate", base, new)] == ["s2", "s1"]
+
+
+def test_numbers_are_subtracted_as_they_are_printed() -> None:
+    assert (difference_in_unit(6.125, 6.0), difference_in_unit(17.3, 17.1)) == (0.125, 0.2)
+    assert mean_in_unit([0.1, 0.2, 0.3]) == 0.2

@@ -4,6 +4,7 @@ import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -27,7 +28,7 @@ ANSWERS = {**REFERENCES, "u1": "One, two three for!"}
 TASK = "librispeech_other"
 
 
-def written(folder: Path, *outcomes: Outcome) -> tuple[str, list[dict]]:
+def written(folder: Path, *outcomes: Outcome) -> tuple[str, list[dict[str, Any]]]:
     with ScoreWriter(folder, {"accuracy": mean_metric("Accuracy")}, ("verdict",)) as writer:
         for outcome in outcomes:
             writer.add(outcome)

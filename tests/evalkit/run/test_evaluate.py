@@ -9,12 +9,20 @@ from typing import Any
 
 import pytest
 
+import evalkit
+from evalkit.chain import Exchange, Outcome
 from evalkit.errors import ConfigurationError
+from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.progress import say
+from evalkit.results.metrics_file import ModelIdentity
+from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import Evaluation, evaluate
 from evalkit.run.events import run_log
 from evalkit.run.plan import Plan, plan_from_config
+from evalkit.run.rescore import rescore
+from evalkit.run.scoring import score_task
 from evalkit.run.selection import Selection
+from evalkit.types import Call, Message, Request, Response
 from tests.conftest import write_jsonl
 from tests.evalkit.inference.chains import Arithmetic
 from tests.live_models import specs_of
@@ -24,8 +32,6 @@ TEXTS = {f"u{number}": f"word {number}" for number in range(6)}
 
 
 def plan(folder: Path, answers: Mapping[str, str] = TEXTS, task: str = TASK, **changes: Any) -> Plan:
-    from evalkit.run.composition import compose_configuration
-
     manifest = write_jsonl(
         folder / "manifest.jsonl", [{"id": id_, "audio": f"{id_}.wav", "text": text} for id_, text in TEXTS.items()]
     )
@@ -126,3 +132,54 @@ def test_what_models_say_moves_no_cursor_in_the_log_and_on_the_terminal(
     assert "cleared \\x1b[2J\\nand gone" in (tmp_path / "run.log").read_text()
     say("cleared \x1b[2J")
     assert capsys.readouterr().err == "cleared \\x1b[2J\n"
+
+
+def judged_plan(folder: Path, answers: Mapping[str, str], *words: str) -> Plan:
+    path = write_jsonl(folder / "answers.jsonl", [{"id": id_, "text": text} for id_, text in answers.items()])
+    given = ["task=demo_big_bench_audio", f"runs={folder}", "name=run", "model=predictions", f"model.path={path}"]
+    given += ["model@judge=word_judge", "statistics.resamples=10", *words]
+    return plan_from_config(compose_configuration(given), {"model": "predictions", "task": "demo_big_bench_audio"})
+
+
+ANSWERS = {"0": "six", "6": "no idea"}
+
+
+def test_a_judge_whose_answers_are_all_there_stays_part_of_the_recipe(tmp_path: Path) -> None:
+    evaluate(judged_plan(tmp_path, ANSWERS))
+    before = (tmp_path / "run" / "metrics.json").read_bytes()
+    task = evalkit.read_run(tmp_path / "run").tasks["demo_big_bench_audio"]
+    judge = task.models["judge"]
+    assert (judge.title, task.metric.recipe["judge"]) == ("Word judge (demo stand-in)", judge.fingerprint)
+    evaluate(judged_plan(tmp_path, ANSWERS))
+    assert (tmp_path / "run" / "metrics.json").read_bytes() == before
+
+
+def test_a_judge_that_no_sample_was_put_to_takes_no_part_however_early_it_is_known(tmp_path: Path) -> None:
+    [task] = judged_plan(tmp_path, ANSWERS).tasks
+    sample = next(iter(task.samples()))
+    judge, asked = ModelIdentity("Judge", "aaaa"), Call("judge", Request((Message("user", ("is it right?",)),)))
+    wrong = Outcome(sample, "scored", score=task.unanswered(sample))
+    for outcome, models in (
+        (wrong, {}),
+        (replace(wrong, exchanges=(Exchange(asked, Response("no")),)), {"judge": judge}),
+    ):
+        result = score_task(task, [outcome], tmp_path, BootstrapSettings(resamples=10), models={"judge": judge})
+        assert result.models == models
+        assert result.metric.recipe.get("judge") == (judge.fingerprint if models else None)
+
+
+def test_a_run_that_grew_can_be_scored_again_whole(tmp_path: Path) -> None:
+    evaluate(judged_plan(tmp_path, {**TEXTS, "0": "six"}))
+    answers = tmp_path / "answers.jsonl"
+    manifest = write_jsonl(tmp_path / "manifest.jsonl", [{"id": "u0", "audio": "u0.wav", "text": "word 0"}])
+    words = [f"task={TASK}", f"tasks.{TASK}.dataset.path={manifest}", f"runs={tmp_path}", "name=run"]
+    words += ["model=predictions", f"model.path={answers}", "statistics.resamples=10"]
+    grown = evaluate(plan_from_config(compose_configuration(words), {"model": "predictions"})).results
+    assert list(grown.tasks) == ["demo_big_bench_audio", TASK]
+    assert rescore(tmp_path / "run") == grown
+
+
+def test_results_are_in_the_order_of_the_configuration_whichever_task_ends_first(tmp_path: Path) -> None:
+    both = judged_plan(tmp_path, ANSWERS, "task=[demo_big_bench_audio,demo_clean]")
+    evaluate(replace(both, tasks=both.tasks[1:]))
+    assert list(evaluate(both).results.tasks) == ["demo_big_bench_audio", "demo_clean"]

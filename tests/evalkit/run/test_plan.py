@@ -37,7 +37,7 @@ def test_a_profile_with_a_misspelt_kind_is_refused(tmp_path: Path, role: str, wo
 def test_a_task_of_ones_own_brings_a_role_and_a_kind_of_question(tmp_path: Path) -> None:
     own = ["task=demo_clean", "tasks.demo_clean._target_=tests.refereed.RefereedTranscription"]
     plan = plan_of(tmp_path, *own, "cache.roles=[referee]", role="referee")
-    assert list(plan.titles) == ["model", "referee"]
+    assert list(plan.models) == ["model", "referee"]
     assert plan.cache.roles == ("referee",)
     plan_of(tmp_path, *own, "+model.prompts.whistle={user: 'Fwee {audio}'}", role="referee")
     with pytest.raises(ConfigurationError, match="needs a model in the role 'referee'; choose one with model@referee="):

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet
 import pytest
@@ -16,11 +17,11 @@ REFERENCES = {"a": "the colour is grey", "b": "twenty one geese", "c": "hello", 
 ANSWERS = {"a": "The color is grey.", "b": "21 goose", "c": "", "d": "um noise"}
 
 
-def metrics_of(run: Path) -> dict:
+def metrics_of(run: Path) -> dict[str, Any]:
     return json.loads((run / "metrics.json").read_text())
 
 
-def in_per_cent(fraction: float) -> float:
+def in_per_cent(fraction: float) -> Any:
     return pytest.approx(100 * fraction)
 
 

@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,10 @@ def test_a_run_whose_class_is_gone_compares_and_reports(tmp_path: Path, evalkit_
     assert evalkit_command("report", str(old)).returncode == 0
     assert "there is no tasks.recognition.WordsHeard here" in evalkit_command("score", str(old)).stderr
     changed(old, "tasks", TASK, "_target_", value="tasks.asr.Transcription")
-    before = evalkit.read_run(STORED).tasks
-    assert rescore(old).tasks == before
+    before = evalkit.read_run(STORED).tasks[TASK]
+    after = rescore(old).tasks[TASK]
+    # The digest says to which scores the figures belong, and how it is made is no part of the format.
+    assert replace(after, digest=before.digest) == before
 
 
 def test_a_users_own_task_is_made_if_it_is_allowed(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

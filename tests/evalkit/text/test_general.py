@@ -1,7 +1,7 @@
 """The languages without a module of their own: one word stays one word, and one letter is one letter."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evalkit import error_rate
@@ -94,6 +94,7 @@ WORDS = st.lists(
 @pytest.mark.parametrize("language", sorted({language for language, *_ in SAME} | {"ja", "ar", "yue"}))
 @settings(max_examples=50)
 @given(text=WORDS)
+@example(text="שלום!\u05b4")
 def test_normalising_twice_changes_nothing(language: str, text: str) -> None:
     normalize = normalizer(language)
     once = normalize(text)

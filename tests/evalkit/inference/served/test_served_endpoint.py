@@ -221,7 +221,7 @@ def test_answers_are_priced() -> None:
 
 
 def _with_cache(folder: Path, model: Model, requests: list[Request]) -> list[Response]:
-    """Ask one after another, with real threads and the real clock: the cache reads recordings in a thread."""
+    """Ask one after another."""
 
     async def main() -> list[Response]:
         cache = AnswerCache(folder)
@@ -253,6 +253,30 @@ def test_what_was_answered_is_not_asked_again_and_what_failed_is(tmp_path: Path)
     assert asked[0].usage is not None
     assert asked[0].usage.cost == pytest.approx(5e-6)
     assert again[3].error == asked[3].error == "HTTP 400"
+
+
+def test_equal_questions_under_way_at_once_are_asked_once(tmp_path: Path) -> None:
+    model = Model(failing(lambda: PermanentError("HTTP 400"), 9, only="refused", seconds=1))
+    cache = AnswerCache(tmp_path)
+    good, again, other, refused, twice = (
+        response
+        for response in ask_all(model, ["a", "a", "b", "refused", "refused"], cache=cache)
+        if isinstance(response, Response)
+    )
+    cache.close()
+    assert model.attempts == Counter(["a", "b", "refused"])
+    assert (good.text, other.text) == ("re a", "re b")
+    assert again == replace(good, cached=True)
+    assert refused.error == twice.error == "HTTP 400"
+    assert twice.usage is None, "the one request is counted once"
+
+
+def test_whoever_waits_for_an_equal_question_learns_that_it_ended_the_run(tmp_path: Path) -> None:
+    cache = AnswerCache(tmp_path)
+    first, second = ask_all(Model(failing(absent, float("inf"))), ["a", "a"], cache=cache)
+    cache.close()
+    assert isinstance(first, ServerUnavailableError)
+    assert isinstance(second, ServerUnavailableError)
 
 
 def test_a_recording_that_cannot_be_read_is_no_error_of_the_cache(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""Files that commands write on request: whether they can be written is found out before the work, not after it."""
+
+import tempfile
+from pathlib import Path
+
+from evalkit.errors import ConfigurationError
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that cannot be written; what stands in it is left as it is.
+
+    Raises:
+        ConfigurationError: says why.
+    """
+    there = path.exists()
+    try:
+        with path.open("ab"):
+            pass
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def check_folder(path: Path) -> None:
+    """Make a folder, and refuse one in which nothing can be written.
+
+    Raises:
+        ConfigurationError: says why.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text.
+
+    Raises:
+        ConfigurationError: it cannot be written; says why.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"{path}: cannot be written ({error.strerror or error})")
