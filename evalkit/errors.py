@@ -1,5 +1,7 @@
 """The errors that evalkit raises on purpose, each printed to the user as one line."""
 
+_LONGEST_MESSAGE = 200
+
 
 class EvalkitError(Exception):
     """Base of every expected error; the command line prints its message without a traceback."""
@@ -19,6 +21,16 @@ class AudioError(DataError):
 
 class StoreError(EvalkitError):
     """A run folder that cannot be read or written."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message; what kind of error it is, where it has none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message in one line of no more than 200 characters; its kind, where it has none."""
+    return " ".join(str(error).split())[:_LONGEST_MESSAGE] or type(error).__name__
 
 
 class TransientError(Exception):

@@ -18,6 +18,7 @@ from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
 from evalkit.hints import install_command
 from evalkit.types import Request, Response
+from model_adapters.shared.hub import fetching
 from model_adapters.shared.one_recording import recording
 from model_adapters.shared.weights import file_digest
 
@@ -122,18 +123,11 @@ def _find_folder(path: str, revision: str, local_files_only: bool) -> Path:
     if not folder.is_dir():
         from huggingface_hub import snapshot_download
 
-        try:
-            folder = Path(
-                snapshot_download(
-                    path, revision=revision, local_files_only=local_files_only, allow_patterns=list(_FILES)
-                )
+        with fetching(path):
+            found = snapshot_download(
+                path, revision=revision, local_files_only=local_files_only, allow_patterns=list(_FILES)
             )
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ConfigurationError(
-                f"{path}: no such folder, and the Hugging Face hub does not give it ({reason}); download it where "
-                "there is a network and give its folder as path="
-            ) from error
+        folder = Path(found)
     if absent := [name for name in _FILES if not (folder / name).is_file()]:
         raise ConfigurationError(f"{folder}: no {absent[0]}, so not a folder of emotion2vec+ for FunASR")
     return folder

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from step_audio_2.errors import CheckpointError, named
+from step_audio_2.errors import CheckpointError, first_line, named
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
@@ -32,8 +32,9 @@ def checkpoint_folder(name_or_path: str, **options: Any) -> Path:
     try:
         return Path(huggingface_hub.snapshot_download(str(name_or_path), allow_patterns=list(_FETCHED), **options))
     except (OSError, ValueError) as error:  # what the hub's client raises derives from these
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{name_or_path}: no such folder, and not to be had from the hub ({reason})") from error
+        raise CheckpointError(
+            f"{name_or_path}: no such folder, and not to be had from the hub ({first_line(error)})"
+        ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -43,14 +44,18 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing or holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: must hold a JSON object")
     return content
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def check_weights(folder: Path, expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -107,7 +112,7 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
             header.pop("__metadata__", None)
             shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
             ends = {name: 8 + length + entry["data_offsets"][1] for name, entry in header.items()}
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{path}: has no readable safetensors header ({error})") from error
     for name, end in sorted(ends.items(), key=lambda item: item[1]):
         if end > size:

@@ -114,12 +114,12 @@ def _run_row(path: Path) -> tuple[str, ...]:
         session = last_session(path)
     except StoreError as error:
         print(f"evalkit: {printable(str(error))}", file=sys.stderr)
-        return path.name, "", "damaged", "", "", "", ""
+        return path.name, "", "cannot be read", "", "", "", ""
     tasks = () if run is None else run.tasks.values()
     return (
         path.name,
         "" if run is None else run.model,
-        "finished" if session is not None and session.finished else "not finished",
+        "not finished" if run is None or run.unfinished or session is None or not session.finished else "finished",
         str(len(tasks)),
         f"{sum(task.samples.total for task in tasks):,}",
         f"{sum(task.samples.failed for task in tasks):,}",

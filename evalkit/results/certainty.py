@@ -27,14 +27,16 @@ def interval_and_error(replicates: npt.NDArray[np.float64] | None, level: float,
     if replicates is None:
         return IntervalAndError(None, None)
     low, high = percentile_interval(replicates, level)
-    if not (math.isfinite(low) and math.isfinite(high)):
+    ends = finite_in_unit(low, scale), finite_in_unit(high, scale)
+    if ends[0] is None or ends[1] is None:
         return IntervalAndError(None, None)
     # Where an interval can be given, the few resamples that leave the value undefined do not count.
     defined = replicates[~np.isnan(replicates)]
     error = float(np.std(defined, ddof=1)) if len(defined) > 1 else math.nan
-    return IntervalAndError((in_unit(low, scale), in_unit(high, scale)), finite_in_unit(error, scale))
+    return IntervalAndError((ends[0], ends[1]), finite_in_unit(error, scale))
 
 
 def finite_in_unit(value: float, scale: float) -> float | None:
     """Bring a function's result into the unit that is printed; None where it is undefined or infinite."""
-    return in_unit(value, scale) if math.isfinite(value) else None
+    scaled = in_unit(value, scale) if math.isfinite(value) else math.nan
+    return scaled if math.isfinite(scaled) else None

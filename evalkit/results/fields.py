@@ -34,11 +34,12 @@ class Fields:
         """Return true or false."""
         return self._checked(key, bool, "true or false")
 
-    def count(self, key: str) -> int:
-        """Return a whole number of at least 0."""
+    def count(self, key: str, most: int | None = None) -> int:
+        """Return a whole number of at least 0, and of no more than ``most``."""
         value = self._checked(key, int, "a whole number")
-        if isinstance(value, bool) or value < 0:
-            raise self.wrong(key, "a whole number of at least 0", value)
+        if isinstance(value, bool) or value < 0 or (most is not None and value > most):
+            wanted = "a whole number of at least 0" if most is None else f"a whole number from 0 to {most}"
+            raise self.wrong(key, wanted, value)
         return value
 
     def number(self, key: str) -> float:

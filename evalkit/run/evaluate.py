@@ -24,10 +24,11 @@ from evalkit.inference.served.cache import AnswerCache
 from evalkit.progress import Progress, say
 from evalkit.results.aggregates import with_aggregates
 from evalkit.results.folder import PROVENANCE, RunFolder
-from evalkit.results.metrics_file import ModelIdentity, RunResult
+from evalkit.results.metrics_file import RunResult
 from evalkit.results.provenance import ProvenanceRecord
 from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
+from evalkit.results.task_result import ModelIdentity
 from evalkit.results.usage import RoleUsage
 from evalkit.run.events import EventLog, run_log
 from evalkit.run.plan import Plan
@@ -159,14 +160,15 @@ class _Session:
         """Take note of a role's model; refuses one whose answers cannot stand beside those that the run holds."""
         generation = dict(self._plan.models[role].generation)
         fingerprint = {**facts.fingerprint, **({"generation": generation} if generation else {})}
-        self._record.meet(role, fingerprint)
+        with self._lock:  # a task may be finished at this moment, and is recorded in the same file
+            self._record.meet(role, fingerprint)
         # What a server says of itself may be said at one time and not at another.
         own = {key: value for key, value in fingerprint.items() if key != SERVER_SAYS}
         self._identities[role] = ModelIdentity.of(self._plan.models[role].title, own)
         _log.info("%s: %s", role, fingerprint)
 
     def finish(self) -> Evaluation:
-        """Take the averages, record that the session came to its end, and return what came of it."""
+        """Take the averages, record that the session ended, and return what came of it."""
         self._results = with_aggregates(self._results, self._plan.aggregates, self._plan.bootstrap)
         publish(self._folder, self._results)
         self._record.finish()

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from evalkit.errors import ConfigurationError, EvalkitError
+from evalkit.errors import ConfigurationError, EvalkitError, first_line
 from evalkit.hints import hint, import_advice
 from evalkit.rooms import ROOMS, hidden_package
 
@@ -64,7 +64,7 @@ def _explain(error: Exception) -> str:
             return f"no {group} is chosen: give {group}=NAME (`evalkit list {group}s` shows them)"
     if isinstance(error, InstantiationException):
         return _explain_instantiation(error)
-    return _first_line(error)
+    return first_line(error)
 
 
 def unknown_key(full_key: str, known: list[str]) -> str:
@@ -87,7 +87,7 @@ def _explain_override(word: str) -> str:
 def _explain_yaml(error: YAMLError) -> str:
     if isinstance(error, MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
         return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: is not valid YAML ({error.problem})"
-    return f"a configuration file is not valid YAML: {_first_line(error)}"
+    return f"a configuration file is not valid YAML: {first_line(error)}"
 
 
 def _explain_instantiation(error: InstantiationException) -> str:
@@ -104,17 +104,12 @@ def _explain_instantiation(error: InstantiationException) -> str:
         return f"{where}{unknown[1]} has no setting '{unknown[2]}'"
     if isinstance(cause, ImportError) and target:
         root: Any = list(_causes(cause))[-1]
-        return f"{where}cannot load {target[1]} ({_first_line(root)}){import_advice(root, target[1])}"
+        return f"{where}cannot load {target[1]} ({first_line(root)}){import_advice(root, target[1])}"
     made = f"{target[1]} cannot be made: " if target and not where else where
-    return f"{made}{type(cause).__name__}: {_first_line(cause)}"
+    return f"{made}{type(cause).__name__}: {first_line(cause)}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from evalkit.datasets.dataset import Dataset
-from evalkit.errors import ConfigurationError, EvalkitError, StoreError
+from evalkit.errors import ConfigurationError, EvalkitError, StoreError, one_line
 from evalkit.hints import hint
 from evalkit.prompts import Prompts
 from evalkit.results.folder import RunFolder
@@ -59,7 +59,7 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
-        raise StoreError(f"{path}: is not a configuration ({' '.join(str(error).split())[:200]})") from error
+        raise StoreError(f"{path}: is not a configuration ({one_line(error)})") from error
     if not isinstance(config, dict) or not isinstance(config.get("tasks"), dict):
         raise StoreError(f"{path}: does not hold a run's configuration")
     # As the tasks did before the configuration was resolved, they follow the run-wide setting.
@@ -143,9 +143,7 @@ def _task(name: str, config: Any, prompts: Prompts, allow: Sequence[str]) -> Tas
     except EvalkitError:
         raise
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise StoreError(
-            f"config.yaml: tasks.{name} cannot be made with its settings ({' '.join(str(error).split())[:200]})"
-        ) from error
+        raise StoreError(f"config.yaml: tasks.{name} cannot be made with its settings ({one_line(error)})") from error
     return made
 
 
@@ -193,9 +191,7 @@ def _override(word: str) -> tuple[str, Any]:
     try:
         return key, yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigurationError(
-            f"'{word}': the value cannot be read ({' '.join(str(error).split())[:200]})"
-        ) from error
+        raise ConfigurationError(f"'{word}': the value cannot be read ({one_line(error)})") from error
 
 
 def _set(config: dict[str, Any], key: str, value: Any, path: Path) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evalkit.errors import ConfigurationError
+from evalkit.errors import ConfigurationError, first_line
 from evalkit.hints import install_command
 from model_adapters.shared.weights import folder_digest
 
@@ -65,8 +65,7 @@ def loading(path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigurationError(f"{path}: transformers cannot load it: {reason}") from error
+        raise ConfigurationError(f"{path}: transformers cannot load it: {first_line(error)}") from error
 
 
 def weights_identity(path: str, model: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
 from evalkit.hints import install_command
 from evalkit.types import Request, Response
+from model_adapters.shared.hub import fetching
 from model_adapters.shared.one_recording import recording
 from model_adapters.shared.weights import folder_digest
 from model_adapters.whisper.languages import language_token, understood_languages
@@ -142,14 +143,8 @@ def _find_weights(path: str, revision: str | None, local_files_only: bool) -> tu
             f"{path}: no such folder, nor a name on the Hugging Face hub (OWNER/NAME); faster-whisper's short names "
             f"are {', '.join(available_models())}"
         )
-    try:
+    with fetching(path):
         folder = Path(download_model(path, revision=revision, local_files_only=local_files_only))
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigurationError(
-            f"{path}: no such folder, and the Hugging Face hub does not give it ({reason}); download it where there is "
-            "a network and give its folder as path="
-        ) from error
     _check_folder(folder)
     return folder, {"hub": path, "commit": folder.name}
 

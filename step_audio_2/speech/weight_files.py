@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from step_audio_2.errors import CheckpointError, first_of, named
+from step_audio_2.errors import CheckpointError, first_line, first_of, named
 
 
 def read_torch_file(path: Path, prefix: str = "") -> dict[str, Tensor]:
@@ -29,7 +29,7 @@ def read_torch_file(path: Path, prefix: str = "") -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: is damaged, or holds more than weights, which is not read") from error
     except (EOFError, OSError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path}: is cut short or damaged ({_first_line(error)})") from error
+        raise CheckpointError(f"{path}: is cut short or damaged ({first_line(error)})") from error
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"{path}: must hold tensors by name and nothing else")
     return {str(name).removeprefix(prefix): tensor for name, tensor in content.items()}
@@ -48,7 +48,7 @@ def read_safetensors_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]
             config = json.loads((file.metadata() or {}).get("config", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no mapping)
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: is cut short or damaged ({_first_line(error)})") from error
+        raise CheckpointError(f"{path}: is cut short or damaged ({first_line(error)})") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path}: states no settings under config in its header")
     return config, tensors
@@ -78,7 +78,3 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -
     if shapes:
         raise CheckpointError(f"{path}: {first_of(shapes)}")
     module.load_state_dict(weights)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -13,7 +13,7 @@ from evalkit.datasets import Dataset
 from evalkit.datasets.audio_folder import AudioFolder
 from evalkit.datasets.column_mapping import checked_id
 from evalkit.datasets.tables import placed_rows
-from evalkit.errors import DataError
+from evalkit.errors import DataError, first_line
 from evalkit.types import Sample
 
 GROUPS = ("emotion", "style", "requirement")
@@ -104,7 +104,7 @@ def _table_rows(file: Path, recordings: bool) -> Iterator[tuple[str, Mapping[str
                     # A table has the columns of all its rows in each.
                     yield f"{file} row {number}", {name: value for name, value in row.items() if value is not None}
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{file}: cannot be read as a table ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{file}: cannot be read as a table ({first_line(error)})") from error
 
 
 def _rounds(row: Mapping[str, Any], place: str) -> Sequence[Mapping[str, Any]]:

@@ -1,6 +1,7 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,14 +10,16 @@ from typing import Any
 import pytest
 
 from evalkit.errors import ConfigurationError, StoreError
-from evalkit.metrics.metric import in_unit
-from evalkit.results.metrics_file import RunResult, read_run, rounded
-from reports.by_normaliser import by_normaliser_table
-from reports.layout import Rows, fill
-from reports.layouts.asr import ASR
+from evalkit.metrics.metric import in_unit, rounded
+from evalkit.place import TablePlace
+from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.task_result import Aggregate
 from reports.published import PublishedFigure, PublishedModel, load_published, select_published
-from reports.render_html import render_html
-from reports.table import Cell, Table
+from reports.render.html import render_html
+from reports.tables.by_normaliser import by_normaliser_table
+from reports.tables.layout import Rows, fill
+from reports.tables.layouts.asr import ASR
+from reports.tables.model import Cell, Table
 from tests.reports.run_folders import metric, task, write_run
 
 README = Path(__file__).parent / "data" / "readme_2025_07_23_asr.html"
@@ -138,6 +141,14 @@ def test_a_partial_data_set_is_marked_named_and_never_bold(tmp_path: Path) -> No
     assert (measured.text, measured.marks, measured.bold, measured.partial) == ("0.00", "†", False, True)
     assert best.bold
     assert "LibriSpeech clean, 75 of 2,620 samples" in footnote(table, "†")
+
+
+def test_a_data_set_with_more_samples_than_the_published_one_is_another(tmp_path: Path) -> None:
+    run = run_of(tmp_path, task("LibriSpeech clean", 0.0, "English", expected=2620, total=5593, scored=5593))
+    table = asr_table([run], select_published(["Step-Audio 2", "Kimi-Audio"], "asr"))
+    measured, best, _ = cells(table, "LibriSpeech clean")
+    assert (measured.marks, measured.bold, best.bold) == ("†", False, True)
+    assert "LibriSpeech clean, 5,593 of 2,620 samples" in footnote(table, "†")
 
 
 def test_a_data_set_of_unknown_size_is_not_taken_for_the_published_one(tmp_path: Path) -> None:
@@ -330,3 +341,17 @@ def test_a_folder_that_is_no_run_is_an_error_naming_the_file(tmp_path: Path, con
         read_run(tmp_path)
     assert message in str(caught.value)
     assert str(tmp_path / "metrics.json") in str(caught.value)
+
+
+def test_an_average_of_ones_own_has_a_row_of_its_own(tmp_path: Path) -> None:
+    run = run_of(tmp_path, *(task(name, 0.04, "English") for name in ("LibriSpeech clean", "LibriSpeech other")))
+    first = run.tasks["task_0"]
+    means = {"Average": first.metric, "Read speech": replace(first.metric, value=1.0, interval=None)}
+    averages = {
+        name: Aggregate(
+            name, name, TablePlace("asr", "English", name), tuple(run.tasks), (), first.samples, False, mean
+        )
+        for name, mean in means.items()
+    }
+    table = asr_table([replace(run, aggregates=averages)], [])
+    assert [cells(table, name)[0].text for name in ("Average", "Read speech")] == ["4.00", "1.00"]

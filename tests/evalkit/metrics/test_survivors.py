@@ -1,7 +1,10 @@
 """What mutants taught: changes of the statistics that every other test let pass."""
 
 import numpy as np
+import sacrebleu
 
+from evalkit.metrics.bleu import bleu_metric
+from evalkit.metrics.bleu_schemes import get_bleu_scheme
 from evalkit.metrics.functions import ratio
 from evalkit.metrics.resampled_sums import _uniform_counts
 from evalkit.metrics.resampling import bootstrap, paired_test
@@ -19,3 +22,25 @@ def test_every_row_of_a_small_set_is_drawn_equally_often() -> None:
     counts = _uniform_counts(np.random.default_rng(0), 40_000, n=10)
     assert (counts.sum(axis=1) == 10).all()
     np.testing.assert_allclose(counts.mean(axis=0), 1, atol=0.03)
+
+
+def test_bleu_is_called_so_and_printed_in_points_by_its_signature() -> None:
+    metric = bleu_metric(get_bleu_scheme("en"), recipe={"transcriber": "ab12"})
+    assert (metric.name, metric.unit, metric.scale, metric.decimals, metric.higher_is_better) == (
+        "BLEU",
+        "",
+        1,
+        2,
+        True,
+    )
+    assert metric.full_recipe == {
+        "metric": "BLEU",
+        "nrefs": "1",
+        "case": "mixed",
+        "eff": "no",
+        "tok": "13a",
+        "smooth": "exp",
+        "version": sacrebleu.__version__,
+        "normaliser": "raw-en.v1",
+        "transcriber": "ab12",
+    }

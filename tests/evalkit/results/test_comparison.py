@@ -17,8 +17,9 @@ from evalkit.metrics.metric import difference_in_unit, mean_in_unit
 from evalkit.metrics.multiple_comparisons import holm
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.results.comparison import _blank, _test, compare_runs
-from evalkit.results.metrics_file import MetricResult, read_run
+from evalkit.results.metrics_file import read_run
 from evalkit.results.scores import ScoredSamples, ScoresFile
+from evalkit.results.task_result import MetricResult
 from tests.conftest import CommandLine
 from tests.runs import make_run
 
@@ -309,11 +310,10 @@ def changes(function: str, base: list[list[float]], new: list[list[float]]) -> l
     """Compare two tables of statistics; return the samples that changed, with their effects."""
     ids = [f"s{number}" for number in range(len(base))]
     metric = MetricResult("Score", 0, None, 0.95, None, "", 1, 2, True, function, {}, {})
+    value = get_metric_function(function)
     before, after = (ScoredSamples(ids, [["right"]] * len(ids), ids, np.array(rows)) for rows in (base, new))
     settings = BootstrapSettings(resamples=10)
-    result, _ = _test(
-        _blank("task", "Task", metric), metric, get_metric_function(function), (before, after), settings, 0
-    )
+    result, _ = _test(_blank("task", "Task", metric), metric, value, (before, after), settings, 0)
     return [(change.sample_id, change.effect) for change in (*result.improved, *result.worsened)]
 
 

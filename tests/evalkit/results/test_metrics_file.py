@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 
 import evalkit
 from evalkit.errors import ConfigurationError, StoreError
-from evalkit.metrics.metric import render_recipe
-from evalkit.results.metrics_file import ModelIdentity, RunResult
+from evalkit.metrics.metric import render_recipe, rounded
+from evalkit.results.certainty import finite_in_unit, interval_and_error
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import ModelIdentity
 from tests.conftest import ROOT, CommandLine
 from tests.runs import make_run
 
@@ -126,3 +129,23 @@ def test_a_model_is_what_its_fingerprint_says_and_not_its_title() -> None:
     same = ModelIdentity.of("Judge", weights), ModelIdentity.of("Judge 2", dict(reversed(weights.items())))
     assert same[0].fingerprint == same[1].fingerprint
     assert ModelIdentity.of("Judge", {**weights, "weights": "ffff"}).fingerprint != same[0].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [(2.675, 2, "2.68"), (0.005, 2, "0.01"), (-1e26, 3, f"-1{'0' * 26}.000"), (1e300, 0, f"1{'0' * 300}")],
+)
+def test_any_number_can_be_printed(value: float, decimals: int, text: str) -> None:
+    assert rounded(value, decimals) == text
+    content = stored()
+    content["tasks"]["librispeech_other"]["metrics"]["wer"] |= {"value": value, "decimals": 20}
+    assert RunResult.from_json(content).tasks["librispeech_other"].metric.text
+    content["tasks"]["librispeech_other"]["metrics"]["wer"]["decimals"] = 21
+    with pytest.raises(StoreError, match=r"wer\.decimals: must be a whole number from 0 to 20, not 21"):
+        RunResult.from_json(content)
+
+
+def test_what_no_float_can_hold_in_its_unit_is_undefined() -> None:
+    assert finite_in_unit(1e308, 100) is None
+    assert interval_and_error(np.array([1e307, 1e308]), 0.95, 100) == (None, None)
+    assert interval_and_error(np.array([0.25, 0.25]), 0.95, 100) == ((25, 25), 0)
