@@ -8,6 +8,8 @@ import pytest
 
 from evalkit.datasets import open_dataset
 from evalkit.errors import DataError
+from evalkit.types import Request
+from model_adapters.stand_ins.predictions import Predictions
 from tests.conftest import CommandLine, write_jsonl
 from tests.runs import make_run
 
@@ -92,3 +94,14 @@ def test_a_folder_whose_name_is_a_pattern_is_refused_with_the_reason(tmp_path: P
     (tmp_path / "br[1]" / "test-00000-of-00001.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"takes \[, \], \* and \? in a path for a pattern; rename the folder"):
         list(open_dataset(tmp_path / "br[1]"))
+
+
+def test_tables_of_the_collection(shared_data: Path) -> None:
+    cases = shared_data.parent / "cases"
+    if not cases.is_dir():
+        pytest.skip(f"no cases at {cases}")
+    adapter = Predictions(str(cases / "58_predictions.tsv"))
+    read = [response.text for response in adapter.generate([Request((), sample_id=id_) for id_ in TEXTS])]
+    assert read == ['"hello there', "good morning all", 'the cat sat"']
+    samples = list(open_dataset(cases / "60_common_voice_test.tsv"))
+    assert [sample.references[0] for sample in samples] == ["One sentence.", "This one ends in a stroke\\"]
