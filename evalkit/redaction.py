@@ -4,10 +4,11 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from evalkit.types import Failure, Response, ToolCall
 
@@ -15,6 +16,9 @@ REMOVED = "(removed)"
 
 # A shorter one is a placeholder such as "EMPTY", and cutting it out would cut ordinary words out of answers.
 _SHORTEST_SECRET = 6
+# A shorter one is not looked for in parts, in pieces or in base64, where it could be words.
+_SHORTEST_CODED = 16
+_INVISIBLE = "[ \u200b-\u200f\u2060\ufeff]?"
 
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:(?:api|access|account|app|auth|private|secret|session|shared|signing|subscription)_?keys?|token|jwt"
@@ -124,7 +128,38 @@ def _filtered(value: Any, cut: Callable[[str], str], *, names: bool = True) -> A
 def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
     """Return what finds any of the secrets, the longest first; None if there are none."""
     worth = sorted({secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, worth)), re.IGNORECASE) if worth else None
+    forms = [form for secret in worth for form in _forms(secret)]
+    return re.compile("|".join(forms), re.IGNORECASE) if forms else None
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield patterns of the ways in which servers and gateways repeat a secret, the fullest first."""
+    yield re.escape(secret)
+    yield from map(re.escape, _escaped(secret))
+    if len(secret) >= _SHORTEST_CODED:
+        yield _INVISIBLE.join(map(re.escape, secret))
+        yield re.escape(secret[:-4])  # as where its end is starred
+        yield from map(re.escape, _in_base64(secret))
+
+
+def _escaped(secret: str) -> list[str]:
+    codes = secret.encode("utf-8", "replace")
+    return [
+        "".join(f"\\u{ord(character):04x}" for character in secret),
+        "".join(f"%{code:02x}" for code in codes),
+        quote(secret, safe=""),
+        codes.hex(),
+    ]
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """Yield what base64 makes of a secret wherever it stands in a longer text, without what its neighbours change."""
+    codes = secret.encode("utf-8", "replace")
+    for before, changed in ((0, 0), (1, 2), (2, 3)):
+        whole = (before + len(codes)) // 3 * 3
+        coded = base64.b64encode((bytes(before) + codes)[:whole]).decode()[changed:]
+        yield coded
+        yield coded.replace("+", "-").replace("/", "_")
 
 
 def _cut_by(pattern: re.Pattern[str]) -> Callable[[str], str]:

@@ -48,14 +48,23 @@ class Sample:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Sample":
-        """Read what ``to_json`` returned."""
+        """Read what ``to_json`` returned.
+
+        Raises:
+            ValueError: groups or metadata are not what they must be.
+        """
+        groups, metadata = record["groups"], record["metadata"]
+        if not isinstance(groups, dict) or not all(isinstance(label, str) for label in groups.values()):
+            raise ValueError(f"sample {record['id']}: its groups are no texts by name")
+        if not isinstance(metadata, dict):
+            raise ValueError(f"sample {record['id']}: its metadata are no JSON object")
         return cls(
             id=record["id"],
             audio=tuple(Audio.from_json(audio) for audio in record["audio"]),
             references=tuple(record["references"]),
             language=record["language"],
-            groups=record["groups"],
-            metadata=record["metadata"],
+            groups=groups,
+            metadata=metadata,
         )
 
 

@@ -5,25 +5,20 @@ its 1,000 questions; those of URO-Bench are means over the subsets of a track, s
 times as it has subsets. Articles that quote an average alone are passed over.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
-from evalkit.results.metrics_file import rounded
+from evalkit.metrics.metric import rounded
 from reports.published import PublishedFigure, load_published
-from reports.table import AVERAGES
+from reports.tables.model import AVERAGES
 
+_BY_SUBSET = "uro_bench_detail_table7"
 _MMAU_QUESTIONS = {"Sound": 333, "Speech": 333, "Music": 334}
-SUBSETS = {
-    "Chinese Basic": {"U.": 3, "R.": 4, "O.": 3},
-    "Chinese Pro": {"U.": 3, "R.": 2, "O.": 3},
-    "English Basic": {"U.": 3, "R.": 4, "O.": 3},
-    "English Pro": {"U.": 5, "R.": 3, "O.": 4},
-}
-"""How many subsets each dimension of a track has; Chinese Basic was rebuilt between the two releases."""
-
-_FIRST_CHINESE_BASIC = {"U.": 2, "R.": 2, "O.": 2}
+# Chinese Basic was rebuilt after its subsets were published.
+_NEW_CHINESE_BASIC = {"U.": 3, "R.": 4, "O.": 3}
 _FIRST_WITH_NEW_CHINESE_BASIC = "2025-09"
 # The dimensions of URO-Bench are means themselves, printed rounded, some of them down.
 _TOLERANCE = {"uro_bench": Decimal("0.01")}
@@ -71,6 +66,16 @@ def irreproducible() -> dict[PublishedFigure, Recomputed]:
     return {each.printed: each for each in recomputed_averages() if not each.reproduces}
 
 
+@cache
+def subsets(track: str, release: str) -> Mapping[str, int]:
+    """Return how many subsets each dimension of a track of URO-Bench (``U.``, ``R.``, ``O.``) has in a release."""
+    if track == "Chinese Basic" and release >= _FIRST_WITH_NEW_CHINESE_BASIC:
+        return _NEW_CHINESE_BASIC
+    published = {(figure.group, figure.benchmark) for figure in load_published() if figure.table == _BY_SUBSET}
+    dimensions = (group.removeprefix(track).strip() for group, _ in published if group.startswith(f"{track} "))
+    return Counter(f"{dimension[0]}." for dimension in dimensions)
+
+
 def _line(figure: PublishedFigure) -> tuple[str, ...]:
     return figure.release, figure.table, figure.group, figure.model
 
@@ -78,11 +83,7 @@ def _line(figure: PublishedFigure) -> tuple[str, ...]:
 def _weights(figure: PublishedFigure) -> Mapping[str, int]:
     if figure.table == "mmau":
         return _MMAU_QUESTIONS
-    if figure.table != "uro_bench":
-        return {}
-    if figure.group == "Chinese Basic" and figure.release < _FIRST_WITH_NEW_CHINESE_BASIC:
-        return _FIRST_CHINESE_BASIC
-    return SUBSETS[figure.group]
+    return subsets(figure.group, figure.release) if figure.table == "uro_bench" else {}
 
 
 def _mean(values: Mapping[str, Decimal], weights: Mapping[str, int]) -> Decimal:

@@ -5,22 +5,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from evalkit.errors import StoreError
 from evalkit.printable import printable
-from evalkit.results.metrics_file import RunResult, TaskResult, read_run
-from reports.by_normaliser import by_normaliser_table
-from reports.layout import Rows
-from reports.page import Listing, render_page
-from reports.radar import Radar, tables_radar
-from reports.render_csv import render_csv
-from reports.render_html import render_html
-from reports.render_latex import render_latex
-from reports.render_markdown import render_markdown
-from reports.table import Table
-from reports.tables import fill_tables
-from reports.utterances import read_utterances, utterances_text, utterances_tsv
+from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.task_result import TaskResult
+from reports.chart.axes import Radar, tables_radar
+from reports.placing import put_in_place
+from reports.render.csv import render_csv
+from reports.render.html import render_html
+from reports.render.latex import render_latex
+from reports.render.markdown import render_markdown
+from reports.render.page import Listing, render_page
+from reports.samples.utterances import read_utterances, utterances_text, utterances_tsv
+from reports.tables.by_normaliser import by_normaliser_table
+from reports.tables.fill import fill_tables
+from reports.tables.layout import Rows
+from reports.tables.model import Table
 
+_PAGE = "index.html"
 _RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "csv": render_csv}
 
 
@@ -49,7 +53,8 @@ def write_report(
     Args:
         run_folders: the runs, one column or row each.
         published: published models, as ``select_published`` takes them.
-        output_folder: where to write; made if it is not there; an earlier report in it is overwritten.
+        output_folder: where to write; made if it is not there; an earlier report in it is replaced, and other files
+            stay. A report that is cut short leaves the earlier one, or is whole but for some of its older files.
         rows: which rows the tables keep, as in ``fill_tables``.
 
     Raises:
@@ -63,17 +68,21 @@ def write_report(
     tables = [*(each.table for each in filled), *([normalisers] if normalisers else [])]
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
-        written = [path for table in tables for path in _write_table(table, output_folder)]
-        charts, notes = _write_radar(chart, output_folder)
-        names = _FileNames()
-        listings = [listing for run in runs for listing in _write_listings(run, output_folder, names)]
-        page = output_folder / "index.html"
-        content = render_page(tables, charts[-1].name if charts else None, notes, listings)
-        page.write_text(printable(content, lines=True), encoding="utf-8")
+        with TemporaryDirectory(prefix=".unfinished-", dir=output_folder) as unfinished:
+            folder = Path(unfinished)
+            written = [path for table in tables for path in _write_table(table, folder)]
+            charts, notes = _write_radar(chart, folder)
+            names = _FileNames()
+            listings = [listing for run in runs for listing in _write_listings(run, folder, names)]
+            page = folder / _PAGE
+            content = render_page(tables, charts[-1].name if charts else None, notes, listings)
+            page.write_text(printable(content, lines=True), encoding="utf-8")
+            made = [path.relative_to(folder).as_posix() for path in (page, *written, *charts)]
+            made += [file for listing in listings for file in listing.files]
+            put_in_place(folder, output_folder, made)
     except OSError as error:
         raise StoreError(f"{output_folder}: the report cannot be written ({error.strerror or error})") from error
-    files = [output_folder / file for listing in listings for file in listing.files]
-    return Report(tuple(tables), (page, *written, *charts, *files))
+    return Report(tuple(tables), tuple(output_folder / name for name in made))
 
 
 def _write_table(table: Table, folder: Path) -> list[Path]:
@@ -87,12 +96,10 @@ def _write_table(table: Table, folder: Path) -> list[Path]:
 
 def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
     """Write the files of the chart, if there is one; return them and what has to be said about it."""
-    files = [folder / "radar.png", folder / "radar.svg"]
     if not chart.axes:
-        for path in files:  # of an earlier report
-            path.unlink(missing_ok=True)
         return [], list(chart.notes)
-    from reports.radar_drawing import draw_radar  # loads matplotlib
+    files = [folder / "radar.png", folder / "radar.svg"]
+    from reports.chart.drawing import draw_radar  # loads matplotlib
 
     return files, [*chart.notes, *draw_radar(chart, files[0], files[1])]
 

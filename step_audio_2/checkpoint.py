@@ -44,14 +44,18 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing or holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: must hold a JSON object")
     return content
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def check_weights(folder: Path, expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -108,7 +112,7 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
             header.pop("__metadata__", None)
             shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
             ends = {name: 8 + length + entry["data_offsets"][1] for name, entry in header.items()}
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{path}: has no readable safetensors header ({error})") from error
     for name, end in sorted(ends.items(), key=lambda item: item[1]):
         if end > size:

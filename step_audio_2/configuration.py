@@ -1,9 +1,15 @@
 """The model's configuration: ``config.json`` as published, checked against what the architecture takes for granted."""
 
+import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import PreTrainedConfig, Qwen2Config
+from transformers.activations import ACT2FN
 
+from step_audio_2.checkpoint import read_json
 from step_audio_2.errors import CheckpointError
 
 # <|endoftext|>, <|im_end|> and <|EOT|>: where the original's configuration lets generation stop.
@@ -14,6 +20,24 @@ _LEAST_VOCABULARY = 158258
 # 25 seconds, at two mel frames a position.
 _LEAST_POSITIONS = 1251
 
+# Far beyond what anybody trains; a configuration that asks for more would build for minutes, or without end.
+_MOST_LAYERS, _MOST_WIDTH, _MOST_POSITIONS = 1_000, 1 << 20, 1 << 24
+_AUDIO_SIZES = {
+    "n_audio_ctx": (1, 100_000),
+    "n_audio_state": (1, _MOST_WIDTH),
+    "n_audio_head": (1, _MOST_WIDTH),
+    "n_audio_layer": (1, _MOST_LAYERS),
+    "llm_dim": (1, _MOST_WIDTH),
+}
+_TEXT_SIZES = {
+    "vocab_size": (1, _MOST_POSITIONS),
+    "hidden_size": (1, _MOST_WIDTH),
+    "intermediate_size": (1, _MOST_WIDTH),
+    "num_hidden_layers": (1, _MOST_LAYERS),
+    "num_attention_heads": (1, _MOST_WIDTH),
+    "num_key_value_heads": (1, _MOST_WIDTH),
+    "max_position_embeddings": (1, _MOST_POSITIONS),
+}
 _AUDIO_FIELDS = (
     "n_mels",
     "n_audio_ctx",
@@ -116,8 +140,41 @@ class StepAudio2Config(PreTrainedConfig):
         }
 
 
+def read_configuration(folder: Path) -> StepAudio2Config:
+    """Read the ``config.json`` of a checkpoint folder.
+
+    Raises:
+        CheckpointError: it is missing, or not one that the architecture works with.
+    """
+    content = read_json(folder / "config.json")
+    try:
+        config: StepAudio2Config = StepAudio2Config.from_dict(content)
+    except (TypeError, ValueError, KeyError, AttributeError, StrictDataclassError) as error:
+        raise CheckpointError(f"config.json: {' '.join(str(error).split())}") from error
+    return config
+
+
+def _check_sizes(section: str, config: Any, bounds: Mapping[str, tuple[int, int]]) -> None:
+    for field, (least, most) in bounds.items():
+        value = getattr(config, field)
+        if not isinstance(value, int) or not least <= value <= most:
+            raise CheckpointError(f"config.json: {section}.{field} is {value}; it must be from {least} to {most}")
+
+
+def _check_numbers(text: Any) -> None:
+    numbers = {"rms_norm_eps": text.rms_norm_eps, "rope_theta": text.rope_parameters.get("rope_theta")}
+    for field, value in numbers.items():
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise CheckpointError(f"config.json: text_config.{field} is {value}; it must be a number above 0")
+    if text.hidden_act not in ACT2FN:
+        raise CheckpointError(f"config.json: text_config.hidden_act is {text.hidden_act}, which is not known")
+
+
 def _check(audio: Any, text: Any) -> None:
     """Compare what was read with what the code, the token table and the front end rely on."""
+    _check_sizes("audio_encoder_config", audio, _AUDIO_SIZES)
+    _check_sizes("text_config", text, _TEXT_SIZES)
+    _check_numbers(text)
     if text.num_attention_groups not in (None, text.num_key_value_heads):
         raise CheckpointError(
             f"config.json: text_config.num_attention_groups is {text.num_attention_groups}, "
@@ -144,6 +201,18 @@ def _check(audio: Any, text: Any) -> None:
             audio.llm_dim,
             audio.llm_dim == text.hidden_size,
             f"text_config.hidden_size, {text.hidden_size}",
+        ),
+        (
+            "text_config.num_key_value_heads",
+            text.num_key_value_heads,
+            text.num_attention_heads % text.num_key_value_heads == 0,
+            f"a divisor of num_attention_heads, {text.num_attention_heads}",
+        ),
+        (
+            "text_config.hidden_size",
+            text.hidden_size,
+            text.hidden_size % text.num_attention_heads == 0,
+            f"a multiple of num_attention_heads, {text.num_attention_heads}",
         ),
         (
             "text_config.vocab_size",

@@ -14,9 +14,10 @@ from torch.nn import functional
 from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList, PreTrainedModel, Qwen2Model
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
-from step_audio_2.checkpoint import check_weights, checkpoint_folder, read_json
-from step_audio_2.configuration import PAD_TOKEN, STOP_TOKENS, StepAudio2Config
+from step_audio_2.checkpoint import check_weights, checkpoint_folder
+from step_audio_2.configuration import PAD_TOKEN, STOP_TOKENS, StepAudio2Config, read_configuration
 from step_audio_2.encoder import Adaptor, AudioEncoder
+from step_audio_2.errors import CheckpointError
 from step_audio_2.grouping import group_by_length
 from step_audio_2.sampling import seeded_sampling
 from step_audio_2.special_tokens import AUDIO_START
@@ -73,9 +74,12 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
         """
         fetching = {name: options.pop(name) for name in ("cache_dir", "revision", "token") if name in options}
         folder = checkpoint_folder(str(name_or_path), **fetching)
-        config = options.pop("config", None) or StepAudio2Config.from_dict(read_json(folder / "config.json"))
-        with torch.device("meta"):
-            expected = {name: tuple(tensor.shape) for name, tensor in cls(config).state_dict().items()}
+        config = options.pop("config", None) or read_configuration(folder)
+        try:
+            with torch.device("meta"):
+                expected = {name: tuple(tensor.shape) for name, tensor in cls(config).state_dict().items()}
+        except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
+            raise CheckpointError(f"{folder}: config.json describes no model that can be built ({error})") from error
         check_weights(folder, expected)
         model: Self = super().from_pretrained(folder, config=config, **options | {"trust_remote_code": False})
         return model

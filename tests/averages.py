@@ -9,7 +9,8 @@ import yaml
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.place import TablePlace
 from evalkit.results.aggregates import AggregateDefinition, definitions_from, with_aggregates
-from evalkit.results.metrics_file import Aggregate, MetricResult, RunResult, SampleCounts, TaskResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import Aggregate, MetricResult, SampleCounts, TaskResult
 from tasks.uro_bench.subsets import load_subsets
 from tests.conftest import ROOT
 

@@ -7,7 +7,6 @@ are repeated here as facts, so that they hold everywhere. Those that were debata
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -275,16 +274,3 @@ def test_answers_of_the_collection() -> None:
         assert response.tool_calls == (ToolCall("get_date_time", "{}", "c1"),)
     assert isinstance(read[10], Response)
     assert read[10].text == "hello"
-
-
-def test_the_files_of_the_collection_are_here_where_it_is() -> None:
-    assert {path.name for path in Path(CASES).glob("*") if path.suffix != ".json"} == (
-        {
-            "58_predictions.tsv",
-            "60_common_voice_test.tsv",
-            "72_sox_pipe_24bit_0.1s.wav",
-            "75_id3v2_before_flac_0.3s.flac",
-        }
-        if _collection()
-        else set()
-    )

@@ -72,8 +72,7 @@ def _receive(response: HTTPResponse, url: str, unfinished: Path) -> None:
         raise DataError(f"{url}: the server sends another part than was asked for; delete {unfinished}")
     if not resumed:
         _remember_version(response, unfinished)
-    length = response.headers.get("Content-Length")
-    total = start + int(length) if length else None
+    total = None if response.length is None else start + response.length
     with (
         unfinished.open("ab" if resumed else "wb") as target,
         tqdm(total=total, initial=start, desc=unfinished.stem, unit="B", unit_scale=True, disable=None) as bar,

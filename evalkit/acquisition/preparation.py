@@ -1,6 +1,11 @@
 """Getting a data set to where a task looks for it: from archives, from the hub, or by saying what to do by hand."""
 
-from collections.abc import Callable, Mapping, Sequence
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +98,12 @@ def place_archives(archives: Sequence[Path], acquisitions: Sequence[Acquisition]
     Raises:
         DataError: one is of none of them, or cannot be unpacked.
     """
+    if archives and acquisitions:
+        with one_at_a_time(acquisitions[0].root, say):
+            _place(archives, acquisitions, say)
+
+
+def _place(archives: Sequence[Path], acquisitions: Sequence[Acquisition], say: Say) -> None:
     placements = list(dict.fromkeys(placement for acquisition in acquisitions for placement in acquisition.placements))
     for archive in archives:
         if not archive.is_file():
@@ -127,19 +138,41 @@ def prepare(task: Task, dataset: Mapping[str, Any], acquisition: Acquisition, *,
     state = _state_of(task, dataset)
     if state.problem is None:
         say(f"{task.name}: is there already")
-    for number, step in enumerate([*at_hand, *from_afar]):
-        # A part that was chosen is not to be made whole from afar; one that was left half unpacked is.
-        if state.problem is None and not (state.partial and number < len(at_hand)):
-            continue
-        try:
-            step()
-        except DataError as error:
-            if task.data_at_hand and state.problem:
-                raise DataError(f"{state.problem}; {error}") from error
-            raise
-        state = _state_of(task, dataset)
+        if not state.partial:
+            return
+    with one_at_a_time(acquisition.root, say):
+        state = _state_of(task, dataset)  # another process may have come first
+        for number, step in enumerate([*at_hand, *from_afar]):
+            # A part that was chosen is not to be made whole from afar; one that was left half unpacked is.
+            if state.problem is None and not (state.partial and number < len(at_hand)):
+                continue
+            try:
+                step()
+            except DataError as error:
+                if task.data_at_hand and state.problem:
+                    raise DataError(f"{state.problem}; {error}") from error
+                raise
+            state = _state_of(task, dataset)
     if state.problem is not None:
         raise DataError(state.problem)
+
+
+@contextmanager
+def one_at_a_time(root: Path, say: Say) -> Iterator[None]:
+    """Within the context, be the user's only process on this machine that puts data sets into a folder; may wait."""
+    # Not in the folder itself, which may not be there yet, or may only be read.
+    name = hashlib.blake2b(os.fsencode(root.absolute()), digest_size=8).hexdigest()
+    path = Path(tempfile.gettempdir()) / f"evalkit-{os.getuid()}-{name}.lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{root}: another process prepares data there; waiting until it is done")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +212,7 @@ def _download(acquisition: Acquisition, say: Say) -> None:
         say(f"{entry.url}: to {file}")
         download(entry.url, file, sha256=entry.sha256)
         if entry.into is None:
-            place_archives([file], [acquisition], say)
+            _place([file], [acquisition], say)
 
 
 def _fetch(files: HubFiles | None, say: Say) -> None:

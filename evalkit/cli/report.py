@@ -34,10 +34,10 @@ def command(arguments: Sequence[str]) -> int:
     if not options.runs and not options.published:
         parser.error("name a run folder, a published model with --published, or both")
     runs = _runs(options.runs)
-    from reports.render_markdown import render_markdown
+    from reports.render.markdown import render_markdown
     from reports.write import write_report
 
-    output = options.output or (runs[0] / "report" if runs else Path("report"))
+    output = options.output or _usual_output(runs)
     check_folder(output)
     report = write_report(runs, published=options.published, output_folder=output, rows=options.rows)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -45,6 +45,15 @@ def command(arguments: Sequence[str]) -> int:
         print(printable(render_markdown(table, width), lines=True))
     print(f"{len(report.files)} files written to {output}; open {report.files[0]}")
     return 0
+
+
+def _usual_output(runs: Sequence[Path]) -> Path:
+    if not runs:
+        return Path("report")
+    folder = runs[0] / "report"
+    if folder.is_symlink():  # whoever made the run says where
+        raise StoreError(f"{folder}: is a link; say where to write with --output")
+    return folder
 
 
 def _runs(named: Sequence[Path]) -> list[Path]:

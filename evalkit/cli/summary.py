@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from evalkit.printable import printable
-from evalkit.results.metrics_file import RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import TaskResult
 
 _REASONS_SHOWN = 3
 _MESSAGE_SHOWN = 200

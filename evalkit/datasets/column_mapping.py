@@ -38,7 +38,7 @@ class ColumnMapping:
             long as the duration says.
         groups: columns that become ``Sample.groups``; or a mapping from group to column.
         metadata: columns that become ``Sample.metadata``; or a mapping from key to column.
-        where: see ``Selection``.
+        where: for a column, the value or values that wanted rows have there; compared as text.
         language: of rows that name none; a row may name a code (``zh``) or a language in English (``Mandarin``).
 
     Raises:

@@ -34,7 +34,11 @@ class HubDataset(Dataset):
         split_group: the name of a group that says which split a sample is of; None for no such group.
         revision: branch, tag or commit of a hub repository; a commit makes results repeatable.
         root: a folder that audio outside the table may not leave; by default the local folder.
-        columns, groups, metadata, where, language: see ``ColumnMapping``.
+        columns: for a part of a sample the column that holds it, or None for none, as ``ColumnMapping`` takes it.
+        groups: columns that become ``Sample.groups``; or a mapping from group to column.
+        metadata: columns that become ``Sample.metadata``; or a mapping from key to column.
+        where: for a column, the value or values that wanted rows have there; compared as text.
+        language: of rows that name none.
     """
 
     def __init__(

@@ -23,7 +23,11 @@ class Manifest(Dataset):
     Args:
         path: the manifest; see ``evalkit.datasets.tables`` for the formats.
         root: a folder that audio may not leave, ``/`` for anywhere; by default the manifest's.
-        columns, groups, metadata, where, language: see ``ColumnMapping``.
+        columns: for a part of a sample the column that holds it, or None for none, as ``ColumnMapping`` takes it.
+        groups: columns that become ``Sample.groups``; or a mapping from group to column.
+        metadata: columns that become ``Sample.metadata``; or a mapping from key to column.
+        where: for a column, the value or values that wanted rows have there; compared as text.
+        language: of rows that name none.
 
     Raises:
         ConfigurationError: the file name's extension or an option is unknown.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from evalkit.arguments import check_arguments
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.hub import HubDataset
 from evalkit.datasets.layouts.aishell import TRANSCRIPT, AishellFolder
@@ -112,9 +113,20 @@ class _LocalOrHub(Dataset):
                     # What the hub's tables are like holds for a copy of them, whatever other forms have.
                     options |= {key: value for key, value in self._hub.items() if key not in remote}
                 _check_options(options, _options(reader)[1:], f"{found}: a data set of layout {name}")
+                check_arguments(reader, options, "dataset")
                 return reader(found, **options)
         wanted = "a data set" if self._layout == "auto" else f"of layout {self._layout}"
-        raise DataError(f"{path}: not recognised as {wanted}; see the documentation of open_dataset, or {_ELSEWHERE}")
+        raise DataError(f"{path}: not recognised as {wanted} ({_remedy(path)})")
+
+
+def _remedy(path: Path) -> str:
+    """Say what to do about a path that is not recognised."""
+    tables = (
+        [file for file in sorted(path.iterdir()) if table_suffix(file) in MANIFEST_SUFFIXES] if path.is_dir() else []
+    )
+    if tables:
+        return f"name the table itself, such as {tables[0]}, or call it manifest{table_suffix(tables[0])}"
+    return f"see docs/data_sets.md for what is read, or {_ELSEWHERE}"
 
 
 def _find_manifest(path: Path) -> Path | None:

@@ -93,7 +93,10 @@ class _Progress:
     """How far a task has come.
 
     Attributes:
-        begun, handed_out: how many of its samples.
+        work: the task, and where its responses and outcomes go.
+        begun: how many of its samples are begun.
+        handed_out: how many of its outcomes are handed out, which is done in the order of the samples.
+        failures: how many of its calls failed.
         ended: outcomes that wait for those of earlier samples, by the sample's number, and whether it was asked about.
         walked: whether all its samples are begun.
     """

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from hydra.utils import instantiate
 
 from evalkit.adapter import Capabilities, Model
+from evalkit.arguments import check_arguments
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint, import_advice
 from evalkit.types import Call, Response
@@ -73,6 +74,7 @@ class ModelSpec:
                     raise ConfigurationError(
                         f"{self.role}: its adapter has no setting '{key}'{hint(key, known)}{there_are}"
                     )
+        check_arguments(target, arguments, self.role)
 
     def make(self) -> Model:
         """Make the model, whole and ready to be asked; this may take minutes and much memory."""

@@ -85,7 +85,9 @@ class LocalEndpoint:
     Args:
         spec: describes the model.
         worker: the thread in which it works, shared with the other models of the run.
-        batch_size, batches_ahead, seconds_ahead: see ``LocalExecutor``.
+        batch_size: requests the model gets at once; None for what its adapter prefers.
+        batches_ahead: how many batches are decoded before they are needed, and sorted by length together.
+        seconds_ahead: the most seconds of audio that are decoded ahead.
     """
 
     def __init__(

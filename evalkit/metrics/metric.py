@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy.typing as npt
 from evalkit.metrics.functions import get_metric_function
 
 Statistics = npt.NDArray[np.float64]
+
+_WIDE = Context(prec=400)  # of which the digits of any float and all its decimals are less
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ def mean_in_unit(values: Sequence[float]) -> float:
 def difference_in_unit(new: float, base: float) -> float:
     """Return new minus base, both in the unit that is printed: 6.125 - 6 is exactly 0.125."""
     return float(_exact(new) - _exact(base))
+
+
+def rounded(value: float | Decimal, decimals: int = 2) -> str:
+    """Round half up, as published tables do, by the shortest decimals that name the number."""
+    return str(Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _WIDE))
 
 
 def recipe_line(metric: Metric) -> str:

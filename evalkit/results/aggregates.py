@@ -22,8 +22,9 @@ from evalkit.metrics.metric import mean_in_unit
 from evalkit.metrics.resampling import BootstrapSettings, bootstrap_values
 from evalkit.place import TablePlace
 from evalkit.results.certainty import interval_and_error
-from evalkit.results.metrics_file import Aggregate, MetricResult, RunResult, TaskResult
+from evalkit.results.metrics_file import RunResult
 from evalkit.results.scores import ScoresFile
+from evalkit.results.task_result import Aggregate, MetricResult, TaskResult
 
 ANY_GROUP = "*"
 MEAN = "mean"

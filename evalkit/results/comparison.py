@@ -16,11 +16,12 @@ import numpy as np
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.functions import MetricFunction, get_metric_function
-from evalkit.metrics.metric import difference_in_unit, in_unit, mean_in_unit, render_recipe
+from evalkit.metrics.metric import difference_in_unit, in_unit, mean_in_unit, render_recipe, rounded
 from evalkit.metrics.multiple_comparisons import holm
 from evalkit.metrics.resampling import BootstrapSettings, PairedReplicates, paired_replicates, summarise
-from evalkit.results.metrics_file import Aggregate, MetricResult, RunResult, TaskResult, read_run, rounded
+from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.scores import ScoredSamples, ScoresFile
+from evalkit.results.task_result import Aggregate, MetricResult, TaskResult
 
 Verdict = Literal["better", "worse", "no evidence", "not comparable"]
 OnlyIn = Literal["base", "new"]

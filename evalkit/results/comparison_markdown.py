@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from evalkit.metrics.metric import rounded
 from evalkit.results.comparison import Change, ComparedMetric, Comparison, formatted
 from evalkit.results.markdown import clipped, escaped
-from evalkit.results.metrics_file import rounded
 
 
 def comparison_markdown(comparison: Comparison) -> str:

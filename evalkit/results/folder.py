@@ -16,6 +16,7 @@ PROVENANCE = "provenance.json"
 _LOCK = ".lock"
 _ESCAPED_SURROGATE = "\\ud"
 _REPLACED = "replaced"
+_REPORT = "report"
 
 
 class RunFolder:
@@ -25,13 +26,15 @@ class RunFolder:
         path: the folder; made if it is not there.
 
     Raises:
-        StoreError: another process is writing to it, or it cannot be made.
+        StoreError: another process is writing to it, it cannot be made, or it holds links: whoever made them, what is
+            written here must not land elsewhere.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
+            _refuse_links(path)
             # A lock goes with the process, however that ends. On a file and not on the folder: shared file systems
             # lock only files that are open for writing, between machines too.
             self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
@@ -87,7 +90,8 @@ class RunFolder:
         if not held:
             return
         try:
-            number = 1 + len(list((self.path / _REPLACED).glob("*")))
+            numbers = [int(path.name) for path in (self.path / _REPLACED).glob("*") if path.name.isdecimal()]
+            number = 1 + max(numbers, default=0)
             target = self.path / _REPLACED / str(number)
             target.mkdir(parents=True)
             for path in held:
@@ -98,6 +102,17 @@ class RunFolder:
     def close(self) -> None:
         """Let another process have the folder."""
         os.close(self._lock)
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse links in a run folder and in the folders of its tasks."""
+    held = [entry for entry in os.scandir(folder) if entry.name not in (_REPLACED, _REPORT)]
+    inner = [entry for each in held if each.is_dir(follow_symlinks=False) for entry in os.scandir(each.path)]
+    for entry in (*held, *inner):
+        if entry.is_symlink():
+            raise StoreError(
+                f"{entry.path}: is a link, which a run folder must not hold; put what it names in its place"
+            )
 
 
 def recorded_models(provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

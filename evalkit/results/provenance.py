@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class ProvenanceRecord:
         left_out: Mapping[str, str],
         usage: Callable[[], Mapping[str, Mapping[str, Any]]],
     ) -> None:
+        self._lock = threading.RLock()  # models are met in one thread while tasks are finished in others
         self._folder = folder
         self._usage = usage
         self._began = time.perf_counter()
@@ -93,16 +95,18 @@ class ProvenanceRecord:
         Raises:
             ConfigurationError: the folder holds answers of another model in that role.
         """
-        self._folder.claim({role: fingerprint})
-        # What a server once said of itself is held against it for good, also if it does not say it today.
-        said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
-        self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
-        self.write()
+        with self._lock:
+            self._folder.claim({role: fingerprint})
+            # What a server once said of itself is held against it for good, also if it does not say it today.
+            said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
+            self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
+            self.write()
 
     def task_finished(self, task: str) -> None:
         """Record that a task is done."""
-        self._session["seconds"][task] = self._seconds()
-        self.write()
+        with self._lock:
+            self._session["seconds"][task] = self._seconds()
+            self.write()
 
     def finish(self) -> None:
         """Record that the session came to its end."""
@@ -116,8 +120,9 @@ class ProvenanceRecord:
 
     def write(self) -> None:
         """Write what is known now."""
-        content = {"models": self._models, **self._content, "sessions": self._sessions, "usage": self.usage()}
-        self._folder.write_json(PROVENANCE, content)
+        with self._lock:
+            content = {"models": self._models, **self._content, "sessions": self._sessions, "usage": self.usage()}
+            self._folder.write_json(PROVENANCE, content)
 
     def _seconds(self) -> float:
         return round(time.perf_counter() - self._began, 3)

@@ -53,8 +53,9 @@ class ResponseStore:
                 except ValueError:
                     continue  # kept by a version that took anything from an adapter; its call is asked again
                 self.usage[path.stem].add(response)
-                # A response that failed in an earlier session is not found, and so is asked for again.
-                if "failure" not in record["response"] or not writable:
+                # A response that failed in an earlier session, or whose speech is gone or was changed since, is not
+                # found, and so is asked for again.
+                if not writable or not (response.failed or self._lost_speech(response)):
                     log.offsets[_identity(record["sample"], record["call"], record["request"])] = offset
 
     def get(self, sample_id: str, position: int, call: Call) -> Response | None:
@@ -101,6 +102,12 @@ class ResponseStore:
             return response
         speech = response.speech
         return replace(response, speech=self._speech(speech.locator, speech.duration, speech.digest()))
+
+    def _lost_speech(self, response: Response) -> bool:
+        if response.speech is None:
+            return False
+        stored = self._speech(response.speech.locator, None)
+        return stored.digest() is None or stored.digest() != response.speech.digest()
 
     def _speech(self, locator: str, duration: float | None, digest: str | None = None) -> Audio:
         return Audio(locator, self._folder / locator, duration=duration, root=self._folder, digest=digest)
@@ -152,6 +159,8 @@ class _RoleLog:
     def __init__(self, path: Path, *, writable: bool) -> None:
         self._path = path
         self.offsets: dict[int, int] = {}
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{path}: is not a plain file")
         try:
             flags = (os.O_RDWR | os.O_CREAT) if writable else os.O_RDONLY
             self._file = os.open(path, flags, 0o666)

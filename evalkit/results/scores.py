@@ -190,6 +190,7 @@ class ScoresFile:
         for path in (self._path, folder / _NEW):
             if path.is_file() and _digest_of(path) == digest:
                 self._path = path
+                _check_columns(path)
                 return
         raise StoreError(
             f"{self._path}: does not belong to the metrics.json of this run; "
@@ -209,7 +210,8 @@ class ScoresFile:
         for row in self.rows(names):
             with _reading(self._path):
                 record = row | {name: json.loads(row[name]) for name in _JSON_COLUMNS}
-                yield Sample.from_json(record), _status(row["status"]), _reason(row)
+                sample = Sample.from_json(record)
+            yield sample, row["status"], _reason(row)
 
     def rows(self, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         """Yield each row, or some of its columns, as Python values, in constant memory."""
@@ -221,7 +223,9 @@ class ScoresFile:
                 if name not in known:
                     raise KeyError(name)
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=None if names is None else list(names)):
-                yield from batch.to_pylist()
+                for row in batch.to_pylist():
+                    _check_row(row)
+                    yield row
 
     def statistics(self, key: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return the statistics of a metric, samples × k, for the samples that count.
@@ -237,11 +241,10 @@ class ScoresFile:
         table = self.table(["id", "status", "references", "responses", *(f"{key}.{name}" for name in names)])
         statistics = self._statistics(table, key, names)
         with _reading(self._path):
-            rows = [
-                row
-                for row in table.select(["id", "status", "references", "responses"]).to_pylist()
-                if row["status"] != "skipped"
-            ]
+            rows = table.select(["id", "status", "references", "responses"]).to_pylist()
+            for row in rows:
+                _check_row(row)
+            rows = [row for row in rows if row["status"] != "skipped"]
             return ScoredSamples(
                 ids=[row["id"] for row in rows],
                 references=[row["references"] for row in rows],
@@ -312,10 +315,32 @@ def _bytes(content: Any) -> bytes:
     return _json(content).encode("utf-8", "replace")
 
 
-def _status(text: str) -> str:
-    if text not in ("scored", "failed", "skipped"):
-        raise ValueError(f"unknown status {text!r}")
-    return text
+def _check_columns(path: Path) -> None:
+    """Refuse columns of other types than evalkit writes: the file may be someone else's."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    with _reading(path):
+        known = {field.name: field.type for field in columns({}, ())}
+        for column in pyarrow.parquet.read_schema(path):
+            wanted = [known[column.name]] if column.name in known else [pa.string(), pa.float64(), pa.int64()]
+            if column.type not in [*wanted, pa.null()]:
+                raise TypeError(f"its column {column.name} is of the type {column.type}")
+
+
+def _check_row(row: Mapping[str, Any]) -> None:
+    """Refuse what no column's type rules out.
+
+    Raises:
+        ValueError: an id is missing, a status is unknown, or there is nothing where a reference or response must be.
+    """
+    if "id" in row and row["id"] is None:
+        raise ValueError("a sample has no id")
+    if "status" in row and row["status"] not in ("scored", "failed", "skipped"):
+        raise ValueError(f"unknown status {row['status']!r}")
+    for name in ("references", "responses"):
+        if name in row and (row[name] is None or None in row[name]):
+            raise ValueError(f"sample {row.get('id')} lacks some of its {name}")
 
 
 def _reason(row: Mapping[str, Any]) -> Failure | None:

@@ -24,10 +24,11 @@ from evalkit.inference.served.cache import AnswerCache
 from evalkit.progress import Progress, say
 from evalkit.results.aggregates import with_aggregates
 from evalkit.results.folder import PROVENANCE, RunFolder
-from evalkit.results.metrics_file import ModelIdentity, RunResult
+from evalkit.results.metrics_file import RunResult
 from evalkit.results.provenance import ProvenanceRecord
 from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
+from evalkit.results.task_result import ModelIdentity
 from evalkit.results.usage import RoleUsage
 from evalkit.run.events import EventLog, run_log
 from evalkit.run.plan import Plan
@@ -167,7 +168,7 @@ class _Session:
         _log.info("%s: %s", role, fingerprint)
 
     def finish(self) -> Evaluation:
-        """Take the averages, record that the session came to its end, and return what came of it."""
+        """Take the averages, record that the session ended, and return what came of it."""
         self._results = with_aggregates(self._results, self._plan.aggregates, self._plan.bootstrap)
         publish(self._folder, self._results)
         self._record.finish()

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from evalkit.arguments import check_arguments
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.inference.endpoint import Executor, ModelSpec
@@ -101,7 +102,7 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
         tasks=tuple(tasks),
         models={role: _spec(role, titles[role], config[role]) for role in roles},
         model_name=model_name,
-        executor=_made(config.executor),
+        executor=_made(config.executor, "executor"),
         config=OmegaConf.to_yaml(OmegaConf.create(record)),
         bootstrap=BootstrapSettings(**resolved["statistics"]),
         aggregates=definitions_from(resolved["aggregates"]),
@@ -125,7 +126,7 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
     if not config.tasks:
         raise ConfigurationError("nothing to run: choose suite=NAME or task=NAME (`evalkit list tasks` shows them)")
     prompts = Prompts({role: _profile(config[role]) for role in roles_of(config)})
-    tasks = [_made(task, name=name, prompts=prompts) for name, task in config.tasks.items()]
+    tasks = [_made(task, f"tasks.{name}", name=name, prompts=prompts) for name, task in config.tasks.items()]
     generation = {role: _generation(config[role]) for role in roles_of(config)}
     for task in tasks:
         task.generation = generation
@@ -180,9 +181,24 @@ def _generation(model: DictConfig) -> dict[str, Any]:
     return decoding_settings({"generation": settings})
 
 
-def _made(config: Any, **arguments: Any) -> Any:
+def _made(config: DictConfig, section: str, **arguments: Any) -> Any:
     """Make what a configuration with ``_target_`` describes; settings arrive as plain lists and dicts."""
+    _check(OmegaConf.to_container(config, resolve=True), section)
     return instantiate(config, _convert_="all", **arguments)
+
+
+def _check(value: Any, section: str) -> None:
+    """Refuse arguments of a wrong type, wherever in a configuration something is made."""
+    if not isinstance(value, Mapping):
+        return
+    if "_target_" in value:
+        try:
+            target = get_object(value["_target_"])
+        except Exception:
+            return  # Hydra says better what there is not
+        check_arguments(target, value, section)
+    for key, inner in value.items():
+        _check(inner, f"{section}.{key}")
 
 
 def _arguments(model: DictConfig) -> dict[str, Any]:

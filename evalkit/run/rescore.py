@@ -13,10 +13,11 @@ from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.redaction import without_secrets
 from evalkit.results.aggregates import definitions_from, with_aggregates
 from evalkit.results.folder import RunFolder
-from evalkit.results.metrics_file import ModelIdentity, RunResult, TaskResult, read_run
+from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
 from evalkit.results.scores import ScoresFile
+from evalkit.results.task_result import ModelIdentity, TaskResult
 from evalkit.run.scoring import score_task
 from evalkit.run.stored import read_stored_config, stored_tasks, write_config
 from evalkit.task import Task

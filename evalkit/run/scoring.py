@@ -13,7 +13,8 @@ from evalkit.chain import Outcome
 from evalkit.metrics.metric import Metric, Statistics
 from evalkit.metrics.resampling import BootstrapSettings, bootstrap_values
 from evalkit.results.certainty import finite_in_unit, interval_and_error
-from evalkit.results.metrics_file import (
+from evalkit.results.scores import ScoreWriter
+from evalkit.results.task_result import (
     FailureReason,
     GroupResult,
     MetricResult,
@@ -21,7 +22,6 @@ from evalkit.results.metrics_file import (
     SampleCounts,
     TaskResult,
 )
-from evalkit.results.scores import ScoreWriter
 from evalkit.task import Task
 from evalkit.types import Response
 

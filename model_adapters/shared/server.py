@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 import evalkit
 from evalkit.errors import ConfigurationError, PermanentError, TransientError
 from evalkit.hints import install_command
+from evalkit.progress import say
 from evalkit.redaction import redacted_text
 from model_adapters.shared.event_stream import begins_like_events, documents
 from model_adapters.shared.server_errors import error_of_status, said
@@ -61,6 +62,8 @@ class Server:
         self.address = _address(parts)
         self.url = base_url.rstrip("/")
         self._secrets = tuple(secrets)
+        if self._secrets and parts.scheme == "http" and not _is_here(parts.hostname or ""):
+            say(f"{self.address}: the key goes there in clear, as base_url begins with http://; https:// would hide it")
         self._headers = {
             "User-Agent": f"evalkit/{evalkit.__version__}",
             "Accept-Encoding": "identity",  # JSON and base64 arrive sooner than they are decompressed
@@ -310,12 +313,15 @@ def _address(parts: SplitResult) -> str:
 def _proxy(parts: SplitResult) -> str | None:
     """Return the proxy that the environment names for a server; never for one on this machine."""
     host = parts.hostname or ""
-    if host == "localhost" or _is_loopback(host) or urllib.request.proxy_bypass(host):
+    if _is_here(host) or urllib.request.proxy_bypass(host):
         return None
     return urllib.request.getproxies().get(parts.scheme)
 
 
-def _is_loopback(host: str) -> bool:
+def _is_here(host: str) -> bool:
+    """Tell whether a host is this machine."""
+    if host == "localhost":
+        return True
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return False

@@ -9,7 +9,7 @@ The report names neither the recogniser nor the judge.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Unpack, get_args
+from typing import Any, TypedDict, Unpack, get_args
 
 from evalkit.chain import CallFailed, Chain, Score
 from evalkit.errors import ConfigurationError, DataError
@@ -24,6 +24,15 @@ from tasks.steps import AnswerMode, answer
 from tasks.verdicts import read_verdict
 
 _JUDGE_OPTIONS = ("system", "replies", "generation", "attempts")
+
+
+class JudgeSettings(TypedDict, total=False):
+    """How a judge is asked, and how often."""
+
+    system: str
+    generation: Mapping[str, Any]
+    replies: int
+    attempts: int
 
 
 class ParalinguisticQuestions(DatasetTask):
@@ -51,7 +60,7 @@ class ParalinguisticQuestions(DatasetTask):
         *,
         language: str = "zh",
         answer_mode: AnswerMode = "speech",
-        judge: Mapping[str, Any] | None = None,
+        judge: JudgeSettings | None = None,
         **common: Unpack[CommonSettings],
     ) -> None:
         super().__init__(**common)
@@ -138,7 +147,7 @@ class ParalinguisticQuestions(DatasetTask):
         return metrics
 
 
-def _judging(task: str, options: Mapping[str, Any]) -> Judging:
+def _judging(task: str, options: JudgeSettings) -> Judging:
     """Return the way to ask a judge that a configuration describes."""
     for option in options:
         if option not in _JUDGE_OPTIONS:

@@ -218,6 +218,13 @@ class Proven:
         }
 
 
+def assessors(result: dict[str, Any], metric: str) -> dict[str, str]:
+    """The titles of the models that a figure names as those that it depends on, by role."""
+    recipe = result["metrics"][metric]["recipe"]
+    models: dict[str, dict[str, str]] = result["models"]
+    return {role: model["title"] for role, model in models.items() if recipe.get(role) == model["fingerprint"]}
+
+
 def words_of_run(folder: Path, base_url: str, tasks: Iterable[str], *overrides: str, name: str = "run") -> list[str]:
     """What follows ``evalkit run`` for a served model that hears, speaks and calls tools, and a served judge."""
     chosen = [f"task=[{','.join(tasks)}]", f"runs={folder}", f"data_root={folder / 'data'}", f"name={name}"]

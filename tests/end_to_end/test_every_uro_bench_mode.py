@@ -20,6 +20,7 @@ from tests.end_to_end.task_runs import (
     Proven,
     Said,
     Speaker,
+    assessors,
     behind,
     clip,
     judge,
@@ -145,9 +146,15 @@ def test_each_mode_of_uro_bench(uro_bench: Proven, mode: str) -> None:
     silent = sum(row.get("source_wav") == "clean-rms-01.flac" for row in rows)
     assert uro_bench.counts(task) == (len(rows), 0, 0, silent)
     assert uro_bench.tasks[task]["partial"]
-    assessor = {"wer": "", "ge": "|emotion_classifier:Pitch", "srt": "|audio_judge:Judge by ear"}
-    recipe = uro_bench.tasks[task]["metrics"]["score"]["recipe"]
-    assert f"|transcriber:Served PocketSphinx{assessor.get(mode, '|judge:Judge by rule')}|" in recipe
+    others = {
+        "wer": {"mos_predictor": "Critic"},
+        "ge": {"emotion_classifier": "Pitch"},
+        "srt": {"audio_judge": "Judge by ear"},
+    }
+    assert assessors(uro_bench.tasks[task], "score") == {
+        "transcriber": "Served PocketSphinx",
+        **others.get(mode, {"judge": "Judge by rule"}),
+    }
     # The report prints that score.
     printed = {row: text for (_, row, *_), text in uro_bench.cells("uro_bench_subsets").items()}
     assert printed[subset.partition("/")[2]] == f"{100 * score:.2f}"

@@ -1,15 +1,17 @@
 """That no secret is written: not from a configuration, not from an answer."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from evalkit.redaction import known_secrets, redacted, redacted_text, without_secrets
 from evalkit.types import Failure, Response, ToolCall, Usage
 
-KEY = "sk-proj-0123456789abcdefghij"
+KEY = "sk-proj-0123456789+/abcdefghij"
 
 
 def cut(text: str) -> str:
@@ -54,11 +56,7 @@ def test_what_stands_under_a_telling_name_is_cut_at_any_depth(name: str) -> None
         {"max_new_tokens": 5, "stop_token_ids": [1], "tokens_per_minute": 9, "max_tokens_name": "max_tokens"},
         {"api_key_variable": "OPENAI_API_KEY", "api_key_file": "~/.key", "text_key": "text", "id_key": "id"},
         {"author": "a", "authors": ["b"], "keys": {"a": 1}, "key": "wer", "token2wav": "folder", "skip_auth": True},
-        {
-            "title": "Basic understanding",
-            "user": "Who is the bearer according to the basic principles",
-            "b": "basic quiz",
-        },
+        {"title": "Basic understanding", "question": "Is the bearer according to the basic principles unknown?"},
         {"base_url": "http://127.0.0.1:8000/v1", "mail": "someone@example.org", "n": 0.5, "none": None},
     ],
 )
@@ -126,3 +124,36 @@ def test_an_answer_without_a_secret_is_left_as_it_is() -> None:
     assert redacted(response, cut) is response
     assert redacted_text("EMPTY", ("EMPTY", "")) == "EMPTY"  # a placeholder, not a key
     assert redacted_text(f"a {KEY} b", (KEY,)) == "a (key removed) b"
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        KEY,
+        KEY.upper(),
+        base64.b64encode(KEY.encode()).decode(),
+        KEY[:9] + "\u200b" + KEY[9:],
+        KEY[:12] + " " + KEY[12:],
+        "".join(f"\\u{ord(character):04X}" for character in KEY),
+        "".join(f"%{ord(character):02X}" for character in KEY),
+        quote(KEY, safe=""),
+        KEY.encode().hex(),
+    ],
+)
+def test_a_key_is_known_in_whatever_form_a_server_repeats_it(repeated: str) -> None:
+    assert redacted_text(f"your key is {repeated}.", [KEY]) == "your key is (key removed)."
+
+
+@pytest.mark.parametrize("before", ["Bearer ", "x", "ab"])
+def test_a_key_within_what_is_written_in_base64_is_cut_out(before: str) -> None:
+    left = redacted_text(base64.b64encode(f"{before}{KEY}, it was".encode()).decode(), [KEY])
+    assert "(key removed)" in left
+    known = left.replace("(key removed)", "A" * 40)
+    assert KEY[3:-3].encode() not in base64.b64decode(known[: len(known) // 4 * 4])
+
+
+def test_a_key_whose_end_is_starred_is_cut_and_words_are_not() -> None:
+    assert redacted_text(f"{KEY[:-4]}****", [KEY]) == "(key removed)****"
+    assert redacted_text("I pass word by word; sk-proj- is a prefix", [KEY, "password"]) == (
+        "I pass word by word; sk-proj- is a prefix"
+    )

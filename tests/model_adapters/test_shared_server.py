@@ -248,3 +248,22 @@ def test_a_rejection_names_the_models_that_there_are() -> None:
     with OpenAIServer(models=["step-audio-2", "judge"]) as server, pytest.raises(RejectedError) as error:
         asyncio.run(main(server.base_url))
     assert str(error.value).endswith("(it lists the models step-audio-2, judge)")
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "warned"),
+    [
+        ("http://models.example/v1", "sk-0123456789", True),
+        ("http://10.0.0.7:8000", "sk-0123456789", True),
+        ("https://models.example/v1", "sk-0123456789", False),
+        ("http://127.0.0.1:8000/v1", "sk-0123456789", False),
+        ("http://[::1]:8000/v1", "sk-0123456789", False),
+        ("http://localhost:8000/v1", "sk-0123456789", False),
+        ("http://models.example/v1", None, False),
+    ],
+)
+def test_a_key_that_leaves_this_machine_in_clear_is_told(
+    url: str, key: str | None, warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Server(url, secrets=(key,) if key else (), concurrency=1, answer_bytes=1)
+    assert ("the key goes there in clear" in capsys.readouterr().err) is warned

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import overload
 
 from evalkit.metrics.error_rate import AlignedUnit
-from reports.alignment import blocks
+from reports.samples.alignment import blocks
 
 
 class ReadOnce(Sequence[AlignedUnit]):

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 from evalkit.errors import ConfigurationError, StoreError
-from evalkit.metrics.metric import in_unit
+from evalkit.metrics.metric import in_unit, rounded
 from evalkit.place import TablePlace
-from evalkit.results.metrics_file import Aggregate, RunResult, read_run, rounded
-from reports.by_normaliser import by_normaliser_table
-from reports.layout import Rows, fill
-from reports.layouts.asr import ASR
+from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.task_result import Aggregate
 from reports.published import PublishedFigure, PublishedModel, load_published, select_published
-from reports.render_html import render_html
-from reports.table import Cell, Table
+from reports.render.html import render_html
+from reports.tables.by_normaliser import by_normaliser_table
+from reports.tables.layout import Rows, fill
+from reports.tables.layouts.asr import ASR
+from reports.tables.model import Cell, Table
 from tests.reports.run_folders import metric, task, write_run
 
 README = Path(__file__).parent / "data" / "readme_2025_07_23_asr.html"

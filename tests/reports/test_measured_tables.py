@@ -9,17 +9,17 @@ import pytest
 
 from evalkit.errors import ConfigurationError
 from evalkit.results.metrics_file import RunResult, read_run
-from reports.layout import Layout, fill
-from reports.layouts.big_bench_audio import BIG_BENCH_AUDIO
-from reports.layouts.further import FURTHER
-from reports.layouts.mmau import MMAU
-from reports.layouts.paralinguistic import PARALINGUISTIC
-from reports.layouts.toolcall import TOOLCALL
-from reports.layouts.translation import COVOST2
-from reports.layouts.uro_bench import URO_BENCH, URO_BENCH_SUBSETS
 from reports.published import select_published
-from reports.table import Cell, Table
-from reports.tables import fill_tables
+from reports.tables.fill import fill_tables
+from reports.tables.layout import Layout, fill
+from reports.tables.layouts.big_bench_audio import BIG_BENCH_AUDIO
+from reports.tables.layouts.further import FURTHER
+from reports.tables.layouts.mmau import MMAU
+from reports.tables.layouts.paralinguistic import PARALINGUISTIC
+from reports.tables.layouts.toolcall import TOOLCALL
+from reports.tables.layouts.translation import COVOST2
+from reports.tables.layouts.uro_bench import URO_BENCH, URO_BENCH_SUBSETS
+from reports.tables.model import Cell, Table
 from tests.reports.run_folders import metric, part, task, write_run
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from evalkit.cli.main import main
 from evalkit.results.metrics_file import read_run
-from reports.utterances import read_utterances
+from reports.samples.utterances import read_utterances
 from tests.conftest import write_jsonl
 
 

@@ -11,10 +11,10 @@ from evalkit.results.metrics_file import read_run
 from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
-from reports.averages import SUBSETS, recomputed_averages
+from reports.averages import recomputed_averages, subsets
 from reports.published import load_published
-from reports.table import AVERAGES
-from reports.tables import fill_tables
+from reports.tables.fill import fill_tables
+from reports.tables.model import AVERAGES
 from tasks.paralinguistic.dimensions import DIMENSIONS
 from tasks.toolcall.tools import load_tools
 from tests.conftest import CommandLine, write_jsonl
@@ -44,7 +44,9 @@ def test_directions_are_the_headings_of_columns(table: str) -> None:
 
 def test_subsets_are_those_of_the_averages() -> None:
     counts = Counter((place["group"], f"{place['dimension']}.") for place in places("uro_bench"))
-    assert counts == {(group, dimension): n for group, of in SUBSETS.items() for dimension, n in of.items()}
+    tracks = {track for track, _ in counts}
+    assert counts == {(track, each): n for track in tracks for each, n in subsets(track, "2025-09-15").items()}
+    assert subsets("Chinese Basic", "2025-07-23") == {"U.": 2, "R.": 2, "O.": 2}
     published = {
         (figure.group, figure.benchmark) for figure in load_published() if figure.table == "uro_bench_detail_table7"
     }

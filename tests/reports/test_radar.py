@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from evalkit.results.metrics_file import read_run
-from reports.radar import BEST, WORST, Axis, Radar, radar, radii, tables_radar
-from reports.radar_drawing import draw_radar
-from reports.tables import fill_tables
+from reports.chart.axes import BEST, WORST, Axis, Radar, radar, radii, tables_radar
+from reports.chart.drawing import draw_radar
+from reports.tables.fill import fill_tables
 from tests.reports.run_folders import task, write_run
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from reports.averages import irreproducible, recomputed_averages
-from reports.render_html import render_html
-from reports.render_markdown import render_markdown
-from reports.tables import fill_tables
+from reports.render.html import render_html
+from reports.render.markdown import render_markdown
+from reports.tables.fill import fill_tables
 from tests.conftest import SHARED_DATA
 from tests.reports.readme_tables import Grid, as_text, html_grids, kept_grids
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.results.metrics_file import SampleCounts
-from reports.layout import fill
-from reports.layouts.asr import ASR
+from evalkit.results.task_result import SampleCounts
 from reports.published import select_published
-from reports.render_csv import render_csv
-from reports.render_html import render_html
-from reports.render_latex import render_latex
-from reports.render_markdown import render_markdown
-from reports.table import Cell, Column, Footnote, Recipe, Row, RowGroup, Table
+from reports.render.csv import render_csv
+from reports.render.html import render_html
+from reports.render.latex import render_latex
+from reports.render.markdown import render_markdown
+from reports.tables.layout import fill
+from reports.tables.layouts.asr import ASR
+from reports.tables.model import Cell, Column, Footnote, Recipe, Row, RowGroup, Table
 
 NASTY = r"<script>alert('x')</script> a|b _c_ & 100% \d {e} #1 $f$ ~g^ [h](javascript:i) `j` *k* [l]"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from evalkit.results.metrics_file import read_run
-from reports.by_normaliser import by_normaliser_table
-from reports.layout import FilledTable
-from reports.tables import fill_tables
+from reports.tables.by_normaliser import by_normaliser_table
+from reports.tables.fill import fill_tables
+from reports.tables.layout import FilledTable
 from reports.write import write_report
 from tests.reports.run_folders import metric, part, task, write_run
 

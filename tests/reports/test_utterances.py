@@ -8,9 +8,10 @@ import pytest
 
 from evalkit.errors import StoreError
 from evalkit.metrics.error_rate import align
-from evalkit.results.metrics_file import RunResult, TaskResult, read_run
-from reports.alignment import blocks, inline
-from reports.utterances import read_utterances, utterances_text, utterances_tsv
+from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.task_result import TaskResult
+from reports.samples.alignment import blocks, inline
+from reports.samples.utterances import read_utterances, utterances_text, utterances_tsv
 from tests.reports.run_folders import metric, task, utterance, write_run, write_scores
 
 ROWS = [

@@ -22,7 +22,8 @@ def demo_run(folder: Path, name: str, factor: float, title: str) -> Path:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != ".files")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def test_the_whole_report(tmp_path: Path) -> None:

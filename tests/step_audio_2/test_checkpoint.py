@@ -1,6 +1,7 @@
 """Loading and saving checkpoints: the published layout, and what is wrong with a damaged one."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -137,13 +138,31 @@ def config_of(folder: Path, change: Callable[[Any], Any]) -> Path:
         ("audio_encoder_config", "llm_dim", 64, "llm_dim is 64; it must be text_config.hidden_size, 32"),
         ("text_config", "vocab_size", 151936, "vocab_size is 151936; it must be at least 158258"),
         ("text_config", "num_attention_groups", 4, "num_attention_groups is 4, but num_key_value_heads is 2"),
+        ("text_config", "num_hidden_layers", -1, "num_hidden_layers is -1; it must be from 1 to 1000"),
+        ("text_config", "num_hidden_layers", 10**6, "num_hidden_layers is 1000000; it must be from 1 to 1000"),
+        ("text_config", "num_hidden_layers", "28", "num_hidden_layers"),
+        ("audio_encoder_config", "n_audio_layer", 10**6, "n_audio_layer is 1000000; it must be from 1 to 1000"),
+        ("audio_encoder_config", "n_audio_head", 0, "n_audio_head is 0; it must be from 1 to"),
+        ("text_config", "num_attention_heads", 5, "num_key_value_heads is 2; it must be a divisor of"),
+        (
+            "text_config",
+            "num_attention_heads",
+            64,
+            "hidden_size is 32; it must be a multiple of num_attention_heads, 64",
+        ),
+        ("text_config", "rms_norm_eps", -1.0, "rms_norm_eps is -1.0; it must be a number above 0"),
+        ("text_config", "rms_norm_eps", math.nan, "NaN is no JSON number"),
+        ("text_config", "rope_theta", "x", "rope_theta is x; it must be a number above 0"),
+        ("text_config", "rope_scaling", {"type": "yarn"}, "describes no model that can be built"),
+        ("text_config", "rope_scaling", 5, "rope"),
+        ("text_config", "hidden_act", "eval", "hidden_act is eval, which is not known"),
     ],
 )
 def test_a_configuration_that_the_code_cannot_follow_is_refused(
-    tmp_path: Path, part: str, name: str, value: int, message: str
+    tmp_path: Path, part: str, name: str, value: Any, message: str
 ) -> None:
     config_of(tmp_path, lambda config: config[part].update({name: value})).rename(tmp_path / "config.json")
-    with pytest.raises(CheckpointError, match=f"config.json: .*{message}"):
+    with pytest.raises(CheckpointError, match=rf"config\.json(: | ).*{message}"):
         StepAudio2ForCausalLM.from_pretrained(tmp_path)
 
 

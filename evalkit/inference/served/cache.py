@@ -16,6 +16,7 @@ from evalkit.types import Request, Response
 
 _FILE = "answers.sqlite"
 _LOCK = ".lock"
+_PATIENCE = 60  # seconds to wait for another process
 _MOUNTS = Path("/proc/mounts")
 _REMOTE = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "9p", "fuse.")
 
@@ -50,10 +51,14 @@ class AnswerCache:
         self._path = folder / _FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
+            # Reading does not wait behind a writing that waits for another process.
+            self._database, self._writing = self._connected(), self._connected()
             self._prepare(folder)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
+
+    def _connected(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
 
     def _prepare(self, folder: Path) -> None:
         # One process at a time: SQLite refuses, whatever its timeout, to have a new file set up by two at once.
@@ -89,26 +94,30 @@ class AnswerCache:
         return replace(response, speech=Audio("cached speech", content=lambda: speech))
 
     def put(self, identity: str, response: Response) -> None:
-        """Keep a good answer; a failed one is passed over."""
+        """Keep a good answer, and pass a failed one over; may be called in a thread, as it may have to wait."""
         if response.failed:
             return
         speech = None if response.speech is None else response.speech.encoded()
         text = json.dumps(response.to_json())
         try:
-            self._database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (identity, text, speech))
+            self._writing.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (identity, text, speech))
         except sqlite3.Error as error:
             raise self._unusable(error) from error
 
     def close(self) -> None:
         """Close the file."""
+        self._writing.close()
         self._database.close()
 
     def _unusable(self, error: Exception) -> StoreError:
+        otherwise = "choose another cache.folder=, or do without by cache.folder=null"
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            return StoreError(
+                f"{self._path}: another process has been holding the cache for {_PATIENCE} s; wait for its end, "
+                + otherwise
+            )
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-        return StoreError(
-            f"{self._path}: the cache cannot be used ({reason}); delete it, choose another cache.folder=, "
-            "or do without by cache.folder=null"
-        )
+        return StoreError(f"{self._path}: the cache cannot be used ({reason}); delete it, {otherwise}")
 
 
 def _is_remote(folder: Path) -> bool:

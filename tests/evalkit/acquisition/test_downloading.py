@@ -89,3 +89,10 @@ def test_servers_and_addresses_that_do_not_answer(tmp_path: Path, server: FileSe
         with pytest.raises(DataError, match="not an http or https address"):
             download(url, tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("length", ["many", "-5", "1e3", ""])
+def test_a_length_that_is_none_is_no_length(tmp_path: Path, server: FileServer, length: str) -> None:
+    server.content_length = length or " "
+    download(server.url, tmp_path / "corpus.tar.gz")
+    assert (tmp_path / "corpus.tar.gz").read_bytes() == CONTENT

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from evalkit.acquisition.preparation import Acquisition, Download, prepare
+from evalkit.acquisition.preparation import Acquisition, Download, one_at_a_time, place_archives, prepare
 from evalkit.acquisition.unpacking import Placement
 from evalkit.datasets import open_dataset
 from evalkit.errors import DataError
@@ -195,3 +195,27 @@ def test_a_recipe_is_read_from_its_configuration(tmp_path: Path) -> None:
     assert (acquisition.hub_files.patterns, acquisition.hub_files.into) == (("*.jsonl",), tmp_path / "b")
     assert acquisition.downloads == (Download("https://x/y.json", tmp_path / "b", "00"),)
     assert (acquisition.unpack, acquisition.by_hand) == ((), "Ask.")
+
+
+def test_two_processes_prepare_one_after_the_other(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "corpus.tar", "w") as archive:
+        member = tarfile.TarInfo("corpus/a.txt")
+        archive.addfile(member, io.BytesIO())
+    acquisition = Acquisition(tmp_path / "data", (Placement(("corpus",), tmp_path / "data"),))
+    waiting = threading.Event()
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        waiting.set()
+
+    with one_at_a_time(tmp_path / "data", say):
+        second = threading.Thread(
+            target=place_archives, args=([tmp_path / "corpus.tar"], [acquisition], say), daemon=True
+        )
+        second.start()
+        assert waiting.wait(30)
+        assert said == [f"{tmp_path / 'data'}: another process prepares data there; waiting until it is done"]
+        assert not (tmp_path / "data").exists()
+    second.join(30)
+    assert (tmp_path / "data" / "corpus" / "a.txt").is_file()

@@ -14,6 +14,7 @@ class FileServer(ThreadingHTTPServer):
         self.entity_tag: str | None = '"v1"'
         self.ranges = True
         self.breaks_after: int | None = None
+        self.content_length: str | None = None
         self.asked: list[str | None] = []
 
     @property
@@ -39,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         content = server.content[start:] if resumed else server.content
         self.send_response(206 if resumed else 200)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", server.content_length or str(len(content)))
         if resumed:
             self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
         if server.entity_tag:

@@ -11,7 +11,8 @@ from evalkit.errors import ConfigurationError
 from evalkit.metrics.resampling import BootstrapSettings, bootstrap_values, percentile_interval
 from evalkit.place import TablePlace
 from evalkit.results.aggregates import definitions_from, with_aggregates
-from evalkit.results.metrics_file import Aggregate, MetricResult, RunResult, SampleCounts, TaskResult
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import Aggregate, MetricResult, SampleCounts, TaskResult
 
 PAIR = {"place": {"table": "asr", "group": "English", "benchmark": "Average"}, "members": ["A", "B"]}
 ANY = {"place": {"table": "asr", "group": "*", "benchmark": "Average"}, "without": ["Alone"]}

@@ -17,8 +17,9 @@ from evalkit.metrics.metric import difference_in_unit, mean_in_unit
 from evalkit.metrics.multiple_comparisons import holm
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.results.comparison import _blank, _test, compare_runs
-from evalkit.results.metrics_file import MetricResult, read_run
+from evalkit.results.metrics_file import read_run
 from evalkit.results.scores import ScoredSamples, ScoresFile
+from evalkit.results.task_result import MetricResult
 from tests.conftest import CommandLine
 from tests.runs import make_run
 

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,10 @@ def test_json_is_replaced_whole_and_refuses_what_json_does_not_know(tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "x.json"]
 
 
-@pytest.mark.parametrize(("content", "message"), [("{", "not valid JSON"), ("[1]", "not a JSON object")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "not valid JSON"), ("[1]", "not a JSON object"), ('{"a":"\\uD83d"}', "not valid JSON")],
+)
 def test_unreadable_json_is_named(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(StoreError, match=f"x.json: is {message}"):
@@ -56,5 +60,21 @@ def test_what_is_set_aside_is_kept_below_replaced(tmp_path: Path) -> None:
     assert [(tmp_path / "replaced" / number / "x.json").read_text() for number in ("1", "2")] == ["1", "2"]
     folder.set_aside()
     assert len(list((tmp_path / "replaced").iterdir())) == 2
+    shutil.rmtree(tmp_path / "replaced" / "1")
+    folder.write("x.json", "3")
+    folder.set_aside()
+    assert (tmp_path / "replaced" / "3" / "x.json").read_text() == "3"
     with pytest.raises(StoreError, match="another evalkit process"):
         RunFolder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["metrics.json.unfinished", "config.yaml", "task/scores.parquet.unfinished", "other"])
+def test_a_folder_with_links_in_it_is_refused_before_anything_is_written_through_them(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "run" / "task").mkdir(parents=True)
+    (tmp_path / "target").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "target")
+    with pytest.raises(StoreError, match=f"{name}: is a link, which a run folder must not hold"):
+        RunFolder(tmp_path / "run")
+    assert not list((tmp_path / "target").iterdir())

@@ -13,9 +13,10 @@ import pytest
 
 import evalkit
 from evalkit.errors import ConfigurationError, StoreError
-from evalkit.metrics.metric import render_recipe
+from evalkit.metrics.metric import render_recipe, rounded
 from evalkit.results.certainty import finite_in_unit, interval_and_error
-from evalkit.results.metrics_file import ModelIdentity, RunResult, rounded
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.task_result import ModelIdentity
 from tests.conftest import ROOT, CommandLine
 from tests.runs import make_run
 

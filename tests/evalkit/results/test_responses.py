@@ -177,3 +177,21 @@ def test_speech_that_was_said_before_is_never_cut_short_for_its_readers(tmp_path
         store.append("c", 0, call(), Response(speech=Audio("said", recording)))
         assert said.path.stat().st_ino != inode, "it was written in place"
     assert len(list((tmp_path / "task" / "speech").iterdir())) == 1
+
+
+def test_speech_that_is_gone_or_was_replaced_is_asked_again(tmp_path: Path) -> None:
+    recording = tmp_path / "said.wav"
+    soundfile.write(recording, np.random.default_rng(0).uniform(-0.5, 0.5, 1_600), 16_000)
+    with ResponseStore(tmp_path / "task") as store:
+        said = store.append("a", 0, call(), Response(speech=Audio("said", recording))).speech
+    assert said is not None
+    assert said.path is not None
+    with ResponseStore(tmp_path / "task") as store:
+        assert store.get("a", 0, call()) is not None
+    soundfile.write(said.path, np.zeros(1_600), 16_000)
+    for _ in range(2):
+        with ResponseStore(tmp_path / "task") as store:
+            assert store.get("a", 0, call()) is None
+        with ResponseStore(tmp_path / "task", writable=False) as store:
+            assert store.get("a", 0, call()) is not None, "what was answered can be scored without its sound"
+        said.path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.inference.endpoint import ModelFacts
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.progress import say
-from evalkit.results.metrics_file import ModelIdentity
+from evalkit.results.task_result import ModelIdentity
 from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import Evaluation, _Session, evaluate
 from evalkit.run.events import run_log

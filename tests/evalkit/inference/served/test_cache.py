@@ -294,3 +294,22 @@ def test_on_a_file_system_that_machines_share_nothing_relies_on_shared_memory(
     database = sqlite3.connect(tmp_path / "cache" / "answers.sqlite")
     assert database.execute("PRAGMA journal_mode").fetchone() == (mode,)
     database.close()
+
+
+def test_a_cache_that_another_process_holds_is_not_to_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evalkit.inference.served.cache._PATIENCE", 0)
+    cache = AnswerCache(tmp_path)
+    cache.put("a", Response("one"))
+    holder = sqlite3.connect(tmp_path / "answers.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="another process has been holding the cache") as caught:
+        cache.put("b", Response("two"))
+    assert "delete" not in str(caught.value)
+    found = cache.get("a")
+    assert found is not None
+    assert found.text == "one", "reading does not wait"
+    holder.execute("COMMIT")
+    holder.close()
+    cache.close()

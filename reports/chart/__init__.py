@@ -1,0 +1,1 @@
+"""The radar chart: its axes, and how they are drawn."""

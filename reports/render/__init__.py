@@ -1,0 +1,1 @@
+"""Tables and the report page in each format they are printed in."""

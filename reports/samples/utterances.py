@@ -1,0 +1,175 @@
+"""Every utterance of a transcription task, worst first, with what was recognised wrongly marked."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evalkit.errors import StoreError
+from evalkit.metrics.error_rate import STATISTICS, AlignedUnit, align
+from evalkit.printable import printable
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.scores import ScoresFile
+from evalkit.results.task_result import TaskResult
+from evalkit.text import Scheme, get_scheme
+from reports.render.csv import spreadsheet_safe
+from reports.samples.alignment import blocks, inline
+
+_HEADING = (
+    "id", "status", "reason", "errors", "substitutions", "deletions", "insertions", "length", "error_rate",
+    "reference", "hypothesis", "alignment", "response", "audio",
+)  # fmt: skip
+
+
+# An alignment that nobody will read, of an answer without end, must not hold up the report.
+_MOST_UNITS_ALIGNED = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One sample of a transcription task.
+
+    Attributes:
+        id: the sample's.
+        status: ``scored``, ``failed`` or ``skipped``.
+        reason: why it failed or was skipped; else empty.
+        counts: substitutions, deletions, insertions and reference length; None if it was skipped.
+        reference: what was said, normalised; as the data set has it if the sample was skipped.
+        hypothesis: what was recognised, normalised; empty if the sample was skipped.
+        steps: the alignment of the normalised texts; empty if it was skipped.
+        units: how many units the longer text has, where only the first ones are aligned; else 0.
+        separator: what stands between two units: a space between words, nothing between characters.
+        response: what the model answered, as it did.
+        audio: names of the recordings.
+    """
+
+    id: str
+    status: str
+    reason: str
+    counts: tuple[int, int, int, int] | None
+    reference: str
+    hypothesis: str
+    steps: tuple[AlignedUnit, ...]
+    units: int
+    separator: str
+    response: str
+    audio: str
+
+    @property
+    def remark(self) -> str:
+        """What has to be said about the alignment; empty if it is whole."""
+        return f"alignment of the first {_MOST_UNITS_ALIGNED:,} of {self.units:,} units" if self.units else ""
+
+    @property
+    def errors(self) -> int:
+        """What the utterance adds to the errors of the test set."""
+        return sum(self.counts[:3]) if self.counts else 0
+
+
+def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
+    """Read the utterances of a task: most errors first, skipped ones last.
+
+    Args:
+        run: as read from its folder.
+        result: the task, by the scheme of whose headline metric texts are aligned.
+
+    Raises:
+        StoreError: the scores cannot be read, or are not those of a transcription task.
+        ConfigurationError: the headline was made with a scheme that is no longer there.
+    """
+    if run.folder is None:
+        raise StoreError(f"{run.name}: is not read from a folder, and has no scores")
+    schemes = _schemes(result)
+    counts = [f"{result.headline}.{name}" for name in STATISTICS]
+    texts = ("reference_normalised", "hypothesis_normalised")
+    names = ("id", "status", "reason", "language", "audio", "references", "responses", *texts, *counts)
+    path = run.folder / result.name
+    try:
+        rows = ScoresFile(path, result.digest).rows(names)
+        utterances = [_utterance(row, result, _scheme_of(row["language"], schemes)) for row in rows]
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+        raise StoreError(f"{path}: its scores cannot be read ({error}); run the task again") from error
+    return sorted(utterances, key=lambda each: (each.counts is None, -each.errors, each.counts, each.id))
+
+
+def utterances_tsv(utterances: Sequence[Utterance]) -> str:
+    """Return tab-separated text, a line for each utterance; texts are normalised, but for the response."""
+    output = io.StringIO()
+    writer = csv.writer(output, delimiter="\t", lineterminator="\n")
+    writer.writerow(_HEADING)
+    for each in utterances:
+        numbers: tuple[object, ...] = ("",) * 6
+        if each.counts:
+            length = each.counts[3]
+            numbers = (each.errors, *each.counts, f"{each.errors / length:.4f}" if length else "")
+        alignment = inline(each.steps, each.separator) + (f" … ({each.remark})" if each.remark else "")
+        texts = (each.reference, each.hypothesis, alignment, each.response, each.audio)
+        writer.writerow([*map(_field, (each.id, each.status, each.reason)), *numbers, *map(_field, texts)])
+    return output.getvalue()
+
+
+def utterances_text(utterances: Sequence[Utterance], title: str) -> str:
+    """Return a listing for reading: reference above hypothesis, errors marked below."""
+    return printable("\n".join(_listing(utterances, title)) + "\n", lines=True)
+
+
+def _listing(utterances: Sequence[Utterance], title: str) -> Iterator[str]:
+    yield f"{title}: {len(utterances):,} utterances, those with most errors first"
+    yield "REF: the reference, HYP: what was recognised; S: substitution, D: deletion, I: insertion"
+    for each in utterances:
+        yield ""
+        score = f"errors {each.errors}, length {each.counts[3]}" if each.counts else "not scored"
+        status = "" if each.status == "scored" else f", {each.status}: {each.reason}"
+        yield " ".join(f"{each.id}: {score}{status}".split())
+        yield from blocks(each.steps) if each.counts else [f"  REF  {' '.join(each.reference.split())}"]
+        if each.remark:
+            yield f"  ({each.remark})"
+
+
+def _utterance(row: Mapping[str, Any], result: TaskResult, scheme: Scheme) -> Utterance:
+    counts, reference, hypothesis = None, " / ".join(row["references"]), ""
+    steps: list[AlignedUnit] = []
+    longest = 0
+    if row["status"] != "skipped":
+        substitutions, deletions, insertions, length = (int(row[f"{result.headline}.{name}"]) for name in STATISTICS)
+        counts = (substitutions, deletions, insertions, length)
+        reference, hypothesis = row["reference_normalised"], row["hypothesis_normalised"]
+        units = scheme.units(reference), scheme.units(hypothesis)
+        longest = max(map(len, units))
+        steps = align(units[0][:_MOST_UNITS_ALIGNED], units[1][:_MOST_UNITS_ALIGNED])
+    return Utterance(
+        id=row["id"],
+        status=row["status"],
+        reason=row["reason"] or "",
+        counts=counts,
+        reference=reference,
+        hypothesis=hypothesis,
+        steps=tuple(steps),
+        units=longest if longest > _MOST_UNITS_ALIGNED else 0,
+        separator="" if scheme.unit == "character" else " ",
+        response=" / ".join(each["text"] for each in row["responses"] if each["role"] == "model" and each["text"]),
+        audio=", ".join(audio["locator"] for audio in json.loads(row["audio"])),
+    )
+
+
+def _schemes(result: TaskResult) -> tuple[Scheme, ...]:
+    """Return the schemes that a recipe names: the task's own, such as ``whisper-en.v1``, then other languages'."""
+    recipe = result.metric.recipe
+    others = (each.partition(" by ")[0] for each in recipe.get("other_languages", "").split(", ") if each)
+    labels = (label.partition("-") for label in (recipe.get("normaliser", ""), *others))
+    return tuple(get_scheme(rest.rpartition(".")[0], name) for name, _, rest in labels)
+
+
+def _scheme_of(language: str | None, schemes: Sequence[Scheme]) -> Scheme:
+    """Return the scheme by which a sample in a language was scored."""
+    own, *others = schemes
+    if language is None or not others:
+        return own
+    code = get_scheme(language).language
+    return next((scheme for scheme in others if scheme.language == code), own)
+
+
+def _field(text: str) -> str:
+    return spreadsheet_safe(printable(" ".join(text.split())))
