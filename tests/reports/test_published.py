@@ -5,7 +5,7 @@ import pytest
 from evalkit.errors import ConfigurationError
 from reports.averages import recomputed_averages
 from reports.published import PublishedFigure, load_published, select_published
-from reports.table import AVERAGES
+from reports.tables.model import AVERAGES
 
 FIRST, LATER = "2025-07-23 first release (seed README)", "2025-09-15 README (adds Step-Audio 2 mini)"
 
