@@ -220,6 +220,21 @@ def test_a_metric_whose_function_is_not_known_is_not_compared(tmp_path: Path, re
     assert "no metric function 'corpus_error_rat'" in metric.reason
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"function": "ratio"}, {"scale": 1}, {"higher_is_better": True}, {"statistics": {"errors": 1, "words": 2}}],
+)
+def test_figures_that_are_computed_in_other_ways_are_not_compared(tmp_path: Path, other: dict[str, object]) -> None:
+    base, new = (make_run(tmp_path, name, {"a": "one two"}, {"a": "one too"}) for name in ("base", "new"))
+    content = json.loads((new / "metrics.json").read_text())
+    content["tasks"]["librispeech_other"]["metrics"]["wer"] |= other
+    (new / "metrics.json").write_text(json.dumps(content))
+    for pair in ((base, new), (new, base)):
+        [metric] = compare_runs(*pair).metrics
+        assert (metric.verdict, metric.compared) == ("not comparable", False)
+        assert "computed by another function, scale, direction or statistics" in metric.reason
+
+
 def test_an_output_that_cannot_be_written_is_one_line(
     tmp_path: Path, references: dict[str, str], evalkit_command: CommandLine
 ) -> None:
