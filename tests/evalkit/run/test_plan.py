@@ -67,5 +67,5 @@ def test_a_place_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_place_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="place: 'asr' is not a mapping of table, group"):
+    with pytest.raises(Exception, match="place: 'asr' must be a mapping"):
         plan_of(tmp_path, "task=demo_clean", "tasks.demo_clean.place=asr")
