@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -146,5 +147,7 @@ def _task_state(config: DictConfig) -> str:
     if local.exists():
         return f"at hand: {local}"
     if "hub" in dataset:
+        if find_spec("datasets") is None:
+            return f"no: nothing at {local}, and datasets, which fetches it, is not installed; {install_command('hub')}"
         return f"not at {local}; from the hub at run time: {dataset['hub']['repository']} ({access})"
     return f"no: nothing at {local} ({access}: {facts.get('source', 'source not known')})"

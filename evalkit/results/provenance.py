@@ -22,7 +22,12 @@ from evalkit.version import __version__
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One attempt at a run: when it began, and whether it came to its end."""
+    """One attempt at a run.
+
+    Attributes:
+        started: when it began.
+        finished: whether it came to its end.
+    """
 
     started: datetime
     finished: bool
@@ -176,8 +181,9 @@ def _commit() -> str | None:
     if not (root / ".git").exists():
         return None
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
+        # Without optional locks, or git would write its index anew: on a full disk that leaves the checkout locked.
+        outcome = subprocess.run(
+            ["git", "--no-optional-locks", "status", "--porcelain=2", "--branch", "--untracked-files=no"],  # noqa: S607
             cwd=root,
             capture_output=True,
             text=True,
@@ -186,7 +192,12 @@ def _commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip()
+    # Lines about the branch, of which the first names the commit, and a line for each file that differs.
+    first, *others = outcome.stdout.splitlines()
+    commit = first.removeprefix("# branch.oid ")
+    if commit == "(initial)":
+        return None
+    return f"{commit}-dirty" if any(not line.startswith("#") for line in others) else commit
 
 
 def _processor() -> str:

@@ -160,8 +160,7 @@ class _Session:
         """Take note of a role's model; refuses one whose answers cannot stand beside those that the run holds."""
         generation = dict(self._plan.models[role].generation)
         fingerprint = {**facts.fingerprint, **({"generation": generation} if generation else {})}
-        with self._lock:  # a task may be finished at this moment, and is recorded in the same file
-            self._record.meet(role, fingerprint)
+        self._record.meet(role, fingerprint)
         # What a server says of itself may be said at one time and not at another.
         own = {key: value for key, value in fingerprint.items() if key != SERVER_SAYS}
         self._identities[role] = ModelIdentity.of(self._plan.models[role].title, own)
