@@ -12,9 +12,10 @@ DISTRIBUTION = "speech-evalkit"
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """Return ``, did you mean 'x'?`` for the known word nearest to a mistyped one, else nothing."""
-    matches = get_close_matches(word, list(known), n=1)
-    return f", did you mean '{matches[0]}'?" if matches else ""
+    """Return ``, did you mean 'x'?`` for the known word nearest to a mistyped one, whatever its case; else nothing."""
+    by_lower_case = {str(each).lower(): each for each in known}
+    matches = get_close_matches(word.lower(), by_lower_case, n=1)
+    return f", did you mean '{by_lower_case[matches[0]]}'?" if matches else ""
 
 
 def check_choice(setting: str, value: Any, known: Collection[str]) -> None:

@@ -1,7 +1,6 @@
 """Published results: figures that others printed, with the release that printed them."""
 
 import csv
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from evalkit.errors import ConfigurationError
+from evalkit.hints import hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,5 @@ def _select(name: str, table: str) -> list[PublishedModel]:
 
 
 def _unknown_model(model: str) -> str:
-    by_lower_case = {figure.model.lower(): figure.model for figure in load_published()}
-    close = difflib.get_close_matches(model.lower(), by_lower_case, n=1)
-    hint = f"did you mean {by_lower_case[close[0]]!r}?" if close else "`evalkit list published` names all"
-    return f"no published results of a model {model!r}; {hint}"
+    known = hint(model, dict.fromkeys(figure.model for figure in load_published()))
+    return f"no published results of a model {model!r}{known or '; `evalkit list published` names all'}"

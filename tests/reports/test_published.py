@@ -3,7 +3,9 @@ from decimal import Decimal
 import pytest
 
 from evalkit.errors import ConfigurationError
+from reports.averages import recomputed_averages
 from reports.published import PublishedFigure, load_published, select_published
+from reports.tables.model import AVERAGES
 
 FIRST, LATER = "2025-07-23 first release (seed README)", "2025-09-15 README (adds Step-Audio 2 mini)"
 
@@ -78,3 +80,19 @@ def test_what_is_unknown_is_an_error_that_says_what_is_known(name: str, message:
         select_published([name], "asr")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_average_of_mmau_is_over_its_questions_and_others_over_their_columns() -> None:
+    exact = {
+        (each.printed.table, each.printed.release[:10], each.printed.model): each.exact
+        for each in recomputed_averages()
+    }
+    # (333 × 76.9 + 333 × 66.1 + 334 × 73.9) / 1000
+    assert exact["mmau", "2025-07-23", "Audio Flamingo 3"] == Decimal("72.3016")
+    parts = [
+        figure.value
+        for figure in load_published()
+        if (figure.table, figure.release[:10], figure.model) == ("covost2", "2025-07-23", "Step-Audio 2")
+        and figure.benchmark not in AVERAGES
+    ]
+    assert exact["covost2", "2025-07-23", "Step-Audio 2"] == sum(filter(None, parts)) / 2

@@ -5,24 +5,20 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 import evalkit
-from evalkit.adapter import Capabilities
 from evalkit.chain import Exchange, Outcome
 from evalkit.errors import ConfigurationError
-from evalkit.inference.endpoint import ModelFacts
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.progress import say
 from evalkit.results.task_result import ModelIdentity
 from evalkit.run.composition import compose_configuration
-from evalkit.run.evaluate import Evaluation, _Session, evaluate
+from evalkit.run.evaluate import Evaluation, evaluate
 from evalkit.run.events import run_log
 from evalkit.run.plan import Plan, plan_from_config
-from evalkit.run.preflight import check
 from evalkit.run.rescore import rescore
 from evalkit.run.scoring import score_task
 from evalkit.run.selection import Selection
@@ -187,16 +183,3 @@ def test_results_are_in_the_order_of_the_configuration_whichever_task_ends_first
     both = judged_plan(tmp_path, ANSWERS, "task=[demo_big_bench_audio,demo_clean]")
     evaluate(replace(both, tasks=both.tasks[1:]))
     assert list(evaluate(both).results.tasks) == ["demo_big_bench_audio", "demo_clean"]
-
-
-def test_a_model_is_not_recorded_while_a_task_is(tmp_path: Path) -> None:
-    made = plan(tmp_path)
-    facts = ModelFacts(Capabilities(sample_rate=None), {"weights": "A"})
-    with _Session(made, check(made)) as session:
-        thread = Thread(target=session.meet, args=("model", facts))
-        with session._lock:
-            thread.start()
-            thread.join(0.2)
-            assert thread.is_alive(), "it did not wait"
-        thread.join()
-    assert provenance(tmp_path)["models"] == {"model": {"weights": "A"}}
