@@ -51,14 +51,12 @@ class AnswerCache:
         self._path = folder / _FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # Reading does not wait behind a writing that waits for another process.
-            self._database, self._writing = self._connected(), self._connected()
+            self._database = sqlite3.connect(
+                self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            )
             self._prepare(folder)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
-
-    def _connected(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
 
     def _prepare(self, folder: Path) -> None:
         # One process at a time: SQLite refuses, whatever its timeout, to have a new file set up by two at once.
@@ -94,19 +92,18 @@ class AnswerCache:
         return replace(response, speech=Audio("cached speech", content=lambda: speech))
 
     def put(self, identity: str, response: Response) -> None:
-        """Keep a good answer, and pass a failed one over; may be called in a thread, as it may have to wait."""
+        """Keep a good answer; a failed one is passed over."""
         if response.failed:
             return
         speech = None if response.speech is None else response.speech.encoded()
         text = json.dumps(response.to_json())
         try:
-            self._writing.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (identity, text, speech))
+            self._database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (identity, text, speech))
         except sqlite3.Error as error:
             raise self._unusable(error) from error
 
     def close(self) -> None:
         """Close the file."""
-        self._writing.close()
         self._database.close()
 
     def _unusable(self, error: Exception) -> StoreError:

@@ -146,7 +146,7 @@ class ServedEndpoint:
         under_way = self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
             response = await self._asked(request)
-            await asyncio.to_thread(cache.put, key, response)
+            cache.put(key, response)
         except asyncio.CancelledError:
             under_way.cancel()
             raise
