@@ -6,16 +6,17 @@ The public functions are loaded when first used, so that importing the package c
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from evalkit.version import __version__
+
 if TYPE_CHECKING:
     from evalkit.metrics.bleu import Bleu, bleu
     from evalkit.metrics.error_rate import ErrorRate, error_rate
     from evalkit.metrics.resampling import bootstrap, paired_test
-    from evalkit.results.comparison import Comparison, compare_runs
+    from evalkit.results.compared import Comparison
+    from evalkit.results.comparison import compare_runs
     from evalkit.results.metrics_file import RunResult, read_run
     from evalkit.run.start import evaluate
     from evalkit.text import normalizer
-
-__version__ = "0.1.0"
 
 _EXPORTS = {
     "normalizer": "evalkit.text",
@@ -29,7 +30,7 @@ _EXPORTS = {
     "read_run": "evalkit.results.metrics_file",
     "RunResult": "evalkit.results.metrics_file",
     "compare_runs": "evalkit.results.comparison",
-    "Comparison": "evalkit.results.comparison",
+    "Comparison": "evalkit.results.compared",
 }
 
 __all__ = [

@@ -18,25 +18,25 @@ from evalkit.types import Sample
 HOURS_TOLERANCE = 0.1
 """Part by which hours may differ from the known ones, which corpora state roughly, some before a last correction."""
 
-Verdict = Literal["ok", "warning", "differs", ""]
+Status = Literal["ok", "warning", "differs", ""]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of a report.
+    """One thing that was held against what is known.
 
     Attributes:
         name: of what was looked at.
         found: in the data set.
         known: what it was held against; empty where nothing is known.
-        verdict: ``differs`` from what is known; a ``warning`` where what is known is not confirmed, or may be meant;
+        status: ``differs`` from what is known; a ``warning`` where what is known is not confirmed, or may be meant;
             empty where there was nothing to hold it against.
     """
 
     name: str
     found: str
     known: str = ""
-    verdict: Verdict = ""
+    status: Status = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class GroupSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Verification:
     """What reading a whole data set showed.
 
     Attributes:
@@ -84,14 +84,14 @@ class Report:
     @property
     def differs(self) -> bool:
         """Whether something is known to be wrong."""
-        return any(check.verdict == "differs" for check in self.checks)
+        return any(check.status == "differs" for check in self.checks)
 
     @property
-    def verdict(self) -> str:
+    def summary(self) -> str:
         """The whole in one line."""
         named = {
-            verdict: ", ".join(check.name for check in self.checks if check.verdict == verdict)
-            for verdict in ("differs", "warning")
+            status: ", ".join(check.name for check in self.checks if check.status == status)
+            for status in ("differs", "warning")
         }
         parts = [f"partial, {self.samples:,} of {self.expected:,} samples"] if self.partial else []
         parts += [f"differs from what is known: {named['differs']}"] if named["differs"] else []
@@ -122,7 +122,7 @@ class _Reading:
             self.empty.append(sample.id)
 
 
-def verify(task: Task, facts: Mapping[str, Any], *, decode: bool = False) -> Report:
+def verify(task: Task, facts: Mapping[str, Any], *, decode: bool = False) -> Verification:
     """Read a task's whole data set as a run would, and hold it against the facts.
 
     Args:
@@ -153,7 +153,7 @@ def verify(task: Task, facts: Mapping[str, Any], *, decode: bool = False) -> Rep
         *(() if partial else _group_checks(groups, facts.get("group_sizes") or {})),
         Check("fingerprint", reading.fingerprint.hexdigest()),
     ]
-    return Report(samples, expected, tuple(checks), groups, tuple(faults), tuple(reading.empty))
+    return Verification(samples, expected, tuple(checks), groups, tuple(faults), tuple(reading.empty))
 
 
 def _measured(recordings: Sequence[Audio], decode: bool) -> tuple[list[float], list[str]]:
@@ -229,5 +229,5 @@ def _group_checks(groups: Iterable[GroupSize], known: Mapping[str, Any]) -> Iter
         )
 
 
-def _judge(same: bool, unconfirmed: bool) -> Verdict:
+def _judge(same: bool, unconfirmed: bool) -> Status:
     return "ok" if same else "warning" if unconfirmed else "differs"

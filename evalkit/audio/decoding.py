@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from evalkit.audio.mending import MENDED, is_unknown, with_unknown_size, without_leading_tag
+from evalkit.audio.mending import LAST_TAG_SIZE, MENDED, has_last_tag, is_unknown, with_unknown_size, without_tags
 from evalkit.errors import AudioError
 
 Waveform = npt.NDArray[np.float32]
@@ -151,13 +151,15 @@ def _open(source: Source) -> Any:
     try:
         file = file_type(source)
         empty_wav = file.frames == 0 and file.format in ("WAV", "WAVEX", "RF64")
-        # libsndfile opens some FLAC behind a tag of ID3, but cannot seek in it.
-        if not empty_wav and not (file.format == "FLAC" and "ID3" in file.extra_info):
+        # libsndfile opens some files behind a tag of ID3, but cannot seek in FLAC and counts too little of WAV. A tag
+        # behind FLAC is read as a frame.
+        tagged = file.format != "MP3" and "ID3" in file.extra_info
+        if not empty_wav and not tagged and not (file.format == "FLAC" and _ends_with_tag(source)):
             return file
     except _REFUSED as error:
         refused = error
     content = _content(source)
-    changed = with_unknown_size(content) or without_leading_tag(content)
+    changed = with_unknown_size(content) or without_tags(content)
     if changed is not None:
         if file is not None:
             file.close()
@@ -185,6 +187,15 @@ def _content(source: Source) -> bytes:
         return source.getvalue()
     with open(source, "rb") as file:
         return file.read() if file.read(4).startswith(MENDED) and file.seek(0) == 0 else b""
+
+
+def _ends_with_tag(source: Source) -> bool:
+    if isinstance(source, io.BytesIO):
+        return has_last_tag(source.getbuffer()[-LAST_TAG_SIZE:].tobytes())
+    with open(source, "rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - LAST_TAG_SIZE))
+        return has_last_tag(file.read())
 
 
 def _mono_blocks(file: Any, name: str, span: tuple[float, float] | None) -> Iterator[Waveform]:

@@ -1,7 +1,7 @@
 """Files that other programs play although libsndfile does not, and how they have to be changed for it.
 
-Their headers were written before the length was known, by programs that write to a pipe, and never filled in; or a tag
-of ID3 stands before a FLAC file.
+Their headers were written before the length was known, by programs that write to a pipe, and never filled in; or tags
+of ID3, which are MP3's, stand before or behind them.
 """
 
 import io
@@ -13,7 +13,10 @@ _UNKNOWN_SIZES = (0x7F000000, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _ROUNDED_BY = 0xFFFF
 _CHUNKS_LOOKED_AT = 100
 
-MENDED = (b"RIFF", b"RF64", b"ID3")
+FLAC = b"fLaC"
+LAST_TAG_SIZE = 128
+_TAGGED = (FLAC, b"OggS", b"RIFF", b"RF64")
+MENDED = (b"RIFF", b"RF64", b"ID3", FLAC)
 """How the files begin that can be mended."""
 
 
@@ -55,12 +58,25 @@ def with_unknown_size(content: bytes) -> io.BytesIO | None:
     return io.BytesIO(changed)
 
 
-def without_leading_tag(content: bytes) -> io.BytesIO | None:
-    """Return a FLAC file without the tag of ID3 before it, or None if it is not such a file."""
-    if content[:3] != b"ID3" or len(content) < 10:
+def without_tags(content: bytes) -> io.BytesIO | None:
+    """Return a FLAC, Ogg or WAV file without tags of ID3 before it, and a FLAC file without the one behind it.
+
+    Returns:
+        The file, or None if it is not such a file or has no tags.
+    """
+    start = 0
+    while content[start : start + 3] == b"ID3" and len(content) >= start + 10:
+        size = 0
+        for byte in content[start + 6 : start + 10]:  # of which the first bit is never used
+            size = size << 7 | byte & 0x7F
+        start += 10 + size + (10 if content[start + 5] & 0x10 else 0)  # with a footer
+    if not content.startswith(_TAGGED, start):
         return None
-    size = 0
-    for byte in content[6:10]:  # of which the first bit is never used
-        size = size << 7 | byte & 0x7F
-    start = 10 + size + (10 if content[5] & 0x10 else 0)  # with a footer
-    return io.BytesIO(content[start:]) if content[start : start + 4] == b"fLaC" else None
+    is_flac = content.startswith(FLAC, start)
+    end = len(content) - LAST_TAG_SIZE if is_flac and has_last_tag(content[-LAST_TAG_SIZE:]) else len(content)
+    return io.BytesIO(content[start:end]) if (start, end) != (0, len(content)) else None
+
+
+def has_last_tag(end: bytes) -> bool:
+    """Tell whether the last ``LAST_TAG_SIZE`` bytes of a file are a tag of ID3's first version."""
+    return len(end) == LAST_TAG_SIZE and end.startswith(b"TAG")

@@ -17,7 +17,7 @@ Folders = Sequence[str | Path]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Option:
     """One option of a config group.
 
     Attributes:
@@ -36,7 +36,7 @@ def option_names(group: str, folders: Folders = ()) -> list[str]:
     return sorted(_files(group, folders))
 
 
-def entries(group: str, folders: Folders = ()) -> Iterator[Entry]:
+def read_options(group: str, folders: Folders = ()) -> Iterator[Option]:
     """Read the options of a config group, by name.
 
     What a file leaves to the options that it builds on is composed, if it gives itself no title.
@@ -51,7 +51,7 @@ def entries(group: str, folders: Folders = ()) -> Iterator[Entry]:
         content = _content(file, text)
         if "title" not in content and content.get("defaults") and group in ("model", "task"):
             content = _composed(group, name, folders)
-        yield Entry(name, description, content)
+        yield Option(name, description, content)
 
 
 def _files(group: str, folders: Folders) -> dict[str, Traversable]:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from evalkit.cli.catalogue import Folders, entries, option_names, primary_content
+from evalkit.cli.catalogue import Folders, option_names, primary_content, read_options
 from evalkit.cli.main import COMMANDS
 from evalkit.errors import EvalkitError
 
@@ -99,9 +99,9 @@ def _overrides(before: Sequence[str], last: str, folders: Folders) -> Iterator[s
     yield from (f"{role}." for role in roles if not last.startswith(f"{role}."))
     if (role := last.partition(".")[0]) in roles and "." in last:
         chosen = _chosen(before, "model" if role == "model" else f"model@{role}")
-        for entry in entries("model", folders):
-            if entry.name in chosen:
-                yield from _keys({key: inner for key, inner in entry.content.items() if key != "defaults"}, f"{role}.")
+        for model in read_options("model", folders):
+            if model.name in chosen:
+                yield from _keys({key: inner for key, inner in model.content.items() if key != "defaults"}, f"{role}.")
     for task in _chosen(before, "task"):
         yield f"tasks.{task}."
 

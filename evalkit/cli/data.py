@@ -11,8 +11,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from evalkit.acquisition.preparation import Acquisition, place_archives, prepare
-from evalkit.acquisition.verification import Report, verify
-from evalkit.cli.catalogue import Folders, entries
+from evalkit.acquisition.verification import Verification, verify
+from evalkit.cli.catalogue import Folders, read_options
 from evalkit.cli.columns import columns
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
 from evalkit.errors import ConfigurationError, EvalkitError
@@ -108,18 +108,18 @@ def _verify(task: Task, facts: Mapping[str, Any], decode: bool) -> int:
     return EXIT_FOUND_FAULT if report.differs else 0
 
 
-def _lines(task: Task, report: Report) -> list[str]:
+def _lines(task: Task, report: Verification) -> list[str]:
     lines = [f"{task.name}: {task.title}", f"read from {task.describe().get('read from', 'its own source')}", ""]
-    rows = [(check.name, check.found, check.known, check.verdict) for check in report.checks]
+    rows = [(check.name, check.found, check.known, check.status) for check in report.checks]
     lines += [columns(("check", "found", "known", "verdict"), rows), ""]
     if report.groups:
         lines += [columns(("group", "value", "samples", "hours"), _group_rows(report)), ""]
     lines += _listed("recordings that cannot be read", report.faults)
     lines += _listed("samples whose reference is empty", report.empty)
-    return [*lines, f"{task.name}: {report.verdict}", ""]
+    return [*lines, f"{task.name}: {report.summary}", ""]
 
 
-def _group_rows(report: Report) -> list[tuple[str, str, str, str]]:
+def _group_rows(report: Verification) -> list[tuple[str, str, str, str]]:
     rows = []
     for group in dict.fromkeys(size.group for size in report.groups):
         sizes = [size for size in report.groups if size.group == group]
@@ -166,9 +166,9 @@ def _what_to_do(
 
 def _acquisition(task: str, data_root: Path, folders: Folders) -> Acquisition:
     """Return the acquisition in ``configs/data_set`` that is for a task; an empty one if there is none."""
-    for entry in entries("data_set", folders):
-        if any(fnmatch(task, pattern) for pattern in entry.content["tasks"]):
-            return Acquisition.from_config(entry.content, data_root)
+    for option in read_options("data_set", folders):
+        if any(fnmatch(task, pattern) for pattern in option.content["tasks"]):
+            return Acquisition.from_config(option.content, data_root)
     return Acquisition(data_root)
 
 

@@ -6,12 +6,12 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-import evalkit
 from evalkit.cli.can_run import model_state
 from evalkit.cli.catalogue import Folders, option_names
 from evalkit.cli.columns import columns
@@ -20,6 +20,7 @@ from evalkit.hints import DISTRIBUTION, install_command
 from evalkit.printable import printable
 from evalkit.rooms import HOME
 from evalkit.run.composition import compose_configuration, configurations
+from evalkit.version import __version__
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
@@ -33,7 +34,7 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     )
     options = parser.parse_args(arguments)
     data_root = options.data_root.expanduser()
-    print(f"evalkit {evalkit.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    print(f"evalkit {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores")
     print(*_strangers(), sep="\n")
     print(columns(("extra", "state"), list(_extras())), end="\n\n")
     print(columns(("model", "can run here"), list(_models(folders))))
@@ -146,5 +147,7 @@ def _task_state(config: DictConfig) -> str:
     if local.exists():
         return f"at hand: {local}"
     if "hub" in dataset:
+        if find_spec("datasets") is None:
+            return f"no: nothing at {local}, and datasets, which fetches it, is not installed; {install_command('hub')}"
         return f"not at {local}; from the hub at run time: {dataset['hub']['repository']} ({access})"
     return f"no: nothing at {local} ({access}: {facts.get('source', 'source not known')})"

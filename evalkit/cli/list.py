@@ -5,14 +5,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalkit.cli.catalogue import Folders, entries
+from evalkit.cli.catalogue import Folders, read_options
 from evalkit.cli.columns import columns
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.printable import printable
 from evalkit.results.folder import PROVENANCE
 from evalkit.results.metrics_file import FILE_NAME as METRICS
-from evalkit.results.metrics_file import read_run
-from evalkit.results.provenance import last_session
+from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.provenance import Session, last_session
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
@@ -37,18 +37,21 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
 
 
 def _models(folders: Folders) -> str:
-    rows = [(entry.name, str(entry.content.get("title", "")), entry.description) for entry in entries("model", folders)]
+    rows = [
+        (option.name, str(option.content.get("title", "")), option.description)
+        for option in read_options("model", folders)
+    ]
     return columns(("model=", "title", "what it is"), rows)
 
 
 def _tasks(folders: Folders) -> str:
     rows = []
-    for entry in entries("task", folders):
-        content, facts = entry.content, entry.content.get("facts", {})
+    for option in read_options("task", folders):
+        content, facts = option.content, option.content.get("facts", {})
         count = content.get("expected_samples")
         rows.append(
             (
-                entry.name,
+                option.name,
                 str(content.get("title", "")),
                 str(content.get("language", "")),
                 f"{count:,}" if count else "",
@@ -61,7 +64,9 @@ def _tasks(folders: Folders) -> str:
 
 
 def _suites(folders: Folders) -> str:
-    return columns(("suite=", "what it is"), [(entry.name, entry.description) for entry in entries("suite", folders)])
+    return columns(
+        ("suite=", "what it is"), [(option.name, option.description) for option in read_options("suite", folders)]
+    )
 
 
 def _published() -> str:
@@ -119,12 +124,18 @@ def _run_row(path: Path) -> tuple[str, ...]:
     return (
         path.name,
         "" if run is None else run.model,
-        "not finished" if run is None or run.unfinished or session is None or not session.finished else "finished",
+        _state(run, session),
         str(len(tasks)),
         f"{sum(task.samples.total for task in tasks):,}",
         f"{sum(task.samples.failed for task in tasks):,}",
         "" if session is None else f"{session.started:%Y-%m-%d %H:%M}",
     )
+
+
+def _state(run: RunResult | None, session: Session | None) -> str:
+    if run is None or run.unfinished:
+        return "not finished"
+    return "finished" if session is None or session.finished else "finished before; last session stopped"
 
 
 _CONFIGURED = {"models": _models, "tasks": _tasks, "suites": _suites}

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 
-import evalkit
 from evalkit.errors import ConfigurationError, EvalkitError
 from evalkit.hints import hint
 from evalkit.printable import printable
 from evalkit.rooms import find_rooms_at_home
+from evalkit.version import __version__
 
 EXIT_FOUND_FAULT = 1  # failed samples, a significant regression, or data that differs from what is known
 EXIT_ERROR = 2
@@ -108,7 +108,7 @@ def _dispatch_words(words: list[str], folders: list[str]) -> int:
         print(_parser().format_help(), end="")
         return 0
     if words[0] == "--version":
-        print(f"evalkit {evalkit.__version__}")
+        print(f"evalkit {__version__}")
         return 0
     if not words[0].startswith("-"):
         raise ConfigurationError(f"no command '{words[0]}'{hint(words[0], COMMANDS)} (there are {', '.join(COMMANDS)})")

@@ -9,7 +9,7 @@ from pathlib import Path
 from evalkit.cli.output import check_folder
 from evalkit.errors import StoreError
 from evalkit.printable import printable
-from evalkit.results.metrics_file import FILE_NAME
+from evalkit.results.metrics_file import FILE_NAME, without_results
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -63,17 +63,9 @@ def _runs(named: Sequence[Path]) -> list[Path]:
         StoreError: there is none among them.
     """
     runs = [path for path in named if (path / FILE_NAME).is_file()]
-    reasons = [_reason(path) for path in named if path not in runs]
+    reasons = [without_results(path) for path in named if path not in runs]
     if reasons and not runs:
         raise StoreError("; ".join(reasons))
     for reason in reasons:
         print(f"left out: {reason}", file=sys.stderr)
     return runs
-
-
-def _reason(path: Path) -> str:
-    if not path.exists():
-        return f"{path}: there is no such folder"
-    if (path / "config.yaml").is_file():
-        return f"{path}: the run has no results yet"
-    return f"{path}: not a run folder, it has no {FILE_NAME}"

@@ -75,6 +75,7 @@ def _hydra_application(flags: Sequence[str], words: Sequence[str], *, sweep: boo
         told_apart = ["model", "suite", "task", *kept]
         excluded = ",".join(quoted(key) for key in told_apart)
         overrides.append(f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]")
+        overrides.append("hydra.output_subdir=null")  # what Hydra keeps there is not filtered
     try:
         with _words_of_process(["evalkit run", *flags, *overrides]):
             _application()

@@ -18,7 +18,7 @@ _HIDDEN = ("defaults", "hydra", "_target_", "requires", "extra", "title")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Setting:
     """One setting.
 
     Attributes:
@@ -66,13 +66,13 @@ def reference_page() -> str:
     return "\n".join(_page()).rstrip() + "\n"
 
 
-def settings(text: str) -> list[Row]:
+def settings(text: str) -> list[Setting]:
     """Read the settings of a configuration file, whose comments say what they do.
 
     Args:
         text: the file, in which every setting has a line of its own.
     """
-    rows: list[Row] = []
+    rows: list[Setting] = []
     path: list[str] = []
     texts: list[str] = []
     for line in text.splitlines():
@@ -86,7 +86,7 @@ def settings(text: str) -> list[Row]:
         if match["value"]:
             said = match["text"] or ""
             context = texts[depth - 1] if depth else ""
-            rows.append(Row(".".join(path), match["value"], "; ".join(each for each in (context, said) if each)))
+            rows.append(Setting(".".join(path), match["value"], "; ".join(each for each in (context, said) if each)))
     return rows
 
 
@@ -132,13 +132,13 @@ def _page() -> Iterator[str]:
     yield from _table(("Setting", "Default", "What it does"), _arguments(TablePlace))
 
 
-def _kind(row: Row) -> str:
+def _kind(row: Setting) -> str:
     return wanted(row.name) if row.name in known_settings() else ""
 
 
-def _choices(text: str) -> list[Row]:
+def _choices(text: str) -> list[Setting]:
     found = (_CHOICE.fullmatch(line) for line in text.splitlines())
-    return [Row(match["key"], match["value"], match["text"] or "") for match in found if match]
+    return [Setting(match["key"], match["value"], match["text"] or "") for match in found if match]
 
 
 def _options(group: str) -> Iterator[tuple[str, str]]:
@@ -157,7 +157,7 @@ def _description(text: str) -> str:
     return comment.lstrip("# ").rstrip(".") + "." if comment.startswith("#") else ""
 
 
-def _arguments(described: Callable[..., Any]) -> list[Row]:
+def _arguments(described: Callable[..., Any]) -> list[Setting]:
     """Return a row for each argument or attribute: its name, its default and what a docstring says of it."""
     texts: dict[str, list[str]] = {}
     name = ""
@@ -170,7 +170,9 @@ def _arguments(described: Callable[..., Any]) -> list[Row]:
         else:
             name = ""
     parameters = inspect.signature(described).parameters
-    return [Row(name, _default(parameters[name]), " ".join(text)) for name, text in texts.items() if name in parameters]
+    return [
+        Setting(name, _default(parameters[name]), " ".join(text)) for name, text in texts.items() if name in parameters
+    ]
 
 
 def _default(parameter: inspect.Parameter) -> str:
@@ -179,7 +181,7 @@ def _default(parameter: inspect.Parameter) -> str:
     return "null" if parameter.default is None else str(parameter.default)
 
 
-def _table(heading: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
+def _table(heading: Sequence[str], rows: Sequence[Setting]) -> Iterator[str]:
     yield f"| {' | '.join(heading)} |"
     yield "| --- | --- | --- |"
     for row in rows:

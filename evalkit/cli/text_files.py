@@ -1,11 +1,11 @@
 """Texts by id, or by number of line, from the files in which recognisers and corpora keep them."""
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from evalkit.datasets.tables import LARGEST_FIELD, parsed_json
 from evalkit.errors import DataError
 
 _TRN = re.compile(r"(.*)\(([^()\s]+)\)\s*")
@@ -51,6 +51,8 @@ def _lines(path: Path) -> list[str]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start})") from error
+    except ValueError as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
     # Not splitlines: other separators of lines may stand within a text.
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
@@ -77,6 +79,7 @@ def _kaldi(lines: Sequence[str]) -> _Rows:
 
 
 def _table(path: Path, lines: Sequence[str], delimiter: str) -> _Rows:
+    csv.field_size_limit(LARGEST_FIELD)
     # Nothing is quoted in a table of tabs: a quotation mark there belongs to the text.
     rows = csv.reader(
         (f"{line}\n" for line in lines),
@@ -98,10 +101,7 @@ def _json_lines(path: Path, lines: Sequence[str]) -> _Rows:
     for number, line in _numbered(lines):
         if not line.strip():
             continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{path}, line {number}: not a JSON object ({error})") from error
+        record = parsed_json(line, f"{path}, line {number}", halves=True)
         if not isinstance(record, dict) or not all(isinstance(record.get(key), str) for key in ("id", "text")):
             raise DataError(f"{path}, line {number}: not an object with texts under 'id' and 'text'")
         yield number, record["id"], record["text"]

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from evalkit.audio import Audio
 from evalkit.datasets.languages import language_code
-from evalkit.datasets.selection import Selection, as_text
+from evalkit.datasets.row_filter import RowFilter, as_text
 from evalkit.datasets.tables import Row
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.hints import hint
@@ -92,9 +92,9 @@ class ColumnMapping:
             if column not in available:
                 _refuse_missing(column, available, place)
 
-    def selection(self) -> Selection:
+    def row_filter(self) -> RowFilter:
         """Return the judge of which rows are wanted, for one pass over them."""
-        return Selection(self._where)
+        return RowFilter(self._where)
 
     def audio_path(self, row: Row, place: str) -> str | None:
         """Return the path in the audio column, or None if samples go without audio."""

@@ -10,7 +10,7 @@ from evalkit.datasets.audio_folder import AudioFolder
 from evalkit.datasets.column_mapping import ColumnMapping
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.hub_table import load_table
-from evalkit.datasets.selection import Selection
+from evalkit.datasets.row_filter import RowFilter
 from evalkit.errors import DataError
 from evalkit.types import Sample
 
@@ -86,18 +86,18 @@ class HubDataset(Dataset):
 
     def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
         self.load()
-        selection = self._columns.selection()
+        row_filter = self._columns.row_filter()
         for split, table in self._tables.items():
-            yield from self._of_split(split, table, selection)
-        selection.check(self.source)
+            yield from self._of_split(split, table, row_filter)
+        row_filter.check(self.source)
 
-    def _of_split(self, split: str, table: Any, selection: Selection) -> Iterator[tuple[str, Sample]]:
+    def _of_split(self, split: str, table: Any, row_filter: RowFilter) -> Iterator[tuple[str, Sample]]:
         columns, folder, source = self._columns, self._audio_folder(), self._named(split)
         prefix = f"{split}/" if len(self._splits) > 1 else ""
         groups = {self._split_group: split} if self._split_group else {}
         columns.check(table.column_names, source)
         for recording, row in self._rows(table):
-            if not selection.wants(row):
+            if not row_filter.wants(row):
                 continue
             place = f"{source} row {recording.row}"
             sample_id = prefix + columns.id(row, place, recording.path, f"{split}-{recording.row}")

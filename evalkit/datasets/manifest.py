@@ -53,11 +53,11 @@ class Manifest(Dataset):
 
     def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
         columns, folder = self._columns, AudioFolder(self._path.parent, self._root)
-        selection = columns.selection()
+        row_filter = columns.row_filter()
         for place, row in placed_rows(self._path, columns.check):
-            if not selection.wants(row):
+            if not row_filter.wants(row):
                 continue
             path, span = columns.audio_path(row, place), columns.span(row, place)
             audio = () if path is None else (folder.audio(path, place, columns.duration(row, place), span),)
             yield place, columns.sample(row, place, columns.id(row, place, path), audio)
-        selection.check(self.source)
+        row_filter.check(self.source)

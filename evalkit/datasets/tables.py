@@ -28,7 +28,7 @@ MANIFEST_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".ndjson", ".list")
 """Of tables with named columns, in the order in which a folder is searched for one; ``.gz`` may follow."""
 
 _WENET_NAMES = {"key": "id", "wav": "audio", "txt": "text"}
-_LARGEST_FIELD = 2**31 - 1
+LARGEST_FIELD = 2**31 - 1
 _TRN = re.compile(r"(?P<text>.*?)\s*\((?P<id>[^()\s]+)\)\s*")
 
 
@@ -133,7 +133,7 @@ def _json_rows(path: Path, halves: bool) -> Iterator[tuple[str, Row]]:
 
 def _csv_rows(path: Path, check: Check | None) -> Iterator[tuple[str, Row]]:
     # A recogniser that loops, or hours of speech, give more than the usual 131,072 characters.
-    csv.field_size_limit(_LARGEST_FIELD)
+    csv.field_size_limit(LARGEST_FIELD)
     reader = csv.reader((line for _, line in placed_lines(path)), strict=True)
     try:
         header = _checked_header(next(reader, []), path, check)

@@ -16,7 +16,7 @@ from evalkit.errors import BudgetReachedError, ConfigurationError, EvalkitError
 from evalkit.inference.endpoint import Endpoint, ModelFacts
 from evalkit.inference.interrupts import interrupts
 from evalkit.inference.observer import Observer, Observers
-from evalkit.inference.replay import ResponseStore, begin
+from evalkit.inference.replay import WritableResponses, begin
 from evalkit.task import Task
 from evalkit.types import Call, Failure, Response, Sample
 
@@ -46,7 +46,7 @@ class TaskWork:
     task: Task
     samples: Iterable[Sample]
     count: int
-    store: ResponseStore
+    store: WritableResponses
     add: Callable[[Outcome], None]
     finish: Callable[[], None]
 

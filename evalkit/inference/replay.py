@@ -15,7 +15,7 @@ class Responses(Protocol):
         """Return the stored response to the ``position``-th call of a sample, or None if there is none."""
 
 
-class ResponseStore(Responses, Protocol):
+class WritableResponses(Responses, Protocol):
     """Where responses are kept."""
 
     def append(self, sample_id: str, position: int, call: Call, response: Response) -> Response:

@@ -114,5 +114,5 @@ def register_functions_of(module: str) -> None:
     """
     try:
         import_module(module)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # the latter two of what is no name of a module
         raise ConfigurationError(f"the module {module!r} cannot be loaded ({error})") from error

@@ -8,136 +8,22 @@ Nothing but the stored results is read: no task is loaded.
 import math
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.functions import MetricFunction, get_metric_function
-from evalkit.metrics.metric import difference_in_unit, in_unit, mean_in_unit, render_recipe, rounded
+from evalkit.metrics.metric import difference_in_unit, in_unit, mean_in_unit, render_recipe
 from evalkit.metrics.multiple_comparisons import holm
 from evalkit.metrics.resampling import BootstrapSettings, PairedReplicates, paired_replicates, summarise
+from evalkit.results.compared import Change, ComparedMetric, Comparison, OnlyIn, Verdict
 from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.scores import ScoredSamples, ScoresFile
 from evalkit.results.task_result import Aggregate, MetricResult, TaskResult
 
-Verdict = Literal["better", "worse", "no evidence", "not comparable"]
-OnlyIn = Literal["base", "new"]
 _SAMPLES_EITHER_WAY = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One sample whose answer changed the value.
-
-    Attributes:
-        sample_id: the sample.
-        reference: what would have been right.
-        base_answer: what the model of the base run answered.
-        new_answer: what the model of the new run answered.
-        effect: by how much the base run's value would move if this sample alone had its new answer.
-    """
-
-    sample_id: str
-    reference: str
-    base_answer: str
-    new_answer: str
-    effect: float
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedMetric:
-    """The comparison of one metric of a task, or of one average; numbers are in the unit that is printed.
-
-    Attributes:
-        name: the task's or the average's key.
-        title: its title.
-        metric: the metric's name.
-        unit: printed behind its values; empty for points.
-        decimals: with how many its values are printed.
-        verdict: about the new run, at the level asked for, after Holm's correction over all that is compared.
-        reason: why the runs are not comparable, or what to bear in mind; may be empty.
-        only_in: the run that alone has it, or None.
-        base: the base run's value over the shared samples.
-        new: the new run's value over them.
-        difference: new minus base.
-        interval: of the difference, by the paired bootstrap; None where none can be given.
-        p_value: two-sided, by approximate randomisation.
-        adjusted_p_value: the same after Holm's correction.
-        higher_is_better: the direction of improvement.
-        shared: how many samples both runs have.
-        base_samples: how many the base run has.
-        new_samples: how many the new run has.
-        improved: the samples whose new answer moved the value most for the better.
-        worsened: those whose new answer moved it most for the worse.
-    """
-
-    name: str
-    title: str
-    metric: str
-    unit: str
-    decimals: int
-    verdict: Verdict
-    reason: str = ""
-    only_in: OnlyIn | None = None
-    base: float | None = None
-    new: float | None = None
-    difference: float | None = None
-    interval: tuple[float, float] | None = None
-    p_value: float | None = None
-    adjusted_p_value: float | None = None
-    higher_is_better: bool = False
-    shared: int = 0
-    base_samples: int = 0
-    new_samples: int = 0
-    improved: Sequence[Change] = ()
-    worsened: Sequence[Change] = ()
-
-    @property
-    def compared(self) -> bool:
-        """Whether the two runs could be compared here."""
-        return self.verdict != "not comparable"
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two runs side by side.
-
-    Attributes:
-        base: name of the run that is compared with.
-        new: name of the run that is judged.
-        level: of the intervals; a verdict needs an adjusted p-value of at most 1 - level.
-        metrics: one for each metric compared of each task, and for each average, that either run has.
-        remarks: what else has to be said, such as that a run is not finished.
-    """
-
-    base: str
-    new: str
-    level: float
-    metrics: Sequence[ComparedMetric]
-    remarks: Sequence[str] = ()
-
-    @property
-    def regressed(self) -> bool:
-        """Whether the new run is significantly worse anywhere."""
-        return any(each.verdict == "worse" for each in self.metrics)
-
-    @property
-    def compared(self) -> bool:
-        """Whether anything could be compared at all."""
-        return any(each.compared for each in self.metrics)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        return {**asdict(self), "regressed": self.regressed, "compared": self.compared}
-
-    def to_markdown(self) -> str:
-        """Return a Markdown table, followed by the samples that changed most."""
-        from evalkit.results.comparison_markdown import comparison_markdown
-
-        return comparison_markdown(self)
 
 
 def compare_runs(
@@ -399,18 +285,3 @@ def _with_verdicts(metrics: Sequence[ComparedMetric], significance: float) -> li
             each = replace(each, adjusted_p_value=p_value, verdict=verdict)
         judged.append(each)
     return judged
-
-
-def formatted(each: ComparedMetric) -> tuple[str, str, str]:
-    """Return base, new and difference with its interval as they are printed; empty where nothing was compared."""
-    if each.base is None or each.new is None or each.difference is None:
-        return "", "", ""
-    difference = _signed(each.difference, each.decimals)
-    if each.interval is not None:
-        difference += f" [{', '.join(_signed(end, each.decimals) for end in each.interval)}]"
-    return rounded(each.base, each.decimals), rounded(each.new, each.decimals), difference
-
-
-def _signed(value: float, decimals: int) -> str:
-    text = rounded(value, decimals)
-    return text if text.startswith("-") else f"+{text}"

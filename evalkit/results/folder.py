@@ -44,22 +44,24 @@ class RunFolder:
         except OSError as error:
             raise StoreError(f"{path}: cannot be used as a run folder ({error.strerror})") from error
 
-    def claim(self, models: Mapping[str, Mapping[str, Any]]) -> None:
-        """Make the folder these models' own, by their fingerprints in each role.
+    def refuse_other_model(self, role: str, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """Refuse a model whose answers cannot stand beside those that the folder holds.
+
+        Args:
+            role: that it plays.
+            earlier: the fingerprint that was recorded of the role's model, as it was read.
+            now: that of the model at hand.
 
         Raises:
-            ConfigurationError: the folder holds answers of another model.
-            StoreError: what the folder says of its models is damaged.
+            ConfigurationError: they are two models.
         """
-        earlier = recorded_models(self.read(PROVENANCE))
-        current = json.loads(json.dumps(models))  # as it will be read back: JSON turns tuples into lists
-        for role in sorted(set(earlier) & set(current)):
-            for key, before, now in _differences(earlier[role], current[role]):
-                moved = f", or {role}.server={before} if the same model has moved" if key == "server" else ""
-                raise ConfigurationError(
-                    f"{self.path}: holds answers of another {role} ({key} was {before}, now {now}); "
-                    f"give this run another name=, or fresh=true to ask all again{moved}"
-                )
+        current = json.loads(json.dumps(now))  # as it will be read back: JSON turns tuples into lists
+        for key, before, after in _differences(earlier, current):
+            moved = f", or {role}.server={before} if the same model has moved" if key == "server" else ""
+            raise ConfigurationError(
+                f"{self.path}: holds answers of another {role} ({key} was {before}, now {after}); "
+                f"give this run another name=, or fresh=true to ask all again{moved}"
+            )
 
     def read(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the folder; return an empty object if it is not there."""

@@ -164,8 +164,17 @@ def read_run(folder: str | Path) -> RunResult:
     folder = Path(folder)
     path = folder / FILE_NAME
     if not path.is_file():
-        raise StoreError(f"{path}: cannot be read (no such file); is this a run folder, and has the run begun?")
+        raise StoreError(without_results(folder))
     return RunResult.from_json(read_json(path), str(path), folder)
+
+
+def without_results(folder: Path) -> str:
+    """Return why a folder without a ``metrics.json`` has no results to read."""
+    if not folder.exists():
+        return f"{folder}: there is no such folder"
+    if (folder / "config.yaml").is_file():
+        return f"{folder}: the run has no results yet; the command that began it continues it"
+    return f"{folder}: not a run folder, it has no {FILE_NAME}"
 
 
 def _row(

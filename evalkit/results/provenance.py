@@ -14,15 +14,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import evalkit
 from evalkit.adapter import SERVER_SAYS
 from evalkit.results.fields import Fields
 from evalkit.results.folder import PROVENANCE, RunFolder, read_json, recorded_models
+from evalkit.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One attempt at a run: when it began, and whether it came to its end."""
+    """One attempt at a run.
+
+    Attributes:
+        started: when it began.
+        finished: whether it came to its end.
+    """
 
     started: datetime
     finished: bool
@@ -96,7 +101,8 @@ class ProvenanceRecord:
             ConfigurationError: the folder holds answers of another model in that role.
         """
         with self._lock:
-            self._folder.claim({role: fingerprint})
+            if role in self._models:
+                self._folder.refuse_other_model(role, self._models[role], fingerprint)
             # What a server once said of itself is held against it for good, also if it does not say it today.
             said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
             self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
@@ -139,7 +145,7 @@ def _session(fields: Fields) -> Session:
 def software() -> dict[str, Any]:
     """Return the versions of evalkit, Python and all libraries, and the commit if evalkit runs from a checkout."""
     return {
-        "evalkit": evalkit.__version__,
+        "evalkit": __version__,
         "commit": _commit(),
         "python": platform.python_version(),
         "packages": _packages(),
@@ -171,12 +177,13 @@ def _packages() -> dict[str, str]:
 
 def _commit() -> str | None:
     """Return the checkout's commit, with ``-dirty`` where files differ from it; None outside a checkout of evalkit."""
-    root = Path(evalkit.__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
+        # Without optional locks, or git would write its index anew: on a full disk that leaves the checkout locked.
+        outcome = subprocess.run(
+            ["git", "--no-optional-locks", "status", "--porcelain=2", "--branch", "--untracked-files=no"],  # noqa: S607
             cwd=root,
             capture_output=True,
             text=True,
@@ -185,7 +192,12 @@ def _commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip()
+    # Lines about the branch, of which the first names the commit, and a line for each file that differs.
+    first, *others = outcome.stdout.splitlines()
+    commit = first.removeprefix("# branch.oid ")
+    if commit == "(initial)":
+        return None
+    return f"{commit}-dirty" if any(not line.startswith("#") for line in others) else commit
 
 
 def _processor() -> str:

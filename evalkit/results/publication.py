@@ -1,18 +1,26 @@
 """Putting results in place, so that a process killed at any moment leaves figures and scores that belong together."""
 
+from collections.abc import Iterable
+
 from evalkit.results.folder import RunFolder
 from evalkit.results.metrics_file import FILE_NAME, RunResult, read_run
-from evalkit.results.scores import settle
+from evalkit.results.scores import give_name, settle
 
 
-def publish(folder: RunFolder, run: RunResult) -> None:
+def publish(folder: RunFolder, run: RunResult, scored: Iterable[str] = ()) -> None:
     """Replace ``metrics.json``, and then the scores that were written anew.
+
+    Args:
+        folder: of the run.
+        run: what was measured.
+        scored: tasks whose scores were finished since the last publication.
 
     Raises:
         StoreError: a file cannot be written.
     """
     folder.write_json(FILE_NAME, run.to_json())
-    _settle(folder, run)
+    for name in scored:
+        give_name(folder.path / name)
 
 
 def settled_run(folder: RunFolder) -> RunResult | None:
@@ -26,10 +34,6 @@ def settled_run(folder: RunFolder) -> RunResult | None:
     if not (folder.path / FILE_NAME).is_file():
         return None
     run = read_run(folder.path)
-    _settle(folder, run)
-    return run
-
-
-def _settle(folder: RunFolder, run: RunResult) -> None:
     for task in run.tasks.values():
         settle(folder.path / task.name, task.digest)
+    return run

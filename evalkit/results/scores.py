@@ -151,8 +151,17 @@ def settle(folder: Path, digest: str) -> None:
     """
     new = folder / _NEW
     if new.is_file() and _digest_of(new) == digest:
-        with _writing(folder / FILE_NAME):
-            new.replace(folder / FILE_NAME)
+        give_name(folder)
+
+
+def give_name(folder: Path) -> None:
+    """Give the scores that a task's ``ScoreWriter`` has just finished their name.
+
+    Raises:
+        StoreError: the file cannot be renamed.
+    """
+    with _writing(folder / FILE_NAME):
+        (folder / _NEW).replace(folder / FILE_NAME)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,10 @@ def configurations(folders: Sequence[str | Path] = ()) -> Iterator[None]:
     try:
         with in_our_words():
             yield
-    except ValueError as error:  # Hydra's word for a value that no choice can have
-        if "Config group override" not in str(error):
-            raise
-        raise ConfigurationError("a group of configurations wants a name or a list of names, not null") from error
+    except (OSError, ValueError, TypeError) as error:  # what Hydra lets out about choices and files that cannot be
+        if "Config group override" in str(error) or isinstance(error, TypeError):
+            raise ConfigurationError("a group of configurations wants a name or a list of names, not null") from error
+        raise ConfigurationError(f"the configuration cannot be composed ({' '.join(str(error).split())})") from error
     except RecursionError as error:
         raise ConfigurationError(
             "a configuration includes itself; a suite that builds on suites names them plainly among its defaults, as "

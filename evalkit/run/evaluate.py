@@ -12,7 +12,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-import evalkit
 from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import ConfigurationError
 from evalkit.inference.ask import TaskWork, run_inference
@@ -36,6 +35,7 @@ from evalkit.run.preflight import CheckedTask, Preflight, check
 from evalkit.run.scoring import TaskScorer
 from evalkit.run.stored import with_stored_tasks, write_config
 from evalkit.types import Usage
+from evalkit.version import __version__
 
 _NEW_OBJECTS = 10_000  # between two looks of the garbage collector
 _log = logging.getLogger("evalkit")
@@ -183,7 +183,7 @@ class _Session:
             name=plan.name,
             model_name=plan.model_name,
             model=plan.models["model"].title,
-            evalkit=evalkit.__version__,
+            evalkit=__version__,
             tasks=tasks,
             aggregates={} if earlier is None else earlier.aggregates,
             unfinished=tuple(name for name in dict.fromkeys(asked) if name not in tasks),
@@ -238,7 +238,7 @@ class _Session:
             # members are there.
             tasks = self._results.with_task(result).in_order(self._order)
             self._results = replace(tasks, aggregates={})
-            publish(self._folder, self._results)
+            publish(self._folder, self._results, [name])
             self._record.task_finished(name)
 
     def _usage(self) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import evalkit
 from evalkit.chain import Outcome
 from evalkit.errors import StoreError
 from evalkit.inference.replay import outcome_of
@@ -22,6 +21,7 @@ from evalkit.run.scoring import score_task
 from evalkit.run.stored import read_stored_config, stored_tasks, write_config
 from evalkit.task import Task
 from evalkit.types import Failure
+from evalkit.version import __version__
 
 
 def rescore(path: Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()) -> RunResult:
@@ -53,12 +53,12 @@ def rescore(path: Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()
             run = run.with_task(_rescore_task(path / name, tasks[name], before, _models(before, config), settings))
         run = replace(
             run,
-            evalkit=evalkit.__version__,
+            evalkit=__version__,
             name=str(config.get("name") or run.name),
             model=_title(config, "model") or run.model,
         )
         run = with_aggregates(run, definitions_from(config.get("aggregates")), settings)
-        publish(folder, run)
+        publish(folder, run, run.tasks)
         write_config(folder, without_secrets(config))
     finally:
         folder.close()

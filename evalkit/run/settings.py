@@ -122,6 +122,7 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
 OPEN_MAPPINGS = ("generation", "extra_body", "headers", "prompts", "prices", "columns", "where", "labels", "facts")
 """Mappings in the settings of models and tasks that take keys which the configuration does not list."""
 
+_MAPPINGS = ("generation", "prompts", "facts")
 _BUILT = ("executor",)
 _TASKS = "tasks"
 _KINDS = "prompt_kinds"
@@ -212,6 +213,9 @@ def _check_texts(name: str, texts: Any) -> None:
 def _check_built(name: str, value: Any) -> None:
     if not isinstance(value, DictConfig) or "_target_" not in value:
         raise ConfigurationError(f"{name}: '{_shown(value)}' must be a mapping that says its class in _target_")
+    for key in _MAPPINGS:
+        if key in value and not OmegaConf.is_missing(value, key) and not isinstance(value[key], DictConfig | None):
+            raise ConfigurationError(f"{name}.{key}: '{_shown(value[key])}' must be a mapping, or null")
 
 
 def _shown(value: Any) -> str:

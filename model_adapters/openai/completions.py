@@ -96,7 +96,7 @@ def read_usage(usage: Any, notes: list[str]) -> Usage:
     )
 
 
-def together(parts: Sequence[Response], wanted: int) -> Response:
+def merge_replies(parts: Sequence[Response], wanted: int) -> Response:
     """Return one response of several, each with some of the wanted replies."""
     replies = tuple(reply for part in parts for reply in (part.replies or (part.text,)))[:wanted]
     usage = sum((part.usage for part in parts if part.usage is not None), Usage())

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from evalkit.errors import PermanentError, RejectedError, TransientError
 from model_adapters.openai.completions import SPEECH_RATE, listed
-from model_adapters.openai.streams import AddDelta, add_delta, gathered
+from model_adapters.openai.streams import AddDelta, add_delta, merge_stream
 from model_adapters.shared.keys import read_key
-from model_adapters.shared.server import Reply, Server
+from model_adapters.shared.server import HttpReply, Server
 from model_adapters.shared.values import fields
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class OpenAIConnection:
         await self._server.close()
 
     @asynccontextmanager
-    async def post(self, path: str, data: "bytes | aiohttp.FormData") -> AsyncIterator[Reply]:
+    async def post(self, path: str, data: "bytes | aiohttp.FormData") -> AsyncIterator[HttpReply]:
         """Send a request to a path of the protocol and open its answer; see ``Server.post`` for what is raised."""
         try:
             async with self._server.post(self._prefix + path, data) as reply:
@@ -98,12 +98,12 @@ class OpenAIConnection:
         Args:
             body: of the request, as JSON.
             read: reads a completion, given as JSON values; a ``ValueError`` is a failed attempt.
-            add: see ``gathered``.
-            speech_rate: see ``gathered``.
+            add: see ``merge_stream``.
+            speech_rate: see ``merge_stream``.
         """
         async with self.post("/chat/completions", body) as reply:
             if await reply.is_event_stream():  # whatever was asked for: some servers do but one of the two
-                completion: Any = await gathered(reply.events(), add, speech_rate)
+                completion: Any = await merge_stream(reply.events(), add, speech_rate)
                 await reply.drain()
             else:
                 completion = await reply.json()

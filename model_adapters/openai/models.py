@@ -9,7 +9,7 @@ from evalkit.audio.encoding import wavs
 from evalkit.errors import ConfigurationError, PermanentError
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.chat_format import AudioPart, ChatFormat
-from model_adapters.openai.completions import SPEECH_RATE, read_completion, read_usage, together, words_of
+from model_adapters.openai.completions import SPEECH_RATE, merge_replies, read_completion, read_usage, words_of
 from model_adapters.openai.connection import OpenAIConnection
 from model_adapters.shared.languages import wider_codes
 from model_adapters.shared.server_errors import RefusedError, error_within, is_error
@@ -154,7 +154,7 @@ class ChatModel(OpenAICompatible):
         while given < request.replies:
             parts.append(await self._completion(request, request.replies - given, given))
             given += max(1, len(parts[-1].replies))
-        return together(parts, request.replies)
+        return merge_replies(parts, request.replies)
 
     async def _completion(self, request: Request, replies: int, given: int) -> Response:
         def read(completion: Any) -> Response:

@@ -21,7 +21,7 @@ AddDelta = Callable[[dict[str, Any], Mapping[str, Any]], None]
 
 
 def add_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
-    """Add what one chunk of a stream brings to the message so far, which ``gathered`` then closes.
+    """Add what one chunk of a stream brings to the message so far, which ``merge_stream`` then closes.
 
     Raises:
         ValueError: its words cannot be read.
@@ -45,7 +45,7 @@ def add_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
         _add_call(message.setdefault("tool_calls", []), fields(piece))
 
 
-async def gathered(
+async def merge_stream(
     documents: AsyncIterable[Any], add: AddDelta = add_delta, speech_rate: int = SPEECH_RATE
 ) -> dict[str, Any]:
     """Return the completion that a stream of chunks adds up to.

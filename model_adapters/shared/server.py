@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-import evalkit
 from evalkit.errors import ConfigurationError, PermanentError, TransientError
 from evalkit.hints import install_command
 from evalkit.progress import say
 from evalkit.redaction import redacted_text
+from evalkit.version import __version__
 from model_adapters.shared.event_stream import begins_like_events, documents
 from model_adapters.shared.server_errors import error_of_status, said
 from model_adapters.shared.values import parsed
@@ -65,7 +65,7 @@ class Server:
         if self._secrets and parts.scheme == "http" and not _is_here(parts.hostname or ""):
             say(f"{self.address}: the key goes there in clear, as base_url begins with http://; https:// would hide it")
         self._headers = {
-            "User-Agent": f"evalkit/{evalkit.__version__}",
+            "User-Agent": f"evalkit/{__version__}",
             "Accept-Encoding": "identity",  # JSON and base64 arrive sooner than they are decompressed
             **(headers or {}),
         }
@@ -76,7 +76,7 @@ class Server:
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
-    async def post(self, path: str, data: "bytes | aiohttp.FormData") -> AsyncIterator["Reply"]:
+    async def post(self, path: str, data: "bytes | aiohttp.FormData") -> AsyncIterator["HttpReply"]:
         """Send a request and open its answer, which is closed on leaving.
 
         Args:
@@ -93,7 +93,7 @@ class Server:
             yield reply
 
     @asynccontextmanager
-    async def get(self, path: str) -> AsyncIterator["Reply"]:
+    async def get(self, path: str) -> AsyncIterator["HttpReply"]:
         """Open the answer to a GET; see ``post``."""
         async with self._asked("GET", path) as reply:
             yield reply
@@ -110,8 +110,8 @@ class Server:
         return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
 
     @asynccontextmanager
-    async def _asked(self, method: str, path: str, **request: Any) -> AsyncIterator["Reply"]:
-        reply: Reply | None = None
+    async def _asked(self, method: str, path: str, **request: Any) -> AsyncIterator["HttpReply"]:
+        reply: HttpReply | None = None
         with self._errors(lambda: reply is not None):
             asking = self._connections().request(
                 method,
@@ -121,7 +121,7 @@ class Server:
                 **request,
             )
             async with asking as response:
-                reply = Reply(response, self._answer_bytes)
+                reply = HttpReply(response, self._answer_bytes)
                 if response.status >= 300:
                     raise await self._status_error(response, reply)
                 yield reply
@@ -166,7 +166,7 @@ class Server:
         except (ValueError, RecursionError) as error:
             raise TransientError(self.told(f"the answer is not of the documented form ({error})")) from None
 
-    async def _status_error(self, response: "aiohttp.ClientResponse", reply: "Reply") -> Exception:
+    async def _status_error(self, response: "aiohttp.ClientResponse", reply: "HttpReply") -> Exception:
         status = response.status
         text = await reply.beginning(_MOST_OF_AN_ERROR)
         try:
@@ -180,7 +180,7 @@ class Server:
         return error_of_status(status, body, message, response.headers, self.url)
 
 
-class Reply:
+class HttpReply:
     """An answer of status 200 whose body is still to be read, once.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response, Usage
-from model_adapters.openai.completions import together
+from model_adapters.openai.completions import merge_replies
 from model_adapters.openai.models import OpenAICompatible
 from model_adapters.step_audio_2.server_answers import SpokenAnswer, add_spoken_delta, read_answer, spoken_codes
 from model_adapters.step_audio_2.server_requests import (
@@ -83,7 +83,7 @@ class StepAudio2Server(OpenAICompatible):
         """Try once to have a request answered, each of its replies by a request of its own."""
         messages = await server_messages(request.messages)
         replies = [await self._reply(request, messages, given) for given in range(request.replies)]
-        return together(replies, request.replies)
+        return merge_replies(replies, request.replies)
 
     async def close(self) -> None:
         """Close all connections, and end the thread of the synthesizer."""

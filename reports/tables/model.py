@@ -121,7 +121,7 @@ class Footnote:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class PrintedRecipe:
     """A signature and the figures that carry it, in words.
 
     Attributes:
@@ -156,7 +156,7 @@ class Table:
     columns: tuple[Column, ...]
     groups: tuple[RowGroup, ...]
     footnotes: tuple[Footnote, ...] = ()
-    recipes: tuple[Recipe, ...] = ()
+    recipes: tuple[PrintedRecipe, ...] = ()
     group_stub: int | None = 0
     across: tuple[str, str] = ("", "Model")
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from evalkit.results.markdown import clipped
 from evalkit.results.task_result import FailureReason, TaskResult
-from reports.tables.model import AVERAGES, Footnote, Recipe
+from reports.tables.model import AVERAGES, Footnote, PrintedRecipe
 
 _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")
@@ -110,7 +110,7 @@ def footnotes(remarks: Sequence[tuple[str, Remark]]) -> list[Footnote]:
     return notes
 
 
-def recipes(figures: Iterable[tuple[str, str, str]]) -> tuple[Recipe, ...]:
+def recipes(figures: Iterable[tuple[str, str, str]]) -> tuple[PrintedRecipe, ...]:
     """Return the distinct recipes, each with the values that carry it.
 
     Args:
@@ -118,7 +118,7 @@ def recipes(figures: Iterable[tuple[str, str, str]]) -> tuple[Recipe, ...]:
     """
     by_recipe = _grouped((recipe, (model, row)) for recipe, model, row in figures)
     return tuple(
-        Recipe(recipe, "; ".join(f"{model}: {', '.join(rows)}" for model, rows in _grouped(places)))
+        PrintedRecipe(recipe, "; ".join(f"{model}: {', '.join(rows)}" for model, rows in _grouped(places)))
         for recipe, places in by_recipe
     )
 

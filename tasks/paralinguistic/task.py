@@ -27,7 +27,14 @@ _JUDGE_OPTIONS = ("system", "replies", "generation", "attempts")
 
 
 class JudgeSettings(TypedDict, total=False):
-    """How a judge is asked, and how often."""
+    """How a judge is asked, and how often.
+
+    Attributes:
+        system: system prompt; empty for none.
+        generation: decoding settings, such as ``temperature``.
+        replies: how many to each question; a sample scores the share of yes.
+        attempts: how often to ask before giving up on unreadable replies.
+    """
 
     system: str
     generation: Mapping[str, Any]

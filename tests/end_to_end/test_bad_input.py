@@ -148,6 +148,10 @@ def test_missing_data_can_be_left_out_of_a_suite(tmp_path: Path, evalkit_command
         (["task=demo_clean", "statistics.level=95"], "level"),
         (["model=pocketsphinx"], "nothing to run: choose suite=NAME or task=NAME"),
         (["task=demo_clean", "limit=[1"], "limit"),
+        (
+            ["task=demo_clean,demo_noise"],
+            "wants --multirun, a list is written task=[demo_clean,demo_noise]",
+        ),
         (["task=demo_clean", "missing_data=ignore"], "must be error, skip or skip_remote"),
     ],
 )
@@ -203,4 +207,5 @@ def test_a_full_disk_stops_the_run_and_loses_no_answer(tmp_path: Path, evalkit_c
 
 def test_an_error_of_ours_gives_its_traceback_on_request(evalkit_command: CommandLine) -> None:
     outcome = evalkit_command("--debug", "run", "task=demo_clean", "model=echo", "name=a/b")
+    assert outcome.returncode == 2, "1 would mean that samples failed"
     assert "Traceback" in outcome.stderr

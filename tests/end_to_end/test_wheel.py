@@ -36,7 +36,7 @@ def test_an_installed_evalkit_works_from_any_folder(tmp_path: Path) -> None:
 
     assert "demo_clean" in run(evalkit, "list", "tasks")
     assert "Step-Audio 2 mini" in run(evalkit, "list", "published")
-    assert "not installed (faster_whisper): pip install 'speech-evalkit[whisper]'" in run(evalkit, "doctor")
+    assert "not installed (faster-whisper): pip install 'speech-evalkit[whisper]'" in run(evalkit, "doctor")
     rows = [json.loads(line) for line in (DEMO_SPEECH / "manifest.jsonl").read_text().splitlines()]
     write_jsonl(tmp_path / "answers.jsonl", [{"id": row["id"], "text": row["text"]} for row in rows])
     output = run(evalkit, "run", "suite=demo_asr", "model=predictions", "model.path=answers.jsonl")

@@ -13,7 +13,7 @@ from evalkit.errors import PermanentError, TransientError
 from evalkit.inference.border import checked_response
 from evalkit.types import Response
 from model_adapters.openai.completions import read_completion
-from model_adapters.openai.streams import add_delta, gathered
+from model_adapters.openai.streams import add_delta, merge_stream
 from model_adapters.shared.event_stream import DONE
 from model_adapters.step_audio_2.server_answers import add_spoken_delta, read_answer
 
@@ -71,7 +71,7 @@ def _gathered(chunks: Any, add: Any) -> Any:
             yield chunk
         yield DONE
 
-    return asyncio.run(gathered(documents(), add))
+    return asyncio.run(merge_stream(documents(), add))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.cli.catalogue import entries
+from evalkit.cli.catalogue import read_options
 from evalkit.results.metrics_file import read_run
 from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
@@ -27,7 +27,9 @@ def headings(table: str) -> set[str]:
 def places(table: str) -> list[dict[str, str]]:
     """Of the tasks on the data of the published figures."""
     found = [
-        entry.content["place"] for entry in entries("task") if entry.content.get("place", {}).get("table") == table
+        option.content["place"]
+        for option in read_options("task")
+        if option.content.get("place", {}).get("table") == table
     ]
     return [place for place in found if "set" not in place]
 

@@ -17,7 +17,7 @@ from reports.render.latex import render_latex
 from reports.render.markdown import render_markdown
 from reports.tables.layout import fill
 from reports.tables.layouts.asr import ASR
-from reports.tables.model import Cell, Column, Footnote, Recipe, Row, RowGroup, Table
+from reports.tables.model import Cell, Column, Footnote, PrintedRecipe, Row, RowGroup, Table
 
 NASTY = r"<script>alert('x')</script> a|b _c_ & 100% \d {e} #1 $f$ ~g^ [h](javascript:i) `j` *k* [l]"
 
@@ -54,7 +54,7 @@ def table(title: str = "Model A", group: str = "English", test_set: str = "Clean
             ),
         ),
         footnotes=(Footnote("", "Lower is better."), Footnote("†", "Partial.")),
-        recipes=(Recipe("metric:WER|unit:word", "Model A: Clean"),),
+        recipes=(PrintedRecipe("metric:WER|unit:word", "Model A: Clean"),),
     )
 
 
@@ -116,7 +116,7 @@ def test_markdown_line_breaks_in_titles_do_not_break_the_table() -> None:
 
 
 def test_markdown_code_spans_hold_backticks() -> None:
-    recipe = Table("t", "T", ("A", "B"), (), (), recipes=(Recipe("a`b``c", "x"),))
+    recipe = Table("t", "T", ("A", "B"), (), (), recipes=(PrintedRecipe("a`b``c", "x"),))
     assert "- ``` a`b``c ``` x" in render_markdown(recipe)
 
 

@@ -91,6 +91,15 @@ def test_names_from_a_run_folder_neither_leave_the_report_nor_become_markup(tmp_
     assert "<b>" not in page
 
 
+def test_no_file_holds_a_character_that_steers_a_terminal(tmp_path: Path) -> None:
+    unseen = "a\x1b[31m\x9b\u202eb"
+    rows = [utterance(unseen, unseen, unseen, (0, 0, 0, 1))]
+    folder = write_run(tmp_path, "run", {"demo": task(f"Demo {unseen}", 0.1)}, title=unseen, utterances=rows)
+    for path in write_report([folder], output_folder=tmp_path / "report").files:
+        if path.suffix not in (".png", ".svg"):
+            assert not set("\x1b\x9b\u202e") & set(path.read_text(encoding="utf-8")), path.name
+
+
 def test_copies_of_a_run_stand_side_by_side_under_the_names_of_their_folders(tmp_path: Path) -> None:
     utterances = [utterance("u1", "Good morning", "Good evening", (1, 0, 0, 2))]
     runs = [

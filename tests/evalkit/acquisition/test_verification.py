@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from evalkit.acquisition.verification import Report, verify
+from evalkit.acquisition.verification import Verification, verify
 from evalkit.audio import Audio
 from evalkit.datasets import Dataset, Manifest
 from evalkit.errors import AudioError, DataError
@@ -35,7 +35,7 @@ def manifest(folder: Path, lengths: Sequence[float], **columns: Sequence[Any]) -
     return Manifest(write_jsonl(folder / "manifest.jsonl", rows), groups=list(columns), language="en")
 
 
-def report_of(dataset: Dataset, expected: int | None = None, decode: bool = False, **facts: Any) -> Report:
+def report_of(dataset: Dataset, expected: int | None = None, decode: bool = False, **facts: Any) -> Verification:
     return verify(
         Transcription(name="t", title="T", language="en", dataset=dataset, expected_samples=expected),
         facts,
@@ -43,16 +43,16 @@ def report_of(dataset: Dataset, expected: int | None = None, decode: bool = Fals
     )
 
 
-def verdicts(report: Report) -> dict[str, str]:
-    return {check.name: check.verdict for check in report.checks if check.verdict}
+def statuses(report: Verification) -> dict[str, str]:
+    return {check.name: check.status for check in report.checks if check.status}
 
 
 def test_a_complete_data_set(tmp_path: Path) -> None:
     dataset = manifest(tmp_path, [9, 18, 9, 36], speaker=["a", "b", "a", "b"])
     report = report_of(dataset, 4, hours=0.0205, group_sizes={"speaker": 2})
-    assert report.verdict == "ok"
+    assert report.summary == "ok"
     assert (report.samples, report.partial, report.differs) == (4, False, False)
-    assert set(verdicts(report).values()) == {"ok"}
+    assert set(statuses(report).values()) == {"ok"}
     sizes = [(size.group, size.value, size.samples, round(size.hours * 3600, 6)) for size in report.groups]
     assert sizes == [("language", "en", 4, 72), ("speaker", "a", 2, 18), ("speaker", "b", 2, 54)]
     assert {check.name: check.found for check in report.checks}["hours"] == "0.02"
@@ -80,7 +80,7 @@ def test_what_is_known_decides(
     tmp_path: Path, expected: int | None, facts: dict[str, Any], verdict: str, differs: bool
 ) -> None:
     report = report_of(manifest(tmp_path, [9, 9], speaker=["a", "b"]), expected, **facts)
-    assert (report.verdict, report.differs) == (verdict, differs)
+    assert (report.summary, report.differs) == (verdict, differs)
 
 
 def test_recordings_that_are_missing_or_cut_short_are_named(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_recordings_that_are_missing_or_cut_short_are_named(tmp_path: Path) -> N
     (tmp_path / "u3.flac").write_bytes(b"")
     for decode in (False, True):
         report = report_of(dataset, 4, decode)
-        assert verdicts(report)["recordings"] == "differs"
+        assert statuses(report)["recordings"] == "differs"
         assert [Path(fault.partition(":")[0]).name for fault in report.faults] == ["u1.flac", "u2.flac", "u3.flac"]
         assert "no such audio file" in report.faults[0]
         found = {check.name: check.found for check in report.checks}
@@ -110,7 +110,7 @@ def test_decoding_finds_what_headers_do_not_show(tmp_path: Path) -> None:
 def test_empty_references_are_pointed_at(tmp_path: Path) -> None:
     report = report_of(manifest(tmp_path, [1, 1, 1], text=["a", "", "  "]), 3)
     assert report.empty == ("u1", "u2")
-    assert (report.verdict, report.differs) == ("ok; look at: references", False)
+    assert (report.summary, report.differs) == ("ok; look at: references", False)
 
 
 def test_a_data_set_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

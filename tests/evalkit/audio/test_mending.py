@@ -86,6 +86,38 @@ def test_a_tag_before_a_flac_changes_nothing(tmp_path: Path, tag_size: int, seco
         Audio("a", file).seconds()
 
 
+def _id3(size: int, version: int = 3) -> bytes:
+    return (
+        b"ID3" + bytes([version, 0, 0, size >> 21 & 127, size >> 14 & 127, size >> 7 & 127, size & 127]) + bytes(size)
+    )
+
+
+@pytest.mark.parametrize(
+    ("container", "before", "behind"),
+    [
+        ("FLAC", _id3(100) + _id3(5000, 4), b""),
+        ("FLAC", b"", b"TAG" + bytes(125)),
+        ("FLAC", _id3(4096), b"TAG" + bytes(125)),
+        ("OGG", _id3(0), b""),
+        ("OGG", _id3(5000), b""),
+        ("WAV", _id3(0), b""),
+        ("WAV", _id3(4096, 2), b""),
+    ],
+)
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_tags_of_mp3_around_another_file_change_nothing(
+    tmp_path: Path, container: str, before: bytes, behind: bytes, in_memory: bool
+) -> None:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.random.default_rng(0).normal(0, 0.1, RATE), RATE, format=container)
+    content = before + buffer.getvalue() + behind
+    file = tmp_path / "a"
+    file.write_bytes(content)
+    audio = Audio("a", content=lambda: content) if in_memory else Audio("a", file)
+    np.testing.assert_array_equal(audio.waveform(RATE), Audio("a", content=buffer.getvalue).waveform(RATE))
+    assert Audio("a", file).seconds() == 1
+
+
 def test_real_cases_of_streamed_and_tagged_files_are_read(shared_data: Path) -> None:
     cases = shared_data.parent / "cases"
     if not cases.is_dir():

@@ -68,7 +68,7 @@ def test_help_names_every_command(evalkit_command: CommandLine) -> None:
 
 
 def test_every_row_of_the_readme_table_is_a_task(evalkit_command: CommandLine) -> None:
-    from evalkit.cli.catalogue import entries
+    from evalkit.cli.catalogue import read_options
     from reports.published import load_published
 
     rows = {
@@ -78,9 +78,9 @@ def test_every_row_of_the_readme_table_is_a_task(evalkit_command: CommandLine) -
         if "article" not in result.release
     }
     tasks = {
-        (entry.content["place"]["group"], entry.content["place"]["benchmark"]): entry.name
-        for entry in entries("task")
-        if entry.content.get("place", {}).get("table") == "asr"
+        (option.content["place"]["group"], option.content["place"]["benchmark"]): option.name
+        for option in read_options("task")
+        if option.content.get("place", {}).get("table") == "asr"
     }
     assert set(tasks) >= rows
     listed = evalkit_command("list", "tasks").stdout
@@ -91,14 +91,14 @@ def test_every_row_of_the_readme_table_is_a_task(evalkit_command: CommandLine) -
 def test_every_task_and_suite_composes_and_can_be_shown(
     evalkit_command: CommandLine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from evalkit.cli.catalogue import entries
+    from evalkit.cli.catalogue import read_options
 
-    names = ",".join(entry.name for entry in entries("task"))
+    names = ",".join(option.name for option in read_options("task"))
     outcome = evalkit_command("show", f"task=[{names}]", "model=whisper_tiny_en", "schemes=all")
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stdout.count("metric:") >= len(names.split(","))
     # In this process, as a process for each of them would take ten seconds.
-    for suite in entries("suite"):
+    for suite in read_options("suite"):
         assert main(["show", f"suite={suite.name}"]) == 0, suite.name
         assert "metric:" in capsys.readouterr().out
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from evalkit.cli.catalogue import entries
+from evalkit.cli.catalogue import read_options
 from evalkit.cli.main import main
 from tests.conftest import CommandLine
 from tests.evalkit.datasets.hub_server import hub
@@ -388,14 +388,14 @@ def test_the_demo_is_as_it_should_be(data: Run) -> None:
 
 
 def test_every_task_can_be_prepared_in_some_way() -> None:
-    recipes = {entry.name: entry.content for entry in entries("data_set")}
-    for task in entries("task"):
+    recipes = {option.name: option.content for option in read_options("data_set")}
+    for task in read_options("task"):
         matching = [name for name, recipe in recipes.items() if any(fnmatch(task.name, p) for p in recipe["tasks"])]
         assert len(matching) <= 1, (task.name, matching)
         dataset = task.content["dataset"]
         packaged = str(dataset.get("path", "")).startswith("${package:")
         assert packaged or matching or "hub" in dataset, task.name
-    names = [task.name for task in entries("task")]
+    names = [task.name for task in read_options("task")]
     for name, recipe in recipes.items():
         for pattern in recipe["tasks"]:
             assert any(fnmatch(task, pattern) for task in names), (name, pattern)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from evalkit.cli.catalogue import entries
+from evalkit.cli.catalogue import read_options
 from evalkit.run.composition import compose_configuration
 
 TABLES = ("asr", "mmau", "covost2", "cvss", "paralinguistic", "toolcall", "uro_bench", "big_bench_audio")
@@ -24,7 +24,7 @@ def test_the_whole_readme_is_its_tables() -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_a_suite_holds_the_tasks_of_its_table(table: str) -> None:
-    places = {entry.name: entry.content.get("place", {}).get("table") for entry in entries("task")}
+    places = {option.name: option.content.get("place", {}).get("table") for option in read_options("task")}
     assert {places[task] for task in tasks(f"suite={table}")} == {table}
 
 

@@ -219,3 +219,44 @@ def test_escape_sequences_of_a_configuration_do_not_reach_the_terminal(
     for text in (outcome.stdout, outcome.stderr, reported.stdout, reported.stderr):
         assert not set("\x1b\x9b\u202e") & set(text)
     assert "a\\x1b[31mb\\u202ec" in outcome.stdout
+
+
+def test_no_file_of_a_sweep_holds_a_secret_setting(tmp_path: Path, evalkit_command: CommandLine) -> None:
+    (tmp_path / "answers.jsonl").write_text('{"id": "x", "text": ""}\n')
+    words = ["task=demo_clean", "limit=1,2", "hydra.output_subdir=.hydra", "+prompt_kinds.api_key=PLANTED-0123456789"]
+    outcome = evalkit_command("run", "--multirun", "model=predictions", "model.path=answers.jsonl", *words)
+    assert outcome.returncode in (0, 1), outcome.stderr
+    assert len(list((tmp_path / "runs").glob("*/config.yaml"))) == 2
+    holding = [path for path in tmp_path.rglob("*") if path.is_file() and b"PLANTED" in path.read_bytes()]
+    assert holding == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("task/odd.yaml", "5\n", ["show", "task=odd"]),
+        ("task/odd.yaml", "5\n", ["run", "task=odd", "model=echo"]),
+        ("task/odd.yaml", "5\n", ["data", "verify", "task=odd"]),
+        ("suite/odd.yaml", "defaults: 5\n", ["run", "suite=odd", "model=echo"]),
+        ("model/odd.yaml", "!!python/object/apply:os.system ['touch done']\n", ["run", "task=demo_clean", "model=odd"]),
+        ("model/odd.yaml", "title: ${title}\n_target_: x\n", ["run", "task=demo_clean", "model=odd"]),
+    ],
+)
+def test_a_configuration_of_ones_own_that_is_none_is_one_line(
+    tmp_path: Path, file: str, content: str, words: list[str], evalkit_command: CommandLine
+) -> None:
+    path = tmp_path / "mine" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    outcome = evalkit_command("--config-dir", "mine", *words)
+    assert outcome.returncode == 2
+    assert "unforeseen" not in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert not (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize("module", ["../x", "", "sys;import os", "no_such_module"])
+def test_what_is_no_module_cannot_be_allowed(tmp_path: Path, module: str, evalkit_command: CommandLine) -> None:
+    outcome = evalkit_command("compare", "a", "b", "--allow", module)
+    assert outcome.returncode == 2
+    assert f"the module {module!r} cannot be loaded" in outcome.stderr

@@ -77,3 +77,28 @@ def test_a_file_that_cannot_be_scored_is_one_line(
     assert len(printed.splitlines()) == 1
     assert main(["wer", str(folder / "absent"), str(folder / name)]) == 2
     assert "absent: cannot be read (No such file or directory)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("deep.jsonl", b"[" * 100_000, "deep.jsonl, line 1: not JSON that can be read (nested too deep)"),
+        ("digits.jsonl", b'{"id":"a","text":"x","n":' + b"9" * 5000 + b"}", "digits.jsonl, line 1: not JSON that"),
+        ("nul\0.txt", None, "cannot be read (embedded null byte)"),
+        ("binary.txt", bytes(range(256)), "binary.txt: is not UTF-8"),
+    ],
+)
+def test_a_hostile_file_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (folder / name).write_bytes(content)
+    assert main(["wer", str(folder / "lines.txt"), str(folder / name), "--language=en"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_field_may_be_longer_than_is_usual(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "long.csv").write_text(f"id,text\na,{'word ' * 30_000}\n")
+    (folder / "short.csv").write_text("id,text\na,word word\n")
+    assert main(["wer", str(folder / "short.csv"), str(folder / "long.csv"), "--language=en"]) == 0
+    assert capsys.readouterr().err == ""

@@ -169,7 +169,7 @@ def test_hostile_answers_stay_inside_their_table_cell(tmp_path: Path, evalkit_co
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="metrics.json: cannot be read"):
+    with pytest.raises(StoreError, match="not a run folder, it has no metrics.json"):
         compare_runs(tmp_path, tmp_path)
 
 

@@ -17,18 +17,16 @@ def test_a_folder_is_one_process_at_a_time_and_free_afterwards(tmp_path: Path) -
 
 def test_a_folder_belongs_to_the_models_that_answered_in_it(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.claim({"model": {"weights": "a"}})
-    folder.write_json("provenance.json", {"models": {"model": {"weights": "a"}}})
-    folder.claim({"model": {"weights": "a"}, "judge": {"weights": "c"}})
+    folder.refuse_other_model("model", {"weights": "a"}, {"weights": "a"})
     with pytest.raises(ConfigurationError, match=r"another model \(weights was a, now b\)"):
-        folder.claim({"model": {"weights": "b"}})
+        folder.refuse_other_model("model", {"weights": "a"}, {"weights": "b"})
 
 
 def test_a_fingerprint_equals_itself_read_back(tmp_path: Path) -> None:
-    models = {"model": {"weights": "a", "languages": ("en", "zh")}}
+    fingerprint = {"weights": "a", "languages": ("en", "zh")}
     folder = RunFolder(tmp_path)
-    folder.write_json("provenance.json", {"models": models})
-    folder.claim(models)
+    folder.write_json("provenance.json", fingerprint)
+    folder.refuse_other_model("model", folder.read("provenance.json"), fingerprint)
 
 
 def test_json_is_replaced_whole_and_refuses_what_json_does_not_know(tmp_path: Path) -> None:

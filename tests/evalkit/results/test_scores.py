@@ -150,5 +150,5 @@ def test_what_was_published_before_is_settled_before_it_is_overwritten(tmp_path:
     run = settled_run(folder)
     assert run is not None
     assert (path / TASK / "scores.parquet").is_file()
-    publish(folder, run)
+    publish(folder, run, run.tasks)
     folder.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from evalkit.inference.served.clock import Clock
@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """Where nothing is ready, the clock is put forward to the next timer; not for use with threads or sockets."""
+    """Where nothing is ready, the clock is put forward to the next timer; not for use with sockets.
+
+    What is given to a thread is done on the spot, in no time: this loop would not wait for a thread.
+    """
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -19,6 +22,14 @@ class _Loop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._now
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> "asyncio.Future[T]":  # type: ignore[override]
+        done: asyncio.Future[T] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
 
 
 class _Selector(selectors.DefaultSelector):

@@ -8,7 +8,7 @@ from evalkit.errors import DataError
 _SHOWN_VALUES = 20
 
 
-class Selection:
+class RowFilter:
     """One pass over rows of which some are wanted.
 
     Args:
@@ -32,7 +32,7 @@ class Selection:
         return False
 
     def check(self, source: str) -> None:
-        """Refuse, after the last row, a selection that wanted none.
+        """Refuse, after the last row, a filter that passed none.
 
         Raises:
             DataError: the message begins with ``source`` and names the values that there are instead.
