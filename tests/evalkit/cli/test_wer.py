@@ -61,7 +61,7 @@ def test_language_and_scheme(folder: Path, capsys: pytest.CaptureFixture[str]) -
         ("h.tsv", b"id\twords\n", "needs one column 'text'"),
         ("h.tsv", b"id\ttext\na\tb\tc\n", "line 2: 3 fields under 2 columns"),
         ("h.jsonl", b'{"id": 1, "text": "a"}\n', "line 1: not an object with texts"),
-        ("h.jsonl", b"{\n", "line 1: not a JSON object"),
+        ("h.jsonl", b"{\n", "line 1: not JSON (Expecting"),
         ("h.txt", b"caf\xe9", "is not UTF-8"),
         ("h.txt", b"", "holds no texts"),
         ("h.txt", b"one\n", "lacks 3 of the texts of"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import evalkit
+from evalkit.results import provenance
 from evalkit.results.folder import PROVENANCE, RunFolder
 from evalkit.results.provenance import ProvenanceRecord, software
 
@@ -36,10 +36,10 @@ def git(folder: Path, *words: str) -> str:
 def test_the_commit_is_read_and_nothing_of_the_checkout_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = tmp_path / "evalkit" / "__init__.py"
-    module.parent.mkdir()
+    module = tmp_path / "evalkit" / "results" / "provenance.py"
+    module.parent.mkdir(parents=True)
     module.write_text("")
-    monkeypatch.setattr(evalkit, "__file__", str(module))
+    monkeypatch.setattr(provenance, "__file__", str(module))
     assert software()["commit"] is None, "not a checkout"
     git(tmp_path, "init", "-q")
     assert software()["commit"] is None, "nothing is committed"
