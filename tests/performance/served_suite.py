@@ -4,7 +4,7 @@ A server in a process of its own answers every request after 200 ms. The model u
 what the model "says" is the recording that it heard, which a stand-in in this process writes down. Printed is, for each
 of the two, the time that its requests took as a share of the time that so many at once could have taken between its
 first and its last; a loop for each task would run dry at every one. The judge of a suite whose first tasks need none is
-asked later than the model, and about fewer samples; its share is of the time from its own first request on.
+asked later than the model; its share is of the time from its own first request on.
 """
 
 import json
@@ -34,7 +34,8 @@ from tests.tasks.toolcall.replica import write_replica
 
 LATENCY = 0.2
 SAMPLES = 50
-CONCURRENCY = 16
+# At once: the judge is asked about half as often as the model, so that with as many it would wait for the model.
+CONCURRENCY = {"model": 16, "judge": 8}
 _URO = "URO-Bench-data"
 _DIMENSIONS = ("gender", "age", "emotions", "pitch", "rhythm", "speed")
 
@@ -52,10 +53,9 @@ class Hours:
     ended: float = 0.0
     requests: int = 0
 
-    @property
-    def busy(self) -> float:
-        """The share of the time between first and last request in which its places were taken."""
-        return self.requests * LATENCY / CONCURRENCY / (self.ended - self.began)
+    def busy(self, concurrency: int) -> float:
+        """Return the share of the time between first and last request in which so many places were taken."""
+        return self.requests * LATENCY / concurrency / (self.ended - self.began)
 
 
 class Clocked(ChatModel):
@@ -135,7 +135,7 @@ def words_of_run(folder: Path, base_url: str) -> list[str]:
     words = ["suite=step_audio_2", f"runs={folder / 'runs'}", f"data_root={folder}", "missing_roles=skip"]
     for role, group in (("model", "model"), ("judge", "model@judge")):
         words += [f"{group}=openai_chat", f"{role}.model={role}", f"{role}.base_url={base_url}"]
-        words += [f"{role}.speech_output=true", f"{role}.limits.concurrency={CONCURRENCY}"]
+        words += [f"{role}.speech_output=true", f"{role}.limits.concurrency={CONCURRENCY[role]}"]
         words += [f"{role}._target_={__name__}.Clocked"]
     words += ["model@transcriber=echo", f"transcriber._target_={__name__}.Scribe"]
     return [*words, "cache.folder=null", "statistics.resamples=1000"]
@@ -164,7 +164,9 @@ def main() -> None:
             base_url = server.stdout.readline().split()[-1]
             for role, hours in measure(Path(name), base_url).items():
                 took = f"in {hours.ended - hours.began:.1f} s"
-                print(f"{role}: {hours.requests:,} requests, {CONCURRENCY} at once, {took}: {hours.busy:.1%} busy")
+                places = CONCURRENCY[role]
+                busy = f"{hours.busy(places):.1%} busy"
+                print(f"{role}: {hours.requests:,} requests, {places} at once, {took}: {busy}")
         finally:
             server.terminate()
 
