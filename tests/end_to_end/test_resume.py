@@ -58,6 +58,7 @@ def assert_killed_equals_undisturbed(runs: Path, task: str, arguments: list[str]
     assert set(asked.values()) == {1}, "an answered sample was asked again"
 
 
+@pytest.mark.slow
 def test_a_killed_run_of_stored_predictions_ends_as_if_undisturbed(tmp_path: Path) -> None:
     rng = random.Random(1)
     texts = {f"utterance-{number:05}": " ".join(rng.choices(WORDS, k=12)) for number in range(4_000)}

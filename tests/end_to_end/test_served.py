@@ -70,7 +70,7 @@ def metrics_of(run: Path) -> str:
 
 @pytest.mark.parametrize(
     ("count", "streamed"),
-    [(80, False), (80, True), pytest.param(2_000, False, marks=pytest.mark.slow)],
+    [(80, False), pytest.param(80, True, marks=pytest.mark.slow), pytest.param(2_000, False, marks=pytest.mark.slow)],
 )
 def test_every_request_is_answered_exactly_once_whatever_fails(
     tmp_path: Path, environment: dict[str, str], count: int, streamed: bool

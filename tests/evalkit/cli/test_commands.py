@@ -88,6 +88,7 @@ def test_every_row_of_the_readme_table_is_a_task(evalkit_command: CommandLine) -
         assert f"\n{name} " in listed
 
 
+@pytest.mark.slow
 def test_every_task_and_suite_composes_and_can_be_shown(
     evalkit_command: CommandLine, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -272,6 +272,7 @@ def test_a_repository_that_has_the_layout_is_copied_as_it_is(tmp_path: Path, eva
     assert sorted(server.fetched) == ["data/question_1.mp3", "metadata.jsonl"]
 
 
+@pytest.mark.slow
 def test_a_hub_that_does_not_give_is_explained(tmp_path: Path, evalkit_command: CommandLine) -> None:
     pytest.importorskip("huggingface_hub")
     with hub("Honggao/URO-Bench", {"URO-Bench-data.zip": zip_content(uro_bench())}, gated=True) as server:

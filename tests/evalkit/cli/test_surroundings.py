@@ -49,6 +49,7 @@ def test_a_package_of_ours_name_that_was_asked_for_is_named(
     assert f"the package 'tasks' of this program ({tmp_path / 'tasks'}) hides evalkit's own" in api.stderr
 
 
+@pytest.mark.slow
 def test_an_installed_package_brings_its_configurations(tmp_path: Path, evalkit_command: CommandLine) -> None:
     package = tmp_path / "site/their_configs"
     (package / "model").mkdir(parents=True)
@@ -69,7 +70,9 @@ def test_an_installed_package_brings_its_configurations(tmp_path: Path, evalkit_
     assert "title: Theirs" in looked.stdout, looked.stderr
 
 
-@pytest.mark.parametrize("position", ["before", "after", "glued"])
+@pytest.mark.parametrize(
+    "position", ["before", *(pytest.param(each, marks=pytest.mark.slow) for each in ("after", "glued"))]
+)
 def test_every_command_takes_a_folder_of_configurations(
     tmp_path: Path, position: str, evalkit_command: CommandLine
 ) -> None:

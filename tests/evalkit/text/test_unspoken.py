@@ -101,6 +101,7 @@ for language in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh", "yue", "ja", "ar", "de", "th", "he", "uk"])
 def test_a_long_text_of_openings_without_ends_takes_no_long_time(language: str) -> None:
     # What grows with the square of the length takes many seconds for each of these, what grows with it a hundredth.
