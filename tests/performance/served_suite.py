@@ -35,7 +35,7 @@ from tests.tasks.toolcall.replica import write_replica
 LATENCY = 0.2
 SAMPLES = 50
 # At once: the judge is asked about half as often as the model, so that with as many it would wait for the model.
-CONCURRENCY = {"model": 16, "judge": 8}
+CONCURRENCY = {"model": 8, "judge": 4}
 _URO = "URO-Bench-data"
 _DIMENSIONS = ("gender", "age", "emotions", "pitch", "rhythm", "speed")
 
