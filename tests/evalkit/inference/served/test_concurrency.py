@@ -206,3 +206,22 @@ def test_an_error_inside_gives_the_place_back() -> None:
 def test_a_deadlock_would_show() -> None:
     with pytest.raises(AssertionError, match="nothing will ever happen"):
         virtual_time.run(asyncio.Event().wait())
+
+
+def test_attempts_of_one_limit_shrink_it_once_however_often_it_shrank_before() -> None:
+    async def main() -> list[int]:
+        concurrency = AdaptiveConcurrency(64)
+        limits = []
+        async with AsyncExitStack() as stack:
+            first, *others = [await stack.enter_async_context(concurrency.slot()) for _ in range(3)]
+            first.attempt_begins()
+            first.overloaded()
+            for slot in others:
+                slot.attempt_begins()
+            for slot in others:
+                slot.overloaded()
+                limits.append(concurrency.limit)
+        return limits
+
+    once, twice = virtual_time.run(main())
+    assert once == twice
