@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from evalkit.types import Failure, Response, ToolCall
+from evalkit.types import Response
 
 REMOVED = "(removed)"
 
@@ -75,20 +75,7 @@ def redacted(response: Response, redact: Callable[[str], str]) -> Response:
         response: good or failed.
         redact: gives a text without the secret; see ``ServedModelAdapter.redact``.
     """
-    failure = response.failure
-    cleaned = replace(
-        response,
-        text=redact(response.text),
-        failure=None if failure is None else Failure(failure.kind, redact(failure.message)),
-        tool_calls=tuple(
-            ToolCall(redact(call.name), redact(call.arguments), redact(call.id)) for call in response.tool_calls
-        ),
-        replies=tuple(redact(reply) for reply in response.replies),
-        finish_reason=None if response.finish_reason is None else redact(response.finish_reason),
-        tokens=redact(response.tokens),
-        notes=tuple(redact(note) for note in response.notes),
-        answered_by=redact(response.answered_by),
-    )
+    cleaned = response.with_texts(redact)
     if response.logprobs:
         spelt = "".join(str(entry.get("token", "")) for entry in response.logprobs)
         spells = cleaned.text != response.text or redact(spelt) != spelt

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from evalkit.audio import Audio
@@ -404,6 +404,23 @@ class Response:
     def error(self) -> str | None:
         """The message of the failure, or None."""
         return None if self.failure is None else self.failure.message
+
+    def with_texts(self, change: Callable[[str], str]) -> "Response":
+        """Return the same response with every text changed but those of its log probabilities."""
+        failure = self.failure
+        return replace(
+            self,
+            text=change(self.text),
+            failure=None if failure is None else Failure(failure.kind, change(failure.message)),
+            tool_calls=tuple(
+                ToolCall(change(call.name), change(call.arguments), change(call.id)) for call in self.tool_calls
+            ),
+            replies=tuple(change(reply) for reply in self.replies),
+            finish_reason=None if self.finish_reason is None else change(self.finish_reason),
+            tokens=change(self.tokens),
+            notes=tuple(change(note) for note in self.notes),
+            answered_by=change(self.answered_by),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the response as JSON values, without what is empty beyond the first two; speech is its name."""

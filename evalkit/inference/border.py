@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from evalkit.types import Failure, Response, ToolCall
+from evalkit.types import Failure, Response
 
 
 class InvalidResponseError(Exception):
@@ -62,19 +62,8 @@ def _is_plain(response: Response) -> bool:
 
 def _with_texts(response: Response, change: Callable[[str], str]) -> Response:
     """Return the same response with every text changed."""
-    failure = response.failure
-    return replace(
-        response,
-        text=change(response.text),
-        failure=None if failure is None else Failure(failure.kind, change(failure.message)),
-        tool_calls=tuple(
-            ToolCall(change(call.name), change(call.arguments), change(call.id)) for call in response.tool_calls
-        ),
-        replies=tuple(change(reply) for reply in response.replies),
-        finish_reason=None if response.finish_reason is None else change(response.finish_reason),
-        logprobs=tuple(_changed(entry, change) for entry in response.logprobs),
-        tokens=change(response.tokens),
-    )
+    changed = response.with_texts(change)
+    return replace(changed, logprobs=tuple(_changed(entry, change) for entry in response.logprobs))
 
 
 def _encodable(text: str) -> str:
