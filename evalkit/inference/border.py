@@ -56,8 +56,8 @@ def checked_response(response: Any, adapter: str) -> Response:
 
 def _is_plain(response: Response) -> bool:
     """Tell whether a response is its text and nothing else."""
-    further = (response.tool_calls, response.replies, response.logprobs, response.finish_reason, response.tokens)
-    return not any(further)
+    called = (response.tool_calls, response.replies, response.logprobs, response.finish_reason, response.tokens)
+    return not any((*called, response.notes, response.answered_by))
 
 
 def _with_texts(response: Response, change: Callable[[str], str]) -> Response:

@@ -104,3 +104,8 @@ def test_json_nested_without_end_is_no_response() -> None:
         nested = [nested]
     with pytest.raises(ValueError, match="logprobs are no JSON values"):
         Response.from_json({"text": "x", "seconds": None, "logprobs": [{"top": nested}]})
+
+
+def test_halves_of_characters_are_replaced_in_what_stands_beside_a_plain_answer_too() -> None:
+    checked = checked_response(Response("fine", notes=("half \ud83d",), answered_by="model \ud83d"), "Mine")
+    assert (checked.text, checked.notes, checked.answered_by) == ("fine", ("half ?",), "model ?")
