@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from evalkit.chain import Outcome
+from evalkit.metrics.functions import get_metric_function
 from evalkit.metrics.metric import Metric, Statistics
-from evalkit.metrics.resampling import BootstrapSettings, bootstrap_values
+from evalkit.metrics.resampling import BootstrapSettings, SamplingDistribution, sampling_distribution
 from evalkit.results.certainty import finite_in_unit, interval_and_error
 from evalkit.results.scores import ScoreWriter
 from evalkit.results.task_result import (
@@ -106,7 +107,8 @@ class TaskScorer:
             for key, values in self._statistics.items()
         }
         headline = next(iter(task.metrics))
-        replicates = {key: self._replicates(metric, arrays[key]) for key, metric in task.metrics.items()}
+        distributions = {key: self._distribution(metric, arrays[key]) for key, metric in task.metrics.items()}
+        of_headline = distributions[headline]
         return TaskResult(
             name=task.name,
             title=task.title,
@@ -118,12 +120,12 @@ class TaskScorer:
             not_applicable="; ".join(sorted(map(_printable, self._skipped))) if all_skipped else None,
             headline=headline,
             compared=tuple(task.compared) or (headline,),
-            metrics={key: self._result(key, arrays[key], replicates[key]) for key in task.metrics},
+            metrics={key: self._result(key, arrays[key], distributions[key]) for key in task.metrics},
             groups=self._by_group(arrays),
             models=self._models,
             failures=self._failures(),
             digest=digest,
-            replicates=replicates[headline],
+            replicates=None if of_headline is None else of_headline.replicates,
         )
 
     def close(self) -> None:
@@ -142,19 +144,20 @@ class TaskScorer:
         reasons = sorted(self._failed.items(), key=lambda each: (-each[1], each[0]))
         return tuple(FailureReason(kind, count, *map(_printable, self._examples[kind])) for kind, count in reasons)
 
-    def _replicates(self, metric: Metric, statistics: Statistics) -> npt.NDArray[np.float64] | None:
+    def _distribution(self, metric: Metric, statistics: Statistics) -> SamplingDistribution | None:
         if not len(statistics):
             return None
-        return bootstrap_values(statistics, metric.value, resamples=self._settings.resamples, seed=self._settings.seed)
+        function = get_metric_function(metric.function)
+        return sampling_distribution(statistics, function, resamples=self._settings.resamples, seed=self._settings.seed)
 
-    def _result(self, key: str, statistics: Statistics, replicates: npt.NDArray[np.float64] | None) -> MetricResult:
+    def _result(self, key: str, statistics: Statistics, distribution: SamplingDistribution | None) -> MetricResult:
         metric = self._task.metrics[key]
         totals = statistics.sum(axis=0)
         models = {role: model.fingerprint for role, model in self._models.items()}
         return MetricResult(
             name=metric.name,
             value=finite_in_unit(metric.value(totals), metric.scale) if len(statistics) else None,
-            **interval_and_error(replicates, self._settings.level, metric.scale)._asdict(),
+            **interval_and_error(distribution, self._settings.level, metric.scale)._asdict(),
             level=self._settings.level,
             unit=metric.unit,
             scale=metric.scale,
@@ -181,7 +184,7 @@ class TaskScorer:
         metrics = {}
         for key, metric in self._task.metrics.items():
             statistics = arrays[key][chosen]
-            metrics[key] = self._result(key, statistics, self._replicates(metric, statistics))
+            metrics[key] = self._result(key, statistics, self._distribution(metric, statistics))
         return GroupResult(int(chosen.sum()), metrics)
 
 
