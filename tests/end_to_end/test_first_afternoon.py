@@ -332,7 +332,14 @@ def test_the_report_and_the_list_of_runs(typed: CommandLine, desk: Path) -> None
 def test_a_run_is_interrupted_and_continued(typed: CommandLine, desk: Path) -> None:
     pytest.importorskip("pocketsphinx")
     # One recording at a time, and enough of them that an interrupt at the first answer finds some unanswered.
-    arguments = ["run", "task=demo_clean", "model=pocketsphinx", "name=interrupted", "limit=12", "executor.batch_size=1"]
+    arguments = [
+        "run",
+        "task=demo_clean",
+        "model=pocketsphinx",
+        "name=interrupted",
+        "limit=12",
+        "executor.batch_size=1",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-m", "evalkit.cli", *arguments],
