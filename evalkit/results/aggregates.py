@@ -235,9 +235,12 @@ class _Replicates:
             raise ConfigurationError(f"{self._run.name}: the averages of a run need its folder")
         scores = ScoresFile(self._run.folder / task.name, task.digest)
         statistics = scores.statistics(task.headline, tuple(task.metric.statistics))
-        function = get_metric_function(task.metric.function)
         distribution = sampling_distribution(
-            statistics, function, resamples=self._settings.resamples, seed=self._settings.seed
+            statistics,
+            get_metric_function(task.metric.function),
+            resamples=self._settings.resamples,
+            seed=self._settings.seed,
+            clusters=scores.clusters(task.resampled),
         )
         return distribution.replicates
 
