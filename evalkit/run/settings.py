@@ -120,7 +120,10 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
         "cluster": _text,
     },
 }
-OPEN_MAPPINGS = ("generation", "extra_body", "headers", "prompts", "prices", "columns", "where", "labels", "facts")
+OPEN_MAPPINGS = (
+    *("generation", "extra_body", "headers", "prompts", "prices"),
+    *("columns", "where", "cluster_by_id", "labels", "facts"),
+)
 """Mappings in the settings of models and tasks that take keys which the configuration does not list."""
 
 _MAPPINGS = ("generation", "prompts", "facts")
