@@ -19,12 +19,13 @@ _OPTIONS = {
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
     "report": ("--help", "--published", "--rows", "--output"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
-    "wer": ("--help", "--language", "--scheme", "--ids", "--level"),
+    "wer": ("--help", "--language", "--scheme", "--alignment", "--ids", "--level"),
     "doctor": ("--help", "--data-root", "--config-dir"),
 }
 _TAKE_OVERRIDES = ("run", "show", "data")
 _LISTS = ("task", "suite")
 _VALUES = {
+    "alignment": ("levenshtein", "sclite"),
     "spread": ("true", "false"),
     "missing_data": ("error", "skip", "skip_remote"),
     "missing_roles": ("error", "skip"),

@@ -99,6 +99,7 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
     "runs": _folder,
     "data_root": _folder,
     "schemes": _texts,
+    "alignment": _one_of("levenshtein", "sclite"),
     "limit": _or_null(_whole(1)),
     "fraction": _or_null(_number(math.ulp(0.0), 1, "a number above 0 and at most 1")),
     "spread": _flag,
