@@ -20,6 +20,7 @@ _OPTIONS = {
     "report": ("--help", "--published", "--rows", "--output"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
     "wer": ("--help", "--language", "--scheme", "--alignment", "--ids", "--level"),
+    "export": ("--help", "--format", "--task", "--as-written", "--output"),
     "doctor": ("--help", "--data-root", "--config-dir"),
 }
 _TAKE_OVERRIDES = ("run", "show", "data")

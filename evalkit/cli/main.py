@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "tables and radar chart of runs, beside published results",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
     "wer": "the error rate between two text files, with its interval; no audio, no model",
+    "export": "a run's references and answers as files for SCTK's sclite",
     "data": "data prepare, data verify: fetch or index a data set; check its counts, hours and recordings",
     "doctor": "what is installed, which models and tasks can run here, and why not",
     "completion": "print the script that completes words at the TAB key, for bash, zsh or fish",
