@@ -8,12 +8,14 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from evalkit.metrics.metric import rounded
 from evalkit.results.markdown import escaped
 from reports.render.csv import spreadsheet_safe
 from reports.reproduction.rows import Reproduction, Row
 from reports.reproduction.verdict import plain
 
 FORMAT = 1
+_IN_PLURAL = {"differs": "differ"}
 
 
 def render_markdown(reproduction: Reproduction) -> str:
@@ -87,7 +89,9 @@ def _number(value: Decimal | None) -> float | None:
 def _lines(reproduction: Reproduction) -> Iterator[str]:
     yield f"# {escaped(reproduction.model)}: published against measured"
     yield ""
-    counts = ", ".join(f"{count:,} {verdict}" for verdict, count in reproduction.counts.items())
+    counts = ", ".join(
+        f"{count:,} {_IN_PLURAL.get(verdict, verdict)}" for verdict, count in reproduction.counts.items()
+    )
     yield f"{len(reproduction.rows):,} published figures: {counts}."
     yield ""
     level = f"{100 * reproduction.level:g} %"
@@ -107,13 +111,15 @@ def _lines(reproduction: Reproduction) -> Iterator[str]:
                 f"({escaped(each.source)})"
             )
     yield ""
-    yield f"Published: {escaped('; '.join(reproduction.releases))}. Runs: {escaped(', '.join(reproduction.runs)) or '-'}."
+    runs = ", ".join(reproduction.runs) or "none"
+    yield f"Published: {escaped('; '.join(reproduction.releases))}. Runs: {escaped(runs)}."
 
 
 def _cells(row: Row) -> list[str]:
     published, cell, judgement = row.published, row.cell, row.judgement
-    interval = cell.detail.partition(" n=")[0] if cell.interval else ""
-    measured = f"{escaped(cell.text)} {escaped(interval)}".strip()
+    decimals = len(cell.text.partition(".")[2])
+    ends = ", ".join(rounded(end, decimals) for end in cell.interval or ())
+    measured = f"{escaped(cell.text)} [{ends}]" if ends else escaped(cell.text)
     return [
         escaped(published.table),
         escaped(row.title),
@@ -133,7 +139,7 @@ def _chance(reproduction: Reproduction) -> str:
     margins = sorted({row.figures.margin for row in reproduction.rows if row.judgement.p_value is not None})
     within = f"±{plain(margins[0])}" + (f" to ±{plain(margins[-1])}" if len(margins) > 1 else "")
     return (
-        f"Of {judged:,} figures held against their intervals, {outside:,} lie outside; {expected:.1f} would by chance if "
-        f"all were reproduced, which Holm's procedure allows for. The margins, the differences that would matter, are "
-        f"{within}."
+        f"Of {judged:,} figures held against their intervals, {outside:,} lie outside; {expected:.1f} would by chance "
+        f"if all were reproduced, which Holm's procedure allows for. The margins, the differences that would matter, "
+        f"are {within}."
     )

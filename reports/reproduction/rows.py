@@ -37,8 +37,9 @@ class Row:
 
     @property
     def title(self) -> str:
-        """The group and the benchmark in words, each once."""
-        return " ".join(dict.fromkeys(filter(None, (self.published.group, self.published.benchmark))))
+        """The group and the benchmark in words, where the one does not begin with the other."""
+        group, benchmark = self.published.group, self.published.benchmark
+        return benchmark if benchmark.startswith(group) else f"{group} {benchmark}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Reproduction:
         runs: names of the runs that they are held against.
         rows: one for each published figure.
         unknowns: what the sources leave unsaid about them, and what was taken.
-        remarks: printed averages that the figures printed with them do not give.
+        remarks: what else is to be said: samples that failed, printed averages that do not follow from their parts.
         level: of the intervals.
     """
 
@@ -143,7 +144,7 @@ def reproduction(
         runs=tuple(run.name for run in runs),
         rows=tuple(rows),
         unknowns=tuple(unknowns_of(figures)),
-        remarks=tuple(_remarks(figures)),
+        remarks=(*_failures(runs), *_averages(figures)),
         level=level,
     )
 
@@ -211,7 +212,13 @@ def _pair(
     )
 
 
-def _remarks(figures: Sequence[PublishedFigure]) -> Iterator[str]:
+def _failures(runs: Sequence[RunResult]) -> Iterator[str]:
+    for run in runs:
+        if run.failed_samples:
+            yield f"{run.name}: {run.failed_samples:,} samples failed and count as wrong"
+
+
+def _averages(figures: Sequence[PublishedFigure]) -> Iterator[str]:
     for figure in figures:
         if (again := irreproducible().get(figure)) is not None:
             yield (

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from reports.published import PublishedFigure
+from reports.published import PublishedFigure, load_published
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,6 @@ def _frozen(value: Any) -> Any:
 
 
 def unknowns_of(figures: Iterable[PublishedFigure]) -> list[Unknown]:
-    """Return what is unknown of any of the figures, each once."""
-    figures = list(figures)
-    return [each for each in load_unknowns() if any(each.is_of(figure) for figure in figures)]
+    """Return what is unknown of any of the figures, each once; nothing of those in a table of somebody's own."""
+    known = set(load_published()).intersection(figures)
+    return [each for each in load_unknowns() if any(each.is_of(figure) for figure in known)]
