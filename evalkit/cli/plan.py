@@ -25,7 +25,7 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     parser.add_argument("words", nargs="*", metavar="override", help="as of `evalkit run`")
     add_probe_option(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     composition = compose_run(options.words, folders)
     with in_our_words():
         plan = plan_from_config(composition.config, composition.choices)

@@ -144,9 +144,7 @@ def _model_of(words: Sequence[str]) -> tuple[str, list[str]]:
     """Return the model, which is given as a bare name or as ``model=NAME``, and the other words."""
     bare = [word for word in words if "=" not in word and not word.startswith("~")]
     if len(bare) > 1:
-        raise ConfigurationError(
-            f"one model, please, not {', '.join(bare)}; further words are of the form SETTING=VALUE"
-        )
+        raise ConfigurationError(f"name one model, not {', '.join(bare)}; other words are of the form SETTING=VALUE")
     given = [word.partition("=")[2] for word in words if word.startswith("model=")]
     others = [word for word in words if word not in bare and not word.startswith("model=")]
     return next(iter([*bare, *given]), ""), others

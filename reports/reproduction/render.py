@@ -15,7 +15,7 @@ from reports.reproduction.rows import Reproduction, Row
 from reports.reproduction.verdict import plain
 
 FORMAT = 1
-_IN_PLURAL = {"differs": "differ"}
+_PLURALS = {"differs": "differ"}
 
 
 def render_markdown(reproduction: Reproduction) -> str:
@@ -90,7 +90,7 @@ def _lines(reproduction: Reproduction) -> Iterator[str]:
     yield f"# {escaped(reproduction.model)}: published against measured"
     yield ""
     counts = ", ".join(
-        f"{count:,} {_IN_PLURAL.get(verdict, verdict)}" for verdict, count in reproduction.counts.items()
+        f"{count:,} {_PLURALS.get(verdict, verdict)}" for verdict, count in reproduction.counts.items()
     )
     yield f"{len(reproduction.rows):,} published figures: {counts}."
     yield ""
