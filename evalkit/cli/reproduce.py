@@ -107,8 +107,9 @@ def _judge_runs(
     if len(titles) > 1:
         raise ConfigurationError(f"--from: runs of several models ({', '.join(titles)}); give those of one")
     model, words = _model_of(options.words)
-    said = _said(model, words, folders)[0] if model else ""
-    name = options.published or _published_name(said, titles[0], figures)
+    name = options.published or _only_model(figures)
+    if not name:
+        name = _published_name(_said(model, words, folders)[0] if model else "", titles[0], figures)
     return _judged(options, options.runs, runs, name, figures, tasks)
 
 
@@ -125,7 +126,7 @@ def _run_and_judge(
     model, words = _model_of(options.words)
     if not model:
         raise ConfigurationError("name a model, as `evalkit reproduce MODEL`, or finished runs with --from")
-    name = options.published or _published_name(*_said(model, words, folders), figures)
+    name = options.published or _only_model(figures) or _published_name(*_said(model, words, folders), figures)
     wanted = dict.fromkeys(task.name for figure in published_figures(name, figures) for task in tasks_of(figure, tasks))
     composition = compose_run(_run_words(model, words, list(wanted)), folders)
     with in_our_words():
@@ -170,6 +171,12 @@ def _run_words(model: str, words: Sequence[str], tasks: Sequence[str]) -> list[s
     return [f"model={model}", *chosen]
 
 
+def _only_model(figures: "Sequence[PublishedFigure] | None") -> str:
+    """Return the model of a table of somebody's own that is of no other, else nothing."""
+    models = {figure.model for figure in figures or ()}
+    return models.pop() if len(models) == 1 else ""
+
+
 def _published_name(said: str, title: str, figures: "Sequence[PublishedFigure] | None") -> str:
     """Return what published tables call a model: as its configuration says, or else as its title."""
     from reports.published import load_published
@@ -178,8 +185,6 @@ def _published_name(said: str, title: str, figures: "Sequence[PublishedFigure] |
     for name in (said, title):
         if name in known:
             return name
-    if figures is not None and len(known) == 1:
-        return next(iter(known))
     shown = f"there are: {', '.join(known)}" if figures is not None else "`evalkit list published` shows them"
     raise ConfigurationError(f"nothing says what published tables call '{title}': give --published NAME ({shown})")
 

@@ -9,6 +9,7 @@ import pytest
 from evalkit.cli.complete import candidates
 from evalkit.cli.main import main
 from tests.conftest import DEMO_SPEECH, write_jsonl
+from tests.reports.run_folders import task, write_run
 
 TABLE = """\
 table,group,benchmark,metric,model,value,note
@@ -30,7 +31,7 @@ def answers(tmp_path: Path) -> Path:
     return write_jsonl(tmp_path / "answers.jsonl", said)
 
 
-def table(tmp_path: Path, same: str = "3.37", near: str = "2.0") -> Path:
+def table(tmp_path: Path, same: str = "3.85", near: str = "2.0") -> Path:
     path = tmp_path / "published.csv"
     path.write_text(TABLE.format(same=same, near=near), encoding="utf-8")
     return path
@@ -40,40 +41,48 @@ def test_each_of_the_four_verdicts(
     tmp_path: Path, answers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    own = table(tmp_path)
     words = ["predictions", f"model.path={answers}", "task=[demo_clean,demo_noise,demo_telephone]"]
-    words += ["--published-table", str(table(tmp_path)), "statistics.resamples=200"]
-    assert main(["reproduce", *words, "--dry-run"]) == 0
-    assert "model  Predictions  40" in capsys.readouterr().out
-    assert not (tmp_path / "runs").exists()
-
-    assert main(["reproduce", *words]) == 1
+    assert main(["reproduce", *words, "--published-table", str(own), "statistics.resamples=200"]) == 1
     printed = capsys.readouterr().out
+    assert "model  Predictions  40" in printed
+    assert "| asr | Demo clean | WER | 3.85 | 3.85 [" in printed
     report = tmp_path / "runs/predictions-reproduce/report"
     with (report / "reproduction.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["benchmark"]: row for row in csv.DictReader(file)}
-    measured = float(rows["Demo clean"]["measured"])
-    assert f"| asr | Demo clean | WER | 3.37 | {measured:.2f} [" in printed
-    verdicts = {benchmark: row["verdict"] for benchmark, row in rows.items()}
-    assert verdicts["Demo noise"] == "differs"
-    assert verdicts["Demo telephone"] == "cannot tell"
+    assert {benchmark: row["verdict"] for benchmark, row in rows.items()} == {
+        "Demo clean": "reproduced",
+        "Demo noise": "differs",
+        "Demo telephone": "cannot tell",
+        "LibriSpeech clean": "not run",
+    }
     assert rows["LibriSpeech clean"]["reason"] == "librispeech_clean: no part of the run"
-    assert verdicts["LibriSpeech clean"] == "not run"
     assert {"index.html", "asr.md", "reproduction.md", "reproduction.json"} <= {path.name for path in report.iterdir()}
     assert "My model" in (report / "asr.md").read_text(encoding="utf-8")
 
-    # Judged again by a table that has the digits, nothing is run; the status follows from the verdicts.
-    judged = ["reproduce", "--from", "runs/predictions-reproduce", "--published-table"]
-    run_again = [*judged, str(table(tmp_path, f"{measured:.2f}")), "--output", "judged"]
-    assert main(run_again) == 1
-    content = json.loads((tmp_path / "judged/reproduction.json").read_text(encoding="utf-8"))
-    assert content["counts"] == {"reproduced": 1, "differs": 1, "cannot tell": 1, "not run": 1}
-    own = tmp_path / "published.csv"
-    header, same, _, near, absent = own.read_text(encoding="utf-8").splitlines(keepends=True)
-    own.write_text(header + same + near + absent, encoding="utf-8")
-    assert main([*judged, str(own)]) == 0
-    own.write_text(header + near + absent, encoding="utf-8")
-    assert main([*judged, str(own)]) == 2
-    assert "no published figure could be judged" in capsys.readouterr().err
+
+def test_the_status_follows_from_the_verdicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("evalkit.cli.reproduce._write", lambda *_: 0)  # drawing takes longer than all else
+    run = write_run(tmp_path, "run", {"demo_clean": task("Demo clean", 0.0385), "demo_telephone": task("T", 0.0225)})
+    own = table(tmp_path)
+    header, same, _, _, absent = own.read_text(encoding="utf-8").splitlines(keepends=True)
+    near = "asr,Demo,T,WER,My model,2.0,a few words off\n"
+    far = "asr,Demo,T,WER,My model,9.0,something else\n"
+    for rows, status, counts in (
+        (same + near + absent, 0, "3 published figures: 1 reproduced, 0 differ, 1 cannot tell, 1 not run."),
+        (same + far + absent, 1, "3 published figures: 1 reproduced, 1 differ, 0 cannot tell, 1 not run."),
+        (near + absent, 2, "2 published figures: 0 reproduced, 0 differ, 1 cannot tell, 1 not run."),
+    ):
+        own.write_text(header + rows, encoding="utf-8")
+        assert main(["reproduce", "--from", str(run), "--published-table", str(own)]) == status
+        printed = capsys.readouterr()
+        assert counts in printed.out
+        assert ("no published figure could be judged" in printed.err) is (status == 2)
+    other = write_run(tmp_path, "other", {"demo_clean": task("Demo clean", 0.0385)}, title="Another model")
+    assert main(["reproduce", "--from", str(run), str(other), "--published-table", str(own)]) == 2
+    assert "runs of several models (Whisper tiny.en, Another model)" in capsys.readouterr().err
 
 
 def test_published_models_are_known_by_their_configuration(
