@@ -99,7 +99,9 @@ def estimate(plan: Plan, config: DictConfig, samples: int = 0) -> Estimate:
         folder=str(plan.folder),
         tasks=tasks,
         roles=tuple(_role(plan, config, role, loads[role], counted.get(role), seconds.get(role)) for role in loads),
-        seconds=seconds_of_run(seconds, plan.models) if seconds else None,
+        seconds=seconds_of_run(seconds, plan.models, {role: load.calls for role, load in loads.items()})
+        if seconds
+        else None,
         probed=probed,
     )
 

@@ -45,8 +45,13 @@ def estimate_json(found: Estimate) -> dict[str, Any]:
 
 
 def _probe_json(probed: Probe) -> dict[str, Any]:
-    calls = len(probed.calls)
-    return {"samples": probed.samples, "calls": calls, "failed": probed.failed, "seconds": round(probed.seconds, 3)}
+    return {
+        "samples": probed.samples,
+        "calls": len(probed.calls),
+        "cached": sum(call.cached for call in probed.calls),
+        "failed": probed.failed,
+        "seconds": round(probed.seconds, 3),
+    }
 
 
 def _role_json(role: RoleEstimate) -> dict[str, Any]:
@@ -128,8 +133,13 @@ def _time(found: Estimate) -> str:
 
 def _money(found: Estimate) -> str:
     cost = "no price table says" if found.cost is None else f"about {found.cost:,.2f} by the price tables"
-    how = f"roughly, taking {ASSUMPTIONS}" if found.probed is None else "by what the probe's calls were counted as"
-    return f"Cost: {cost}; tokens {how}. What the cache holds costs nothing."
+    if found.probed is None:
+        return f"Cost: {cost}; tokens roughly, taking {ASSUMPTIONS}. What the cache holds costs nothing."
+    calls = found.probed.calls
+    return (
+        f"Cost: {cost}; tokens by what the probe's calls were counted as. Of its {_count(len(calls), 'call')}, the cache "
+        f"had the answers to {sum(call.cached for call in calls):,}, and is taken to have as large a share of the others."
+    )
 
 
 def _reasons(tasks: Sequence[TaskForecast]) -> dict[str, list[str]]:

@@ -2,7 +2,8 @@
 
 The samples go through the engine as those of any run, at the concurrency and in the batches that are set, into a folder
 that is thrown away. A role's time is its calls' mean time, task by task, times the calls that it will be asked;
-models in this process take turns, and those behind servers answer as many at once as they are allowed to.
+models in this process take turns, and those behind servers answer as many at once as they are allowed to. An answer
+from the cache takes no time and costs nothing, and as large a share of the further ones is expected to be there.
 """
 
 import math
@@ -39,6 +40,7 @@ class AnsweredCall:
         seconds: that answering took; a batch's time is shared equally by its members.
         audio_seconds: that the model heard.
         usage: what the answer took by the server's count, or None.
+        cached: whether the cache held the answer, so that nobody had to be asked.
     """
 
     task: str
@@ -46,6 +48,7 @@ class AnsweredCall:
     seconds: float
     audio_seconds: float
     usage: Usage | None
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Probe:
     """What asking a few samples showed.
 
     Attributes:
-        calls: that were answered by a model, not by the cache.
+        calls: that were answered.
         samples: asked of each task, at most.
         failed: calls that gave no answer.
         refused: tasks of which the models could be asked nothing to the end, with the reason.
@@ -93,9 +96,11 @@ class _Watch:
         """Nothing needs to be noted."""
 
     def answered(self, task: str, sample_id: str, call: Call, response: Response) -> None:  # noqa: ARG002 - not told
-        """Take down how long an answer took."""
-        if response.seconds is not None and not response.cached:
-            heard = sum(map(seconds_of, call.request.audio))
+        """Take down how long an answer took, which from the cache took nothing."""
+        heard = sum(map(seconds_of, call.request.audio))
+        if response.cached:
+            self.calls.append(AnsweredCall(task, call.role, 0.0, heard, Usage(), cached=True))
+        elif response.seconds is not None:
             self.calls.append(AnsweredCall(task, call.role, response.seconds, heard, response.usage))
 
     def failed(self, task: str, sample_id: str, call: Call, response: Response) -> None:  # noqa: ARG002 - counted
@@ -155,18 +160,29 @@ def seconds_by_role(tasks: Iterable[TaskForecast], found: Probe) -> dict[str, Ex
     return {role: _sum(parts) for role, parts in work.items()}
 
 
-def seconds_of_run(by_role: Mapping[str, Expectation], models: Mapping[str, ModelSpec]) -> Expectation:
-    """Return how long a run takes: models of this process take turns, and beside them servers answer many at once."""
+def seconds_of_run(
+    by_role: Mapping[str, Expectation], models: Mapping[str, ModelSpec], calls: Mapping[str, float]
+) -> Expectation:
+    """Return how long a run takes: models of this process take turns, and beside them servers answer many at once.
+
+    Args:
+        by_role: how long each role's model works.
+        models: by role.
+        calls: how many each is asked, of which its server may allow only so many a minute.
+    """
     local = [by_role[role] for role in by_role if not is_served(models[role])]
     together = _sum((each.value, None if each.error is None else (each.error / _TWO_SIDED) ** 2) for each in local)
-    served = [_divided(by_role[role], concurrency(models[role])) for role in by_role if is_served(models[role])]
+    served = [_served(by_role[role], models[role], calls[role]) for role in by_role if is_served(models[role])]
     return max([together, *served], key=lambda each: each.value)
 
 
-def concurrency(spec: ModelSpec) -> int:
-    """Return how many requests a server is sent at once."""
-    limits = spec.config.get("limits")
-    return int(limits.get("concurrency", Limits().concurrency)) if isinstance(limits, Mapping) else Limits().concurrency
+def limits_of(spec: ModelSpec) -> Limits:
+    """Return how hard a server may be pressed.
+
+    Raises:
+        ConfigurationError: a limit cannot be.
+    """
+    return Limits(**(spec.config.get("limits") or {}))
 
 
 def usage_by_role(tasks: Iterable[TaskForecast], found: Probe) -> dict[str, Usage]:
@@ -204,5 +220,10 @@ def _sum(parts: Iterable[tuple[float, float | None]]) -> Expectation:
     return Expectation(sum(value for value, _ in parts), _TWO_SIDED * math.sqrt(sum(spreads)) if known else None)
 
 
-def _divided(expectation: Expectation, by: int) -> Expectation:
-    return Expectation(expectation.value / by, None if expectation.error is None else expectation.error / by)
+def _served(work: Expectation, spec: ModelSpec, calls: float) -> Expectation:
+    limits = limits_of(spec)
+    error = None if work.error is None else work.error / limits.concurrency
+    allowed = 0.0 if limits.requests_per_minute is None else calls / limits.requests_per_minute * 60
+    return max(
+        Expectation(work.value / limits.concurrency, error), Expectation(allowed, 0.0), key=lambda each: each.value
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalkit.adapter import Prices
+from evalkit.adapter import Limits, Prices
 from evalkit.inference.endpoint import ModelSpec
 from evalkit.run.cost import TOKENS_HEARD, TOKENS_WRITTEN, price_of, rough_usage
 from evalkit.run.forecast import TaskForecast
@@ -14,7 +14,7 @@ from evalkit.run.probe import (
     AnsweredCall,
     Expectation,
     Probe,
-    concurrency,
+    limits_of,
     seconds_by_role,
     seconds_of_run,
     usage_by_role,
@@ -72,12 +72,16 @@ def test_the_interval_holds_the_time_that_a_run_takes() -> None:
 def test_models_of_this_process_take_turns_and_servers_answer_many_at_once() -> None:
     models = {"model": LOCAL, "transcriber": LOCAL, "judge": ModelSpec("judge", "Served", SERVED)}
     by_role = {"model": Expectation(100, 3.0), "transcriber": Expectation(50, 4.0), "judge": Expectation(800, 8.0)}
-    together = seconds_of_run(by_role, models)
+    calls = {"model": 10, "transcriber": 10, "judge": 120}
+    together = seconds_of_run(by_role, models, calls)
     assert together.value == 150
     assert together.error == pytest.approx(5.0)
-    assert seconds_of_run({**by_role, "judge": Expectation(8000, 80.0)}, models) == Expectation(1000, 10.0)
-    assert seconds_of_run({"judge": Expectation(80, None)}, models) == Expectation(10, None)
-    assert concurrency(ModelSpec("judge", "Served", {"_target_": "x"})) == 32
+    assert seconds_of_run({**by_role, "judge": Expectation(8000, 80.0)}, models, calls) == Expectation(1000, 10.0)
+    assert seconds_of_run({"judge": Expectation(80, None)}, models, calls) == Expectation(10, None)
+    # 30 a minute, whatever the server could do.
+    slow = ModelSpec("judge", "Served", {**SERVED, "limits": {"requests_per_minute": 30}})
+    assert seconds_of_run(by_role, {**models, "judge": slow}, calls) == Expectation(240, 0.0)
+    assert limits_of(ModelSpec("judge", "Served", {"_target_": "x"})) == Limits()
 
 
 def test_usage_goes_with_the_calls() -> None:
@@ -85,6 +89,14 @@ def test_usage_goes_with_the_calls() -> None:
     probed = found(call(1, role="judge", usage=usage), call(1, role="judge", usage=usage + usage), call(1))
     taken = usage_by_role([task("a", judge=20, model=5)], probed)
     assert taken == {"judge": Usage(30, 3000, 300, audio_seconds=60.0, cost=15.0)}
+
+
+def test_as_large_a_share_of_further_answers_is_taken_to_be_cached() -> None:
+    usage = Usage(requests=1, input_tokens=100, cost=0.5)
+    cached = AnsweredCall("a", "judge", 0.0, 0.0, Usage(), cached=True)
+    probed = found(call(4, role="judge", usage=usage), cached, cached, cached)
+    assert seconds_by_role([task("a", judge=100)], probed)["judge"].value == 100
+    assert usage_by_role([task("a", judge=100)], probed)["judge"].cost == 12.5
 
 
 def test_what_nothing_was_asked_for_is_roughly_known() -> None:
