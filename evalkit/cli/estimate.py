@@ -7,11 +7,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from evalkit.cli.can_run import model_state
+from evalkit.inference.endpoint import ModelSpec
 from evalkit.inference.opening import is_served
 from evalkit.run.cost import price_of, rough_usage
 from evalkit.run.forecast import TaskForecast, forecast
+from evalkit.run.pace import Expectation, Pace, pace_of, seconds_by_role, seconds_of_run, usage_by_role
 from evalkit.run.plan import Plan
-from evalkit.run.probe import Expectation, Probe, probe, seconds_by_role, seconds_of_run, usage_by_role
+from evalkit.run.probe import Probe, probe
 from evalkit.run.rehearsal import Load
 from evalkit.types import Usage
 
@@ -28,6 +30,7 @@ class RoleEstimate:
         usage: tokens of a served model, by a probe or roughly; None for one in this process.
         cost: by its price table; None if it has none.
         seconds: of work, one call after the other, by a probe; else None.
+        pace: how fast it answered in a probe; None if it was asked nothing.
     """
 
     role: str
@@ -37,6 +40,7 @@ class RoleEstimate:
     usage: Usage | None
     cost: float | None
     seconds: Expectation | None
+    pace: Pace | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +98,16 @@ def estimate(plan: Plan, config: DictConfig, samples: int = 0) -> Estimate:
     loads = _loads(tasks)
     seconds = seconds_by_role(tasks, probed) if probed else {}
     counted = usage_by_role(tasks, probed) if probed else {}
+    calls = {role: load.calls for role, load in loads.items()}
     return Estimate(
         run=plan.name,
         folder=str(plan.folder),
         tasks=tasks,
-        roles=tuple(_role(plan, config, role, loads[role], counted.get(role), seconds.get(role)) for role in loads),
-        seconds=seconds_of_run(seconds, plan.models, {role: load.calls for role, load in loads.items()})
-        if seconds
-        else None,
+        roles=tuple(
+            _role(plan.models[role], config[role], load, counted.get(role), seconds.get(role), probed)
+            for role, load in loads.items()
+        ),
+        seconds=seconds_of_run(seconds, plan.models, calls) if seconds else None,
         probed=probed,
     )
 
@@ -122,12 +128,25 @@ def _loads(tasks: Sequence[TaskForecast]) -> dict[str, Load]:
 
 
 def _role(
-    plan: Plan, config: DictConfig, role: str, load: Load, counted: Usage | None, seconds: Expectation | None
+    spec: ModelSpec,
+    config: DictConfig,
+    load: Load,
+    counted: Usage | None,
+    seconds: Expectation | None,
+    probed: Probe | None,
 ) -> RoleEstimate:
-    spec = plan.models[role]
     usage = counted or (rough_usage(load) if is_served(spec) else None)
     cost = None
     if usage is not None:
         cost = price_of(spec, usage) if usage.cost is None else usage.cost
-    settings: Any = OmegaConf.to_container(config[role], resolve=True)
-    return RoleEstimate(role, spec.title, model_state(settings), load, usage, cost, seconds)
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    return RoleEstimate(
+        role=spec.role,
+        model=spec.title,
+        state=model_state(settings),
+        load=load,
+        usage=usage,
+        cost=cost,
+        seconds=seconds,
+        pace=None if probed is None else pace_of(probed, spec.role),
+    )

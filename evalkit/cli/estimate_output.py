@@ -8,7 +8,8 @@ from evalkit.cli.columns import columns
 from evalkit.cli.estimate import Estimate, RoleEstimate
 from evalkit.run.cost import ASSUMPTIONS
 from evalkit.run.forecast import TaskForecast
-from evalkit.run.probe import Expectation, Probe
+from evalkit.run.pace import Expectation, Pace
+from evalkit.run.probe import Probe
 from evalkit.run.rehearsal import Load
 
 FORMAT = 1
@@ -63,6 +64,7 @@ def _role_json(role: RoleEstimate) -> dict[str, Any]:
         "usage": None if role.usage is None else role.usage.to_json(),
         "cost": role.cost,
         "seconds": None if role.seconds is None else asdict(role.seconds),
+        "pace": None if role.pace is None else asdict(role.pace),
     }
 
 
@@ -90,6 +92,7 @@ def _lines(found: Estimate) -> Iterator[str]:
     if found.stored:
         yield f"Answered already and not asked again: {_count(found.stored, 'call')}."
     yield _time(found)
+    yield from (_pace(role.role, role.pace) for role in found.roles if role.pace is not None)
     if any(role.usage is not None for role in found.roles):
         yield _money(found)
     for reason, names in _reasons(found.tasks).items():
@@ -131,14 +134,20 @@ def _time(found: Estimate) -> str:
     )
 
 
+def _pace(role: str, pace: Pace) -> str:
+    heard = "" if pace.for_a_second is None else f", {pace.for_a_second:.3g} s for a second of audio"
+    return f"  {role}: {_expected(pace.a_call)} a call{heard}, over {_count(pace.calls, 'call')} of the probe"
+
+
 def _money(found: Estimate) -> str:
     cost = "no price table says" if found.cost is None else f"about {found.cost:,.2f} by the price tables"
     if found.probed is None:
         return f"Cost: {cost}; tokens roughly, taking {ASSUMPTIONS}. What the cache holds costs nothing."
     calls = found.probed.calls
     return (
-        f"Cost: {cost}; tokens by what the probe's calls were counted as. Of its {_count(len(calls), 'call')}, the cache "
-        f"had the answers to {sum(call.cached for call in calls):,}, and is taken to have as large a share of the others."
+        f"Cost: {cost}; tokens by what the probe's calls were counted as. Of its {_count(len(calls), 'call')}, the "
+        f"cache had the answers to {sum(call.cached for call in calls):,}, and is taken to have as large a share of "
+        "the others."
     )
 
 

@@ -10,15 +10,8 @@ from evalkit.adapter import Limits, Prices
 from evalkit.inference.endpoint import ModelSpec
 from evalkit.run.cost import TOKENS_HEARD, TOKENS_WRITTEN, price_of, rough_usage
 from evalkit.run.forecast import TaskForecast
-from evalkit.run.probe import (
-    AnsweredCall,
-    Expectation,
-    Probe,
-    limits_of,
-    seconds_by_role,
-    seconds_of_run,
-    usage_by_role,
-)
+from evalkit.run.pace import Expectation, limits_of, pace_of, seconds_by_role, seconds_of_run, usage_by_role
+from evalkit.run.probe import AnsweredCall, Probe
 from evalkit.run.rehearsal import SPOKEN_SECONDS, Load
 from evalkit.types import Usage
 
@@ -97,6 +90,18 @@ def test_as_large_a_share_of_further_answers_is_taken_to_be_cached() -> None:
     probed = found(call(4, role="judge", usage=usage), cached, cached, cached)
     assert seconds_by_role([task("a", judge=100)], probed)["judge"].value == 100
     assert usage_by_role([task("a", judge=100)], probed)["judge"].cost == 12.5
+
+
+def test_the_pace_of_a_model() -> None:
+    cached = AnsweredCall("a", "model", 0.0, 2.0, Usage(), cached=True)
+    pace = pace_of(found(call(1), call(3), call(2, "b"), cached, call(9, role="judge")), "model")
+    assert pace is not None
+    assert (pace.calls, pace.a_call.value, pace.for_a_second) == (3, 2.0, 1.0)
+    assert pace.a_call.error == pytest.approx(1.96 / math.sqrt(3))
+    silent = pace_of(found(AnsweredCall("a", "judge", 1.0, 0.0, None)), "judge")
+    assert silent is not None
+    assert silent.for_a_second is None
+    assert pace_of(found(cached), "model") is None
 
 
 def test_what_nothing_was_asked_for_is_roughly_known() -> None:
