@@ -13,6 +13,7 @@ from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.task_result import TaskResult
 from reports.chart.axes import Radar, tables_radar
 from reports.placing import put_in_place
+from reports.published import PublishedFigure
 from reports.render.csv import render_csv
 from reports.render.html import render_html
 from reports.render.latex import render_latex
@@ -47,6 +48,7 @@ def write_report(
     published: Sequence[str] = (),
     output_folder: Path,
     rows: Rows = "all",
+    figures: Sequence[PublishedFigure] | None = None,
 ) -> Report:
     """Write the report of some runs beside published results; the same input gives the same files.
 
@@ -56,13 +58,14 @@ def write_report(
         output_folder: where to write; made if it is not there; an earlier report in it is replaced, and other files
             stay. A report that is cut short leaves the earlier one, or is whole but for some of its older files.
         rows: which rows the tables keep, as in ``fill_tables``.
+        figures: the published figures to choose from, as in ``fill_tables``.
 
     Raises:
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
         StoreError: a run cannot be read, or the report cannot be written.
     """
     runs = _distinct([read_run(folder) for folder in run_folders])
-    filled = fill_tables(runs, published, rows)
+    filled = fill_tables(runs, published, rows, figures)
     chart = tables_radar(filled)
     normalisers = by_normaliser_table(runs)
     tables = [*(each.table for each in filled), *([normalisers] if normalisers else [])]

@@ -16,6 +16,11 @@ _WORDS = {
 _OPTIONS = {
     "": ("--help", "--version", "--debug", "--config-dir"),
     "run": ("--help", "--multirun", "--cfg", "--info", "--config-dir", "--debug"),
+    "plan": ("--help", "--probe", "--json", "--config-dir"),
+    "reproduce": (
+        *("--help", "--from", "--published", "--published-table", "--within", "--output", "--dry-run", "--probe"),
+        "--config-dir",
+    ),
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
     "report": ("--help", "--published", "--rows", "--output"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
@@ -23,7 +28,7 @@ _OPTIONS = {
     "export": ("--help", "--format", "--task", "--as-written", "--output"),
     "doctor": ("--help", "--data-root", "--config-dir"),
 }
-_TAKE_OVERRIDES = ("run", "show", "data")
+_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "data")
 _LISTS = ("task", "suite")
 _VALUES = {
     "alignment": ("levenshtein", "sclite"),

@@ -22,6 +22,8 @@ EXIT_BROKEN_PIPE = 141  # as of a program that the reader of its output has left
 
 COMMANDS = {
     "run": "evaluate a model: evalkit run model=NAME suite=NAME (anything after `run` is Hydra's grammar)",
+    "plan": "what a run will take before it is begun: samples, hours of audio, calls, tokens, money, time",
+    "reproduce": "a model's published figures against what is measured, with a verdict on each",
     "list": "what there is: models, tasks, suites, published results, runs",
     "show": "the exact request, data set and metric of a task; nothing is run",
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
@@ -35,7 +37,7 @@ COMMANDS = {
 }
 _HIDDEN = ("complete",)
 # The commands that compose configurations, and are told of further folders of them.
-_COMPOSING = ("run", "list", "show", "data", "doctor", "complete")
+_COMPOSING = ("run", "plan", "reproduce", "list", "show", "data", "doctor", "complete")
 
 
 @dataclass(slots=True)

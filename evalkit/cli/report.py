@@ -37,7 +37,7 @@ def command(arguments: Sequence[str]) -> int:
     from reports.render.markdown import render_markdown
     from reports.write import write_report
 
-    output = options.output or _usual_output(runs)
+    output = options.output or usual_output(runs)
     check_folder(output)
     report = write_report(runs, published=options.published, output_folder=output, rows=options.rows)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -47,7 +47,12 @@ def command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _usual_output(runs: Sequence[Path]) -> Path:
+def usual_output(runs: Sequence[Path]) -> Path:
+    """Return where a report goes if nobody says: into the first run folder.
+
+    Raises:
+        StoreError: what lies there is a link.
+    """
     if not runs:
         return Path("report")
     folder = runs[0] / "report"
