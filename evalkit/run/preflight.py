@@ -21,12 +21,14 @@ class CheckedTask:
         samples: that are taken of it.
         count: how many they are.
         fingerprint: of the data set, as far as it is taken.
+        partial: whether they are known to be only a part of a data set whose size is not known.
     """
 
     task: Task
     samples: SelectedSamples
     count: int
     fingerprint: Fingerprint
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +97,5 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
         raise DataError(f"task {task.name}: {error}") from error
     if fingerprint.samples == 0:
         raise DataError(f"task {task.name}: its data set has no samples")
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint)
+    partial = plan.selection.partial and task.expected_samples is None
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial)
