@@ -19,6 +19,7 @@ _OPTIONS = {
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
     "report": ("--help", "--published", "--rows", "--output"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
+    "sensitivity": ("--help", "--task", "--markdown", "--json", "--allow"),
     "judge": ("--help", "--samples", "--markdown", "--json", "--allow", "--config-dir"),
     "wer": ("--help", "--language", "--scheme", "--ids", "--level"),
     "doctor": ("--help", "--data-root", "--config-dir"),

@@ -10,12 +10,11 @@ from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.output import check_file, write_file
 from evalkit.cli.summary import summary
 from evalkit.errors import StoreError
-from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.printable import printable
 from evalkit.results.judges import JudgesCompared, compare_judges
 from evalkit.results.usage import usage_lines
 from evalkit.run.judging import JudgedAgain, judge_again
-from evalkit.run.stored import read_stored_config
+from evalkit.run.stored import read_stored_config, stored_statistics
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
@@ -45,7 +44,7 @@ def _comparisons(judged: JudgedAgain) -> list[JudgesCompared]:
     results = judged.evaluation.results
     if results.folder is None:
         raise StoreError(f"{results.name}: has no folder")
-    settings = BootstrapSettings(**read_stored_config(results.folder)["statistics"])
+    settings = stored_statistics(read_stored_config(results.folder), results.folder)
     return [compare_judges(judged.before, results, role, settings) for role in judged.roles]
 
 

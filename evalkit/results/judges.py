@@ -23,6 +23,7 @@ from evalkit.results.metrics_file import RunResult
 from evalkit.results.responses import last_exchanges
 from evalkit.results.scores import ScoredSamples, ScoresFile
 from evalkit.results.task_result import MetricResult, TaskResult
+from evalkit.results.wording import difference_text, figure_text
 
 _PROMPT = "judge_prompt"  # in the recipe of a figure that depends on a judge
 _BINARY = {0.0, 1.0}
@@ -282,7 +283,8 @@ def _kappa(
 
 def _clusters(samples: ScoredSamples, rows: Sequence[int]) -> Sequence[str] | None:
     """Return what the samples of these rows are clustered by; None if they are independent."""
-    return None if samples.clusters is None else [samples.clusters[row] for row in rows]
+    labels = getattr(samples, "clusters", None)
+    return None if labels is None else [labels[row] for row in rows]
 
 
 def _figures(
@@ -345,12 +347,7 @@ def _lines(compared: JudgesCompared, samples: int | None) -> Iterator[str]:
 
 def _row(each: Agreement) -> list[str]:
     metric = f"{each.metric} ({each.unit})" if each.unit else each.metric
-    difference = _signed(each.difference, each.decimals)
-    if each.interval is not None:
-        difference += f" [{', '.join(_signed(end, each.decimals) for end in each.interval)}]"
-    kappa = "undefined" if each.kappa is None else rounded(each.kappa, 2)
-    if each.kappa_interval is not None:
-        kappa += f" [{', '.join(rounded(end, 2) for end in each.kappa_interval)}]"
+    kappa = "undefined" if each.kappa is None else figure_text(each.kappa, each.kappa_interval, 2)
     judged = f"{each.judged:,}" + (f" ({each.unjudged:,} more by one)" if each.unjudged else "")
     return [
         escaped(each.title),
@@ -359,7 +356,7 @@ def _row(each: Agreement) -> list[str]:
             f"{rounded(value, each.decimals)} ({escaped(judge)})"
             for value, judge in zip((each.base, each.new), each.judges, strict=True)
         ),
-        difference,
+        difference_text(each.difference, each.interval, each.decimals),
         judged,
         "" if each.agreed is None else f"{rounded(100 * each.agreed, 1)} %",
         kappa,
@@ -384,8 +381,3 @@ def _disagreement_lines(each: Agreement, samples: int | None) -> Iterator[str]:
         ]
         texts = (parted.sample_id, " / ".join(parted.references), parted.answer, *replies, parted.question)
         yield f"| {' | '.join(escaped(clipped(text)) for text in texts)} |"
-
-
-def _signed(value: float, decimals: int) -> str:
-    text = rounded(value, decimals)
-    return text if text.startswith("-") else f"+{text}"
