@@ -20,6 +20,7 @@ _OPTIONS = {
     "report": ("--help", "--published", "--rows", "--output"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
     "sensitivity": ("--help", "--task", "--markdown", "--json", "--allow"),
+    "repeats": ("--help", "--json"),
     "judge": ("--help", "--samples", "--markdown", "--json", "--allow", "--config-dir"),
     "wer": ("--help", "--language", "--scheme", "--ids", "--level"),
     "doctor": ("--help", "--data-root", "--config-dir"),

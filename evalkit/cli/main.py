@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "the exact request, data set and metric of a task; nothing is run",
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
     "sensitivity": "a run's stored answers under every scheme of normalisation, with the intervals of the differences",
+    "repeats": "several runs of one model, with other seeds: the mean, and the spread of runs beside that of samples",
     "judge": "put a run's stored answers to another judge: how far the two agree; no other model is loaded",
     "report": "tables and radar chart of runs, beside published results",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
