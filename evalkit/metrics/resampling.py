@@ -59,11 +59,14 @@ class BootstrapSettings:
         level: their coverage, between 0 and 1.
         resamples: of the bootstrap and of the paired test.
         seed: the same seed gives the same intervals.
+        cluster: what is drawn: ``auto``, clusters by the first field that the samples name, else single samples;
+            ``none``, single samples; or the name of a field or group, clusters by that.
     """
 
     level: float = 0.95
     resamples: int = 10_000
     seed: int = 0
+    cluster: str = "auto"
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:

@@ -177,8 +177,8 @@ class _Pair:
         """Compare the judges by one metric."""
         metrics = [task.metrics[key] for task in self._tasks]
         base, new = (
-            file.scored_samples(key, tuple(metric.statistics))
-            for file, metric in zip(self._files, metrics, strict=True)
+            file.scored_samples(key, tuple(metric.statistics), task.resampled)
+            for file, metric, task in zip(self._files, metrics, self._tasks, strict=True)
         )
         rows = _shared_rows(base, new)
         counted = [row for row in rows if self._both_judged(base.ids[row[0]])]
@@ -283,8 +283,7 @@ def _kappa(
 
 def _clusters(samples: ScoredSamples, rows: Sequence[int]) -> Sequence[str] | None:
     """Return what the samples of these rows are clustered by; None if they are independent."""
-    labels = getattr(samples, "clusters", None)
-    return None if labels is None else [labels[row] for row in rows]
+    return None if samples.clusters is None else [samples.clusters[row] for row in rows]
 
 
 def _figures(

@@ -177,7 +177,7 @@ class _Joiner:
                     f"{path / tasks[0].name}: other samples count than in {folders[0]}; repeated runs are of the same"
                 )
         self._groups = [row["groups"] for row in counted[0]]
-        self._clusters = _clusters(self._files[0], tasks[0])
+        self._clusters = self._files[0].clusters(tasks[0].resampled)
 
     @property
     def scale(self) -> float:
@@ -228,11 +228,6 @@ class _Joiner:
         return repeated_runs(
             runs, get_metric_function(metric.function), clusters=clusters, resamples=_RESAMPLES, level=metric.level
         )
-
-
-def _clusters(scores: ScoresFile, task: TaskResult) -> Sequence[str] | None:
-    read: Any = getattr(scores, "clusters", None)
-    return None if read is None else read(getattr(task, "resampled", "sample"))
 
 
 def _joined(metrics: Sequence[MetricResult], found: RepeatedValue | None) -> MetricResult:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from evalkit.errors import ConfigurationError
 from evalkit.inference.endpoint import ModelSpec
+from evalkit.inference.opening import is_served
 from evalkit.results.metrics_file import FILE_NAME
 from evalkit.results.repeated import repeated_folders
 from evalkit.run.evaluate import Evaluation, evaluate
@@ -36,7 +37,7 @@ def repetitions(config: DictConfig, choices: Mapping[str, Any]) -> list[DictConf
 
     One run goes into the folder of its name. Several go into one folder of that name, as ``NAME/NAME-1`` and so on,
     with seeds one apart: the first has the model's own, or 0. A seed is a setting of the model where its adapter has
-    one, else a decoding setting (``generation.seed``).
+    one, and a decoding setting of a model behind a server (``generation.seed``); any other is run as it is.
 
     Raises:
         ConfigurationError: the folder holds a run where several shall go, or the other way round.
@@ -59,19 +60,23 @@ def _repetition(config: DictConfig, folder: Path, name: str, number: int) -> Dic
     again = deepcopy(config)
     with open_dict(again):
         again.runs, again.name, again.repeats = str(folder), f"{name}-{number + 1}", 1
-        if _has_seed(again.model):
+        spec = ModelSpec("model", "", _plain(again.model))
+        if _has_seed(spec):
             again.model.seed = int(again.model.get("seed") or 0) + number
-        else:
+        elif is_served(spec):
             generation = again.model.get("generation") or {}
             again.model.generation = {**generation, "seed": int(generation.get("seed") or 0) + number}
     return again
 
 
-def _has_seed(model: DictConfig) -> bool:
-    """Tell whether a model's adapter has a setting for its seed."""
+def _plain(model: DictConfig) -> dict[str, Any]:
     settings: Any = OmegaConf.to_container(model, resolve=False)
-    target = ModelSpec("model", "", settings).target
+    return dict(settings)
+
+
+def _has_seed(spec: ModelSpec) -> bool:
+    """Tell whether a model's adapter has a setting for its seed."""
     try:
-        return "seed" in inspect.signature(target).parameters
+        return "seed" in inspect.signature(spec.target).parameters
     except (TypeError, ValueError):
         return False

@@ -92,7 +92,7 @@ def _task(folder: Path, result: TaskResult, variants: Sequence[Task], settings: 
     with ResponseStore(folder, writable=False) as store:
         scored = [_scored(task, samples, store) for task in variants]
     headline, *others = scored
-    comparer = _Comparer([sample.id for sample in samples], headline, _clusters(scores, result), settings)
+    comparer = _Comparer([sample.id for sample in samples], headline, scores.clusters(result.resampled), settings)
     return TaskSensitivity(
         task=result.name,
         title=result.title,
@@ -101,11 +101,6 @@ def _task(folder: Path, result: TaskResult, variants: Sequence[Task], settings: 
         samples=len(samples),
         figures=(comparer.headline(), *(comparer.other(each) for each in others)),
     )
-
-
-def _clusters(scores: ScoresFile, result: TaskResult) -> Sequence[str] | None:
-    read: Any = getattr(scores, "clusters", None)
-    return None if read is None else read(getattr(result, "resampled", "sample"))
 
 
 def _scored(task: Task, samples: Sequence[Sample], store: ResponseStore) -> _Scored:
