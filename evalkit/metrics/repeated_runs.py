@@ -23,8 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 from evalkit.errors import DataError
 from evalkit.metrics.clusters import Labels, cluster_sums
 from evalkit.metrics.distributions import student_t_cdf, student_t_quantiles
+from evalkit.metrics.intervals import FEWEST_UNITS, Interval
 from evalkit.metrics.resampled_sums import bootstrap_sums
-from evalkit.metrics.resampling import Interval, Value
+from evalkit.metrics.rows import Value
 
 Array = NDArray[np.float64]
 
@@ -141,7 +142,7 @@ def repeated_difference(
         parts.append(own_runs)
     difference = float(a.values.mean() - b.values.mean())
     error, degrees = combined_error(parts)
-    interval = student_interval(difference, error, degrees, level)
+    interval = both.interval(difference, error, degrees, level)
     p_value = math.nan
     if not math.isnan(interval.low):
         p_value = float(2 * student_t_cdf([-abs(difference) / error], degrees)[0])
@@ -162,6 +163,10 @@ class _Drawn:
     def correction(self) -> float:
         """By what the variance over resamples falls short of that over samples."""
         return self.units / (self.units - 1) if self.units > 1 else math.nan
+
+    def interval(self, value: float, error: float, degrees: float, level: float) -> Interval:
+        """Return the interval around a value; none of fewer samples than say anything."""
+        return student_interval(value, error if self.units >= FEWEST_UNITS else math.nan, degrees, level)
 
     def part(self, runs: slice) -> "_Drawn":
         """Return some of the runs."""
@@ -206,7 +211,7 @@ def _summed_up(drawn: _Drawn, level: float) -> RepeatedValue:
         sampling_error=math.sqrt(of_samples),
         standard_error=error,
         degrees_of_freedom=degrees,
-        interval=student_interval(mean, error, degrees, level),
+        interval=drawn.interval(mean, error, degrees, level),
     )
 
 

@@ -27,6 +27,7 @@ from evalkit.results.wording import difference_text, figure_text
 
 _PROMPT = "judge_prompt"  # in the recipe of a figure that depends on a judge
 _BINARY = {0.0, 1.0}
+_MOST_SCORES = 40  # of which there is a kappa: it is of verdicts and marks, not of rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class Agreement:
         judged: how many samples both judged.
         unjudged: how many one of the two judged alone, or replied to with what cannot be read.
         agreed: the share of equal scores among those that both judged; None if there are none.
-        kappa: Cohen's; None where it is undefined, as where both judges give all answers the same score.
+        kappa: Cohen's; None where it is undefined, as where both judges give all answers the same score, or where
+            scores are of too many kinds.
         kappa_interval: of kappa; None where none can be given.
         weights: of kappa: ``none`` for verdicts, ``quadratic`` for marks.
         base: the figure under the first judge, over the samples of both runs.
@@ -263,7 +265,7 @@ def _shared_rows(base: ScoredSamples, new: ScoredSamples) -> list[tuple[int, int
 def _kappa(
     first: Sequence[float], second: Sequence[float], weights: str, clusters: Any, settings: BootstrapSettings
 ) -> tuple[float | None, tuple[float, float] | None]:
-    if not first:
+    if not 0 < len({*first, *second}) <= _MOST_SCORES:
         return None, None
     found = cohens_kappa(
         first,

@@ -15,8 +15,9 @@ from evalkit.errors import ConfigurationError, StoreError
 from evalkit.inference.replay import outcome_of
 from evalkit.metrics.error_rate import STATISTICS, align
 from evalkit.metrics.functions import get_metric_function
+from evalkit.metrics.intervals import Interval
 from evalkit.metrics.metric import Metric, difference_in_unit, in_unit
-from evalkit.metrics.resampling import BootstrapSettings, Interval, bootstrap, paired_replicates, summarise
+from evalkit.metrics.resampling import BootstrapSettings, bootstrap, paired_replicates, summarise
 from evalkit.results.certainty import finite_in_unit
 from evalkit.results.metrics_file import read_run
 from evalkit.results.responses import ResponseStore
@@ -144,7 +145,7 @@ class _Comparer:
         replicates = paired_replicates(
             scored.statistics,
             base.statistics,
-            scored.metric.value,
+            get_metric_function(scored.metric.function),
             resamples=self._settings.resamples,
             seed=self._settings.seed,
             clusters=self._clusters,
@@ -172,7 +173,7 @@ class _Comparer:
             settings = self._settings
             drawn = bootstrap(
                 statistics,
-                metric.value,
+                get_metric_function(metric.function),
                 resamples=settings.resamples,
                 level=settings.level,
                 seed=settings.seed,
