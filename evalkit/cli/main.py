@@ -27,6 +27,9 @@ COMMANDS = {
     "list": "what there is: models, tasks, suites, published results, runs",
     "show": "the exact request, data set and metric of a task; nothing is run",
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
+    "sensitivity": "a run's stored answers under every scheme of normalisation, with the intervals of the differences",
+    "repeats": "several runs of one model, with other seeds: the mean, and the spread of runs beside that of samples",
+    "judge": "put a run's stored answers to another judge: how far the two agree; no other model is loaded",
     "report": "tables and radar chart of runs, beside published results",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
     "wer": "the error rate between two text files, with its interval; no audio, no model",
@@ -37,7 +40,7 @@ COMMANDS = {
 }
 _HIDDEN = ("complete",)
 # The commands that compose configurations, and are told of further folders of them.
-_COMPOSING = ("run", "plan", "reproduce", "list", "show", "data", "doctor", "complete")
+_COMPOSING = ("run", "plan", "reproduce", "list", "show", "judge", "data", "doctor", "complete")
 
 
 @dataclass(slots=True)

@@ -10,12 +10,19 @@ from evalkit.cli.output import check_folder
 from evalkit.errors import StoreError
 from evalkit.printable import printable
 from evalkit.results.metrics_file import FILE_NAME, without_results
+from evalkit.results.repeated import repeated_folders
 
 
 def command(arguments: Sequence[str]) -> int:
     """Write the report files, print the tables, and say where the page lies."""
     parser = argparse.ArgumentParser(prog="evalkit report", description=__doc__)
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, each a column or row")
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN",
+        help="run folders, or folders of repeated runs, each a column or row",
+    )
     parser.add_argument(
         "--published",
         nargs="+",
@@ -67,7 +74,7 @@ def _runs(named: Sequence[Path]) -> list[Path]:
     Raises:
         StoreError: there is none among them.
     """
-    runs = [path for path in named if (path / FILE_NAME).is_file()]
+    runs = [path for path in named if (path / FILE_NAME).is_file() or repeated_folders(path)]
     reasons = [without_results(path) for path in named if path not in runs]
     if reasons and not runs:
         raise StoreError("; ".join(reasons))
