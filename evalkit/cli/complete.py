@@ -18,6 +18,7 @@ _OPTIONS = {
     "run": ("--help", "--multirun", "--cfg", "--info", "--config-dir", "--debug"),
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
     "report": ("--help", "--published", "--rows", "--output"),
+    "diff": ("--help", "--markdown", "--json", "--allow"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
     "wer": ("--help", "--language", "--scheme", "--ids", "--level"),
     "doctor": ("--help", "--data-root", "--config-dir"),

@@ -27,6 +27,7 @@ COMMANDS = {
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
     "report": "tables and radar chart of runs, beside published results",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
+    "diff": "why the figures of two runs differ, the likeliest cause first; exits 1 if something differs that matters",
     "wer": "the error rate between two text files, with its interval; no audio, no model",
     "data": "data prepare, data verify: fetch or index a data set; check its counts, hours and recordings",
     "doctor": "what is installed, which models and tasks can run here, and why not",
