@@ -5,24 +5,26 @@ be compared; from the first answer that differs on, it cannot, for the question 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Literal, NamedTuple
 
 from evalkit.results.recorded_calls import RecordedCall
 from evalkit.run.difference.samples import same_recordings
 from evalkit.types import Response
 
-Part = Literal["recordings", "prompt", "decoding", "request", "answer"]
+Part = Literal["recordings", "prompt", "decoding", "request"]
+"""Of a question: its recordings, its words, the decoding settings, and all the rest."""
 
 AUDIO = "{audio}"
 
 
 class Point(NamedTuple):
-    """Something about a call that differs.
+    """Something that was asked otherwise.
 
     Attributes:
-        role: who was called.
-        part: which part of the question; or the answer, to the very same question.
+        role: who was asked.
+        part: which part of the question differs.
     """
 
     role: str
@@ -34,45 +36,48 @@ class Divergence:
     """How far two runs went alike with one sample.
 
     Attributes:
-        asked: what was asked otherwise, as far as it can be told.
-        reasons: why the answers differ: what was asked otherwise at the first of them, or else the answer itself;
-            empty where all answers are alike.
+        asked: what was asked otherwise, as far as it can be told, and the two calls in which it was.
         compared: the roles whose questions could be compared.
-        sampled: whether the answer of the last call compared was drawn by chance.
-        calls: the first call of which a question was asked otherwise, in both runs.
+        role: who was the first to answer otherwise; empty where all answers are alike.
+        reasons: what of the question to it was otherwise; empty where it was the very same.
+        failed: whether one of the two runs has no answer from it.
+        sampled: whether its answer was drawn by chance.
     """
 
-    asked: frozenset[Point] = frozenset()
+    asked: Mapping[Point, tuple[RecordedCall, RecordedCall]]
+    compared: frozenset[str]
+    role: str = ""
     reasons: frozenset[Point] = frozenset()
-    compared: frozenset[str] = frozenset()
+    failed: bool = False
     sampled: bool = False
-    calls: Mapping[Point, tuple[RecordedCall, RecordedCall]] = field(default_factory=dict)
 
 
 def divergence(base: Sequence[RecordedCall], new: Sequence[RecordedCall]) -> Divergence:
     """Compare the calls of a sample in two runs, up to the first answer that differs."""
-    calls: dict[Point, tuple[RecordedCall, RecordedCall]] = {}
-    compared = set()
-    for pair in zip(base, new, strict=False):
-        if pair[0].role != pair[1].role:
+    asked: dict[Point, tuple[RecordedCall, RecordedCall]] = {}
+    compared: set[str] = set()
+    for one, other in zip(base, new, strict=False):
+        if one.role != other.role:
             break
-        role = pair[0].role
-        compared.add(role)
-        points = {Point(role, part) for part in _differing_parts(*pair)}
-        for point in points:
-            calls.setdefault(point, pair)
-        if not _alike(pair[0].response, pair[1].response):
-            reasons = frozenset(points or {Point(role, "answer")})
-            sampled = any(_is_sampled(call.asked) for call in pair)
-            return Divergence(frozenset(calls), reasons, frozenset(compared), sampled, calls)
-    else:
-        if len(base) == len(new):
-            return Divergence(frozenset(calls), frozenset(), frozenset(compared), False, calls)
-    # Answered alike, they went on to ask somebody else, or one of them stopped there.
-    longer = max(base, new, key=len)
-    role = longer[min(len(base), len(new), len(longer) - 1)].role
-    point = Point(role, "request")
-    return Divergence(frozenset({*calls, point}), frozenset({point}), frozenset(compared), False, calls)
+        compared.add(one.role)
+        reasons = frozenset(Point(one.role, part) for part in _differing_parts(one, other))
+        asked = {**dict.fromkeys(reasons, (one, other)), **asked}
+        if _said(one.response) != _said(other.response):
+            failed = one.response.failed != other.response.failed
+            sampled = _is_sampled(one.asked) or _is_sampled(other.asked)
+            return Divergence(asked, frozenset(compared), one.role, reasons, failed, sampled)
+    further = _asked_further(base, new)
+    if not further:
+        return Divergence(asked, frozenset(compared))
+    return Divergence(asked, frozenset(compared), further, frozenset({Point(further, "request")}))
+
+
+def _asked_further(base: Sequence[RecordedCall], new: Sequence[RecordedCall]) -> str:
+    """Return whom a run went on to ask, after answers that are alike, where the other did not; empty if nobody."""
+    for one, other in zip_longest(base, new):
+        if one is None or other is None or one.role != other.role:
+            return str((other or one).role)
+    return ""
 
 
 def conversation(call: RecordedCall) -> str:
@@ -100,10 +105,6 @@ def _differing_parts(base: RecordedCall, new: RecordedCall) -> Iterator[Part]:
     others = [{key: each[key] for key in each if key not in ("messages", "generation")} for each in asked]
     if others[0] != others[1]:
         yield "request"
-
-
-def _alike(base: Response, new: Response) -> bool:
-    return _said(base) == _said(new)
 
 
 def _said(response: Response) -> tuple[Any, ...]:

@@ -100,44 +100,43 @@ def _note(evidence: Evidence, sample_id: str, calls: Calls, suspects: Suspects) 
         evidence.own.setdefault(each, []).append(sample_id)
     found = divergence(*calls)
     evidence.compared.update(found.compared)
-    evidence.differing += bool(found.reasons)
-    asked = {_asked(point, own): point for point in found.asked}
-    evidence.asked.update(asked.keys())
-    for cause, point in asked.items():
-        evidence.examples.setdefault(cause, _example(evidence.name, sample_id, point, found, calls))
-    for point in found.reasons:
-        if point.part == "answer":
-            evidence.answered[point.role] += 1
-            for cause in suspects.of_answer(point.role, sampled=found.sampled):
-                evidence.examples.setdefault(cause, _example(evidence.name, sample_id, point, found, calls))
-    for point, pair in found.calls.items():
-        if point.part == "decoding":
+    evidence.differing += bool(found.role)
+    for point, pair in found.asked.items():
+        cause = _asked(point, own)
+        evidence.asked[cause] += 1
+        if point.part == "prompt":
+            evidence.examples.setdefault(cause, Example(evidence.name, sample_id, *map(conversation, pair)))
+        elif point.part == "decoding":
             evidence.decoding.setdefault(point.role, {}).update(dict.fromkeys(_decoding(*pair)))
+    causes = frozenset(_causes(found, own, suspects))
+    if found.role and not found.reasons and not found.failed:
+        evidence.answered[found.role] += 1
+        answers = [" / ".join(call.response.text for call in side if call.role == found.role) for side in calls]
+        for cause in causes:
+            evidence.examples.setdefault(cause, Example(evidence.name, sample_id, answers[0], answers[1]))
     failed = [sample_id in side.failures for side in sides]
     empty = [said_nothing(side.responses[sample_id]) for side in sides]
     if failed[0] != failed[1]:
         evidence.failed_once.append(sample_id)
-        evidence.groups.append(_FAILURES)
-        return
-    if empty[0] != empty[1]:
+        causes = _FAILURES
+    elif empty[0] != empty[1]:
         evidence.empty_once.append(sample_id)
-    evidence.groups.append(frozenset(_causes(found, own, suspects)))
+    evidence.groups.append(causes)
 
 
 def _causes(found: Divergence, own: Sequence[Own], suspects: Suspects) -> Iterator[CauseKey]:
-    """Yield why the answers to a sample differ."""
-    for point in found.reasons:
-        if point.part == "answer":
-            yield from suspects.of_answer(point.role, sampled=found.sampled)
-        else:
-            yield _asked(point, own)
-            yield from suspects.of_model(point.role)
+    """Yield why the answers to a sample differ; nothing where they do not."""
+    if found.failed:
+        yield CauseKey("failures")
+    elif found.reasons:
+        yield from (_asked(point, own) for point in found.reasons)
+        yield from suspects.of_model(found.role)
+    elif found.role:
+        yield from suspects.of_answer(found.role, sampled=found.sampled)
 
 
 def _asked(point: Point, own: Sequence[Own]) -> CauseKey:
     """Return why something was asked otherwise: because the sample itself is another one, or because of the asking."""
-    if point.part == "answer":
-        raise ValueError("nothing was asked otherwise")
     if point.part == "recordings":
         return CauseKey("recordings") if "recordings" in own else CauseKey("request", point.role)
     if point.part == "prompt" and "facts" in own:
@@ -145,21 +144,6 @@ def _asked(point: Point, own: Sequence[Own]) -> CauseKey:
     if point.part == "prompt" and point.role != UNDER_TEST and "references" in own:
         return CauseKey("references")
     return CauseKey(point.part, point.role)
-
-
-def _example(
-    task: str,
-    sample_id: str,
-    point: Point,
-    found: Divergence,
-    calls: Calls,
-) -> Example:
-    """Show the question where it differs in its words, and else what was answered."""
-    if point.part == "prompt":
-        texts = [conversation(call) for call in found.calls[point]]
-    else:
-        texts = [" / ".join(call.response.text for call in side if call.role == point.role) for side in calls]
-    return Example(task, sample_id, texts[0], texts[1])
 
 
 def _decoding(base: RecordedCall, new: RecordedCall) -> Iterator[Change]:

@@ -59,7 +59,6 @@ def _note_questions(evidence: Evidence, drafts: Drafts) -> None:
         whom = "the model" if key.role == UNDER_TEST else f"the {key.role}"
         drafts.note(
             key,
-            changes=evidence.decoding.get(key.role, ()) if key.kind == "decoding" else (),
             sentence=f"{evidence.results[0].title}: {whom} was {_ASKED[key.kind]} in {count:,} of "
             f"{_counted(evidence.compared[key.role] or len(evidence.shared), 'sample')}.",
             example=evidence.examples[key] if key.kind == "prompt" else None,
@@ -139,9 +138,12 @@ def note_settings(settings: Iterable[ChangedSetting], tasks: Sequence[Evidence],
     """Note settings with the cause that they are a part of, or as harmless where what they decide is the same."""
     asked = {role for evidence in tasks for role in evidence.roles}
     compared = {role for evidence in tasks for role in evidence.compared}
-    for setting in settings:
+    # Which samples were selected says more than where the data set lies.
+    for setting in sorted(settings, key=lambda each: each.matter == "data"):
         change = setting.change
-        if setting.matter == "nothing":
+        if setting.matter == "nothing" or (
+            setting.matter == "title" and CauseKey("model", setting.owner) not in drafts
+        ):
             drafts.harmless(change, setting.reason)
         elif setting.matter == "intervals":
             drafts.note(CauseKey("intervals"), changes=[change])
@@ -155,6 +157,13 @@ def note_settings(settings: Iterable[ChangedSetting], tasks: Sequence[Evidence],
                 drafts.note(key, changes=[change])
             else:
                 drafts.harmless(change, "no question that both runs put is another for it")
+
+
+def note_decoding(tasks: Iterable[Evidence], drafts: Drafts) -> None:
+    """Note the decoding settings that were asked for, after those of the configuration that they follow from."""
+    for evidence in tasks:
+        for role, changes in evidence.decoding.items():
+            drafts.note(CauseKey("decoding", role), changes=changes)
 
 
 def _note_data(drafts: Drafts, setting: ChangedSetting, tasks: Sequence[Evidence]) -> None:

@@ -18,6 +18,7 @@ def page(difference: RunDifference) -> str:
 
 def _lines(difference: RunDifference) -> Iterator[str]:
     figures = {(figure.name, figure.metric): figure for figure in difference.figures}
+    computed = not any(figure.remark for figure in difference.figures)
     yield f"# Why {escaped(difference.new)} differs from {escaped(difference.base)}"
     yield from ("", _summary(difference, figures), "")
     yield "| Task | Metric | Base | New | Difference |"
@@ -32,7 +33,9 @@ def _lines(difference: RunDifference) -> Iterator[str]:
         yield from ("", "## What differs, the likeliest first")
         for number, cause in enumerate(difference.causes, start=1):
             yield from ("", f"{number}. **{escaped(cause.title)}**{_explained_in_all(cause, figures)}")
-            yield from (f"   {line}" for line in _cause(cause, figures))
+            yield from (f"   {line}".rstrip() for line in _cause(cause, figures))
+            if not cause.effects and computed and cause.kind not in ("intervals", "empty"):
+                yield from ("", "   It moves none of these figures.")
     if difference.harmless:
         yield from ("", "## What differs and moves none of these figures", "")
         yield from _harmless(difference.harmless)
@@ -95,8 +98,8 @@ def _effect(effect: Effect, figure: Figure) -> str:
 
 
 def _size(effect: Effect, figure: Figure) -> str:
-    size = f"{_signed(effect.size, figure.decimals)} {figure.unit}".rstrip()
-    return size if figure.difference is None else f"{size} of {_signed(figure.difference, figure.decimals)}"
+    whole = "" if figure.difference is None else f" of {_signed(figure.difference, figure.decimals)}"
+    return f"{_signed(effect.size, figure.decimals)}{whole} {figure.unit}".rstrip()
 
 
 def _together(effect: Effect) -> str:

@@ -1,14 +1,16 @@
 """In which settings two runs differ, and what each setting is about."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from evalkit.run.difference.causes import Change
 from evalkit.run.difference.opened import within
 
-Matter = Literal["samples", "data", "scoring", "prompt", "decoding", "model", "execution", "intervals", "nothing"]
+Matter = Literal[
+    "samples", "data", "scoring", "prompt", "decoding", "model", "title", "execution", "intervals", "nothing"
+]
 
 _MISSING = object()
 _AGGREGATES = "aggregates"
@@ -73,12 +75,13 @@ def changed_settings(base: Mapping[str, Any], new: Mapping[str, Any], tasks: Col
     """
     roles = [{name for name in config if _is_role(name, config[name])} for config in (base, new)]
     only_in_one = roles[0] ^ roles[1]
+    other_classes = {name for name in roles[0] & roles[1] if base[name]["_target_"] != new[name]["_target_"]}
     settings = [dict(_leaves(_compared(config, tasks, only_in_one))) for config in (base, new)]
     found = []
     run_wide: set[tuple[str | None, str | None]] = set()
     for way in dict.fromkeys((*settings[0], *settings[1])):
         values = [each.get(way, _MISSING) for each in settings]
-        if values[0] == values[1]:
+        if values[0] == values[1] or not _tells(way, values, other_classes):
             continue
         change = Change(".".join(way), *(None if value is _MISSING else _shown(value) for value in values))
         if way == ("schemes",):
@@ -94,6 +97,17 @@ def changed_settings(base: Mapping[str, Any], new: Mapping[str, Any], tasks: Col
 
 def _is_role(name: str, node: Any) -> bool:
     return name != "executor" and "_target_" in within(node)
+
+
+def _tells(way: tuple[str, ...], values: Sequence[Any], other_classes: Collection[str]) -> bool:
+    """Return whether a difference says anything.
+
+    A setting that one run does not have and the other leaves at null says nothing; nor does one that only one of two
+    classes takes.
+    """
+    if _MISSING not in values:
+        return True
+    return None not in values and way[0] not in other_classes
 
 
 def _compared(config: Mapping[str, Any], tasks: Collection[str], only_in_one: Collection[str]) -> dict[str, Any]:
@@ -132,6 +146,8 @@ def _of_task(change: Change, task: str, key: str) -> ChangedSetting:
 
 
 def _of_model(change: Change, role: str, keys: list[str]) -> ChangedSetting:
+    if keys == ["title"]:
+        return ChangedSetting(change, "title", role, _FOR_PEOPLE["title"])
     if keys and keys[0] in _FOR_PEOPLE:
         return ChangedSetting(change, "nothing", role, _FOR_PEOPLE[keys[0]])
     if "generation" in keys:

@@ -26,7 +26,8 @@ class Suspects:
 
     Attributes:
         models: by role, in what the model or its settings differ.
-        others: the roles whose models are others by what was recorded of them, and not by their settings alone.
+        others: the roles whose models are others by what was recorded of them, or by their settings if nothing was; of
+            the rest the settings differ alone.
         environment: by software, hardware and execution, what differs.
         light: packages that differ and have no part in answers or figures.
     """
@@ -38,7 +39,7 @@ class Suspects:
 
     def of_model(self, role: str) -> Keys:
         """Return the model of a role as a cause, if it is another one."""
-        return frozenset({CauseKey("model", role)}) if role in self.models else frozenset()
+        return frozenset({CauseKey("model", role)}) if role in self.others else frozenset()
 
     def of_answer(self, role: str, *, sampled: bool) -> Keys:
         """Return why the model of a role may have answered the very same question otherwise.
@@ -47,10 +48,12 @@ class Suspects:
             role: who answered.
             sampled: whether the answer was drawn by chance.
         """
-        if role in self.models:
+        if role in self.others:
             return self.of_model(role)
         if sampled:
             return frozenset({CauseKey("chance", role)})
+        if role in self.models:
+            return frozenset({CauseKey("model", role)})
         return frozenset(self.environment) or UNEXPLAINED
 
 
@@ -63,12 +66,13 @@ def suspects(base: OpenedRun, new: OpenedRun, settings: Sequence[ChangedSetting]
         settings: in which they differ.
         tasks: that both have results of.
     """
-    roles = dict.fromkeys([*within(base.provenance, "models"), *within(new.provenance, "models"), *_helpers(base, new)])
+    roles = dict.fromkeys((*_recorded_roles(base, new), *(each.owner for each in settings if each.matter == "model")))
     others = {role: list(_identity(role, base, new, tasks)) for role in roles}
     models = {
         role: [*(each.change for each in settings if each.matter == "model" and each.owner == role), *others[role]]
         for role in roles
     }
+    titles = {each.owner: each.change for each in settings if each.matter == "title"}
     software = [within(run.session, "software") for run in (base, new)]
     packages = list(_changes("", *(within(each, "packages") for each in software)))
     weighty = [change for change in packages if change.what.lower().replace("_", "-") in _WEIGHTY]
@@ -78,22 +82,25 @@ def suspects(base: OpenedRun, new: OpenedRun, settings: Sequence[ChangedSetting]
             *weighty,
             *(change for role in roles for change in _versions(role, base, new)),
         ],
-        CauseKey("hardware"): list(
-            _changes("", *({key: within(run.session, "hardware").get(key) for key in _HARDWARE} for run in (base, new)))
-        ),
+        CauseKey("hardware"): [
+            change
+            for change in _changes("", *(within(run.session, "hardware") for run in (base, new)))
+            if change.what in _HARDWARE
+        ],
         CauseKey("execution"): [each.change for each in settings if each.matter == "execution"],
     }
     return Suspects(
-        {role: changes for role, changes in models.items() if changes},
-        frozenset(role for role, changes in others.items() if changes),
+        {role: [titles[role], *changes] if role in titles else changes for role, changes in models.items() if changes},
+        frozenset(role for role in roles if others[role] or (models[role] and not _is_recorded(role, base, new))),
         {key: changes for key, changes in environment.items() if changes},
         [change for change in packages if change not in weighty],
     )
 
 
-def _helpers(*runs: OpenedRun) -> Iterator[str]:
-    """Yield the roles of which the results say who filled them, as they do where provenance was not kept."""
+def _recorded_roles(*runs: OpenedRun) -> Iterator[str]:
+    """Yield the roles of which provenance says who filled them, or the results, if it was not kept."""
     for run in runs:
+        yield from within(run.provenance, "models")
         for task in run.result.tasks.values():
             yield from task.models
 
@@ -101,7 +108,7 @@ def _helpers(*runs: OpenedRun) -> Iterator[str]:
 def _identity(role: str, base: OpenedRun, new: OpenedRun, tasks: Collection[str]) -> Iterator[Change]:
     """Yield in what the models of a role differ by what was recorded of them."""
     recorded = [within(run.provenance, "models", role) for run in (base, new)]
-    if all(recorded):
+    if _is_recorded(role, base, new):
         # Decoding settings are seen in what was asked; versions are software.
         left_aside = (SERVER_SAYS, "generation", _VERSIONS)
         own = [{key: value for key, value in each.items() if key not in left_aside} for each in recorded]
@@ -118,6 +125,10 @@ def _identity(role: str, base: OpenedRun, new: OpenedRun, tasks: Collection[str]
     ]
     if answered[0] != answered[1] and all(answered):
         yield Change(f"{role}: answered by", *(", ".join(sorted(map(str, names))) for names in answered))
+
+
+def _is_recorded(role: str, *runs: OpenedRun) -> bool:
+    return all(within(run.provenance, "models", role) for run in runs)
 
 
 def _fingerprints(role: str, base: OpenedRun, new: OpenedRun, tasks: Collection[str]) -> Iterator[Change]:
