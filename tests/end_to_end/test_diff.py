@@ -165,7 +165,7 @@ def test_another_judge_is_weighed_by_the_answers_that_both_judged(run: Run) -> N
 
 
 def test_other_weights_of_a_local_model_are_named(run: Run) -> None:
-    words = [f"task={TASK}", "model=whisper_tiny_en", "limit=8"]
+    words = [f"task={TASK}", "model=whisper_tiny_en", "limit=3"]
     base, new = run("base", *words), run("new", *words, "model.compute_type=float32")
     found = evalkit.diff_runs(base, new)
     cause = first(found)
@@ -177,18 +177,14 @@ def test_data_that_was_changed_under_the_same_ids_is_found(tmp_path: Path, run: 
     changed = tmp_path / "changed"
     shutil.copytree(DEMO_SPEECH, changed)
     rows = [json.loads(line) for line in (changed / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
-    rows = [row for row in rows if row["subset"] == "clean"][:6]
+    rows = [row for row in rows if row["subset"] == "clean"][:4]
     base_manifest = write_jsonl(changed / "base.jsonl", rows)
-    corrected = write_jsonl(
-        changed / "corrected.jsonl",
-        [{**row, "text": "So it is not."} if at == 1 else row for at, row in enumerate(rows)],
-    )
-    shutil.copy(changed / rows[0]["audio"], changed / "audio" / "other.flac")
+    corrected = write_jsonl(changed / "corrected.jsonl", [rows[0], {**rows[1], "text": "So it is not."}, *rows[2:]])
     words = [f"task={TASK}", "model=whisper_tiny_en"]
     where = f"tasks.{TASK}.dataset.path="
     base = run("base", *words, f"{where}{base_manifest}")
     references = run("references", *words, f"{where}{corrected}")
-    shutil.copy(changed / rows[5]["audio"], changed / rows[0]["audio"])
+    shutil.copy(changed / rows[3]["audio"], changed / rows[0]["audio"])
     recordings = run("recordings", *words, f"{where}{base_manifest}")
 
     found = evalkit.diff_runs(base, references)

@@ -30,6 +30,7 @@ def note_task(evidence: Evidence, drafts: Drafts) -> None:
     _note_failures(evidence, drafts)
     _note_empty(evidence, drafts)
     _note_answers(evidence, drafts)
+    _note_intervals(evidence, drafts)
 
 
 def _note_samples(evidence: Evidence, drafts: Drafts) -> None:
@@ -104,6 +105,13 @@ def _note_answers(evidence: Evidence, drafts: Drafts) -> None:
                 "unexplained": " by what is the same model, by all that was recorded.",
             }.get(key.kind, ", and no setting of the model explains it.")
             drafts.note(key, sentence=sentence + why, example=evidence.examples.get(key), task=evidence.name)
+
+
+def _note_intervals(evidence: Evidence, drafts: Drafts) -> None:
+    base, new = evidence.results
+    if base.resampled != new.resampled:
+        change = Change(f"{base.title}: drawn by", base.resampled, new.resampled)
+        drafts.note(CauseKey("intervals"), changes=[change], task=evidence.name)
 
 
 def note_models(suspects: Suspects, tasks: Sequence[Evidence], drafts: Drafts) -> None:

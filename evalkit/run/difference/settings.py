@@ -133,16 +133,18 @@ def _placed(change: Change, way: tuple[str, ...], roles: Collection[str]) -> Cha
     if section in _MATTERS:
         return ChangedSetting(change, _MATTERS[section])
     if section == "tasks" and len(rest) > 1:
-        return _of_task(change, rest[0], rest[1])
+        return _of_task(change, *rest)
     if section in roles:
         return _of_model(change, section, rest)
     return ChangedSetting(change, "execution")
 
 
-def _of_task(change: Change, task: str, key: str) -> ChangedSetting:
+def _of_task(change: Change, task: str, key: str, *inner: str) -> ChangedSetting:
     if key in _FOR_PEOPLE:
         return ChangedSetting(change, "nothing", task, _FOR_PEOPLE[key])
-    return ChangedSetting(change, "data" if key == "dataset" else "scoring", task)
+    if key != "dataset":
+        return ChangedSetting(change, "scoring", task)
+    return ChangedSetting(change, "intervals" if inner[:1] == ("cluster",) else "data", task)
 
 
 def _of_model(change: Change, role: str, keys: list[str]) -> ChangedSetting:

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,18 @@ def make(
     config: Mapping[str, Any] = CONFIG,
     provenance: Mapping[str, Any] | None = PROVENANCE,
     digests: Mapping[str, str] = {},
+    speakers: str = "",
 ) -> Path:
     """A run of speech recognition; an answer of None is a failed one."""
     samples = [
-        Sample(key, (Audio(f"{key}.wav", digest=digests.get(key, f"digest of {key}")),), (text,), "en")
-        for key, text in references.items()
+        Sample(
+            key,
+            (Audio(f"{key}.wav", digest=digests.get(key, f"digest of {key}")),),
+            (text,),
+            "en",
+            clusters={"speaker": speaker} if speaker else {},
+        )
+        for (key, text), speaker in zip_longest(references.items(), speakers)
     ]
 
     def answer(call: Call, sample: Sample) -> Response:
@@ -286,6 +294,17 @@ def test_how_intervals_are_made_moves_no_value(difference: Callable[..., RunDiff
     assert found.to_markdown().splitlines()[2].startswith("The values are the same. What differs first of all")
 
 
+def test_what_is_drawn_for_intervals_is_named(tmp_path: Path) -> None:
+    config = changed(CONFIG, statistics__cluster="none")
+    runs = [make(tmp_path / "base", speakers="xxyyy"), make(tmp_path / "new", config=config, speakers="xxyyy")]
+    (cause,) = diff_runs(*runs).causes
+    assert cause.kind == "intervals"
+    assert [(change.what, change.base, change.new) for change in cause.changes] == [
+        ("Speech: drawn by", "speaker", "sample"),
+        ("statistics.cluster", None, "none"),
+    ]
+
+
 def test_fewer_samples_are_named_with_the_setting(difference: Callable[..., RunDifference]) -> None:
     config = changed(CONFIG, limit=2, tasks__speech__dataset__path="elsewhere.jsonl")
     found = difference(config=config, references={key: REFERENCES[key] for key in "ab"})
@@ -318,10 +337,10 @@ def test_a_judge_is_weighed_by_the_answers_that_both_judged(tmp_path: Path) -> N
     base = judged(tmp_path / "base", answers, "ac", judge={"weights": 1}, model={"weights": 1})
     new = judged(tmp_path / "new", {**answers, "b": "42"}, "b", judge={"weights": 2}, model={"weights": 2})
     found = diff_runs(base, new)
-    assert [(cause.title, cause.effects[0].size, cause.effects[0].samples) for cause in found.causes] == [
-        ("Model (judge)", pytest.approx(-200 / 3), 2),
-        ("Model", pytest.approx(100 / 3), 1),
-    ]
+    assert [cause.title for cause in found.causes] == ["Model (judge)", "Model"]
+    effects = [cause.effects[0] for cause in found.causes]
+    assert [effect.size for effect in effects] == pytest.approx([-200 / 3, 100 / 3])
+    assert [effect.samples for effect in effects] == [2, 1]
     assert whole(found) == pytest.approx(-100 / 3)
 
 
