@@ -40,7 +40,7 @@ _TITLES: dict[Kind, str] = {
     "scoring": "Scoring",
     "prompt": "Prompt",
     "decoding": "Decoding",
-    "request": "What else is asked",
+    "request": "Request",
     "model": "Model",
     "failures": "Failures",
     "evalkit": "Version of evalkit",

@@ -1,14 +1,15 @@
 """What two runs' records say of one task: whose samples, asked what, answered how; and why each answer differs."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from evalkit.results.recorded_calls import RecordedCall, RecordedCalls
 from evalkit.results.task_result import TaskResult
 from evalkit.run.difference.attribution import Keys
 from evalkit.run.difference.causes import UNDER_TEST, CauseKey, Change, Example
-from evalkit.run.difference.divergence import Divergence, Point, conversation, divergence
+from evalkit.run.difference.divergence import Divergence, Part, Point, conversation, divergence
 from evalkit.run.difference.opened import OpenedRun, within
 from evalkit.run.difference.samples import Own, TaskSamples, own_differences, read_samples, said_nothing
 from evalkit.run.difference.suspects import Suspects
@@ -35,7 +36,7 @@ class Evidence:
         compared: of how many shared samples the question to each role could be compared.
         differing: how many shared samples have answers that differ.
         examples: one sample for each cause that was asked about or answered otherwise.
-        decoding: decoding settings that differ, by role.
+        settings: of questions asked otherwise, the decoding settings and the further fields that differ, by the cause.
         failed_once: shared samples that failed in one run alone.
         empty_once: shared samples that were answered in both, in one of the runs with nothing.
         calls: of each shared sample in both runs.
@@ -52,7 +53,7 @@ class Evidence:
     compared: Counter[str] = field(default_factory=Counter)
     differing: int = 0
     examples: dict[CauseKey, Example] = field(default_factory=dict)
-    decoding: dict[str, dict[Change, None]] = field(default_factory=dict)
+    settings: dict[CauseKey, dict[Change, None]] = field(default_factory=dict)
     failed_once: list[str] = field(default_factory=list)
     empty_once: list[str] = field(default_factory=list)
     calls: list[Calls] = field(default_factory=list)
@@ -106,8 +107,9 @@ def _note(evidence: Evidence, sample_id: str, calls: Calls, suspects: Suspects) 
         evidence.asked[cause] += 1
         if point.part == "prompt":
             evidence.examples.setdefault(cause, Example(evidence.name, sample_id, *map(conversation, pair)))
-        elif point.part == "decoding":
-            evidence.decoding.setdefault(point.role, {}).update(dict.fromkeys(_decoding(*pair)))
+        else:
+            settings = [_settings(call, point.part) for call in pair]
+            evidence.settings.setdefault(cause, {}).update(dict.fromkeys(_changes(point.role, *settings)))
     causes = frozenset(_causes(found, own, suspects))
     if found.role and not found.reasons and not found.failed:
         evidence.answered[found.role] += 1
@@ -146,9 +148,15 @@ def _asked(point: Point, own: Sequence[Own]) -> CauseKey:
     return CauseKey(point.part, point.role)
 
 
-def _decoding(base: RecordedCall, new: RecordedCall) -> Iterator[Change]:
-    settings = [within(call.asked, "generation") for call in (base, new)]
-    for key in dict.fromkeys((*settings[0], *settings[1])):
-        values = [each.get(key) for each in settings]
+def _settings(call: RecordedCall, part: Part) -> Mapping[str, Any]:
+    """Return what a part of a question consists of, beside words and recordings."""
+    if part == "decoding":
+        return within(call.asked, "generation")
+    return {key: value for key, value in call.asked.items() if key not in ("messages", "generation")}
+
+
+def _changes(role: str, base: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    for key in dict.fromkeys((*base, *new)):
+        values = [side.get(key) for side in (base, new)]
         if values[0] != values[1]:
-            yield Change(f"{base.role}: {key}", *(None if value is None else str(value) for value in values))
+            yield Change(f"{role}: {key}", *(None if value is None else str(value) for value in values))

@@ -18,7 +18,7 @@ _OWN: Mapping[Kind, str] = {
 _ASKED: Mapping[Kind, str] = {
     "prompt": "asked in other words",
     "decoding": "asked to decode otherwise",
-    "request": "asked for something else",
+    "request": "asked with other fields of the request",
 }
 _SHOWN_IDS = 5
 
@@ -155,9 +155,14 @@ def note_settings(settings: Iterable[ChangedSetting], tasks: Sequence[Evidence],
             drafts.harmless(change, setting.reason)
         elif setting.matter == "intervals":
             drafts.note(CauseKey("intervals"), changes=[change])
+        elif setting.matter == "clusters":
+            if any(evidence.results[0].resampled != evidence.results[1].resampled for evidence in tasks):
+                drafts.note(CauseKey("intervals"), changes=[change])
+            else:
+                drafts.harmless(change, "what is drawn for the intervals is the same")
         elif setting.matter == "samples" or setting.matter == "data":
             _note_data(drafts, setting, tasks)
-        elif setting.matter == "prompt" or setting.matter == "decoding":
+        elif setting.matter == "prompt" or setting.matter == "decoding" or setting.matter == "request":
             key = CauseKey(setting.matter, setting.owner)
             if setting.owner not in asked:
                 drafts.harmless(change, f"no sample of the tasks of both runs was put to the {setting.owner}")
@@ -167,11 +172,11 @@ def note_settings(settings: Iterable[ChangedSetting], tasks: Sequence[Evidence],
                 drafts.harmless(change, "no question that both runs put is another for it")
 
 
-def note_decoding(tasks: Iterable[Evidence], drafts: Drafts) -> None:
-    """Note the decoding settings that were asked for, after those of the configuration that they follow from."""
+def note_asked(tasks: Iterable[Evidence], drafts: Drafts) -> None:
+    """Note the settings with which models were asked, after those of the configuration that they follow from."""
     for evidence in tasks:
-        for role, changes in evidence.decoding.items():
-            drafts.note(CauseKey("decoding", role), changes=changes)
+        for key, changes in evidence.settings.items():
+            drafts.note(key, changes=changes)
 
 
 def _note_data(drafts: Drafts, setting: ChangedSetting, tasks: Sequence[Evidence]) -> None:

@@ -9,7 +9,18 @@ from evalkit.run.difference.causes import Change
 from evalkit.run.difference.opened import within
 
 Matter = Literal[
-    "samples", "data", "scoring", "prompt", "decoding", "model", "title", "execution", "intervals", "nothing"
+    "samples",
+    "data",
+    "request",
+    "clusters",
+    "scoring",
+    "prompt",
+    "decoding",
+    "model",
+    "title",
+    "execution",
+    "intervals",
+    "nothing",
 ]
 
 _MISSING = object()
@@ -130,6 +141,8 @@ def _placed(change: Change, way: tuple[str, ...], roles: Collection[str]) -> Cha
     section, *rest = way
     if section in _WITHOUT_INFLUENCE:
         return ChangedSetting(change, "nothing", reason=_WITHOUT_INFLUENCE[section])
+    if way == ("statistics", "cluster"):
+        return ChangedSetting(change, "clusters")
     if section in _MATTERS:
         return ChangedSetting(change, _MATTERS[section])
     if section == "tasks" and len(rest) > 1:
@@ -144,7 +157,7 @@ def _of_task(change: Change, task: str, key: str, *inner: str) -> ChangedSetting
         return ChangedSetting(change, "nothing", task, _FOR_PEOPLE[key])
     if key != "dataset":
         return ChangedSetting(change, "scoring", task)
-    return ChangedSetting(change, "intervals" if inner[:1] == ("cluster",) else "data", task)
+    return ChangedSetting(change, "clusters" if inner[:1] == ("cluster",) else "data", task)
 
 
 def _of_model(change: Change, role: str, keys: list[str]) -> ChangedSetting:
@@ -154,6 +167,8 @@ def _of_model(change: Change, role: str, keys: list[str]) -> ChangedSetting:
         return ChangedSetting(change, "nothing", role, _FOR_PEOPLE[keys[0]])
     if "generation" in keys:
         return ChangedSetting(change, "decoding", role)
+    if keys[:1] == ["prompts"] and keys[-1] == "language_hint":
+        return ChangedSetting(change, "request", role)
     return ChangedSetting(change, "prompt" if keys and keys[0] == "prompts" else "model", role)
 
 

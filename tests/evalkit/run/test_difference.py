@@ -4,16 +4,17 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import fields
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from evalkit.audio import Audio
 from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError, StoreError
-from evalkit.run.difference.causes import Cause, RunDifference
+from evalkit.run.difference.causes import Cause, Change, Effect, Example, Figure, Harmless, Kind, RunDifference
 from evalkit.run.difference.diff import diff_runs
 from evalkit.types import Call, Failure, Response, Sample
 from tests.conftest import ROOT
@@ -153,6 +154,7 @@ def whole(found: RunDifference, figure: str = TASK) -> float:
 
 def test_what_decides_nothing_is_no_difference(difference: Callable[..., RunDifference]) -> None:
     config = changed(CONFIG, name="new", executor__batch_size=8, model__title="Ours", tasks__speech__dataset__path="x")
+    config["statistics"]["cluster"] = "none"
     provenance = changed(PROVENANCE, sessions__0__software__packages__ruff="0.13")
     found = difference(config=config, provenance=provenance)
     assert not found.causes
@@ -161,6 +163,7 @@ def test_what_decides_nothing_is_no_difference(difference: Callable[..., RunDiff
         "executor.batch_size",
         "model.title",
         "tasks.speech.dataset.path",
+        "statistics.cluster",
         "ruff",
     }
     assert "Nothing differs that could move a figure." in found.to_markdown()
@@ -217,6 +220,11 @@ OTHER = {**ANSWERS, "c": "a lighthouse keeper"}
             {"config": changed(CONFIG, model__generation__temperature=0.5)},
             "decoding",
             ["model.generation.temperature", "model: do_sample", "model: temperature"],
+        ),
+        (
+            {"config": changed(CONFIG, model__prompts__asr__language_hint=True)},
+            "request",
+            ["model.prompts.asr.language_hint", "model: language"],
         ),
         (
             {"provenance": changed(PROVENANCE, models__model__weights="5678")},
@@ -474,3 +482,10 @@ def test_everything_can_be_had_as_files(tmp_path: Path, base: Path) -> None:
     assert files[1].read_text().startswith("# Why new differs from base")
     assert main([*words, "--json", str(tmp_path)]) == 2
     assert main(["diff", str(base), str(base)]) == 0
+
+
+def test_every_field_and_every_kind_is_documented() -> None:
+    page = (ROOT / "docs" / "diff.md").read_text(encoding="utf-8")
+    types = (RunDifference, Figure, Cause, Change, Effect, Example, Harmless)
+    names = {field.name for each in types for field in fields(each)} | set(get_args(Kind))
+    assert not [name for name in sorted(names) if f"`{name}`" not in page]
