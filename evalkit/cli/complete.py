@@ -23,6 +23,7 @@ _OPTIONS = {
     ),
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
     "report": ("--help", "--published", "--rows", "--output"),
+    "diff": ("--help", "--markdown", "--json", "--allow"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
     "sensitivity": ("--help", "--task", "--markdown", "--json", "--allow"),
     "repeats": ("--help", "--json"),

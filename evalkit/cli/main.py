@@ -32,6 +32,7 @@ COMMANDS = {
     "judge": "put a run's stored answers to another judge: how far the two agree; no other model is loaded",
     "report": "tables and radar chart of runs, beside published results",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
+    "diff": "why the figures of two runs differ, the likeliest cause first; exits 1 if something differs that matters",
     "wer": "the error rate between two text files, with its interval; no audio, no model",
     "export": "a run's references and answers as files for SCTK's sclite",
     "data": "data prepare, data verify: fetch or index a data set; check its counts, hours and recordings",
