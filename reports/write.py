@@ -47,6 +47,7 @@ def write_report(
     published: Sequence[str] = (),
     output_folder: Path,
     rows: Rows = "all",
+    plots: bool = False,
 ) -> Report:
     """Write the report of some runs beside published results; the same input gives the same files.
 
@@ -56,6 +57,7 @@ def write_report(
         output_folder: where to write; made if it is not there; an earlier report in it is replaced, and other files
             stay. A report that is cut short leaves the earlier one, or is whole but for some of its older files.
         rows: which rows the tables keep, as in ``fill_tables``.
+        plots: whether every plot that the runs have something to show in is written too, into a folder ``plots``.
 
     Raises:
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
@@ -73,6 +75,10 @@ def write_report(
             written = [path for table in tables for path in _write_table(table, folder)]
             charts, notes = _write_radar(chart, folder)
             names = _FileNames()
+            if plots:
+                plotted, said = _write_plots(runs, folder, names)
+                written += plotted
+                notes += said
             listings = [listing for run in runs for listing in _write_listings(run, folder, names)]
             page = folder / _PAGE
             content = render_page(tables, charts[-1].name if charts else None, notes, listings)
@@ -101,7 +107,21 @@ def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
     files = [folder / "radar.png", folder / "radar.svg"]
     from reports.chart.drawing import draw_radar  # loads matplotlib
 
-    return files, [*chart.notes, *draw_radar(chart, files[0], files[1])]
+    return files, [*chart.notes, *draw_radar(chart, *files)]
+
+
+def _write_plots(runs: Sequence[RunResult], folder: Path, names: "_FileNames") -> tuple[list[Path], list[str]]:
+    """Write all plots; return their files, and what has to be said about them."""
+    from reports.plots.kinds import every_drawing  # loads matplotlib
+    from reports.plots.style import FORMATS, write_drawing
+
+    written, notes = [], []
+    (folder / "plots").mkdir()
+    for drawing in every_drawing(runs):
+        files = [folder / "plots" / f"{names.of('plots', drawing.name)}.{kind}" for kind in FORMATS]
+        notes += [*drawing.notes, *write_drawing(drawing, files)]
+        written += files
+    return written, list(dict.fromkeys(notes))
 
 
 def _write_listings(run: RunResult, folder: Path, names: "_FileNames") -> list[Listing]:

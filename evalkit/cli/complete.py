@@ -11,13 +11,15 @@ from evalkit.errors import EvalkitError
 _WORDS = {
     "list": ("models", "tasks", "suites", "published", "runs"),
     "data": ("prepare", "verify"),
+    "plot": ("radar", "forest", "against", "snr", "error_types", "running", "schemes"),
     "completion": ("bash", "zsh", "fish"),
 }
 _OPTIONS = {
     "": ("--help", "--version", "--debug", "--config-dir"),
     "run": ("--help", "--multirun", "--cfg", "--info", "--config-dir", "--debug"),
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
-    "report": ("--help", "--published", "--rows", "--output"),
+    "report": ("--help", "--published", "--rows", "--plots", "--output"),
+    "plot": ("--help", "--output", "--task", "--metric", "--by", "--published", "--level", "--seed"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
     "wer": ("--help", "--language", "--scheme", "--ids", "--level"),
     "doctor": ("--help", "--data-root", "--config-dir"),

@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "the exact request, data set and metric of a task; nothing is run",
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
     "report": "tables and radar chart of runs, beside published results",
+    "plot": "one plot of runs as PNG, SVG or PDF: radar, forest, error types, running estimate and others",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
     "wer": "the error rate between two text files, with its interval; no audio, no model",
     "data": "data prepare, data verify: fetch or index a data set; check its counts, hours and recordings",

@@ -29,6 +29,7 @@ def command(arguments: Sequence[str]) -> int:
         default="all",
         help="every test set with a value in some column, or only those that the runs measured (default: %(default)s)",
     )
+    parser.add_argument("--plots", action="store_true", help="draw every plot that shows something, into plots/")
     parser.add_argument("--output", type=Path, help="folder to write to; default: report/ in the first run folder")
     options = parser.parse_args(arguments)
     if not options.runs and not options.published:
@@ -39,7 +40,9 @@ def command(arguments: Sequence[str]) -> int:
 
     output = options.output or _usual_output(runs)
     check_folder(output)
-    report = write_report(runs, published=options.published, output_folder=output, rows=options.rows)
+    report = write_report(
+        runs, published=options.published, output_folder=output, rows=options.rows, plots=options.plots
+    )
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for table in report.tables:
         print(printable(render_markdown(table, width), lines=True))

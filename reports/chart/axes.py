@@ -106,14 +106,23 @@ def radii(axes: Sequence[Axis]) -> list[list[float | None]]:
     scale, spanning at least 2 points. Between two models such scales would show nothing but the winner, so
     the widest of them serves all axes. For a single model every axis runs from 0 to 100.
     """
-    spans = [_span(axis) for axis in axes]
-    if axes and len(axes[0].values) == 2:
-        widest = max((high - low for high, low in spans), default=_LEAST_SPAN)
-        spans = [(high, high - widest) for high, _ in spans]
     return [
         [None if score is None else _radius(score, *span) for score in _scores(axis)]
-        for axis, span in zip(axes, spans, strict=True)
+        for axis, span in zip(axes, _spans(axes), strict=True)
     ]
+
+
+def scale_in_words(axes: Sequence[Axis]) -> str:
+    """Return what the rings of the chart stand for, as ``radii`` draws them."""
+    models = len(axes[0].values)
+    if models == 1:
+        return "The inner ring is 0, or an error rate of 100; the outer one is 100, or an error rate of 0"
+    if models == 2:
+        best, worst = _spans(axes)[0]
+        return (
+            f"On every axis it is {best - worst:.4g} points from the best value, on the outer ring, to the inner ring"
+        )
+    return "Each axis has a scale of its own: its worst value on the inner ring, its best on the outer one"
 
 
 def _axes(
@@ -142,6 +151,15 @@ def _labels(models: Sequence[_Model]) -> list[str]:
     """Return names for the legend: a published model says so where a run has the same title."""
     measured = {title for title, published in models if not published}
     return [f"{title} (published)" if published and title in measured else title for title, published in models]
+
+
+def _spans(axes: Sequence[Axis]) -> list[tuple[float, float]]:
+    """Return the scores that the outer and the inner ring stand for on each axis."""
+    spans = [_span(axis) for axis in axes]
+    if axes and len(axes[0].values) == 2:
+        widest = max((high - low for high, low in spans), default=_LEAST_SPAN)
+        spans = [(high, high - widest) for high, _ in spans]
+    return spans
 
 
 def _span(axis: Axis) -> tuple[float, float]:
