@@ -11,10 +11,13 @@ from evalkit.errors import StoreError
 from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.task_result import TaskResult
-from reports.chart.axes import Radar, tables_radar
+from reports.chart.axes import Radar
+from reports.figures import FILE_NAME as FIGURES
+from reports.figures import write_figures
 from reports.placing import put_in_place
 from reports.render.csv import render_csv
 from reports.render.html import render_html
+from reports.render.json import render_json
 from reports.render.latex import render_latex
 from reports.render.markdown import render_markdown
 from reports.render.page import Listing, render_page
@@ -23,9 +26,10 @@ from reports.tables.by_normaliser import by_normaliser_table
 from reports.tables.fill import fill_tables
 from reports.tables.layout import Rows
 from reports.tables.model import Table
+from reports.tables.own import OwnTables
 
 _PAGE = "index.html"
-_RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "csv": render_csv}
+RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "csv": render_csv, "json": render_json}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ def write_report(
     output_folder: Path,
     rows: Rows = "all",
     plots: bool = False,
+    own_tables: OwnTables | None = None,
 ) -> Report:
     """Write the report of some runs beside published results; the same input gives the same files.
 
@@ -58,21 +63,22 @@ def write_report(
             stay. A report that is cut short leaves the earlier one, or is whole but for some of its older files.
         rows: which rows the tables keep, as in ``fill_tables``.
         plots: whether every plot that the runs have something to show in is written too, into a folder ``plots``.
+        own_tables: tables and a chart of one's own, before those of the README or in their place.
 
     Raises:
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
         StoreError: a run cannot be read, or the report cannot be written.
     """
     runs = _distinct([read_run(folder) for folder in run_folders])
-    filled = fill_tables(runs, published, rows)
-    chart = tables_radar(filled)
-    normalisers = by_normaliser_table(runs)
-    tables = [*(each.table for each in filled), *([normalisers] if normalisers else [])]
+    tables, chart = _tables_and_chart(runs, published, rows, own_tables or OwnTables())
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".unfinished-", dir=output_folder) as unfinished:
             folder = Path(unfinished)
             written = [path for table in tables for path in _write_table(table, folder)]
+            if runs:
+                write_figures(runs, folder / FIGURES)
+                written.append(folder / FIGURES)
             charts, notes = _write_radar(chart, folder)
             names = _FileNames()
             if plots:
@@ -91,9 +97,31 @@ def write_report(
     return Report(tuple(tables), tuple(output_folder / name for name in made))
 
 
+def report_tables(
+    run_folders: Sequence[Path],
+    *,
+    published: Sequence[str] = (),
+    rows: Rows = "all",
+    own_tables: OwnTables | None = None,
+) -> list[Table]:
+    """Return the tables of a report, of which nothing is written; see ``write_report`` for the arguments and errors."""
+    runs = _distinct([read_run(folder) for folder in run_folders])
+    return _tables_and_chart(runs, published, rows, own_tables or OwnTables())[0]
+
+
+def _tables_and_chart(
+    runs: Sequence[RunResult], published: Sequence[str], rows: Rows, own_tables: OwnTables
+) -> tuple[list[Table], Radar]:
+    own, standard = own_tables.fill(runs), fill_tables(runs, published, rows)
+    chart = own_tables.chart(runs, [*own, *standard])
+    normalisers = by_normaliser_table(runs) if own_tables.standard_tables else None
+    tables = [each.table for each in (*own, *(standard if own_tables.standard_tables else ()))]
+    return [*tables, *([normalisers] if normalisers else [])], chart
+
+
 def _write_table(table: Table, folder: Path) -> list[Path]:
     paths = []
-    for extension, render in _RENDERERS.items():
+    for extension, render in RENDERERS.items():
         path = folder / f"{table.name}.{extension}"
         path.write_text(printable(render(table), lines=True), encoding="utf-8")
         paths.append(path)

@@ -23,10 +23,11 @@ EXIT_BROKEN_PIPE = 141  # as of a program that the reader of its output has left
 COMMANDS = {
     "run": "evaluate a model: evalkit run model=NAME suite=NAME (anything after `run` is Hydra's grammar)",
     "list": "what there is: models, tasks, suites, published results, runs",
-    "show": "the exact request, data set and metric of a task; nothing is run",
+    "show": "the exact request, data set and metric of a task, nothing is run; or one sample of a run",
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
     "report": "tables and radar chart of runs, beside published results",
     "plot": "one plot of runs as PNG, SVG or PDF: radar, forest, error types, running estimate and others",
+    "leaderboard": "the newest run of each model in a folder, ranked, with learning curves, as a page and CSV",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
     "wer": "the error rate between two text files, with its interval; no audio, no model",
     "data": "data prepare, data verify: fetch or index a data set; check its counts, hours and recordings",

@@ -14,6 +14,7 @@ def command(arguments: Sequence[str]) -> int:
     """Draw a plot into files."""
     from reports.plots.kinds import KINDS, PlotOptions
     from reports.plots.style import FORMATS, write_drawing
+    from reports.tables.own import OwnTables, read_own_tables
 
     kinds = "\n".join(f"  {name:<13}{kind.description}" for name, kind in KINDS.items())
     parser = argparse.ArgumentParser(
@@ -36,6 +37,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--metric", metavar="KEY", help="key of its metric; default: the headline")
     parser.add_argument("--by", metavar="NAME", help="the group, or the number of the samples")
     parser.add_argument("--published", nargs="+", default=[], metavar="MODEL", help="published models for the radar")
+    parser.add_argument("--layout", type=Path, metavar="FILE", help="axes of your own for the radar")
     parser.add_argument("--level", type=float, default=0.95, help="of a comparison's intervals (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn at random (default: %(default)s)")
     options = parser.parse_args(arguments)
@@ -52,6 +54,7 @@ def command(arguments: Sequence[str]) -> int:
         metric=options.metric,
         by=options.by,
         published=tuple(options.published),
+        own_tables=read_own_tables(options.layout) if options.layout else OwnTables(),
         level=options.level,
         seed=options.seed,
     )

@@ -1,14 +1,13 @@
 """The kinds of plots there are, each drawn from runs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from evalkit.errors import ConfigurationError
 from evalkit.results.comparison import compare_runs
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import TaskResult
-from reports.chart.axes import tables_radar
 from reports.chart.drawing import radar_drawing
 from reports.plots.against import against
 from reports.plots.error_types import error_types
@@ -18,6 +17,7 @@ from reports.plots.samples import DURATION
 from reports.plots.schemes import schemes
 from reports.plots.style import Drawing
 from reports.tables.fill import fill_tables
+from reports.tables.own import OwnTables
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class PlotOptions:
         metric: key of its metric; None for the headline.
         by: what errors are broken down by or values drawn against; None for what is usual.
         published: published models beside the runs, as ``select_published`` takes them.
+        own_tables: tables and axes of one's own, for the radar.
         level: of the intervals of a comparison.
         resamples: of its tests.
         seed: of what is drawn at random.
@@ -38,6 +39,7 @@ class PlotOptions:
     metric: str | None = None
     by: str | None = None
     published: tuple[str, ...] = ()
+    own_tables: OwnTables = field(default_factory=OwnTables)
     level: float = 0.95
     resamples: int = 10_000
     seed: int = 0
@@ -77,7 +79,8 @@ def _measured(result: TaskResult | None) -> bool:
 
 
 def _radar(runs: Sequence[RunResult], options: PlotOptions) -> Drawing:
-    radar = tables_radar(fill_tables(runs, options.published))
+    own = options.own_tables
+    radar = own.chart(runs, [*own.fill(runs), *fill_tables(runs, options.published)])
     if not radar.axes:
         raise ConfigurationError(" ".join(radar.notes))
     return radar_drawing(radar)

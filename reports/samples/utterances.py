@@ -81,14 +81,14 @@ def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
     """
     if run.folder is None:
         raise StoreError(f"{run.name}: is not read from a folder, and has no scores")
-    schemes = _schemes(result)
+    schemes = schemes_of(result)
     counts = [f"{result.headline}.{name}" for name in STATISTICS]
     texts = ("reference_normalised", "hypothesis_normalised")
     names = ("id", "status", "reason", "language", "audio", "references", "responses", *texts, *counts)
     path = run.folder / result.name
     try:
         rows = ScoresFile(path, result.digest).rows(names)
-        utterances = [_utterance(row, result, _scheme_of(row["language"], schemes)) for row in rows]
+        utterances = [utterance_of(row, result, schemes) for row in rows]
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path}: its scores cannot be read ({error}); run the task again") from error
     return sorted(utterances, key=lambda each: (each.counts is None, -each.errors, each.counts, each.id))
@@ -128,7 +128,9 @@ def _listing(utterances: Sequence[Utterance], title: str) -> Iterator[str]:
             yield f"  ({each.remark})"
 
 
-def _utterance(row: Mapping[str, Any], result: TaskResult, scheme: Scheme) -> Utterance:
+def utterance_of(row: Mapping[str, Any], result: TaskResult, schemes: Sequence[Scheme]) -> Utterance:
+    """Make an utterance of a row of scores, aligned by that of the schemes (``schemes_of``) that is of its language."""
+    scheme = _scheme_of(row["language"], schemes)
     counts, reference, hypothesis = None, " / ".join(row["references"]), ""
     steps: list[AlignedUnit] = []
     longest = 0
@@ -154,7 +156,7 @@ def _utterance(row: Mapping[str, Any], result: TaskResult, scheme: Scheme) -> Ut
     )
 
 
-def _schemes(result: TaskResult) -> tuple[Scheme, ...]:
+def schemes_of(result: TaskResult) -> tuple[Scheme, ...]:
     """Return the schemes that a recipe names: the task's own, such as ``whisper-en.v1``, then other languages'."""
     recipe = result.metric.recipe
     others = (each.partition(" by ")[0] for each in recipe.get("other_languages", "").split(", ") if each)
