@@ -14,6 +14,8 @@ from evalkit.results.task_result import TaskResult
 from reports.chart.axes import Radar
 from reports.figures import FILE_NAME as FIGURES
 from reports.figures import write_figures
+from reports.model_card import FILE_NAME as MODEL_CARD
+from reports.model_card import render_model_card
 from reports.placing import put_in_place
 from reports.render.csv import render_csv
 from reports.render.html import render_html
@@ -53,6 +55,7 @@ def write_report(
     rows: Rows = "all",
     plots: bool = False,
     own_tables: OwnTables | None = None,
+    model_card: bool = False,
 ) -> Report:
     """Write the report of some runs beside published results; the same input gives the same files.
 
@@ -64,6 +67,7 @@ def write_report(
         rows: which rows the tables keep, as in ``fill_tables``.
         plots: whether every plot that the runs have something to show in is written too, into a folder ``plots``.
         own_tables: tables and a chart of one's own, before those of the README or in their place.
+        model_card: whether a model card with the figures is written too, for the Hugging Face hub.
 
     Raises:
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
@@ -79,6 +83,10 @@ def write_report(
             if runs:
                 write_figures(runs, folder / FIGURES)
                 written.append(folder / FIGURES)
+            if model_card:
+                card = folder / MODEL_CARD
+                card.write_text(printable(render_model_card(runs, tables), lines=True), encoding="utf-8")
+                written.append(card)
             charts, notes = _write_radar(chart, folder)
             names = _FileNames()
             if plots:

@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "tables and radar chart of runs, beside published results",
     "plot": "one plot of runs as PNG, SVG or PDF: radar, forest, error types, running estimate and others",
     "leaderboard": "the newest run of each model in a folder, ranked, with learning curves, as a page and CSV",
+    "log": "the figures of a run in Weights & Biases or MLflow, by their own clients",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
     "wer": "the error rate between two text files, with its interval; no audio, no model",
     "data": "data prepare, data verify: fetch or index a data set; check its counts, hours and recordings",

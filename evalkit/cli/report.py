@@ -38,6 +38,9 @@ def command(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--terminal", action="store_true", help="print the tables to fit, and write nothing")
     parser.add_argument("--plots", action="store_true", help="draw every plot that shows something, into plots/")
+    parser.add_argument(
+        "--model-card", action="store_true", help="write model_card.md too, with the figures as the Hub reads them"
+    )
     parser.add_argument("--output", type=Path, help="folder to write to; default: report/ in the first run folder")
     options = parser.parse_args(arguments)
     if not options.runs and not options.published:
@@ -60,6 +63,7 @@ def command(arguments: Sequence[str]) -> int:
         rows=options.rows,
         plots=options.plots,
         own_tables=own_tables,
+        model_card=options.model_card,
     )
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for table in report.tables:

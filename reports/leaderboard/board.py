@@ -1,7 +1,7 @@
 """The table of a leaderboard: a row for each model, a column for each figure, ranked where figures compare."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -19,6 +19,9 @@ NAME = "leaderboard"
 _UNRANKED = "–"
 _Source = TaskResult | Aggregate
 
+Recipe = tuple[tuple[str, str], ...]
+"""What must be equal for two figures to be ranked together."""
+
 
 @dataclass(frozen=True, slots=True)
 class BoardColumn:
@@ -28,13 +31,13 @@ class BoardColumn:
         name: key of the task or the average.
         title: what people call it.
         metric: of the first run that has it.
-        recipe: the one of most runs, under which figures are ranked.
+        recipe: that of most runs (``recipe_of``), under which figures are ranked.
     """
 
     name: str
     title: str
     metric: MetricResult
-    recipe: Mapping[str, str]
+    recipe: Recipe
 
     @property
     def heading(self) -> str:
@@ -52,7 +55,7 @@ class BoardColumn:
         if source is None:
             return Cell()
         metric = source.metric
-        other = OTHER_RECIPE if metric.value is not None and dict(metric.recipe) != dict(self.recipe) else ""
+        other = OTHER_RECIPE if metric.value is not None and recipe_of(run, source) != self.recipe else ""
         if isinstance(source, Aggregate):
             cell = aggregate_cell(source, decimals=metric.decimals)
             return replace(cell, marks=cell.marks + other, source=run.name)
@@ -66,12 +69,12 @@ def columns_of(runs: Sequence[DatedRun], tasks: Sequence[str]) -> list[BoardColu
     Raises:
         ConfigurationError: no run has one that is named.
     """
-    known: dict[str, list[_Source]] = {}
+    known: dict[str, list[tuple[RunResult, _Source]]] = {}
     for kind in ("tasks", "aggregates"):
         for each in runs:
             for name, source in getattr(each.run, kind).items():
                 if not isinstance(source, TaskResult) or source.not_applicable is None:
-                    known.setdefault(name, []).append(source)
+                    known.setdefault(name, []).append((each.run, source))
     for name in tasks:
         if name not in known:
             raise ConfigurationError(f"no run has '{name}'{hint(name, known)} (there are {', '.join(known) or 'none'})")
@@ -128,11 +131,21 @@ def board(runs: Sequence[DatedRun], columns: Sequence[BoardColumn], sort: str | 
     )
 
 
-def _column(name: str, sources: Sequence[_Source]) -> BoardColumn:
-    metrics = [source.metric for source in sources]
-    counts = Counter(tuple(metric.recipe.items()) for metric in metrics if metric.value is not None)
-    recipe = dict(counts.most_common(1)[0][0]) if counts else metrics[0].recipe
-    return BoardColumn(name, sources[-1].title, metrics[-1], recipe)
+def recipe_of(run: RunResult, source: _Source) -> Recipe:
+    """Return what a figure's comparability depends on: its recipe, and of an average those of its members too."""
+    recipe = list(source.metric.recipe.items())
+    if isinstance(source, Aggregate):
+        members = {name: run.tasks[name] for name in source.members if name in run.tasks}
+        recipe += [
+            (f"{name} {key}", text) for name, task in members.items() for key, text in task.metric.recipe.items()
+        ]
+    return tuple(sorted(recipe))
+
+
+def _column(name: str, found: Sequence[tuple[RunResult, _Source]]) -> BoardColumn:
+    counts = Counter(recipe_of(run, source) for run, source in found if source.metric.value is not None)
+    newest = found[-1][1]
+    return BoardColumn(name, newest.title, newest.metric, counts.most_common(1)[0][0] if counts else ())
 
 
 def _sorting_column(columns: Sequence[BoardColumn], sort: str | None) -> int:

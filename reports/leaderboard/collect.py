@@ -86,7 +86,8 @@ def collect(folder: Path, filters: Filters) -> Collected:
         entries = sorted(path for path in folder.iterdir() if path.is_dir())
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot be read as a folder of runs ({error.strerror})") from error
-    runs, left_out = [], []
+    runs: list[DatedRun] = []
+    left_out: list[str] = []
     for path in entries:
         if (path / FILE_NAME).is_file() or (path / PROVENANCE).is_file():
             try:

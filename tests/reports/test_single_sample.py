@@ -16,7 +16,7 @@ def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def response(role: str = "model", **fields: Any) -> dict[str, Any]:
-    empty = {"text": None, "speech": None, "tool_calls": [], "failure": None}
+    empty: dict[str, Any] = {"text": None, "speech": None, "tool_calls": [], "failure": None}
     return {"role": role, **empty, **fields}
 
 
