@@ -120,7 +120,7 @@ def board(runs: Sequence[DatedRun], columns: Sequence[BoardColumn], sort: str | 
         rows.append(Row((rank, each.run.model, each.run.name, each.when), tuple(row)))
     return Table(
         name=NAME,
-        title="Leaderboard",
+        title="The newest run of each model",
         stub=("Rank", "Model", "Run", "When"),
         columns=tuple(Column(column.title, column.heading) for column in columns),
         groups=(RowGroup("", tuple(rows)),) if rows else (),

@@ -15,8 +15,8 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-caption { text-align: start; font-weight: bold; padding: 0.3rem 0; }
 th, td { border: 1px solid #8c8c8c; padding: 0.3rem 0.6rem; text-align: start; unicode-bidi: isolate; }
+tbody th { white-space: nowrap; }
 td.figure { text-align: center; }
 small { display: block; }
 p, li { font-size: 0.9rem; margin: 0.3rem 0; }
@@ -78,9 +78,9 @@ def _figure(chart: Chart) -> str:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f"<h2>{_text(table.title)}</h2>"
-    yield f'<div class="wide" tabindex="0" role="region" aria-label="{_text(table.title)}">'
-    yield f"<table><caption>{_text(table.title)}</caption><thead><tr>"
+    yield f'<h2 id="{escape(table.name)}">{_text(table.title)}</h2>'
+    yield f'<div class="wide" tabindex="0" role="region" aria-labelledby="{escape(table.name)}">'
+    yield f'<table aria-labelledby="{escape(table.name)}"><thead><tr>'
     spans = column_spans(table)
     rows = ' rowspan="2"' if spans else ""
     yield from (f'<th scope="col"{rows}>{_text(heading)}</th>' for heading in table.stub)

@@ -66,7 +66,7 @@ def measured_run(
         "wer": metric(None) | _numbers(statistics) | {"function": "corpus_error_rate"},
         "wer_raw": metric(None, normaliser="raw-en.v1") | _numbers(statistics) | {"function": "corpus_error_rate"},
     }
-    sizes = dict.fromkeys(("expected", "total", "scored"), samples)
+    sizes: dict[str, Any] = dict.fromkeys(("expected", "total", "scored"), samples)
     entries = {
         key: task(each, None, metrics=metrics, compared=["wer"], groups={"speaker": parts}, **sizes)
         for key, each in (titles or {"demo": "Demo"}).items()
