@@ -48,13 +48,14 @@ class Figure:
         name: as the table prints it.
         function: the harness's own.
         values: the same of many sums at once, for the simulation to be fast.
-        draw: from how hard samples are, in any shape, to their statistics in one dimension more.
+        draw: from how hard samples are, in any shape, to their statistics in one dimension more; of two generators,
+            one for what the same utterances have for all systems and one for each system's luck.
     """
 
     name: str
     function: MetricFunction
     values: Callable[[Array], Array]
-    draw: Callable[[np.random.Generator, Array], Array]
+    draw: Callable[[np.random.Generator, np.random.Generator, Array], Array]
 
 
 def independent(count: int) -> Shape:
@@ -74,7 +75,7 @@ def uneven(count: int) -> Shape:
 
 
 def draw_pairs(
-    generator: np.random.Generator, figure: Figure, shape: Shape, pairs: int, effect: float = 0.0
+    generator: np.random.Generator, figure: Figure, shape: Shape, pairs: int, effect: float = 0.0, singly: bool = False
 ) -> tuple[Array, Array]:
     """Return the statistics of two systems on as many simulated test sets, each pairs × units × k.
 
@@ -84,6 +85,7 @@ def draw_pairs(
         shape: of the test set; the units are its speakers, whose samples are added up.
         pairs: how many test sets.
         effect: by how much harder all samples are for the second system.
+        singly: leave the samples of a speaker apart, as if they were independent.
     """
     speaker = np.repeat(np.arange(len(shape.sizes)), shape.sizes)
     hard = generator.normal(0, shape.speaker, (pairs, len(shape.sizes)))[:, speaker]
@@ -93,8 +95,8 @@ def draw_pairs(
     for effect_of_system in (0.0, effect):
         own = generator.normal(0, shape.reaction, (pairs, len(shape.sizes)))[:, speaker]
         own = own + generator.normal(0, 0.7, hard.shape) + effect_of_system
-        rows = figure.draw(np.random.default_rng(common), hard + own)
-        if shape.clustered:
+        rows = figure.draw(np.random.default_rng(common), generator, hard + own)
+        if shape.clustered and not singly:
             rows = np.add.reduceat(rows, np.concatenate([[0], np.cumsum(shape.sizes)[:-1]]), axis=1)
         systems.append(rows)
     return systems[0], systems[1]
@@ -113,44 +115,37 @@ def _probability(logit: Array) -> Array:
     return 1 / (1 + np.exp(-logit))
 
 
-def _errors(lengths: np.random.Generator, hard: Array) -> Array:
-    words = lengths.integers(3, 35, hard.shape)
-    generator = _of_its_own(lengths, hard)
-    substituted = generator.binomial(words, _probability(hard - 3))
-    inserted = generator.poisson(0.01 * words)
+def _errors(common: np.random.Generator, own: np.random.Generator, hard: Array) -> Array:
+    words = common.integers(3, 35, hard.shape)
+    substituted = own.binomial(words, _probability(hard - 3))
+    inserted = own.poisson(0.01 * words)
     return np.stack([substituted, np.zeros_like(words), inserted, words], axis=-1).astype(float)
 
 
-def _answers(lengths: np.random.Generator, hard: Array) -> Array:
-    right = _of_its_own(lengths, hard).random(hard.shape) < _probability(1 - hard)
+def _answers(common: np.random.Generator, own: np.random.Generator, hard: Array) -> Array:
+    right = own.random(hard.shape) < _probability(1 - hard)
     return np.stack([right, np.ones(hard.shape)], axis=-1).astype(float)
 
 
-def _calls(lengths: np.random.Generator, hard: Array) -> Array:
+def _calls(common: np.random.Generator, own: np.random.Generator, hard: Array) -> Array:
     """Of samples of which half ask for a tool: those answered with the right one, and those answered with any."""
-    asked = lengths.random(hard.shape) < 0.5
-    does_right = _of_its_own(lengths, hard).random(hard.shape) < _probability(1.5 - hard)
+    asked = common.random(hard.shape) < 0.5
+    does_right = own.random(hard.shape) < _probability(1.5 - hard)
     return np.stack([asked & does_right, asked == does_right], axis=-1).astype(float)
 
 
-def _marks(lengths: np.random.Generator, hard: Array) -> Array:
-    marks = np.rint(3.8 - 0.7 * hard + _of_its_own(lengths, hard).normal(0, 0.5, hard.shape))
+def _marks(common: np.random.Generator, own: np.random.Generator, hard: Array) -> Array:
+    marks = np.rint(3.8 - 0.7 * hard + own.normal(0, 0.5, hard.shape))
     return np.stack([np.clip(marks, 1, 5), np.ones(hard.shape)], axis=-1)
 
 
-def _ngrams(lengths: np.random.Generator, hard: Array) -> Array:
-    words = lengths.integers(3, 35, hard.shape)
-    generator = _of_its_own(lengths, hard)
-    said = np.maximum(1, words + generator.integers(-2, 3, hard.shape))
+def _ngrams(common: np.random.Generator, own: np.random.Generator, hard: Array) -> Array:
+    words = common.integers(3, 35, hard.shape)
+    said = np.maximum(1, words + own.integers(-2, 3, hard.shape))
     totals = [np.maximum(said - order, 0) for order in range(4)]
     right = _probability(0.3 - 0.6 * hard)
-    matches = [generator.binomial(total, right ** (1 + 0.55 * order)) for order, total in enumerate(totals)]
+    matches = [own.binomial(total, right ** (1 + 0.55 * order)) for order, total in enumerate(totals)]
     return np.stack([*matches, *totals, said, words], axis=-1).astype(float)
-
-
-def _of_its_own(lengths: np.random.Generator, hard: Array) -> np.random.Generator:
-    """Return a generator that is another for each system, unlike that of what both systems have in common."""
-    return np.random.default_rng([int(lengths.integers(0, 2**62)), abs(hash(float(hard.flat[0])))])
 
 
 def _ratios(sums: Array) -> Array:
