@@ -26,9 +26,12 @@ from tests.runs import make_run
 TASK = "librispeech_other"
 STATISTICS = ("substitutions", "deletions", "insertions", "reference_length")
 SPEAKERS = {f"{speaker}-{number}": speaker for speaker in "abcdefgh" for number in range(6)}
-REFERENCES = dict.fromkeys(SPEAKERS, "one two three four")
-# Whole speakers are understood or not.
-ANSWERS = {sample: "one two three four" if speaker in "aceg" else "one too" for sample, speaker in SPEAKERS.items()}
+REFERENCES = dict.fromkeys(SPEAKERS, "the cat sat there")
+# Whole speakers are understood, or more or less not.
+ANSWERS = {
+    sample: "the cat sat there" if speaker in "aceg" else "the hat" if sample[-1] in "024" else "the cat sat"
+    for sample, speaker in SPEAKERS.items()
+}
 
 
 def manifest(folder: Path, speakers: Mapping[str, str] = SPEAKERS) -> Path:
