@@ -9,10 +9,12 @@ from tempfile import TemporaryDirectory
 
 from evalkit.errors import StoreError
 from evalkit.printable import printable
-from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.repeated import RepeatedRuns, joined_result, read_results
 from evalkit.results.task_result import TaskResult
 from reports.chart.axes import Radar, tables_radar
 from reports.placing import put_in_place
+from reports.published import PublishedFigure
 from reports.render.csv import render_csv
 from reports.render.html import render_html
 from reports.render.latex import render_latex
@@ -47,6 +49,7 @@ def write_report(
     published: Sequence[str] = (),
     output_folder: Path,
     rows: Rows = "all",
+    figures: Sequence[PublishedFigure] | None = None,
 ) -> Report:
     """Write the report of some runs beside published results; the same input gives the same files.
 
@@ -56,13 +59,15 @@ def write_report(
         output_folder: where to write; made if it is not there; an earlier report in it is replaced, and other files
             stay. A report that is cut short leaves the earlier one, or is whole but for some of its older files.
         rows: which rows the tables keep, as in ``fill_tables``.
+        figures: the published figures to choose from, as in ``fill_tables``.
 
     Raises:
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
         StoreError: a run cannot be read, or the report cannot be written.
     """
-    runs = _distinct([read_run(folder) for folder in run_folders])
-    filled = fill_tables(runs, published, rows)
+    read = [read_results(folder) for folder in run_folders]
+    runs = _distinct([joined_result(each) for each in read])
+    filled = fill_tables(runs, published, rows, figures)
     chart = tables_radar(filled)
     normalisers = by_normaliser_table(runs)
     tables = [*(each.table for each in filled), *([normalisers] if normalisers else [])]
@@ -73,7 +78,8 @@ def write_report(
             written = [path for table in tables for path in _write_table(table, folder)]
             charts, notes = _write_radar(chart, folder)
             names = _FileNames()
-            listings = [listing for run in runs for listing in _write_listings(run, folder, names)]
+            single = [each for run, each in zip(runs, read, strict=True) for each in _single_runs(run, each)]
+            listings = [listing for run in single for listing in _write_listings(run, folder, names)]
             page = folder / _PAGE
             content = render_page(tables, charts[-1].name if charts else None, notes, listings)
             page.write_text(printable(content, lines=True), encoding="utf-8")
@@ -116,6 +122,11 @@ def _write_listings(run: RunResult, folder: Path, names: "_FileNames") -> list[L
         path.with_name(path.name + ".txt").write_text(utterances_text(utterances, title), encoding="utf-8")
         listings.append(Listing(run.model, result.title, (f"{base}.tsv", f"{base}.txt")))
     return listings
+
+
+def _single_runs(run: RunResult, read: RunResult | RepeatedRuns) -> Sequence[RunResult]:
+    """Return the runs that have samples of their own."""
+    return read.runs if isinstance(read, RepeatedRuns) else [run]
 
 
 def _has_utterances(result: TaskResult) -> bool:

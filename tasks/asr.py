@@ -83,6 +83,13 @@ class Transcription(DatasetTask):
         """Score no answer as an empty one."""
         return self._score(sample, "")
 
+    def known_schemes(self) -> Sequence[str]:
+        """Return the schemes of the task's language, those that it is scored with first; one of two names once."""
+        found: dict[Scheme, str] = {}
+        for name in (*self._scheme_names.values(), *scheme_names(self.language)):
+            found.setdefault(get_scheme(self.language, name), name)
+        return tuple(found.values())
+
     def mixed_recipe(self, metric: str, languages: Collection[str]) -> Mapping[str, str]:
         """Return the schemes and units of the languages other than the task's own."""
         own = self._schemes(None)[metric]

@@ -16,14 +16,23 @@ _WORDS = {
 _OPTIONS = {
     "": ("--help", "--version", "--debug", "--config-dir"),
     "run": ("--help", "--multirun", "--cfg", "--info", "--config-dir", "--debug"),
+    "plan": ("--help", "--probe", "--json", "--config-dir"),
+    "reproduce": (
+        *("--help", "--from", "--published", "--published-table", "--within", "--output", "--dry-run", "--probe"),
+        "--config-dir",
+    ),
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
     "report": ("--help", "--published", "--rows", "--output"),
+    "diff": ("--help", "--markdown", "--json", "--allow"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
+    "sensitivity": ("--help", "--task", "--markdown", "--json", "--allow"),
+    "repeats": ("--help", "--json"),
+    "judge": ("--help", "--samples", "--markdown", "--json", "--allow", "--config-dir"),
     "wer": ("--help", "--language", "--scheme", "--alignment", "--ids", "--level"),
     "export": ("--help", "--format", "--task", "--as-written", "--output"),
     "doctor": ("--help", "--data-root", "--config-dir"),
 }
-_TAKE_OVERRIDES = ("run", "show", "data")
+_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "data")
 _LISTS = ("task", "suite")
 _VALUES = {
     "alignment": ("levenshtein", "sclite"),

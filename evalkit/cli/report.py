@@ -10,12 +10,19 @@ from evalkit.cli.output import check_folder
 from evalkit.errors import StoreError
 from evalkit.printable import printable
 from evalkit.results.metrics_file import FILE_NAME, without_results
+from evalkit.results.repeated import repeated_folders
 
 
 def command(arguments: Sequence[str]) -> int:
     """Write the report files, print the tables, and say where the page lies."""
     parser = argparse.ArgumentParser(prog="evalkit report", description=__doc__)
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, each a column or row")
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN",
+        help="run folders, or folders of repeated runs, each a column or row",
+    )
     parser.add_argument(
         "--published",
         nargs="+",
@@ -37,7 +44,7 @@ def command(arguments: Sequence[str]) -> int:
     from reports.render.markdown import render_markdown
     from reports.write import write_report
 
-    output = options.output or _usual_output(runs)
+    output = options.output or usual_output(runs)
     check_folder(output)
     report = write_report(runs, published=options.published, output_folder=output, rows=options.rows)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -47,7 +54,12 @@ def command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _usual_output(runs: Sequence[Path]) -> Path:
+def usual_output(runs: Sequence[Path]) -> Path:
+    """Return where a report goes if nobody says: into the first run folder.
+
+    Raises:
+        StoreError: what lies there is a link.
+    """
     if not runs:
         return Path("report")
     folder = runs[0] / "report"
@@ -62,7 +74,7 @@ def _runs(named: Sequence[Path]) -> list[Path]:
     Raises:
         StoreError: there is none among them.
     """
-    runs = [path for path in named if (path / FILE_NAME).is_file()]
+    runs = [path for path in named if (path / FILE_NAME).is_file() or repeated_folders(path)]
     reasons = [without_results(path) for path in named if path not in runs]
     if reasons and not runs:
         raise StoreError("; ".join(reasons))

@@ -104,6 +104,7 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
     "fraction": _or_null(_number(math.ulp(0.0), 1, "a number above 0 and at most 1")),
     "spread": _flag,
     "seed": _whole(),
+    "repeats": _whole(1),
     "fresh": _flag,
     "max_failures": _or_null(_whole(0)),
     "missing_data": _one_of("error", "skip", "skip_remote"),

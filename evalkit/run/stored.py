@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from evalkit.datasets.dataset import Dataset
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError, one_line
 from evalkit.hints import hint
+from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.prompts import Prompts
 from evalkit.results.folder import RunFolder
 from evalkit.run.generation import decoding_settings
@@ -80,6 +81,22 @@ def _follow(config: Mapping[str, Any], key: str, value: Any) -> None:
         for task in config["tasks"].values():
             if isinstance(task, dict) and key in task and task[key] == config[key]:
                 task[key] = value
+
+
+def stored_statistics(config: Mapping[str, Any], folder: Path) -> BootstrapSettings:
+    """Return how the intervals of a stored run are made.
+
+    Args:
+        config: as ``read_stored_config`` returns it.
+        folder: the run folder, for messages.
+
+    Raises:
+        StoreError: the configuration does not say.
+    """
+    try:
+        return BootstrapSettings(**config["statistics"])
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"{folder / _CONFIG}: statistics must hold level, resamples and seed") from error
 
 
 def with_stored_tasks(config: str, folder: Path) -> dict[str, Any]:
