@@ -14,7 +14,9 @@ from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError
 from evalkit.metrics.functions import corpus_error_rate
 from evalkit.metrics.intervals import percentile_interval
-from evalkit.metrics.resampling import sampling_distribution
+from evalkit.metrics.resampling import BootstrapSettings, sampling_distribution
+from evalkit.place import TablePlace
+from evalkit.results.aggregates import AggregateDefinition, with_aggregates
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.scores import ScoresFile
 from evalkit.results.task_result import TaskResult
@@ -76,6 +78,13 @@ def test_whole_speakers_are_drawn_and_the_recipe_says_so(run: Path) -> None:
     drawn = sampling_distribution(scored.statistics, corpus_error_rate, clusters=scored.clusters, resamples=500)
     assert task.metric.standard_error == pytest.approx(100 * drawn.standard_error)
     assert task.metric.interval == pytest.approx([100 * end for end in percentile_interval(drawn.replicates)])
+
+
+def test_averages_are_drawn_again_by_speaker(run: Path) -> None:
+    place = TablePlace(table="asr", group="English", benchmark="Average")
+    of_one = AggregateDefinition("of_one", "Of one", place, ("LibriSpeech other",), when="any")
+    [average] = with_aggregates(evalkit.read_run(run), [of_one], BootstrapSettings(resamples=500)).aggregates.values()
+    assert average.metric.interval == pytest.approx(task_of(run).metric.interval)
 
 
 def test_a_run_is_scored_both_ways_and_back_to_the_same_bytes(run: Path) -> None:
