@@ -11,6 +11,7 @@ from evalkit.errors import EvalkitError
 _WORDS = {
     "list": ("models", "tasks", "suites", "published", "runs"),
     "data": ("prepare", "verify"),
+    "plot": ("radar", "forest", "against", "snr", "error_types", "running", "schemes"),
     "completion": ("bash", "zsh", "fish"),
 }
 _OPTIONS = {
@@ -22,8 +23,12 @@ _OPTIONS = {
         "--config-dir",
     ),
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
-    "report": ("--help", "--published", "--rows", "--output"),
     "diff": ("--help", "--markdown", "--json", "--allow"),
+    "show": ("--help", "--base", "--config-dir"),
+    "report": ("--help", "--published", "--rows", "--layout", "--terminal", "--plots", "--model-card", "--output"),
+    "plot": ("--help", "--output", "--task", "--metric", "--by", "--published", "--layout", "--level", "--seed"),
+    "leaderboard": ("--help", "--task", "--model", "--since", "--sort", "--step", "--output"),
+    "log": ("--help", "--to", "--project", "--uri", "--report"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
     "sensitivity": ("--help", "--task", "--markdown", "--json", "--allow"),
     "repeats": ("--help", "--json"),

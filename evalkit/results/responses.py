@@ -167,7 +167,7 @@ def last_exchanges(folder: Path, role: str) -> dict[str, tuple[dict[str, Any], R
     path = folder / f"{role}.jsonl"
     if not path.is_file():
         return found
-    log = _RoleLog(path, writable=False)
+    log = RoleLog(path, writable=False)
     try:
         for _, record in log.records():
             try:

@@ -32,7 +32,11 @@ _MARKS = {
     "‖": r"$\Vert$",
     "◊": r"$\diamond$",
     "※": r"$\ast$",
+<<<<<<< HEAD
     "○": r"$\circ$",
+=======
+    "△": r"$\triangle$",
+>>>>>>> main
 }
 
 

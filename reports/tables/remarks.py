@@ -14,8 +14,7 @@ _Item = TypeVar("_Item")
 _REASONS_SHOWN = 3
 _MESSAGE_SHOWN = 120
 
-INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED, UNREPRODUCED, UNFINISHED = "†¶‖‡§◊※"
-UNSURE = "○"
+INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED, UNREPRODUCED, UNFINISHED, OTHER_RECIPE, UNSURE = "†¶‖‡§◊※△○"
 
 _INTRODUCTIONS = {
     INCOMPLETE: "Not the complete data set or not the published metric, hence never in bold",
@@ -26,6 +25,7 @@ _INTRODUCTIONS = {
     PUBLISHED: "Published, not measured here",
     UNSURE: "Without an interval",
     UNFINISHED: "The run is not finished",
+    OTHER_RECIPE: "Of another recipe than most of its column, hence not ranked with it",
     UNREPRODUCED: "Printed average that the figures printed with it do not give",
 }
 
