@@ -32,11 +32,8 @@ _MARKS = {
     "‖": r"$\Vert$",
     "◊": r"$\diamond$",
     "※": r"$\ast$",
-<<<<<<< HEAD
-    "○": r"$\circ$",
-=======
     "△": r"$\triangle$",
->>>>>>> main
+    "○": r"$\circ$",
 }
 
 
