@@ -15,8 +15,9 @@ from rapidfuzz.distance import Levenshtein
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.hints import hint
 from evalkit.metrics.functions import corpus_error_rate
+from evalkit.metrics.intervals import Interval
 from evalkit.metrics.metric import Metric
-from evalkit.metrics.resampling import Interval, bootstrap
+from evalkit.metrics.resampling import bootstrap
 from evalkit.metrics.sclite import count_errors_like_sclite
 from evalkit.metrics.texts import check_texts
 from evalkit.text import Scheme, get_scheme
@@ -91,7 +92,7 @@ class ErrorRate:
         )
 
     def confidence_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
-        """Return the percentile bootstrap interval over the samples (``evalkit.metrics.resampling.bootstrap``)."""
+        """Return the bootstrap interval over the samples (``evalkit.metrics.resampling.bootstrap``)."""
         return bootstrap(self.statistics, corpus_error_rate, level=level, seed=seed)
 
 
