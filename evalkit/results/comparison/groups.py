@@ -4,7 +4,7 @@ Groups are those by which the results are broken down, and thirds of the samples
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +83,7 @@ def against_the_trend(
         drawn = None if clusters is None else clusters[group.rows]
         for resamples in (_FIRST_RESAMPLES, settings.resamples):
             replicates = paired_replicates(new, base, function, clusters=drawn, resamples=resamples, seed=seed)
-            row = measured(whole, replicates, metric.scale, settings.level).row
+            row = measured(replace(whole, drawn=replicates.units), replicates, metric.scale, settings.level).row
             if row.p_value is None or row.p_value > _FAR_FROM_EVIDENCE:
                 break
         else:

@@ -1,12 +1,16 @@
 """What resampling says of two runs' values of one figure: the numbers of a row, before any verdict."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evalkit.metrics.intervals import FEWEST_UNITS
 from evalkit.metrics.metric import difference_in_unit, in_unit
+from evalkit.metrics.power import smallest_difference, units_needed
 from evalkit.metrics.resampling import PairedReplicates, summarise
 from evalkit.results.compared import ComparedMetric
+from evalkit.results.comparison.wording import counted
 from evalkit.results.task_result import MetricResult
 
 
@@ -48,14 +52,30 @@ def measured(row: ComparedMetric, replicates: PairedReplicates, scale: float, le
         interval = in_unit(test.interval.low, scale), in_unit(test.interval.high, scale)
     some_left_out = row.shared < max(row.base_samples, row.new_samples)
     base, new = in_unit(replicates.b, scale), in_unit(replicates.a, scale)
+    difference = difference_in_unit(new, base)
     row = replace(
         row,
         verdict="no evidence",
         reason="over the shared samples alone" if some_left_out else "",
         base=base,
         new=new,
-        difference=difference_in_unit(new, base),
+        difference=difference,
         interval=interval,
         p_value=test.p_value,
     )
-    return Measured(row, replicates, scale)
+    if row.drawn < FEWEST_UNITS:
+        few = f"{counted(row.drawn, row.resampled)} tell nothing: at least {FEWEST_UNITS} must be drawn"
+        return Measured(replace(row, verdict="not comparable", reason=few, p_value=None))
+    return Measured(_with_power(row, replicates, scale, level), replicates, scale)
+
+
+def _with_power(row: ComparedMetric, replicates: PairedReplicates, scale: float, level: float) -> ComparedMetric:
+    """Say how small a difference could have been found, and how many units would find the one that was seen."""
+    error, units = replicates.standard_error, replicates.units
+    detectable = smallest_difference(error, units, level=level) * scale
+    needed = units_needed(replicates.a - replicates.b, error, units, level=level) * row.drawn / units
+    return replace(
+        row,
+        detectable=detectable if math.isfinite(detectable) else None,
+        needed=math.ceil(needed) if math.isfinite(needed) and needed > row.drawn else None,
+    )

@@ -1,7 +1,8 @@
 """Everything that a run is compared in with one baseline: each figure of each task, and each average."""
 
+import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -157,17 +158,24 @@ def _averaged(row: ComparedMetric, parts: list[Measured], settings: ComparisonSe
         drawn=sum(each.drawn for each in rows),
     )
     replicates = [(part.replicates, part.scale) for part in parts if part.replicates is not None]
-    return measured(
-        row,
-        PairedReplicates(
-            a=mean_in_unit([in_unit(each.a, scale) for each, scale in replicates]),
-            b=mean_in_unit([in_unit(each.b, scale) for each, scale in replicates]),
-            bootstrapped=np.mean([each.bootstrapped * scale for each, scale in replicates], axis=0),
-            exchanged=np.mean([each.exchanged * scale for each, scale in replicates], axis=0),
-        ),
-        1,
-        settings.level,
-    ).row
+    return measured(row, _mean(replicates), 1, settings.level).row
+
+
+def _mean(parts: Sequence[tuple[PairedReplicates, float]]) -> PairedReplicates:
+    """Average members in the unit that is printed, each with its scale.
+
+    The units that the average rests on follow from its degrees of freedom, by Welch and Satterthwaite.
+    """
+    variances = [(each.standard_error * scale) ** 2 for each, scale in parts]
+    weighted = sum(variance**2 / (each.units - 1) for variance, (each, _) in zip(variances, parts, strict=True))
+    return PairedReplicates(
+        a=mean_in_unit([in_unit(each.a, scale) for each, scale in parts]),
+        b=mean_in_unit([in_unit(each.b, scale) for each, scale in parts]),
+        bootstrapped=np.mean([each.bootstrapped * scale for each, scale in parts], axis=0),
+        exchanged=np.mean([each.exchanged * scale for each, scale in parts], axis=0),
+        standard_error=math.sqrt(sum(variances)) / len(parts),
+        units=1 + int(sum(variances) ** 2 / weighted) if weighted > 0 else min(each.units for each, _ in parts),
+    )
 
 
 def _seed(seed: int, name: str) -> int:

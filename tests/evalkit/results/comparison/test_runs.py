@@ -62,7 +62,9 @@ def test_speakers_that_react_differently_are_no_evidence_though_their_utterances
 
 def test_another_field_can_be_drawn_where_there_is_one(reacting: tuple[Path, Path]) -> None:
     few = compared(*reacting, cluster="room")
-    assert (few.resampled, few.drawn) == ("room", 2)
+    assert (few.resampled, few.drawn, few.verdict, few.p_value) == ("room", 2, "not comparable", None)
+    assert few.reason == "2 rooms tell nothing: at least 5 must be drawn"
+    assert (few.base, few.new) == (25, 31.25), "values can be seen, if not judged"
     with pytest.raises(ConfigurationError, match="no sample has a field 'speakr' .*, did you mean 'speaker'"):
         compared(*reacting, cluster="speakr")
 
