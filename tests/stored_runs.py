@@ -1,102 +1,71 @@
-"""Run folders written in a moment, without a model: samples, what was answered, and what they have in common."""
+"""Run folders of answers that were never asked for, made without composing a configuration: a hundred in a second."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from evalkit.audio import Audio
-from evalkit.chain import Chain, Exchange, Outcome, Score
-from evalkit.metrics.error_rate import count_errors, error_rate_metric
-from evalkit.metrics.mean import mean_metric
-from evalkit.metrics.metric import Metric
+import yaml
+
+from evalkit.chain import Outcome
+from evalkit.inference.replay import begin
 from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.results.aggregates import definitions_from, with_aggregates
 from evalkit.results.folder import RunFolder
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.publication import publish
+from evalkit.results.responses import ResponseStore
+from evalkit.results.task_result import ModelIdentity
 from evalkit.run.scoring import score_task
+from evalkit.run.stored import stored_tasks
 from evalkit.task import Task
-from evalkit.text import get_scheme
-from evalkit.types import Call, Message, Request, Response, Sample
+from evalkit.types import Call, Response, Sample
+from evalkit.version import __version__
+
+Answer = Callable[[Call, Sample], Response]
 
 
-@dataclass(frozen=True)
-class Answered:
-    """A sample and the answer to it; labels as samples have them."""
-
-    id: str
-    reference: str
-    answer: str
-    seconds: float | None = None
-    groups: Mapping[str, str] = field(default_factory=dict)
-    clusters: Mapping[str, str] = field(default_factory=dict)
-
-
-class Stored(Task):
-    """A task that is scored, and asks nothing: error rates by some schemes, or the share of equal texts."""
-
-    details = ("reference_normalised", "hypothesis_normalised")
-
-    def __init__(self, name: str, schemes: Iterable[str], language: str = "en") -> None:
-        self.name, self.title, self.expected_samples = name, name.capitalize(), None
-        self._schemes = {scheme: get_scheme(language, scheme) for scheme in schemes}
-        rates: dict[str, Metric] = {name: error_rate_metric(scheme) for name, scheme in self._schemes.items()}
-        self.metrics = rates or {"accuracy": mean_metric("Accuracy")}
-        self.compared = tuple(self.metrics)
-
-    def samples(self) -> Iterable[Sample]:
-        return ()
-
-    def chain(self, sample: Sample) -> Chain:
-        raise NotImplementedError
-
-    def unanswered(self, sample: Sample) -> Score:
-        raise NotImplementedError
-
-    def outcome(self, answered: Answered) -> Outcome:
-        """How a sample ended."""
-        audio = Audio(f"{answered.id}.wav", duration=answered.seconds)
-        sample = Sample(
-            answered.id, (audio,), (answered.reference,), groups=answered.groups, clusters=answered.clusters
-        )
-        request = Request((Message("user", ("What is said?",)),))
-        exchange = Exchange(Call("model", request), Response(answered.answer))
-        return Outcome(sample, "scored", (exchange,), self._score(answered.reference, answered.answer))
-
-    def _score(self, reference: str, answer: str) -> Score:
-        statistics: dict[str, tuple[float, ...]] = {"accuracy": (float(reference == answer), 1.0)}
-        details: dict[str, str] = {}
-        for name, scheme in self._schemes.items():
-            texts = scheme.normalize(reference), scheme.normalize(answer)
-            statistics[name] = count_errors(*map(scheme.units, texts))
-            details = details or dict(zip(self.details, texts, strict=True))
-        return Score(statistics, details)
-
-
-def store_run(
+def stored_run(
     folder: Path,
-    answered: Iterable[Answered] | Mapping[str, Iterable[Answered]],
-    schemes: Iterable[str] = ("default",),
-    cluster: str = "auto",
-    language: str = "en",
+    config: Mapping[str, Any],
+    samples: Mapping[str, Iterable[Sample]],
+    answer: Answer,
+    provenance: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write a run, and return its folder.
+    """Make a run folder.
 
     Args:
-        folder: of the run; its name is the run's.
-        answered: the samples of the task ``speech``, or of several tasks by name.
-        schemes: of the error rates; none for an accuracy.
-        cluster: what its own intervals are drawn of.
-        language: of the texts.
+        folder: to make; its name is the run's.
+        config: of the run; the classes of its models are not made.
+        samples: of each task.
+        answer: gives the response to each call.
+        provenance: the content of ``provenance.json``; None for no such file.
     """
-    tasks = answered if isinstance(answered, Mapping) else {"speech": answered}
-    settings = BootstrapSettings(resamples=20, cluster=cluster)
+    settings = BootstrapSettings(**config["statistics"])
     results = {}
-    for name, samples in tasks.items():
-        task = Stored(name, schemes, language)
-        results[name] = score_task(task, map(task.outcome, samples), folder / name, settings)
-    opened = RunFolder(folder)
-    try:
-        publish(opened, RunResult(folder.name, "model", folder.name, "0", results), results)
-    finally:
-        opened.close()
+    with closing(RunFolder(folder)) as run:
+        for task in stored_tasks(config, list(config["tasks"])):
+            with ResponseStore(folder / task.name) as store:
+                outcomes = [_outcome(task, sample, store, answer) for sample in samples[task.name]]
+            models = {
+                role: ModelIdentity.of(str(node.get("title")), {"target": node["_target_"]})
+                for role, node in config.items()
+                if isinstance(node, dict) and "_target_" in node
+            }
+            results[task.name] = score_task(task, outcomes, folder / task.name, settings, models=models)
+        result = RunResult(folder.name, "stand_in", "Stand-in", __version__, results, folder=folder)
+        publish(run, result, results)
+        publish(run, with_aggregates(result, definitions_from(config.get("aggregates")), settings))
+        (folder / "config.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
+        if provenance is not None:
+            (folder / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
     return folder
+
+
+def _outcome(task: Task, sample: Sample, store: ResponseStore, answer: Answer) -> Outcome:
+    chain = begin(task, sample)
+    while chain.call is not None:
+        chain.send(store.append(sample.id, chain.position, chain.call, answer(chain.call, sample)))
+    assert chain.outcome is not None
+    return chain.outcome

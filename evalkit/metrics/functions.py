@@ -78,6 +78,12 @@ def ratio(totals: Totals) -> float:
     return float(totals[0] / totals[1]) if totals[1] else math.nan
 
 
+@metric_function("root_ratio")
+def root_ratio(totals: Totals) -> float:
+    """Return the root of the quotient of two sums, as of squares by their number; nan where there are none."""
+    return math.sqrt(totals[0] / totals[1]) if totals[1] else math.nan
+
+
 @metric_function("corpus_error_rate", range_of_sample=(0, 1))
 def corpus_error_rate(totals: Totals) -> float:
     """Return the error rate of summed substitutions, deletions, insertions and reference length.

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from evalkit.printable import display_width
 
-_LINE_WIDTH = 110
+LINE_WIDTH = 110
 
 
-def aligned_rows(labels: Sequence[str], columns: Sequence[Sequence[str]]) -> Iterator[str]:
+def aligned_rows(labels: Sequence[str], columns: Sequence[Sequence[str]], width: int = LINE_WIDTH) -> Iterator[str]:
     """Yield lines for the eye: each row with its label in front, every column as wide as its widest cell.
 
     A row without a label marks what stands above it, and is left out of a block where it is empty.
@@ -15,9 +15,10 @@ def aligned_rows(labels: Sequence[str], columns: Sequence[Sequence[str]]) -> Ite
     Args:
         labels: of the rows.
         columns: the cells, a text for each row.
+        width: of a line, apart from its label; a cell that is wider has a line of its own.
     """
     margin = max(map(len, labels))
-    for block in _blocks(columns):
+    for block in _blocks(columns, width):
         widths = [_width(column) for column in block]
         for row, label in enumerate(labels):
             cells = [column[row] for column in block]
@@ -30,12 +31,12 @@ def gap(text: str) -> str:
     return "*" * display_width(text)
 
 
-def _blocks(columns: Sequence[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
+def _blocks(columns: Sequence[Sequence[str]], most: int) -> Iterator[list[Sequence[str]]]:
     block: list[Sequence[str]] = []
     used = 0
     for column in columns:
         width = _width(column) + 1
-        if block and used + width > _LINE_WIDTH:
+        if block and used + width > most:
             yield block
             block, used = [], 0
         block.append(column)

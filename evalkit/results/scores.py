@@ -237,8 +237,9 @@ class ScoresFile:
             known = set(file.schema_arrow.names)
             wanted = known.union(_ADDED) if names is None else set(names)
             added = {name: value for name, value in _ADDED.items() if name in wanted - known}
-            for name in wanted - known - _ADDED.keys():
-                raise KeyError(name)
+            for name in names or ():
+                if name not in known and name not in _ADDED:
+                    raise KeyError(name)
             columns = None if names is None else [name for name in names if name in known]
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns):
                 for row in batch.to_pylist():
@@ -268,6 +269,16 @@ class ScoresFile:
             for name in added:
                 table = table.append_column(name, pa.array([_ADDED[name]] * table.num_rows))
             return table.filter(np.array([status != "skipped" for status in table["status"].to_pylist()], dtype=bool))
+
+    def row(self, sample: str) -> dict[str, Any] | None:
+        """Return the row of one sample as Python values, None if there is none."""
+        import pyarrow.parquet
+
+        with _reading(self._path):
+            rows = pyarrow.parquet.read_table(self._path, filters=[("id", "==", sample)]).to_pylist()
+            for row in rows:
+                _check_row(row)
+        return rows[0] if rows else None
 
     def statistics(self, key: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return the statistics of a metric, samples × k, for the samples that count.

@@ -6,7 +6,7 @@ from evalkit.results.task_result import MetricResult
 from evalkit.text import Scheme, get_scheme
 
 
-def schemes_of(metric: MetricResult) -> tuple[Scheme, ...]:
+def schemes_of_metric(metric: MetricResult) -> tuple[Scheme, ...]:
     """Return the schemes that a recipe names: the task's own, such as ``whisper-en.v1``, then other languages'.
 
     Raises:
@@ -17,7 +17,7 @@ def schemes_of(metric: MetricResult) -> tuple[Scheme, ...]:
     return tuple(get_scheme(rest.rpartition(".")[0], name) for name, _, rest in labels)
 
 
-def scheme_of(language: str | None, schemes: Sequence[Scheme]) -> Scheme:
+def scheme_for(language: str | None, schemes: Sequence[Scheme]) -> Scheme:
     """Return the one of a recipe's schemes by which a sample in a language was scored."""
     own, *others = schemes
     if language is None or not others:

@@ -9,7 +9,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.metrics.error_rate import align
 from evalkit.results.compared import AlignedAnswers
 from evalkit.results.comparison.pairing import Pairs, Rows
-from evalkit.results.scoring_schemes import scheme_of, schemes_of
+from evalkit.results.scoring_schemes import scheme_for, schemes_of_metric
 from evalkit.results.task_result import MetricResult
 from evalkit.text import Scheme
 
@@ -73,7 +73,7 @@ class Answers:
         if self.metric.function != "corpus_error_rate":
             return ()
         try:
-            return schemes_of(self.metric)
+            return schemes_of_metric(self.metric)
         except ConfigurationError:
             return ()
 
@@ -93,7 +93,7 @@ class Answers:
         pairs = self.pairs
         normalised = self._normalised(chosen)
         for language, reference, base, new in zip(pairs.languages(chosen), *normalised, strict=True):
-            scheme = scheme_of(language, self.schemes)
+            scheme = scheme_for(language, self.schemes)
             yield Units(scheme.units(reference), scheme.units(base), scheme.units(new), scheme)
 
     def _normalised(self, chosen: Rows) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
@@ -103,7 +103,7 @@ class Answers:
         if pairs.base.stores_texts_of_key and pairs.new.stores_texts_of_key:
             references, base = pairs.base.normalised(base_rows)
             return references, base, pairs.new.normalised(new_rows)[1]
-        schemes = [scheme_of(language, self.schemes) for language in pairs.languages(chosen)]
+        schemes = [scheme_for(language, self.schemes) for language in pairs.languages(chosen)]
         texts = (
             [references[0] if references else "" for references in pairs.references(chosen)],
             pairs.base.answers(base_rows),

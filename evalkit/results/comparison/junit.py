@@ -9,13 +9,13 @@ from evalkit.results.compared import ComparedMetric, Comparison
 from evalkit.results.comparison.gate import Condition, is_caught
 from evalkit.results.comparison.wording import (
     CORRECTION_NAMES,
-    difference_text,
     drawn_text,
     name_text,
     p_text,
     reason_text,
     verdict_text,
 )
+from evalkit.results.wording import difference_text
 
 # What XML 1.0 cannot hold even as a reference, beyond the controls and half characters that `printable` spells out.
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")

@@ -9,15 +9,14 @@ from evalkit.results.compared import AlignedAnswers, Change, ComparedMetric, Com
 from evalkit.results.comparison.wording import (
     CORRECTION_NAMES,
     TEST_NAMES,
-    difference_text,
     drawn_text,
     name_text,
     p_text,
     reason_text,
-    signed,
     verdict_text,
 )
 from evalkit.results.markdown import clipped, escaped
+from evalkit.results.wording import difference_text, signed
 
 _VERDICTS = ("worse", "better", "equivalent", "no evidence", "not comparable")
 

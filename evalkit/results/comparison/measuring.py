@@ -7,7 +7,7 @@ import numpy as np
 
 from evalkit.metrics.intervals import FEWEST_UNITS
 from evalkit.metrics.metric import difference_in_unit, in_unit
-from evalkit.metrics.power import smallest_difference, units_needed
+from evalkit.metrics.power import samples_needed, smallest_difference
 from evalkit.metrics.resampling import PairedReplicates, summarise
 from evalkit.results.compared import ComparedMetric
 from evalkit.results.comparison.wording import counted
@@ -73,7 +73,7 @@ def _with_power(row: ComparedMetric, replicates: PairedReplicates, scale: float,
     """Say how small a difference could have been found, and how many units would find the one that was seen."""
     error, units = replicates.standard_error, replicates.units
     detectable = smallest_difference(error, units, level=level) * scale
-    needed = units_needed(replicates.a - replicates.b, error, units, level=level) * row.drawn / units
+    needed = samples_needed(replicates.a - replicates.b, error, units, level=level) * row.drawn / units
     return replace(
         row,
         detectable=detectable if math.isfinite(detectable) else None,

@@ -2,21 +2,10 @@
 
 from evalkit.metrics.metric import rounded
 from evalkit.results.compared import ComparedMetric
+from evalkit.results.wording import signed
 
 CORRECTION_NAMES = {"holm": "Holm", "bh": "Benjamini–Hochberg"}
 TEST_NAMES = {"mapsswe": "MAPSSWE", "mcnemar": "McNemar's exact test"}
-
-
-def signed(value: float, decimals: int) -> str:
-    """Return a difference with its sign."""
-    text = rounded(value, decimals)
-    return text if text.startswith("-") else f"+{text}"
-
-
-def difference_text(difference: float, interval: tuple[float, float] | None, decimals: int) -> str:
-    """Return a difference, with its interval if it has one: ``+0.20 [-0.10, +0.50]``."""
-    text = signed(difference, decimals)
-    return text if interval is None else f"{text} [{', '.join(signed(end, decimals) for end in interval)}]"
 
 
 def p_text(p_value: float | None) -> str:

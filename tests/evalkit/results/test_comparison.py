@@ -19,9 +19,9 @@ from evalkit.results.comparison import compare_runs
 from evalkit.results.comparison.changes import sample_effects
 from evalkit.results.metrics_file import read_run
 from evalkit.results.scores import ScoresFile
+from tests.answered_runs import Answered, store_run
 from tests.conftest import CommandLine
 from tests.runs import make_run
-from tests.stored_runs import Answered, store_run
 
 WORDS = "the old lighthouse keeper counted seven grey ships before breakfast and wrote their names down".split()
 

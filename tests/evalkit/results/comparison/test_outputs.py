@@ -23,8 +23,8 @@ from evalkit.results.compared import (
 from evalkit.results.comparison.gate import Condition
 from evalkit.results.comparison.junit import render_junit
 from evalkit.results.comparison.markdown import render_markdown
+from tests.answered_runs import Answered, store_run
 from tests.conftest import ROOT
-from tests.stored_runs import Answered, store_run
 
 SCHEMA = json.loads((ROOT / "docs" / "comparison.schema.json").read_text(encoding="utf-8"))
 FORM = etree.XMLSchema(etree.parse(str(ROOT / "tests" / "data" / "junit.xsd")))

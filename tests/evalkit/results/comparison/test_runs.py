@@ -11,8 +11,8 @@ from evalkit.errors import ConfigurationError
 from evalkit.results.compared import ComparedMetric, Comparison
 from evalkit.results.comparison import compare_runs
 from evalkit.results.comparison.answers import align_answers
+from tests.answered_runs import Answered, store_run
 from tests.conftest import ROOT
-from tests.stored_runs import Answered, store_run
 
 RESAMPLES = 500
 SENTENCE = "the old lighthouse keeper counted seven grey ships"
