@@ -20,12 +20,16 @@ REFERENCES = {
     "u2": "the colour of the harbour",
     "u3": "nobody heard a sound",
     "u4": "we won't wait for Mr. Jones",
+    "u5": "geese flew over",
+    "u6": "the cat sat down",
 }
 ANSWERS = {
     "u1": "Mister Jones paid $20.",
     "u2": "The color of the harbor",
     "u3": "nobody hurt a sound",
     "u4": "We will not wait for Mister Jones",
+    "u5": "geese flew over",
+    "u6": "the cat sat",
 }
 
 
