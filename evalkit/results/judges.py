@@ -11,18 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from evalkit.errors import StoreError
 from evalkit.metrics.agreement import cohens_kappa
 from evalkit.metrics.functions import get_metric_function
-from evalkit.metrics.metric import difference_in_unit, in_unit, rounded
-from evalkit.metrics.resampling import BootstrapSettings, paired_replicates, summarise
+from evalkit.metrics.metric import in_unit, rounded
+from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.results.differences import interval_in_unit, measured_difference
 from evalkit.results.markdown import clipped, escaped
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.responses import last_exchanges
 from evalkit.results.scores import ScoredSamples, ScoresFile
-from evalkit.results.task_result import MetricResult, TaskResult
+from evalkit.results.task_result import TaskResult
 from evalkit.results.wording import difference_text, figure_text
 
 _PROMPT = "judge_prompt"  # in the recipe of a figure that depends on a judge
@@ -75,7 +74,7 @@ class Agreement:
             scores are of too many kinds.
         kappa_interval: of kappa; None where none can be given.
         weights: of kappa: ``none`` for verdicts, ``quadratic`` for marks.
-        base: the figure under the first judge, over the samples of both runs.
+        base: the figure under the first judge, over the samples of both runs; None where it is undefined.
         new: the figure under the second.
         difference: new minus base.
         interval: of the difference; None where none can be given.
@@ -96,9 +95,9 @@ class Agreement:
     kappa: float | None
     kappa_interval: tuple[float, float] | None
     weights: str
-    base: float
-    new: float
-    difference: float
+    base: float | None
+    new: float | None
+    difference: float | None
     interval: tuple[float, float] | None
     disagreements: tuple[Disagreement, ...]
 
@@ -183,6 +182,8 @@ class _Pair:
             for file, metric, task in zip(self._files, metrics, self._tasks, strict=True)
         )
         rows = _shared_rows(base, new)
+        if not rows:
+            raise StoreError(f"{self._tasks[0].name}: no sample counts in both runs; judge more of them")
         counted = [row for row in rows if self._both_judged(base.ids[row[0]])]
         function = get_metric_function(metrics[0].function)
         scores = [(function(base.statistics[old]), function(new.statistics[row])) for old, row in counted]
@@ -191,6 +192,14 @@ class _Pair:
         first, second = [pair[0] for pair in scores], [pair[1] for pair in scores]
         weights = "none" if {*first, *second} <= _BINARY else "quadratic"
         kappa, kappa_interval = _kappa(first, second, weights, _clusters(base, [row for row, _ in counted]), settings)
+        figures = measured_difference(
+            base.statistics[[row for row, _ in rows]],
+            new.statistics[[row for _, row in rows]],
+            metrics[0].function,
+            metrics[0].scale,
+            _clusters(base, [row for row, _ in rows]),
+            settings,
+        )
         parted = [
             (row, pair) for row, pair in zip(counted, scores, strict=True) if not math.isclose(*pair, abs_tol=1e-9)
         ]
@@ -209,7 +218,10 @@ class _Pair:
             kappa=kappa,
             kappa_interval=kappa_interval,
             weights=weights,
-            **_figures(base, new, rows, metrics[0], settings),
+            base=figures.base,
+            new=figures.new,
+            difference=figures.difference,
+            interval=figures.interval,
             disagreements=self._disagreements(parted, base, metrics[0].scale),
         )
 
@@ -276,42 +288,12 @@ def _kappa(
         resamples=settings.resamples,
         seed=settings.seed,
     )
-    interval = tuple(map(float, found.interval))
-    return (
-        None if math.isnan(found.value) else float(found.value),
-        (interval[0], interval[1]) if np.isfinite(interval).all() else None,
-    )
+    return None if math.isnan(found.value) else found.value, interval_in_unit(found.interval, 1)
 
 
 def _clusters(samples: ScoredSamples, rows: Sequence[int]) -> Sequence[str] | None:
     """Return what the samples of these rows are clustered by; None if they are independent."""
     return None if samples.clusters is None else [samples.clusters[row] for row in rows]
-
-
-def _figures(
-    base: ScoredSamples,
-    new: ScoredSamples,
-    rows: Sequence[tuple[int, int]],
-    metric: MetricResult,
-    settings: BootstrapSettings,
-) -> dict[str, Any]:
-    """Return the figure under each judge over the shared samples, and their difference with its interval."""
-    replicates = paired_replicates(
-        new.statistics[[row for _, row in rows]],
-        base.statistics[[row for row, _ in rows]],
-        get_metric_function(metric.function),
-        resamples=settings.resamples,
-        seed=settings.seed,
-        clusters=_clusters(base, [row for row, _ in rows]),
-    )
-    ends = summarise(replicates, settings.level).interval
-    values = in_unit(replicates.b, metric.scale), in_unit(replicates.a, metric.scale)
-    return {
-        "base": values[0],
-        "new": values[1],
-        "difference": difference_in_unit(values[1], values[0]),
-        "interval": tuple(in_unit(end, metric.scale) for end in ends) if np.isfinite(ends).all() else None,
-    }
 
 
 def _question(asked: Mapping[str, Any]) -> str:
@@ -350,14 +332,15 @@ def _row(each: Agreement) -> list[str]:
     metric = f"{each.metric} ({each.unit})" if each.unit else each.metric
     kappa = "undefined" if each.kappa is None else figure_text(each.kappa, each.kappa_interval, 2)
     judged = f"{each.judged:,}" + (f" ({each.unjudged:,} more by one)" if each.unjudged else "")
+    figures = (
+        f"{'undefined' if value is None else rounded(value, each.decimals)} ({escaped(judge)})"
+        for value, judge in zip((each.base, each.new), each.judges, strict=True)
+    )
     return [
         escaped(each.title),
         escaped(metric),
-        *(
-            f"{rounded(value, each.decimals)} ({escaped(judge)})"
-            for value, judge in zip((each.base, each.new), each.judges, strict=True)
-        ),
-        difference_text(each.difference, each.interval, each.decimals),
+        *figures,
+        "" if each.difference is None else difference_text(each.difference, each.interval, each.decimals),
         judged,
         "" if each.agreed is None else f"{rounded(100 * each.agreed, 1)} %",
         kappa,
