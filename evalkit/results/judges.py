@@ -7,8 +7,9 @@ off disagrees less than one that is three off (Cohen 1968). The figures are over
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from evalkit.errors import StoreError
@@ -19,7 +20,7 @@ from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.results.differences import interval_in_unit, measured_difference
 from evalkit.results.markdown import clipped, escaped
 from evalkit.results.metrics_file import RunResult
-from evalkit.results.responses import last_exchanges
+from evalkit.results.recorded_calls import RecordedCall, RecordedCalls
 from evalkit.results.scores import ScoredSamples, ScoresFile
 from evalkit.results.task_result import TaskResult
 from evalkit.results.wording import difference_text, figure_text
@@ -231,29 +232,42 @@ class _Pair:
     def _disagreements(
         self, parted: Sequence[tuple[tuple[int, int], tuple[float, float]]], base: ScoredSamples, scale: float
     ) -> tuple[Disagreement, ...]:
-        exchanges = [last_exchanges(folder, self._role) for folder in self._folders] if parted else []
-        found = []
-        for (row, _), (first, second) in sorted(
-            parted, key=lambda each: (-abs(each[1][0] - each[1][1]), base.ids[each[0][0]])
-        ):
-            id_ = base.ids[row]
-            (_, old), (asked, new) = (each.get(id_, ({}, None)) for each in exchanges)
-            found.append(
-                Disagreement(
-                    sample_id=id_,
-                    question=_question(asked),
-                    references=tuple(base.references[row]),
-                    answer=base.answers[row],
-                    base_score=in_unit(first, scale),
-                    new_score=in_unit(second, scale),
-                    base_replies=() if old is None else old.replies or (old.text,),
-                    new_replies=() if new is None else new.replies or (new.text,),
-                )
+        ids = {base.ids[row] for (row, _), _ in parted}
+        old, new = (_last_calls(*each, self._role, ids) for each in zip(self._folders, self._files, strict=True))
+        far_first = sorted(parted, key=lambda each: (-abs(each[1][0] - each[1][1]), base.ids[each[0][0]]))
+        return tuple(
+            Disagreement(
+                sample_id=base.ids[row],
+                question=_question(new[base.ids[row]].asked if base.ids[row] in new else {}),
+                references=tuple(base.references[row]),
+                answer=base.answers[row],
+                base_score=in_unit(first, scale),
+                new_score=in_unit(second, scale),
+                base_replies=_replies(old.get(base.ids[row])),
+                new_replies=_replies(new.get(base.ids[row])),
             )
-        return tuple(found)
+            for (row, _), (first, second) in far_first
+        )
 
 
-def _folder(run: RunResult, task: TaskResult) -> Any:
+def _last_calls(folder: Path, file: ScoresFile, role: str, ids: Collection[str]) -> dict[str, RecordedCall]:
+    """Return the last good call to a role about each of these samples."""
+    if not ids:
+        return {}
+    found = {}
+    with RecordedCalls(folder) as calls:
+        for row in file.rows(["id", "responses"]):
+            if row["id"] in ids:
+                good = [call for call in calls.of(row["id"], row["responses"]) if not call.response.failed]
+                found |= {row["id"]: call for call in good if call.role == role}
+    return found
+
+
+def _replies(call: RecordedCall | None) -> tuple[str, ...]:
+    return () if call is None else call.response.replies or (call.response.text,)
+
+
+def _folder(run: RunResult, task: TaskResult) -> Path:
     if run.folder is None:
         raise StoreError(f"{run.name}: is not read from a folder, and has no replies")
     return run.folder / task.name

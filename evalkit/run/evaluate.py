@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import ConfigurationError
 from evalkit.inference.ask import TaskWork, run_inference
 from evalkit.inference.endpoint import Endpoint, ModelFacts
-from evalkit.inference.observer import Observers
+from evalkit.inference.observer import Observer, Observers
 from evalkit.inference.opening import ServedSettings, is_served, open_endpoints
 from evalkit.inference.replay import StoredEndpoint
 from evalkit.inference.served.budget import Budget
@@ -55,18 +55,19 @@ class Evaluation:
     usage: Mapping[str, Mapping[str, Any]]
 
 
-def evaluate(plan: Plan, preflight: Preflight | None = None) -> Evaluation:
+def evaluate(plan: Plan, *observers: Observer, preflight: Preflight | None = None) -> Evaluation:
     """Run a plan, or continue it where an earlier attempt stopped.
 
     Args:
-        plan: what the run is made of.
-        preflight: what there is to do; None to read the plan's data sets for it.
+        plan: what to do.
+        *observers: told how it goes, beside the progress display and the record of events.
+        preflight: what there is to do; None to read the data sets of the plan for it.
 
     Raises:
         EvalkitError: something stops the run; every answer got so far is kept in the run folder.
         KeyboardInterrupt: likewise; the batch under way was waited for.
     """
-    with _Session(plan, preflight or check(plan)) as session:
+    with _Session(plan, preflight or check(plan), observers) as session:
         inference = run_inference(
             session.works,
             session.endpoints,
@@ -110,7 +111,7 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 class _Session:
     """One attempt at a run: everything that is open while models are asked."""
 
-    def __init__(self, plan: Plan, preflight: Preflight) -> None:
+    def __init__(self, plan: Plan, preflight: Preflight, observers: Sequence[Observer] = ()) -> None:
         self._plan = plan
         self._lock = threading.Lock()  # tasks are finished in threads of their own
         self._identities: dict[str, ModelIdentity] = {}
@@ -139,7 +140,7 @@ class _Session:
             self.works = [self._work(each, stack) for each in tasks]
             counts = {each.task.name: (each.task.title, each.count) for each in tasks}
             events = stack.enter_context(closing(EventLog(plan.folder)))
-            self.observer = Observers((stack.enter_context(Progress(counts)), events))
+            self.observer = Observers((stack.enter_context(Progress(counts)), events, *observers))
             self._stack = stack.pop_all()
 
     def _refuse_changed_recordings(self, checked: CheckedTask) -> None:

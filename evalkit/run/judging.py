@@ -83,7 +83,7 @@ def judge_again(
         finally:
             source.close()
         checked = [_checked(path, before.tasks[task.name], task, plan.selection) for task in plan.tasks]
-        evaluation = evaluate(replace(plan, fresh=False), Preflight(tuple(checked), {}))
+        evaluation = evaluate(replace(plan, fresh=False), preflight=Preflight(tuple(checked), {}))
     return JudgedAgain(before, evaluation, tuple(choices))
 
 

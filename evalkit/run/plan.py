@@ -26,7 +26,7 @@ from evalkit.run.selection import Selection
 from evalkit.task import Task
 
 _NOT_ROLES = ("executor",)
-_NOT_ARGUMENTS = ("title", "prompts", "generation", "requires", "extra")
+_NOT_ARGUMENTS = ("title", "published", "prompts", "generation", "requires", "extra")
 
 
 @dataclass(frozen=True, slots=True)

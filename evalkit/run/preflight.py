@@ -57,7 +57,7 @@ def check(plan: Plan) -> Preflight:
     left_out: dict[str, str] = {}
     tasks: list[CheckedTask] = []
     for task in plan.tasks:
-        if reason := _missing_role(plan, task):
+        if reason := missing_role(plan, task):
             if not plan.skip_missing_roles:
                 raise ConfigurationError(f"task {task.name}: {reason}")
             left_out[task.name] = reason
@@ -76,7 +76,8 @@ def check(plan: Plan) -> Preflight:
     return Preflight(tuple(tasks), left_out)
 
 
-def _missing_role(plan: Plan, task: Task) -> str | None:
+def missing_role(plan: Plan, task: Task) -> str | None:
+    """Return what is to be said of a role of a task that no model was chosen for; None if all are filled."""
     for role in task.roles:
         if role not in plan.models:
             return f"it needs a model in the role '{role}'; choose one with model@{role}=NAME"

@@ -222,5 +222,5 @@ def _errors(scored: _Scored, row: int) -> Counter[str]:
 def _units(text: str, unit: str) -> Sequence[str]:
     """Cut a normalised text into what is counted."""
     if unit == "token":
-        return mixed_tokens(text).split()
+        return mixed_tokens(text)
     return text.split() if unit == "word" else [character for character in text if not character.isspace()]

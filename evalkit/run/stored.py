@@ -28,6 +28,7 @@ _CONFIG = "config.yaml"
 _TASKS = "tasks"
 _TARGET = "_target_"
 # How Hydra makes an object, which is no matter once its settings are plain values.
+_RUN_WIDE = ("schemes", "alignment")
 # What may be set though the run's configuration lacks it: settings that came later. So may a title of any model.
 _LATER = ("statistics.cluster",)
 _MANNER = ("_convert_", "_recursive_")
@@ -65,24 +66,21 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
         raise StoreError(f"{path}: is not a configuration ({one_line(error)})") from error
     if not isinstance(config, dict) or not isinstance(config.get("tasks"), dict):
         raise StoreError(f"{path}: does not hold a run's configuration")
-    # As the tasks did before the configuration was resolved, they follow the run-wide setting.
-    following = (
-        [
-            task
-            for task in config["tasks"].values()
-            if isinstance(task, dict) and task.get("schemes") == config["schemes"]
-        ]
-        if "schemes" in config
-        else []
-    )
     changed = [_override(word) for word in overrides]
     for key, value in changed:
-        if key == "schemes":
-            for task in following:
-                task["schemes"] = value
+        if key in _RUN_WIDE:
+            _follow(config, key, value)
     for key, value in changed:
         _set(config, key, value, path)
     return config
+
+
+def _follow(config: Mapping[str, Any], key: str, value: Any) -> None:
+    """Have the tasks follow a run-wide setting, as they did before the configuration was resolved."""
+    if key in config:
+        for task in config["tasks"].values():
+            if isinstance(task, dict) and key in task and task[key] == config[key]:
+                task[key] = value
 
 
 def stored_statistics(config: Mapping[str, Any], folder: Path) -> BootstrapSettings:
