@@ -254,12 +254,13 @@ def _last_calls(folder: Path, file: ScoresFile, role: str, ids: Collection[str])
     """Return the last good call to a role about each of these samples."""
     if not ids:
         return {}
-    found = {}
+    found: dict[str, RecordedCall] = {}
     with RecordedCalls(folder) as calls:
         for row in file.rows(["id", "responses"]):
             if row["id"] in ids:
                 good = [call for call in calls.of(row["id"], row["responses"]) if not call.response.failed]
-                found |= {row["id"]: call for call in good if call.role == role}
+                if asked := [call for call in good if call.role == role]:
+                    found[row["id"]] = asked[-1]
     return found
 
 
