@@ -7,6 +7,7 @@ loses only what was in flight. A torn last line, which a kill or a full disk can
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -32,29 +33,33 @@ class ResponseStore:
     Args:
         folder: the task's folder inside the run folder; created if need be.
         writable: False to open a finished run for reading only.
+        settled: roles that are not asked again: what they answered stands, failures too, and counts for nothing here.
 
     Attributes:
         usage: what the calls took, by role.
     """
 
-    def __init__(self, folder: Path, *, writable: bool = True) -> None:
+    def __init__(self, folder: Path, *, writable: bool = True, settled: Collection[str] = ()) -> None:
         self._folder = folder
         self._writable = writable
+        self._settled = settled
         self._logs: dict[str, RoleLog] = {}
         self.usage: defaultdict[str, RoleUsage] = defaultdict(RoleUsage)
         if writable:
             _make_folder(folder)
         for path in sorted(folder.glob("*.jsonl")):
             log = self._log(path.stem)
+            final = path.stem in settled or not writable
             for offset, record in log.records():
                 try:
                     response = Response.from_json(record["response"])
                 except ValueError:
                     continue  # kept by a version that took anything from an adapter; its call is asked again
-                self.usage[path.stem].add(response)
+                if path.stem not in settled:
+                    self.usage[path.stem].add(response)
                 # A response that failed in an earlier session, or whose speech is gone or was changed since, is not
                 # found, and so is asked for again.
-                if not writable or not (response.failed or self._lost_speech(response)):
+                if final or not (response.failed or self._lost_speech(response)):
                     log.offsets[_identity(record["sample"], record["call"], record["request"])] = offset
 
     def get(self, sample_id: str, position: int, call: Call) -> Response | None:
@@ -143,8 +148,37 @@ class ResponseStore:
 
     def _log(self, role: str) -> RoleLog:
         if role not in self._logs:
-            self._logs[role] = RoleLog(self._folder / f"{role}.jsonl", writable=self._writable)
+            writable = self._writable and role not in self._settled
+            self._logs[role] = RoleLog(self._folder / f"{role}.jsonl", writable=writable)
         return self._logs[role]
+
+
+def last_exchanges(folder: Path, role: str) -> dict[str, tuple[dict[str, Any], Response]]:
+    """Return the last good response of a role to each sample, and the request as it was asked, by the sample's id.
+
+    Args:
+        folder: the task's folder in a run folder.
+        role: whose responses.
+
+    Raises:
+        StoreError: the record of the role is damaged.
+    """
+    found: dict[str, tuple[dict[str, Any], Response]] = {}
+    path = folder / f"{role}.jsonl"
+    if not path.is_file():
+        return found
+    log = RoleLog(path, writable=False)
+    try:
+        for _, record in log.records():
+            try:
+                response = Response.from_json(record["response"])
+            except ValueError:
+                continue
+            if not response.failed and isinstance(record.get("asked"), dict):
+                found[record["sample"]] = (record["asked"], response)
+    finally:
+        log.close()
+    return found
 
 
 def _identity(sample_id: str, position: int, request_hash: str) -> int:
