@@ -66,7 +66,7 @@ def diff_runs(base: RunResult | str | Path, new: RunResult | str | Path, *, allo
         figures=tuple(each.figure for each in figures),
         causes=drafts.causes(),
         harmless=drafts.all_harmless(),
-        remarks=(*_remarks(*runs, gathered_tasks, 0), *_remarks(*reversed(runs), gathered_tasks, 1)),
+        remarks=(*_remarks(runs, gathered_tasks, 0), *_remarks(runs, gathered_tasks, 1)),
     )
 
 
@@ -101,7 +101,9 @@ def _note_evalkit(changes: Sequence[Change], tasks: Mapping[str, ExplainedTask],
         drafts.note(key, changes=changes, sentence="It was not possible to score all recorded answers again with it.")
 
 
-def _remarks(run: OpenedRun, other: OpenedRun, tasks: Sequence[Evidence], side: int) -> list[str]:
+def _remarks(runs: tuple[OpenedRun, OpenedRun], tasks: Sequence[Evidence], side: int) -> list[str]:
+    """Return what has to be said of one of the runs."""
+    run, other = runs[side], runs[1 - side]
     name = run.result.name
     remarks = []
     if run.result.unfinished:
