@@ -14,6 +14,8 @@ from evalkit.run.rehearsal import Load
 
 FORMAT = 1
 
+_NOT_HERE = "not on this machine; `evalkit data prepare task=NAME` fetches a data set, or says how to come by it"
+
 _MOST_SECONDS, _MOST_MINUTES = 100, 100
 
 
@@ -155,7 +157,7 @@ def _reasons(tasks: Sequence[TaskForecast]) -> dict[str, list[str]]:
     reasons: dict[str, list[str]] = {}
     for task in tasks:
         if task.reason:
-            reasons.setdefault(task.reason, []).append(task.name)
+            reasons.setdefault(_NOT_HERE if task.state == "not here" else task.reason, []).append(task.name)
     return reasons
 
 

@@ -127,12 +127,14 @@ def _run_and_judge(
     if not model:
         raise ConfigurationError("name a model, as `evalkit reproduce MODEL`, or finished runs with --from")
     name = options.published or _only_model(figures) or _published_name(*_said(model, words, folders), figures)
-    wanted = dict.fromkeys(task.name for figure in published_figures(name, figures) for task in tasks_of(figure, tasks))
+    published = published_figures(name, figures)
+    wanted = dict.fromkeys(task.name for figure in published for task in tasks_of(figure, tasks))
     composition = compose_run(_run_words(model, words, list(wanted)), folders)
     with in_our_words():
         plan = plan_from_config(composition.config, composition.choices)
         found = estimate(plan, composition.config, options.probe)
-        print(printable(estimate_text(found), lines=True), flush=True)
+        print(printable(estimate_text(found), lines=True))
+        print(f"Published of {printable(name)}: {len(published):,} figures", flush=True)
         if options.dry_run:
             return 0 if found.can_begin else EXIT_ERROR
         if not found.can_begin:
