@@ -9,7 +9,10 @@ from evalkit.errors import StoreError
 
 _LIST = ".files"
 # What a report can be made of. The list may be someone else's, as a report lies in a run folder.
-_OF_A_REPORT = re.compile(r"(?:[\w-]+\.(?:html|md|tex|csv|png|svg)|utterances/[^/\0]+/[^/\0]+\.(?:tsv|txt))")
+_OF_A_REPORT = re.compile(
+    r"(?:[\w-]+\.(?:html|md|tex|csv|json|parquet|png|svg)|plots/[^/\0]+\.(?:png|svg|pdf)"
+    r"|utterances/[^/\0]+/[^/\0]+\.(?:tsv|txt))"
+)
 
 
 def put_in_place(made: Path, folder: Path, names: Sequence[str]) -> None:

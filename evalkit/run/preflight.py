@@ -22,12 +22,14 @@ class CheckedTask:
         samples: that are taken of it.
         count: how many they are.
         fingerprint: of the data set, as far as it is taken.
+        partial: whether they are known to be only a part of a data set whose size is not known.
     """
 
     task: Task
     samples: SelectedSamples
     count: int
     fingerprint: Fingerprint
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +107,5 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
         drawn_field(plan.bootstrap.cluster, clusters, groups)
     except ConfigurationError as error:
         raise ConfigurationError(f"task {task.name}: {error}") from error
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint)
+    partial = plan.selection.partial and task.expected_samples is None
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial)

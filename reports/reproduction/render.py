@@ -89,9 +89,7 @@ def _number(value: Decimal | None) -> float | None:
 def _lines(reproduction: Reproduction) -> Iterator[str]:
     yield f"# {escaped(reproduction.model)}: published against measured"
     yield ""
-    counts = ", ".join(
-        f"{count:,} {_PLURALS.get(verdict, verdict)}" for verdict, count in reproduction.counts.items()
-    )
+    counts = ", ".join(f"{count:,} {_PLURALS.get(verdict, verdict)}" for verdict, count in reproduction.counts.items())
     yield f"{len(reproduction.rows):,} published figures: {counts}."
     yield ""
     level = f"{100 * reproduction.level:g} %"

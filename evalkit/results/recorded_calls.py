@@ -1,0 +1,93 @@
+"""What was asked and answered in a task that is done, sample by sample, found without the task that asked."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from evalkit.results.role_log import RoleLog
+from evalkit.types import Response
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """One call of a sample's chain, as it was recorded.
+
+    Attributes:
+        role: who was asked.
+        request: hash of what was asked.
+        asked: the request (``evalkit.types.Request.to_json``); empty if it was not recorded.
+        response: what came back, good or failed.
+    """
+
+    role: str
+    request: str
+    asked: Mapping[str, Any]
+    response: Response
+
+
+class RecordedCalls:
+    """The calls of one task of a run, for reading.
+
+    Args:
+        folder: the task's folder in the run folder.
+
+    Raises:
+        StoreError: a record of calls cannot be read or is damaged; likewise from ``of``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._logs: dict[str, RoleLog] = {}
+        self._offsets: defaultdict[tuple[str, int, str], list[int]] = defaultdict(list)
+        for path in sorted(folder.glob("*.jsonl")):
+            log = self._logs[path.stem] = RoleLog(path, writable=False)
+            for offset, record in log.records():
+                self._offsets[record["sample"], record["call"], path.stem].append(offset)
+
+    def of(self, sample_id: str, responses: Sequence[Mapping[str, Any]]) -> tuple[RecordedCall, ...]:
+        """Return a sample's calls in order, up to the first that there is no record of.
+
+        Args:
+            sample_id: the sample.
+            responses: its entry in ``scores.parquet``, which tells who was asked, and which of several records of a
+                call, such as one of a prompt that was changed since, is the one that was scored.
+        """
+        calls = []
+        for position, scored in enumerate(responses):
+            records = self._records(sample_id, position, str(scored["role"]))
+            if not records:
+                break
+            calls.append(next((each for each in records if _is_scored(each.response, scored)), records[0]))
+        return tuple(calls)
+
+    def close(self) -> None:
+        """Close the files."""
+        for log in self._logs.values():
+            log.close()
+
+    def __enter__(self) -> "RecordedCalls":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _records(self, sample_id: str, position: int, role: str) -> list[RecordedCall]:
+        """Return the records of one call, the latest first."""
+        found = []
+        for offset in reversed(self._offsets.get((sample_id, position, role), ())):
+            record = self._logs[role].read(offset)
+            try:
+                response = Response.from_json(record["response"])
+            except ValueError:
+                continue  # no sound response; the store of responses leaves it aside as well
+            asked = record.get("asked")
+            found.append(RecordedCall(role, record["request"], asked if isinstance(asked, dict) else {}, response))
+        return found
+
+
+def _is_scored(response: Response, scored: Mapping[str, Any]) -> bool:
+    return response.text == scored["text"] and response.failed == (scored["failure"] is not None)
