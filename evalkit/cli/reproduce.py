@@ -17,7 +17,8 @@ from evalkit.cli.report import usual_output
 from evalkit.errors import ConfigurationError
 from evalkit.place import TablePlace
 from evalkit.printable import printable
-from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.repeated import joined_result, read_results
 from evalkit.run.composition import compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.explanation import in_our_words
@@ -58,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("words", nargs="*", metavar="MODEL override", help="a model, and words as of `evalkit run`")
-    parser.add_argument("--from", dest="runs", nargs="+", type=Path, metavar="RUN", help="judge these finished runs")
+    parser.add_argument(
+        "--from", dest="runs", nargs="+", type=Path, metavar="RUN", help="judge these finished runs, or repeated ones"
+    )
     parser.add_argument("--published", metavar="NAME", help="what published tables call it, as MODEL or MODEL@RELEASE")
     parser.add_argument("--published-table", type=Path, metavar="FILE", help="a CSV of figures of your own to judge by")
     parser.add_argument(
@@ -102,7 +105,7 @@ def _judge_runs(
     folders: Folders,
 ) -> int:
     """Judge runs that are finished."""
-    runs = [read_run(folder) for folder in options.runs]
+    runs = [joined_result(read_results(folder)) for folder in options.runs]
     titles = list(dict.fromkeys(run.model for run in runs))
     if len(titles) > 1:
         raise ConfigurationError(f"--from: runs of several models ({', '.join(titles)}); give those of one")

@@ -94,7 +94,8 @@ def test_published_models_are_known_by_their_configuration(
     printed = capsys.readouterr().out
     assert "librispeech_clean  not here  2,620" in printed
     assert "roughly, taking 1 token for 4 letters" in printed
-    assert "evalkit data prepare task=kespeech_phase1" in printed
+    assert "librispeech_clean, kespeech_phase1: not on this machine; `evalkit data prepare task=NAME`" in printed
+    assert "Published of GPT-4o Transcribe: 22 figures" in printed
     assert main(["reproduce", "pocketsphinx", "--dry-run"]) == 2
     assert "nothing says what published tables call 'PocketSphinx': give --published" in capsys.readouterr().err
 
