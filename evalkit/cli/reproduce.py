@@ -11,7 +11,7 @@ from evalkit.cli.catalogue import Folders, read_options
 from evalkit.cli.estimate import Estimate, estimate
 from evalkit.cli.estimate_output import estimate_text
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
-from evalkit.cli.output import check_folder, write_file
+from evalkit.cli.output import check_folder, replace_file
 from evalkit.cli.plan import add_probe_option
 from evalkit.cli.report import usual_output
 from evalkit.errors import ConfigurationError
@@ -19,6 +19,7 @@ from evalkit.place import TablePlace
 from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.repeated import joined_result, read_results
+from evalkit.results.usage import usage_lines
 from evalkit.run.composition import compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.explanation import in_our_words
@@ -142,8 +143,10 @@ def _run_and_judge(
             return 0 if found.can_begin else EXIT_ERROR
         if not found.can_begin:
             return _judged(options, [], [_nothing(plan, found)], name, figures, tasks)
-        run = evaluate(plan).results
-    return _judged(options, [plan.folder], [run], name, figures, tasks)
+        evaluation = evaluate(plan)
+    if lines := usage_lines(evaluation.usage):
+        print("Models, over all sessions of this run", *lines, sep="\n")
+    return _judged(options, [plan.folder], [evaluation.results], name, figures, tasks)
 
 
 def _model_of(words: Sequence[str]) -> tuple[str, list[str]]:
@@ -242,5 +245,5 @@ def _write(
     report = write_report(run_folders, published=[name], output_folder=output, figures=figures)
     texts = {"md": render_markdown(judged), "csv": render_csv(judged), "json": render_json(judged)}
     for extension, text in texts.items():
-        write_file(output / f"reproduction.{extension}", printable(text, lines=True))
+        replace_file(output / f"reproduction.{extension}", printable(text, lines=True))
     return len(report.files) + len(texts)

@@ -8,6 +8,8 @@ import pytest
 
 from evalkit.cli.complete import candidates
 from evalkit.cli.main import main
+from evalkit.cli.output import replace_file
+from evalkit.errors import ConfigurationError
 from tests.conftest import DEMO_SPEECH, write_jsonl
 from tests.reports.run_folders import task, write_run
 
@@ -83,6 +85,19 @@ def test_the_status_follows_from_the_verdicts(
     other = write_run(tmp_path, "other", {"demo_clean": task("Demo clean", 0.0385)}, title="Another model")
     assert main(["reproduce", "--from", str(run), str(other), "--published-table", str(own)]) == 2
     assert "runs of several models (Whisper tiny.en, Another model)" in capsys.readouterr().err
+
+
+def test_a_link_in_a_report_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("as it was", encoding="utf-8")
+    (tmp_path / "reproduction.md").symlink_to(precious)
+    replace_file(tmp_path / "reproduction.md", "verdicts")
+    assert (tmp_path / "reproduction.md").read_text(encoding="utf-8") == "verdicts"
+    assert not (tmp_path / "reproduction.md").is_symlink()
+    assert precious.read_text(encoding="utf-8") == "as it was"
+    assert {path.name for path in tmp_path.iterdir()} == {"precious", "reproduction.md"}
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        replace_file(tmp_path / "none" / "reproduction.md", "")
 
 
 def test_published_models_are_known_by_their_configuration(
