@@ -157,14 +157,32 @@ def test_the_tab_key_knows_both() -> None:
 @pytest.mark.slow
 def test_real_recognisers_and_each_of_the_four_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("faster_whisper")
-    monkeypatch.chdir(tmp_path)
-    own = table(tmp_path, same="4.23", near="7.5")
-    words = ["whisper_tiny_en", "task=[demo_clean,demo_noise,demo_telephone]", "--published-table", str(own)]
-    assert main(["reproduce", *words]) == 1
-    content = json.loads((tmp_path / "runs/whisper_tiny_en-reproduce/report/reproduction.json").read_text())
-    assert content["counts"] == {"reproduced": 1, "differs": 1, "cannot tell": 1, "not run": 1}
-    # What is published of one model is not reproduced by another.
     pytest.importorskip("pocketsphinx")
-    assert main(["reproduce", "pocketsphinx", *words[1:]]) == 1
-    content = json.loads((tmp_path / "runs/pocketsphinx-reproduce/report/reproduction.json").read_text())
-    assert content["counts"]["reproduced"] == 0
+    monkeypatch.chdir(tmp_path)
+    words = ["task=[demo_noise,demo_reverberation,demo_telephone]", "--published-table", "published.csv"]
+    rows = ["table,group,benchmark,metric,model,value"]
+    rows += [f"asr,Demo,Demo {kind},WER,Whisper,99" for kind in ("noise", "reverberation", "telephone")]
+    (tmp_path / "published.csv").write_text("\n".join([*rows, "asr,English,LibriSpeech clean,WER,Whisper,2.0"]))
+    assert main(["reproduce", "whisper_tiny_en", *words]) == 1
+    report = tmp_path / "runs/whisper_tiny_en-reproduce/report/reproduction.json"
+    measured = {each["benchmark"]: each for each in json.loads(report.read_text())["figures"]}
+    assert [measured[f"Demo {kind}"]["verdict"] for kind in ("noise", "telephone")] == ["differs"] * 2
+
+    # Its own figures, printed, are reproduced; one that is a little off is within what 8 samples can tell.
+    printed = f"{measured['Demo noise']['measured']:.2f}"
+    near = f"{measured['Demo telephone']['measured'] + 0.5:.2f}"
+    rows[1:] = [
+        f"asr,Demo,Demo noise,WER,Whisper,{printed}",
+        "asr,Demo,Demo reverberation,WER,Whisper,99",
+        f"asr,Demo,Demo telephone,WER,Whisper,{near}",
+        "asr,English,LibriSpeech clean,WER,Whisper,2.0",
+    ]
+    (tmp_path / "published.csv").write_text("\n".join(rows))
+    assert main(["reproduce", "whisper_tiny_en", *words]) == 1
+    verdicts = [each["verdict"] for each in json.loads(report.read_text())["figures"]]
+    assert verdicts == ["reproduced", "differs", "cannot tell", "not run"]
+
+    # What is printed of one model is not reproduced by another.
+    assert main(["reproduce", "pocketsphinx", *words]) == 1
+    other = json.loads((tmp_path / "runs/pocketsphinx-reproduce/report/reproduction.json").read_text())
+    assert other["counts"]["reproduced"] == 0
