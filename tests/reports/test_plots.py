@@ -1,5 +1,6 @@
 """What plots show and say, and that their files are alike; how they look is for people to see."""
 
+import json
 import re
 import zlib
 from itertools import pairwise
@@ -18,6 +19,7 @@ from reports.plots.against import against, bin_edges
 from reports.plots.error_types import error_types
 from reports.plots.fonts import font_advice, further_fonts, missing_characters
 from reports.plots.forest import forest
+from reports.plots.intervals import Point
 from reports.plots.kinds import KINDS, PlotOptions, every_drawing
 from reports.plots.running import running
 from reports.plots.samples import read_samples
@@ -199,6 +201,7 @@ def test_every_script_that_an_installed_font_has_is_drawn(tmp_path: Path) -> Non
     assert missing_characters("会议", chinese) == ""
 
 
+@pytest.mark.slow
 def test_all_plots_of_a_report_and_what_shows_nothing_is_left_out(runs: list[RunResult]) -> None:
     names = ["schemes", "forest", "error_types-demo", "against_duration-demo", "running-demo"]
     assert [drawing.name for drawing in every_drawing(runs)] == names
@@ -235,3 +238,23 @@ def test_the_command(runs: list[RunResult], tmp_path: Path, capsys: pytest.Captu
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_intervals_are_those_of_clusters_where_a_task_was_resampled_by_them(tmp_path: Path) -> None:
+    """Speakers far apart: a few of them say less than as many samples drawn singly."""
+    folder = measured_run(tmp_path, "run", labels=tuple("abcdefgh"))
+    singly = read_samples(read_run(folder), "demo").value(np.arange(60))
+    content = json.loads((folder / "metrics.json").read_text())
+    content["tasks"]["demo"] |= {"resampled": "speaker", "clusters": 8}
+    (folder / "metrics.json").write_text(json.dumps(content))
+    samples = read_samples(read_run(folder), "demo")
+    assert samples.clusters is not None
+    assert sorted(set(samples.clusters)) == list("abcdefgh")
+    clustered = samples.value(np.arange(60))
+    assert singly is not None
+    assert clustered is not None
+    assert clustered.value == singly.value
+    assert (clustered.low, clustered.high) != (singly.low, singly.high)
+    # Of three speakers no interval is given.
+    totals = samples.statistics[:3].sum(axis=0)
+    assert samples.value(np.arange(3)) == Point(pytest.approx(100 * totals[:3].sum() / totals[3]))
