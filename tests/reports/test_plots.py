@@ -3,6 +3,7 @@
 import json
 import re
 import zlib
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 
+from evalkit.cli.complete import candidates
 from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError
 from evalkit.results.comparison import compare_runs
@@ -260,3 +262,15 @@ def test_intervals_are_those_of_clusters_where_a_task_was_resampled_by_them(tmp_
     assert few is not None
     assert (few.low, few.high) == (None, None)
     assert few.value == pytest.approx(100 * totals[:3].sum() / totals[3])
+
+
+@pytest.mark.slow
+def test_repeated_runs_that_were_joined_have_plots_without_samples(runs: list[RunResult]) -> None:
+    joined = replace(runs[0], folder=None)
+    assert [drawing.name for drawing in every_drawing([joined])] == ["schemes", "error_types-demo"]
+    both = [drawing.name for drawing in every_drawing([joined, runs[1]])]
+    assert both == ["schemes", "error_types-demo", "against_duration-demo", "running-demo"]
+
+
+def test_completion_knows_every_kind() -> None:
+    assert candidates("evalkit plot ") == list(KINDS)
