@@ -30,6 +30,7 @@ class RunResult:
         unfinished: tasks of the run that have no result yet.
         left_out: tasks that could not be carried out, with the reason.
         folder: where it was read from, or None.
+        repetitions: the runs of one model that this is the mean of (``evalkit.results.repeated``); empty of one run.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RunResult:
     unfinished: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = field(default=None, compare=False)
+    repetitions: tuple["RunResult", ...] = field(default=(), compare=False)
 
     @property
     def failed_samples(self) -> int:
