@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from evalkit.metrics.functions import MetricFunction
 from evalkit.metrics.metric import rounded
-from evalkit.metrics.resampling import paired_replicates
 from evalkit.results.compared import ComparedMetric, Correction, GroupChange
 from evalkit.results.comparison.measuring import measured
 from evalkit.results.comparison.pairing import Pairs, Rows
@@ -82,7 +81,7 @@ def against_the_trend(
             continue
         drawn = None if clusters is None else clusters[group.rows]
         for resamples in (_FIRST_RESAMPLES, settings.resamples):
-            replicates = paired_replicates(new, base, function, clusters=drawn, resamples=resamples, seed=seed)
+            replicates = pairs.replicates(function, drawn, resamples, seed, group.rows)
             row = measured(replace(whole, drawn=replicates.units), replicates, metric.scale, settings.level).row
             if row.p_value is None or row.p_value > _FAR_FROM_EVIDENCE:
                 break

@@ -10,7 +10,7 @@ import numpy as np
 from evalkit.errors import ConfigurationError
 from evalkit.metrics.functions import MetricFunction, get_metric_function
 from evalkit.metrics.metric import in_unit, mean_in_unit
-from evalkit.metrics.resampling import PairedReplicates, paired_replicates
+from evalkit.metrics.resampling import PairedReplicates
 from evalkit.results.clusters import SINGLY
 from evalkit.results.compared import ComparedMetric, OnlyIn
 from evalkit.results.comparison.changes import find_changes
@@ -116,9 +116,8 @@ def _tested(row: ComparedMetric, pairs: Pairs, function: MetricFunction, setting
     metric = pairs.base.metric
     seed = _seed(settings.seed, row.name)
     clusters = pairs.clusters(resampled)
-    base, new = pairs.statistics
     row = replace(row, resampled=resampled, drawn=len(pairs) if clusters is None else int(clusters.max()) + 1)
-    replicates = paired_replicates(new, base, function, clusters=clusters, resamples=settings.resamples, seed=seed)
+    replicates = pairs.replicates(function, clusters, settings.resamples, seed)
     if not len(replicates.exchanged):
         return Measured(replace(row, reason="undefined over the shared samples"))
     result = measured(row, replicates, metric.scale, settings.level)

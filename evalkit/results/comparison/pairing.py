@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from evalkit.errors import StoreError
 from evalkit.metrics.clusters import cluster_numbers
+from evalkit.metrics.functions import MetricFunction
+from evalkit.metrics.repeated_runs import repeated_replicates
+from evalkit.metrics.resampling import PairedReplicates, paired_replicates
 from evalkit.results.clusters import SINGLY, cluster_label, own_label
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.scores import ScoresFile, last_answer
@@ -32,7 +35,8 @@ class Side:
         key: of the metric.
         scores: where the samples lie.
         table: a row for each sample that counts: its id, references, language, recordings and labels.
-        statistics: of the metric, row by row.
+        statistics: of the metric, row by row; of repeated runs the mean over them.
+        runs: the statistics of each of several runs, runs × samples × k; of one run only its own.
     """
 
     task: TaskResult
@@ -40,19 +44,21 @@ class Side:
     scores: ScoresFile
     table: Any
     statistics: Statistics
+    runs: Statistics
 
     @classmethod
     def read(cls, run: RunResult, task: TaskResult, key: str) -> "Side":
         """Read what a comparison needs of every sample; longer texts are read of those that are shown.
 
+        Of repeated runs, whose samples are the same, the first stands for all but for the statistics.
+
         Raises:
             StoreError: the scores cannot be read, or the run was not read from a folder.
         """
-        if run.folder is None:
-            raise StoreError(f"{run.name}: is not read from a folder, and has no scores to compare")
-        scores = ScoresFile(run.folder / task.name, task.digest)
-        statistics = scores.statistics(key, tuple(task.metrics[key].statistics))
-        return cls(task, key, scores, scores.counted(_COLUMNS), statistics)
+        names = tuple(task.metrics[key].statistics)
+        scores = [_scores(each, task.name) for each in run.repetitions or (run,)]
+        runs = np.stack([each.statistics(key, names) for each in scores])
+        return cls(task, key, scores[0], scores[0].counted(_COLUMNS), runs.mean(axis=0), runs)
 
     @property
     def metric(self) -> MetricResult:
@@ -119,6 +125,12 @@ class Side:
         return StoreError(f"{self.scores.path}: a sample's labels or recordings cannot be read ({str(content)[:80]!r})")
 
 
+def _scores(run: RunResult, task: str) -> ScoresFile:
+    if run.folder is None:
+        raise StoreError(f"{run.name}: is not read from a folder, and has no scores to compare")
+    return ScoresFile(run.folder / task, run.tasks[task].digest)
+
+
 @dataclass(frozen=True)
 class Pairs:
     """The samples that both runs have.
@@ -157,6 +169,24 @@ class Pairs:
     def statistics(self) -> tuple[Statistics, Statistics]:
         """The base run's and the new run's statistics of the shared samples."""
         return self.base.statistics[self.base_rows], self.new.statistics[self.new_rows]
+
+    def replicates(
+        self, function: MetricFunction, clusters: Rows | None, resamples: int, seed: int, chosen: Rows | None = None
+    ) -> PairedReplicates:
+        """Resample the shared samples, or some of them; of the replicates, a is the new run.
+
+        Args:
+            function: makes the value of a sum.
+            clusters: of the samples that are resampled; None where they are drawn singly.
+            resamples: how many.
+            seed: of them.
+            chosen: positions of some of the shared samples; None for all.
+        """
+        rows = slice(None) if chosen is None else chosen
+        base, new = self.base.runs[:, self.base_rows[rows]], self.new.runs[:, self.new_rows[rows]]
+        if len(base) == len(new) == 1:
+            return paired_replicates(new[0], base[0], function, clusters=clusters, resamples=resamples, seed=seed)
+        return repeated_replicates(new, base, function, clusters=clusters, resamples=resamples, seed=seed)
 
     def references(self, chosen: Rows) -> list[list[str]]:
         """Return the accepted answers of some of the shared samples."""

@@ -10,7 +10,8 @@ from evalkit.results.compared import ComparedMetric, Comparison, Correction
 from evalkit.results.comparison.pair import RunPair
 from evalkit.results.comparison.settings import AUTO, NONE, ComparisonSettings, OtherTestName
 from evalkit.results.comparison.verdicts import with_verdicts
-from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.repeated import read_results
 
 
 def compare_runs(
@@ -30,7 +31,7 @@ def compare_runs(
     """Compare runs with a baseline.
 
     Args:
-        base: the baseline, or its folder.
+        base: the baseline, or its folder; as of every run, also a folder of repeated runs, whose mean is compared.
         new: what is to be judged against it, or its folder.
         *more: further runs to judge against it. The p-values of all runs are corrected together.
         level: confidence level of the intervals and of the verdicts.
@@ -54,7 +55,7 @@ def compare_runs(
     settings = ComparisonSettings(
         level, resamples, seed, cluster, minimum, correction, tuple(tests), tuple(only), samples
     )
-    first, *others = [run if isinstance(run, RunResult) else read_run(run) for run in (base, new, *more)]
+    first, *others = [run if isinstance(run, RunResult) else read_results(run) for run in (base, new, *more)]
     judged = _told_apart(others)
     _check_names(settings.only, [first, *judged])
     rows = [row for run in judged for row in RunPair(first, run, settings).rows()]
@@ -70,6 +71,12 @@ def compare_runs(
             f"{run.name} is not finished: without {', '.join(run.unfinished)}"
             for run in (first, *judged)
             if run.unfinished
+        ]
+        + [
+            f"{run.name} is the mean of {len(run.repetitions)} runs; intervals and p-values hold the choice of runs too, "
+            "by Student's t, and the answers shown are those of the first"
+            for run in (first, *judged)
+            if run.repetitions
         ],
     )
 
