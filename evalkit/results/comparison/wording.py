@@ -37,7 +37,9 @@ def reason_text(row: ComparedMetric) -> str:
     """Say why there is this verdict, and what would settle it."""
     settled = ""
     if row.needed is not None and row.difference is not None:
-        settled = f"about {counted(row.needed, row.resampled)} would settle {signed(row.difference, row.decimals)}"
+        settled = (
+            f"about {counted(row.needed, row.resampled)} in all would settle {signed(row.difference, row.decimals)}"
+        )
     return "; ".join(filter(None, (row.reason, settled)))
 
 

@@ -143,7 +143,7 @@ def test_groups_and_other_tests_have_tables_of_their_own() -> None:
     assert "| new | Task | accent: a\\|b | 5.00 | 7.00 | +2.00 [+1.00, +3.00] | 0.0200 | 20 | **worse** |" in text
     assert "| new | Task | WER (%) | McNemar's exact test | 0.0300 | 0.4000 | 1 fixed, 9 broken |" in text
     assert "| new | Task | WER (%) | MAPSSWE |  | 0.4000 | is for word error rates |" in text
-    assert "| ±0.45 | 2,000 samples | **no evidence**: about 30,000 samples would settle +0.10 |" in text
+    assert "| ±0.45 | 2,000 samples | **no evidence**: about 30,000 samples in all would settle +0.10 |" in text
 
 
 @pytest.mark.parametrize(
