@@ -76,8 +76,8 @@ def _remarks(run: RunResult) -> Iterator[str]:
         yield f"{run.name} is not finished: without {', '.join(run.unfinished)}"
     if run.repetitions:
         yield (
-            f"{run.name} is the mean of {len(run.repetitions)} runs; intervals and p-values hold the choice of runs too,"
-            " by Student's t, and the answers shown are those of the first"
+            f"{run.name} is the mean of {len(run.repetitions)} runs; intervals and p-values hold the choice of runs"
+            " too, by Student's t, and the answers shown are those of the first"
         )
 
 

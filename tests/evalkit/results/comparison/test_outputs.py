@@ -95,7 +95,7 @@ def test_junit_tells_failures_from_what_could_not_be_compared() -> None:
     assert {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
         "tests": "5", "failures": "4", "errors": "0", "skipped": "0",
     }  # fmt: skip
-    assert "equivalent within ±0.30" in root.findall(".//testcase")[2][0].get("message")
+    assert "equivalent within ±0.3" in root.findall(".//testcase")[2][0].get("message")
 
 
 def test_junit_calls_it_an_error_if_nothing_was_compared() -> None:
