@@ -29,7 +29,10 @@ _OPTIONS = {
     "plot": ("--help", "--output", "--task", "--metric", "--by", "--published", "--layout", "--level", "--seed"),
     "leaderboard": ("--help", "--task", "--model", "--since", "--sort", "--step", "--output"),
     "log": ("--help", "--to", "--project", "--uri", "--report"),
-    "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
+    "compare": (
+        "--help", "--minimum", "--fail-on", "--only", "--cluster", "--correction", "--test", "--level", "--samples",
+        "--resamples", "--seed", "--markdown", "--json", "--junit", "--allow",
+    ),
     "sensitivity": ("--help", "--task", "--markdown", "--json", "--allow"),
     "repeats": ("--help", "--json"),
     "judge": ("--help", "--samples", "--markdown", "--json", "--allow", "--config-dir"),

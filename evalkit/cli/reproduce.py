@@ -18,7 +18,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.place import TablePlace
 from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult
-from evalkit.results.repeated import joined_result, read_results
+from evalkit.results.repeated import read_results
 from evalkit.results.usage import usage_lines
 from evalkit.run.composition import compose_run
 from evalkit.run.evaluate import evaluate
@@ -106,7 +106,7 @@ def _judge_runs(
     folders: Folders,
 ) -> int:
     """Judge runs that are finished."""
-    runs = [joined_result(read_results(folder)) for folder in options.runs]
+    runs = [read_results(folder) for folder in options.runs]
     titles = list(dict.fromkeys(run.model for run in runs))
     if len(titles) > 1:
         raise ConfigurationError(f"--from: runs of several models ({', '.join(titles)}); give those of one")

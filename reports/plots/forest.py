@@ -17,6 +17,7 @@ _BLUE, _ORANGE, *_ = line_styles(2)
 _LOOKS: Mapping[str, tuple[Any, bool]] = {
     "better": (_BLUE, False),
     "worse": (_ORANGE, False),
+    "equivalent": (_BLUE._replace(colour=GREY, marker="s"), False),
     "no evidence": (_BLUE._replace(colour=GREY, marker="D"), True),
 }
 _INCHES_A_ROW, _INCHES_A_PANEL, _INCHES_AROUND = 0.36, 0.75, 0.5
