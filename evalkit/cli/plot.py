@@ -7,7 +7,7 @@ from pathlib import Path
 from evalkit.cli.output import check_file
 from evalkit.errors import ConfigurationError
 from evalkit.printable import printable
-from evalkit.results.metrics_file import read_run
+from evalkit.results.repeated import joined_result, read_results
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -58,7 +58,7 @@ def command(arguments: Sequence[str]) -> int:
         level=options.level,
         seed=options.seed,
     )
-    drawing = KINDS[options.kind].draw([read_run(run) for run in options.runs], wanted)
+    drawing = KINDS[options.kind].draw([joined_result(read_results(run)) for run in options.runs], wanted)
     notes = write_drawing(drawing, options.output)
     for note in (*drawing.notes, *notes):
         print(printable(note))

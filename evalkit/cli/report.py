@@ -52,6 +52,10 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if not options.runs and not options.published:
         parser.error("name a run folder, a published model with --published, or both")
+    if options.terminal and (options.output or options.plots or options.model_card):
+        parser.error("--terminal writes nothing: leave out --output, --plots and --model-card")
+    if options.model_card and not options.runs:
+        parser.error("--model-card is of what a run measured: name a run folder")
     runs = _runs(options.runs)
     from reports.render.markdown import render_markdown
     from reports.tables.own import read_own_tables

@@ -89,7 +89,8 @@ class RunResult:
     def _rows(self) -> Iterator[dict[str, Any]]:
         for task in self.tasks.values():
             for key, metric in task.metrics.items():
-                yield _row(task.name, task.title, key, metric, task.samples, task.partial, task.recipe_line(key))
+                row = _row(task.name, task.title, key, metric, task.samples, task.partial, task.recipe_line(key))
+                yield row | {"resampled": task.resampled, "clusters": task.clusters}
         for each in self.aggregates.values():
             yield _row(each.name, each.title, "mean", each.metric, each.samples, each.partial, each.recipe_line)
 

@@ -19,6 +19,8 @@ from reports.plots.style import Drawing
 from reports.tables.fill import fill_tables
 from reports.tables.own import OwnTables
 
+_OF_SAMPLES = ("against", "running")
+
 
 @dataclass(frozen=True, slots=True)
 class PlotOptions:
@@ -61,11 +63,14 @@ class Kind:
 def every_drawing(runs: Sequence[RunResult]) -> Iterator[Drawing]:
     """Yield each plot that the runs have something to show in; those of a task are named after it too."""
     tasks = dict.fromkeys(name for run in runs for name in run.tasks)
+    # Repeated runs that were joined have no samples of their own.
+    with_samples = [run for run in runs if run.folder is not None]
     wanted: list[tuple[str, str]] = [("schemes", "")]
-    wanted += [("forest", "")] if len(runs) == 2 else []
-    wanted += [(kind, task) for task in tasks for kind in ("error_types", "against", "running")]
+    wanted += [("forest", "")] if len(with_samples) == len(runs) == 2 else []
+    wanted += [(kind, task) for task in tasks for kind in ("error_types", *_OF_SAMPLES)]
     for kind, task in wanted:
-        with_task = [run for run in runs if not task or _measured(run.tasks.get(task))]
+        those = with_samples if kind in _OF_SAMPLES else runs
+        with_task = [run for run in those if not task or _measured(run.tasks.get(task))]
         try:
             drawing = KINDS[kind].draw(with_task, PlotOptions(task=task or None)) if with_task else None
         except ConfigurationError:

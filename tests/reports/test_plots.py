@@ -1,7 +1,9 @@
 """What plots show and say, and that their files are alike; how they look is for people to see."""
 
+import json
 import re
 import zlib
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 
+from evalkit.cli.complete import candidates
 from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError
 from evalkit.results.comparison import compare_runs
@@ -199,6 +202,7 @@ def test_every_script_that_an_installed_font_has_is_drawn(tmp_path: Path) -> Non
     assert missing_characters("会议", chinese) == ""
 
 
+@pytest.mark.slow
 def test_all_plots_of_a_report_and_what_shows_nothing_is_left_out(runs: list[RunResult]) -> None:
     names = ["schemes", "forest", "error_types-demo", "against_duration-demo", "running-demo"]
     assert [drawing.name for drawing in every_drawing(runs)] == names
@@ -235,3 +239,38 @@ def test_the_command(runs: list[RunResult], tmp_path: Path, capsys: pytest.Captu
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_intervals_are_those_of_clusters_where_a_task_was_resampled_by_them(tmp_path: Path) -> None:
+    """Speakers far apart: a few of them say less than as many samples drawn singly."""
+    folder = measured_run(tmp_path, "run", labels=tuple("abcdefgh"))
+    singly = read_samples(read_run(folder), "demo").value(np.arange(60))
+    content = json.loads((folder / "metrics.json").read_text())
+    content["tasks"]["demo"] |= {"resampled": "speaker", "clusters": 8}
+    (folder / "metrics.json").write_text(json.dumps(content))
+    samples = read_samples(read_run(folder), "demo")
+    assert samples.clusters is not None
+    assert sorted(set(samples.clusters)) == list("abcdefgh")
+    clustered = samples.value(np.arange(60))
+    assert singly is not None
+    assert clustered is not None
+    assert clustered.value == singly.value
+    assert (clustered.low, clustered.high) != (singly.low, singly.high)
+    # Of three speakers no interval is given.
+    totals = samples.statistics[:3].sum(axis=0)
+    few = samples.value(np.arange(3))
+    assert few is not None
+    assert (few.low, few.high) == (None, None)
+    assert few.value == pytest.approx(100 * totals[:3].sum() / totals[3])
+
+
+@pytest.mark.slow
+def test_repeated_runs_that_were_joined_have_plots_without_samples(runs: list[RunResult]) -> None:
+    joined = replace(runs[0], folder=None)
+    assert [drawing.name for drawing in every_drawing([joined])] == ["schemes", "error_types-demo"]
+    both = [drawing.name for drawing in every_drawing([joined, runs[1]])]
+    assert both == ["schemes", "error_types-demo", "against_duration-demo", "running-demo"]
+
+
+def test_completion_knows_every_kind() -> None:
+    assert candidates("evalkit plot ") == list(KINDS)
