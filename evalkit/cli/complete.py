@@ -40,7 +40,7 @@ _OPTIONS = {
     "export": ("--help", "--format", "--task", "--as-written", "--output"),
     "doctor": ("--help", "--data-root", "--config-dir"),
 }
-_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "data")
+_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "judge", "data")
 _LISTS = ("task", "suite")
 _VALUES = {
     "alignment": ("levenshtein", "sclite"),
