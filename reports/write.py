@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from evalkit.errors import StoreError
 from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult
-from evalkit.results.repeated import RepeatedRuns, joined_result, read_results
+from evalkit.results.repeated import read_results
 from evalkit.results.task_result import TaskResult
 from reports.chart.axes import Radar
 from reports.figures import FILE_NAME as FIGURES
@@ -77,8 +77,7 @@ def write_report(
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
         StoreError: a run cannot be read, or the report cannot be written.
     """
-    read = [read_results(folder) for folder in run_folders]
-    runs = _distinct([joined_result(each) for each in read])
+    runs = _distinct([read_results(folder) for folder in run_folders])
     tables, chart = _tables_and_chart(runs, published, rows, own_tables or OwnTables(), figures)
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +97,7 @@ def write_report(
                 plotted, said = _write_plots(runs, folder, names)
                 written += plotted
                 notes += said
-            single = [each for run, each in zip(runs, read, strict=True) for each in _single_runs(run, each)]
+            single = [each for run in runs for each in run.repetitions or [run]]
             listings = [listing for run in single for listing in _write_listings(run, folder, names)]
             page = folder / _PAGE
             content = render_page(tables, charts[-1].name if charts else None, notes, listings)
@@ -119,7 +118,7 @@ def report_tables(
     own_tables: OwnTables | None = None,
 ) -> list[Table]:
     """Return the tables of a report, of which nothing is written; see ``write_report`` for the arguments and errors."""
-    runs = _distinct([joined_result(read_results(folder)) for folder in run_folders])
+    runs = _distinct([read_results(folder) for folder in run_folders])
     return _tables_and_chart(runs, published, rows, own_tables or OwnTables())[0]
 
 
@@ -182,11 +181,6 @@ def _write_listings(run: RunResult, folder: Path, names: "_FileNames") -> list[L
         path.with_name(path.name + ".txt").write_text(utterances_text(utterances, title), encoding="utf-8")
         listings.append(Listing(run.model, result.title, (f"{base}.tsv", f"{base}.txt")))
     return listings
-
-
-def _single_runs(run: RunResult, read: RunResult | RepeatedRuns) -> Sequence[RunResult]:
-    """Return the runs that have samples of their own."""
-    return read.runs if isinstance(read, RepeatedRuns) else [run]
 
 
 def _has_utterances(result: TaskResult) -> bool:

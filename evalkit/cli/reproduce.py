@@ -11,13 +11,15 @@ from evalkit.cli.catalogue import Folders, read_options
 from evalkit.cli.estimate import Estimate, estimate
 from evalkit.cli.estimate_output import estimate_text
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
-from evalkit.cli.output import check_folder, write_file
+from evalkit.cli.output import check_folder, replace_file
 from evalkit.cli.plan import add_probe_option
 from evalkit.cli.report import usual_output
 from evalkit.errors import ConfigurationError
 from evalkit.place import TablePlace
 from evalkit.printable import printable
-from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.repeated import joined_result, read_results
+from evalkit.results.usage import usage_lines
 from evalkit.run.composition import compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.explanation import in_our_words
@@ -58,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("words", nargs="*", metavar="MODEL override", help="a model, and words as of `evalkit run`")
-    parser.add_argument("--from", dest="runs", nargs="+", type=Path, metavar="RUN", help="judge these finished runs")
+    parser.add_argument(
+        "--from", dest="runs", nargs="+", type=Path, metavar="RUN", help="judge these finished runs, or repeated ones"
+    )
     parser.add_argument("--published", metavar="NAME", help="what published tables call it, as MODEL or MODEL@RELEASE")
     parser.add_argument("--published-table", type=Path, metavar="FILE", help="a CSV of figures of your own to judge by")
     parser.add_argument(
@@ -102,7 +106,7 @@ def _judge_runs(
     folders: Folders,
 ) -> int:
     """Judge runs that are finished."""
-    runs = [read_run(folder) for folder in options.runs]
+    runs = [joined_result(read_results(folder)) for folder in options.runs]
     titles = list(dict.fromkeys(run.model for run in runs))
     if len(titles) > 1:
         raise ConfigurationError(f"--from: runs of several models ({', '.join(titles)}); give those of one")
@@ -127,18 +131,22 @@ def _run_and_judge(
     if not model:
         raise ConfigurationError("name a model, as `evalkit reproduce MODEL`, or finished runs with --from")
     name = options.published or _only_model(figures) or _published_name(*_said(model, words, folders), figures)
-    wanted = dict.fromkeys(task.name for figure in published_figures(name, figures) for task in tasks_of(figure, tasks))
+    published = published_figures(name, figures)
+    wanted = dict.fromkeys(task.name for figure in published for task in tasks_of(figure, tasks))
     composition = compose_run(_run_words(model, words, list(wanted)), folders)
     with in_our_words():
         plan = plan_from_config(composition.config, composition.choices)
         found = estimate(plan, composition.config, options.probe)
-        print(printable(estimate_text(found), lines=True), flush=True)
+        print(printable(estimate_text(found), lines=True))
+        print(f"Published of {printable(name)}: {len(published):,} figures", flush=True)
         if options.dry_run:
             return 0 if found.can_begin else EXIT_ERROR
         if not found.can_begin:
             return _judged(options, [], [_nothing(plan, found)], name, figures, tasks)
-        run = evaluate(plan).results
-    return _judged(options, [plan.folder], [run], name, figures, tasks)
+        evaluation = evaluate(plan)
+    if lines := usage_lines(evaluation.usage):
+        print("Models, over all sessions of this run", *lines, sep="\n")
+    return _judged(options, [plan.folder], [evaluation.results], name, figures, tasks)
 
 
 def _model_of(words: Sequence[str]) -> tuple[str, list[str]]:
@@ -237,5 +245,5 @@ def _write(
     report = write_report(run_folders, published=[name], output_folder=output, figures=figures)
     texts = {"md": render_markdown(judged), "csv": render_csv(judged), "json": render_json(judged)}
     for extension, text in texts.items():
-        write_file(output / f"reproduction.{extension}", printable(text, lines=True))
+        replace_file(output / f"reproduction.{extension}", printable(text, lines=True))
     return len(report.files) + len(texts)

@@ -15,10 +15,10 @@ from evalkit.errors import ConfigurationError, StoreError
 from evalkit.inference.replay import outcome_of
 from evalkit.metrics.error_rate import STATISTICS, align
 from evalkit.metrics.functions import get_metric_function
-from evalkit.metrics.intervals import Interval
-from evalkit.metrics.metric import Metric, difference_in_unit, in_unit
-from evalkit.metrics.resampling import BootstrapSettings, bootstrap, paired_replicates, summarise
+from evalkit.metrics.metric import Metric
+from evalkit.metrics.resampling import BootstrapSettings, bootstrap
 from evalkit.results.certainty import finite_in_unit
+from evalkit.results.differences import interval_in_unit, measured_difference
 from evalkit.results.metrics_file import read_run
 from evalkit.results.responses import ResponseStore
 from evalkit.results.scores import ScoresFile
@@ -142,24 +142,21 @@ class _Comparer:
         changed = np.flatnonzero((scored.statistics != base.statistics).any(axis=1)).tolist()
         if scored.metric.function != base.metric.function or figure.value is None or not len(self._ids):
             return figure
-        replicates = paired_replicates(
-            scored.statistics,
+        found = measured_difference(
             base.statistics,
-            get_metric_function(scored.metric.function),
-            resamples=self._settings.resamples,
-            seed=self._settings.seed,
-            clusters=self._clusters,
+            scored.statistics,
+            scored.metric.function,
+            scored.metric.scale,
+            self._clusters,
+            self._settings,
         )
-        scale = scored.metric.scale
-        test = summarise(replicates, self._settings.level)
-        values = [in_unit(each, scale) for each in (replicates.a, replicates.b)]
         return SchemeFigure(
             scheme=figure.scheme,
             metric=figure.metric,
             value=figure.value,
             interval=figure.interval,
-            difference=None if math.isnan(test.difference) else difference_in_unit(*values),
-            difference_interval=_in_unit(test.interval, scale),
+            difference=found.difference,
+            difference_interval=found.interval,
             changed=len(changed),
             reasons=tuple(self._reasons(scored, changed)),
             examples=tuple(self._examples(scored, changed)),
@@ -179,7 +176,7 @@ class _Comparer:
                 seed=settings.seed,
                 clusters=self._clusters,
             )
-            interval = _in_unit(drawn, metric.scale)
+            interval = interval_in_unit(drawn, metric.scale)
         return SchemeFigure(metric.recipe.get("normaliser", ""), metric.name, value, interval)
 
     def _reasons(self, scored: _Scored, changed: Sequence[int]) -> Iterator[ErrorChange]:
@@ -225,10 +222,5 @@ def _errors(scored: _Scored, row: int) -> Counter[str]:
 def _units(text: str, unit: str) -> Sequence[str]:
     """Cut a normalised text into what is counted."""
     if unit == "token":
-        return mixed_tokens(text).split()
+        return mixed_tokens(text)
     return text.split() if unit == "word" else [character for character in text if not character.isspace()]
-
-
-def _in_unit(interval: Interval, scale: float) -> tuple[float, float] | None:
-    ends = [finite_in_unit(end, scale) for end in interval]
-    return None if ends[0] is None or ends[1] is None else (ends[0], ends[1])

@@ -11,7 +11,7 @@ import pytest
 import evalkit
 from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError, StoreError
-from evalkit.results.repeated import RepeatedRuns, join_runs, read_results, repeated_folders
+from evalkit.results.repeated import join_runs, read_results, repeated_folders
 from reports.write import write_report
 from tests.end_to_end.served_runs import KEY, TASK, recordings, words
 from tests.runs import make_run
@@ -51,9 +51,9 @@ def test_one_command_makes_runs_with_other_seeds_and_a_report_has_them_as_one(
     assert [seed["seed"] for seed in seeds] == [40, 41, 42]
     values = [evalkit.read_run(folder).tasks[TASK].metric.value for folder in folders]
     assert len(set(values)) > 1, "other seeds, other answers"
-    read = read_results(tmp_path / "x")
-    assert isinstance(read, RepeatedRuns)
-    metric = read.joined.tasks[TASK].metric
+    joined = read_results(tmp_path / "x")
+    assert [run.name for run in joined.repetitions] == ["x-1", "x-2", "x-3"]
+    metric = joined.tasks[TASK].metric
     assert metric.spread is not None
     assert metric.spread.values == tuple(values)
     assert metric.value == pytest.approx(np.mean(values))
@@ -139,10 +139,9 @@ def test_what_is_no_repetition_is_refused_with_what_differs(runs: Path, tmp_path
 
 def test_groups_and_single_metrics_of_joined_runs_are_means(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     joined = read_results(runs)
-    assert isinstance(joined, RepeatedRuns)
-    assert joined.joined.model == "m-1 (3 runs)"
-    tasks = [run.tasks["librispeech_other"] for run in joined.runs]
-    task = joined.joined.tasks["librispeech_other"]
+    assert joined.model == "m-1 (3 runs)"
+    tasks = [run.tasks["librispeech_other"] for run in joined.repetitions]
+    task = joined.tasks["librispeech_other"]
     for key, metric in task.metrics.items():
         assert metric.value == pytest.approx(np.mean([each.metrics[key].value for each in tasks]))
     assert main(["repeats", *(str(folder) for folder in repeated_folders(runs))]) == 0
