@@ -1,9 +1,7 @@
 """Writes a report folder: tables, chart, utterance listings, and the page that shows them."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,19 +10,24 @@ from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.task_result import TaskResult
 from reports.chart.axes import Radar, tables_radar
+from reports.names import FileNames
 from reports.placing import put_in_place
 from reports.render.csv import render_csv
 from reports.render.html import render_html
 from reports.render.latex import render_latex
 from reports.render.markdown import render_markdown
-from reports.render.page import Listing, render_page
 from reports.samples.utterances import read_utterances, utterances_text, utterances_tsv
+from reports.site.overview import Overview, render_overview
+from reports.site.sound import AudioFormat, AudioMode, Sounds
+from reports.site.write import SiteWriter
 from reports.tables.by_normaliser import by_normaliser_table
 from reports.tables.fill import fill_tables
 from reports.tables.layout import Rows
 from reports.tables.model import Table
 
 _PAGE = "index.html"
+# Beyond so many samples, drawing all waveforms takes minutes; a page that is served draws them itself.
+_MOST_DRAWN = 3_000
 _RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "csv": render_csv}
 
 
@@ -47,6 +50,8 @@ def write_report(
     published: Sequence[str] = (),
     output_folder: Path,
     rows: Rows = "all",
+    audio: AudioMode = "link",
+    copy_as: AudioFormat = "same",
 ) -> Report:
     """Write the report of some runs beside published results; the same input gives the same files.
 
@@ -56,6 +61,9 @@ def write_report(
         output_folder: where to write; made if it is not there; an earlier report in it is replaced, and other files
             stay. A report that is cut short leaves the earlier one, or is whole but for some of its older files.
         rows: which rows the tables keep, as in ``fill_tables``.
+        audio: whether recordings and spoken answers are played from where they lie (``link``), from copies beside the
+            pages (``copy``), or not at all (``none``).
+        copy_as: the form of copies: ``same`` as the files, ``mp3`` or ``opus``.
 
     Raises:
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
@@ -72,13 +80,19 @@ def write_report(
             folder = Path(unfinished)
             written = [path for table in tables for path in _write_table(table, folder)]
             charts, notes = _write_radar(chart, folder)
-            names = _FileNames()
+            names = FileNames()
             listings = [listing for run in runs for listing in _write_listings(run, folder, names)]
+            titles = _titles(runs)
+            sounds = Sounds(audio, folder, output_folder, copy_as, drawn=_samples(runs) <= _MOST_DRAWN)
+            site = SiteWriter(runs, titles, folder, names, sounds).write()
             page = folder / _PAGE
-            content = render_page(tables, charts[-1].name if charts else None, notes, listings)
-            page.write_text(printable(content, lines=True), encoding="utf-8")
+            overview = Overview(
+                runs, titles, site.comparisons, site.pages, tables, charts[-1].name if charts else None, notes, listings
+            )
+            page.write_text(printable(render_overview(overview), lines=True), encoding="utf-8")
             made = [path.relative_to(folder).as_posix() for path in (page, *written, *charts)]
-            made += [file for listing in listings for file in listing.files]
+            made += [file for _, files in listings for file in files]
+            made += site.files
             put_in_place(folder, output_folder, made)
     except OSError as error:
         raise StoreError(f"{output_folder}: the report cannot be written ({error.strerror or error})") from error
@@ -104,8 +118,8 @@ def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
     return files, [*chart.notes, *draw_radar(chart, files[0], files[1])]
 
 
-def _write_listings(run: RunResult, folder: Path, names: "_FileNames") -> list[Listing]:
-    listings = []
+def _write_listings(run: RunResult, folder: Path, names: FileNames) -> list[tuple[str, Sequence[str]]]:
+    listings: list[tuple[str, Sequence[str]]] = []
     for result in filter(_has_utterances, run.tasks.values()):
         utterances = read_utterances(run, result)
         base = f"utterances/{names.of(run.name)}/{names.of(run.name, result.name)}"
@@ -114,12 +128,22 @@ def _write_listings(run: RunResult, folder: Path, names: "_FileNames") -> list[L
         title = f"{run.model}, {result.title}"
         path.with_name(path.name + ".tsv").write_text(utterances_tsv(utterances), encoding="utf-8")
         path.with_name(path.name + ".txt").write_text(utterances_text(utterances, title), encoding="utf-8")
-        listings.append(Listing(run.model, result.title, (f"{base}.tsv", f"{base}.txt")))
+        listings.append((title, (f"{base}.tsv", f"{base}.txt")))
     return listings
 
 
 def _has_utterances(result: TaskResult) -> bool:
     return result.place.table == "asr" and result.metric.value is not None and result.not_applicable is None
+
+
+def _titles(runs: Sequence[RunResult]) -> list[str]:
+    """Return what the columns of runs are called: their models, with the runs' names where models are the same."""
+    models = [run.model for run in runs]
+    return [run.model if models.count(run.model) == 1 else f"{run.model} ({run.name})" for run in runs]
+
+
+def _samples(runs: Sequence[RunResult]) -> int:
+    return sum(task.samples.total for run in runs for task in run.tasks.values())
 
 
 def _distinct(runs: Sequence[RunResult]) -> list[RunResult]:
@@ -132,20 +156,3 @@ def _distinct(runs: Sequence[RunResult]) -> list[RunResult]:
         for index, name in enumerate(chosen)
     ]
     return [replace(run, name=name) for run, name in zip(runs, numbered, strict=True)]
-
-
-class _FileNames:
-    """Names as path components, one for each name: they come from run folders, which others may have made."""
-
-    def __init__(self) -> None:
-        self._given: dict[tuple[str, ...], str] = {}
-
-    def of(self, *names: str) -> str:
-        """Return the file name of the last name among those that share the names before it."""
-        if names not in self._given:
-            plain = re.sub(r"[^\w.-]+", "_", names[-1]).lstrip(".")[:100] or "_"
-            # Some file systems take names that differ in case alone for one.
-            taken = {given.lower() for key, given in self._given.items() if key[:-1] == names[:-1]}
-            numbered = (f"{plain}-{number}" for number in count(2))
-            self._given[names] = next(name for name in chain([plain], numbered) if name.lower() not in taken)
-        return self._given[names]

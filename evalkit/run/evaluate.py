@@ -126,7 +126,7 @@ class _Session:
             self._stores = {
                 each.task.name: stack.enter_context(ResponseStore(plan.folder / each.task.name)) for each in tasks
             }
-            data = {each.task.name: each.fingerprint.to_json() for each in tasks}
+            data = {each.task.name: {**each.fingerprint.to_json(), "folder": each.folder} for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
             stack.callback(self._record.write)
             self._say_what_is_kept()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evalkit.datasets import Fingerprint
+from evalkit.datasets.recordings_folder import RecordingsFolder
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.run.plan import Plan
 from evalkit.run.selection import SelectedSamples
@@ -21,12 +22,14 @@ class CheckedTask:
         samples: that are taken of it.
         count: how many they are.
         fingerprint: of the data set, as far as it is taken.
+        folder: in which its recordings lie, or None where that is no single one.
     """
 
     task: Task
     samples: SelectedSamples
     count: int
     fingerprint: Fingerprint
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +87,16 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
     """Return the task with what its data set holds, or why it is left out."""
     if plan.skip_remote_data and not task.data_at_hand:
         return "its data set is not on this machine"
-    fingerprint = Fingerprint()
+    fingerprint, recordings = Fingerprint(), RecordingsFolder()
     samples = SelectedSamples(task, plan.selection)
     try:
         for sample in samples:
             fingerprint.add(sample)
+            recordings.add(sample)
     except DataError as error:
         if fingerprint.samples == 0 and plan.skip_missing_data:
             return str(error)
         raise DataError(f"task {task.name}: {error}") from error
     if fingerprint.samples == 0:
         raise DataError(f"task {task.name}: its data set has no samples")
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint)
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, recordings.path)

@@ -13,9 +13,10 @@ from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.scores import ScoresFile
 from evalkit.results.task_result import TaskResult
-from evalkit.text import Scheme, get_scheme
+from evalkit.text import Scheme
 from reports.render.csv import spreadsheet_safe
 from reports.samples.alignment import blocks, inline
+from reports.samples.schemes import scheme_for, schemes_of
 
 _HEADING = (
     "id", "status", "reason", "errors", "substitutions", "deletions", "insertions", "length", "error_rate",
@@ -81,14 +82,14 @@ def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
     """
     if run.folder is None:
         raise StoreError(f"{run.name}: is not read from a folder, and has no scores")
-    schemes = _schemes(result)
+    schemes = schemes_of(result)
     counts = [f"{result.headline}.{name}" for name in STATISTICS]
     texts = ("reference_normalised", "hypothesis_normalised")
     names = ("id", "status", "reason", "language", "audio", "references", "responses", *texts, *counts)
     path = run.folder / result.name
     try:
         rows = ScoresFile(path, result.digest).rows(names)
-        utterances = [_utterance(row, result, _scheme_of(row["language"], schemes)) for row in rows]
+        utterances = [_utterance(row, result, scheme_for(row["language"], schemes)) for row in rows]
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path}: its scores cannot be read ({error}); run the task again") from error
     return sorted(utterances, key=lambda each: (each.counts is None, -each.errors, each.counts, each.id))
@@ -152,23 +153,6 @@ def _utterance(row: Mapping[str, Any], result: TaskResult, scheme: Scheme) -> Ut
         response=" / ".join(each["text"] for each in row["responses"] if each["role"] == "model" and each["text"]),
         audio=", ".join(audio["locator"] for audio in json.loads(row["audio"])),
     )
-
-
-def _schemes(result: TaskResult) -> tuple[Scheme, ...]:
-    """Return the schemes that a recipe names: the task's own, such as ``whisper-en.v1``, then other languages'."""
-    recipe = result.metric.recipe
-    others = (each.partition(" by ")[0] for each in recipe.get("other_languages", "").split(", ") if each)
-    labels = (label.partition("-") for label in (recipe.get("normaliser", ""), *others))
-    return tuple(get_scheme(rest.rpartition(".")[0], name) for name, _, rest in labels)
-
-
-def _scheme_of(language: str | None, schemes: Sequence[Scheme]) -> Scheme:
-    """Return the scheme by which a sample in a language was scored."""
-    own, *others = schemes
-    if language is None or not others:
-        return own
-    code = get_scheme(language).language
-    return next((scheme for scheme in others if scheme.language == code), own)
 
 
 def _field(text: str) -> str:
