@@ -11,7 +11,7 @@ class Markup(str):
     __slots__ = ()
 
 
-_EMPTY = frozenset({"br", "img", "input", "link", "meta", "rect", "line", "circle"})
+_EMPTY = frozenset({"br", "img", "link", "meta"})
 
 
 def element(tag: str, *content: str, **attributes: str | float | None) -> Markup:

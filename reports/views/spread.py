@@ -108,6 +108,8 @@ def _by_label(
         return Markup("")
     shown = present[:_MOST_LABELS]
     table = {name: [each.value(name, result) for each, result in zip(sums, results, strict=True)] for name in shown}
+    if not any(value is not None for values in table.values() for value in values):
+        return Markup("")
     largest = max((value for values in table.values() for value in values if value is not None), default=0) or 1
     rows = []
     for name, values in table.items():
@@ -141,7 +143,7 @@ def _by_group(views: Sequence[Spread], runs: Sequence[str]) -> list[Markup]:
                 samples = max(samples, found.samples if found else 0)
                 cells.append("–" if metric is None or metric.value is None else metric.text)
             rows.append((label, f"{samples:,}", *cells))
-        if rows:
+        if any(cell != "–" for row in rows for cell in row[2:]):
             tables.append(data_table(f"By {group}", ("", "Samples", *runs), rows))
     return tables
 
