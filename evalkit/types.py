@@ -26,6 +26,9 @@ class Sample:
         language: code of the language spoken or asked for, or None where a task mixes or ignores them.
         groups: what results are broken down by, such as ``{"subset": "clean"}``.
         metadata: anything else a task needs to ask or score the sample; JSON values only.
+        clusters: what makes samples dependent on each other, such as ``{"speaker": "1089", "chapter": "134686"}``;
+            intervals and tests draw all samples of one label together, by default of the first field. Empty:
+            independent samples.
     """
 
     id: str
@@ -34,6 +37,7 @@ class Sample:
     language: str | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    clusters: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the sound itself, so that stored answers can be scored without the data set."""
@@ -44,6 +48,7 @@ class Sample:
             "language": self.language,
             "groups": dict(self.groups),
             "metadata": dict(self.metadata),
+            "clusters": dict(self.clusters),
         }
 
     @classmethod
@@ -51,11 +56,14 @@ class Sample:
         """Read what ``to_json`` returned.
 
         Raises:
-            ValueError: groups or metadata are not what they must be.
+            ValueError: groups, clusters or metadata are not what they must be.
         """
-        groups, metadata = record["groups"], record["metadata"]
-        if not isinstance(groups, dict) or not all(isinstance(label, str) for label in groups.values()):
-            raise ValueError(f"sample {record['id']}: its groups are no texts by name")
+        metadata = record["metadata"]
+        # Older records have no clusters.
+        labels = {name: record.get(name, {}) if name == "clusters" else record[name] for name in ("groups", "clusters")}
+        for name, texts in labels.items():
+            if not isinstance(texts, dict) or not all(isinstance(label, str) for label in texts.values()):
+                raise ValueError(f"sample {record['id']}: its {name} are no texts by name")
         if not isinstance(metadata, dict):
             raise ValueError(f"sample {record['id']}: its metadata are no JSON object")
         return cls(
@@ -63,8 +71,9 @@ class Sample:
             audio=tuple(Audio.from_json(audio) for audio in record["audio"]),
             references=tuple(record["references"]),
             language=record["language"],
-            groups=groups,
+            groups=labels["groups"],
             metadata=metadata,
+            clusters=labels["clusters"],
         )
 
 

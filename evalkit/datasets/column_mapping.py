@@ -40,9 +40,11 @@ class ColumnMapping:
         metadata: columns that become ``Sample.metadata``; or a mapping from key to column.
         where: for a column, the value or values that wanted rows have there; compared as text.
         language: of rows that name none; a row may name a code (``zh``) or a language in English (``Mandarin``).
+        cluster: columns that become ``Sample.clusters``, of which every row must say something; or a mapping from field
+            to column.
 
     Raises:
-        ConfigurationError: ``columns`` names a part that samples do not have.
+        ConfigurationError: ``columns`` names a part that samples do not have, or a cluster is called ``sample``.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class ColumnMapping:
         metadata: Mapping[str, str] | Sequence[str] = (),
         where: Mapping[str, Any] | None = None,
         language: str | None = None,
+        cluster: Mapping[str, str] | Sequence[str] = (),
     ) -> None:
         named = dict(columns or {})
         for part in named:
@@ -67,6 +70,12 @@ class ColumnMapping:
         self._metadata = by_name(metadata)
         self._where = dict(where or {})
         self._language = language
+        self._cluster = by_name(cluster)
+        if "sample" in self._cluster:
+            raise ConfigurationError(
+                "dataset cluster: 'sample' stands for samples drawn singly; "
+                "give the field another name, as in cluster={recording: sample}"
+            )
 
     @property
     def audio_column(self) -> str | None:
@@ -77,7 +86,12 @@ class ColumnMapping:
     def names(self) -> set[str]:
         """All columns that may be looked at, but for the audio's."""
         parts = {name for part, names in self._candidates.items() if part != "audio" for name in names}
-        return parts | {*self._groups.values(), *self._metadata.values(), *self._where}
+        return parts | {*self._named}
+
+    @property
+    def _named(self) -> list[str]:
+        """The columns that are asked for beside the parts of a sample."""
+        return [*self._groups.values(), *self._metadata.values(), *self._cluster.values(), *self._where]
 
     def check(self, available: Collection[str], place: str) -> None:
         """Refuse a table that lacks a column, before its rows are read.
@@ -88,7 +102,7 @@ class ColumnMapping:
         for part in sorted(self._required):
             if not any(column in available for column in self._candidates[part]):
                 self._refuse_without(part, available, place)
-        for column in (*self._groups.values(), *self._metadata.values(), *self._where):
+        for column in self._named:
             if column not in available:
                 _refuse_missing(column, available, place)
 
@@ -160,7 +174,18 @@ class ColumnMapping:
                 if (value := _required(column, row, place)) is not None
             },
             {key: _required(column, row, place) for key, column in self._metadata.items()},
+            self._clusters(row, place),
         )
+
+    def _clusters(self, row: Row, place: str) -> dict[str, str]:
+        labels = {field: as_text(_required(column, row, place)) for field, column in self._cluster.items()}
+        for field, column in self._cluster.items():
+            if row[column] is None or not labels[field].strip():
+                raise DataError(
+                    f"{place}: the column {column!r} says nothing, and cluster= takes from it which {field} the sample "
+                    "is of; fill it in, or name a column that every row has"
+                )
+        return labels
 
     def _language_of(self, row: Row, place: str) -> str | None:
         value = self._value("language", row, place)

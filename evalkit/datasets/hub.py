@@ -39,6 +39,7 @@ class HubDataset(Dataset):
         metadata: columns that become ``Sample.metadata``; or a mapping from key to column.
         where: for a column, the value or values that wanted rows have there; compared as text.
         language: of rows that name none.
+        cluster: columns that become ``Sample.clusters``, such as ``speaker``; or a mapping from field to column.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class HubDataset(Dataset):
         metadata: Mapping[str, str] | Sequence[str] = (),
         where: Mapping[str, Any] | None = None,
         language: str | None = None,
+        cluster: Mapping[str, str] | Sequence[str] = (),
     ) -> None:
         self._repository = str(repository)
         self._config = config
@@ -62,7 +64,7 @@ class HubDataset(Dataset):
         self._split_group = split_group
         self._revision = revision
         self._root = root
-        self._columns = ColumnMapping(columns, groups, metadata, where, language)
+        self._columns = ColumnMapping(columns, groups, metadata, where, language, cluster)
         self._tables: dict[str, Any] = {}
         version = f"@{revision}" if revision else ""
         self._name = f"{repository}{version}"

@@ -28,6 +28,7 @@ class Manifest(Dataset):
         metadata: columns that become ``Sample.metadata``; or a mapping from key to column.
         where: for a column, the value or values that wanted rows have there; compared as text.
         language: of rows that name none.
+        cluster: columns that become ``Sample.clusters``, such as ``speaker``; or a mapping from field to column.
 
     Raises:
         ConfigurationError: the file name's extension or an option is unknown.
@@ -43,10 +44,11 @@ class Manifest(Dataset):
         metadata: Mapping[str, str] | Sequence[str] = (),
         where: Mapping[str, Any] | None = None,
         language: str | None = None,
+        cluster: Mapping[str, str] | Sequence[str] = (),
     ) -> None:
         self._path = Path(path).expanduser()
         self._root = root
-        self._columns = ColumnMapping(columns, groups, metadata, where, language)
+        self._columns = ColumnMapping(columns, groups, metadata, where, language, cluster)
         self.source = str(self._path)
         if table_suffix(self._path) not in MANIFEST_SUFFIXES:
             raise ConfigurationError(f"{self._path}: a manifest's name ends in {', '.join(MANIFEST_SUFFIXES)}")

@@ -13,8 +13,8 @@ reference words, n-gram matches and totals, correct answers and questions). Resa
   Hypotheses*), which is less eager to find an effect than a p-value read off the bootstrap (Riezler &
   Maxwell 2005, *On some pitfalls in automatic evaluation and significance testing for MT*).
 
-A row must be one independent unit. Where samples come in clusters (turns of a dialogue, utterances of few
-speakers), add up each cluster's rows first and pass the clusters.
+Rows must be independent of each other. Where samples come in clusters (turns of a dialogue, utterances of few
+speakers), their labels say so, and whole clusters are drawn and exchanged (`evalkit.metrics.clusters`).
 
 **Undefined values.** A resample may leave a metric undefined (nan or infinite): an error rate whose drawn
 references are all empty is 0/0. An interval leaves such replicates out while they are at most as many as lie
@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evalkit.errors import ConfigurationError, DataError
+from evalkit.metrics.clusters import Labels, cluster_sums
 from evalkit.metrics.resampled_sums import bootstrap_sums, exchange_sums
 
 Array = NDArray[np.float64]
@@ -58,11 +59,14 @@ class BootstrapSettings:
         level: their coverage, between 0 and 1.
         resamples: of the bootstrap and of the paired test.
         seed: the same seed gives the same intervals.
+        cluster: what is drawn: ``auto``, clusters by the first field that the samples name, else single samples;
+            ``none``, single samples; or the name of a field or group, clusters by that.
     """
 
     level: float = 0.95
     resamples: int = 10_000
     seed: int = 0
+    cluster: str = "auto"
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -102,7 +106,13 @@ class PairedTest(NamedTuple):
 
 
 def bootstrap(
-    statistics: ArrayLike, value: Value, *, resamples: int = 10_000, level: float = 0.95, seed: int = 0
+    statistics: ArrayLike,
+    value: Value,
+    *,
+    clusters: Labels | None = None,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> Interval:
     """Return the percentile bootstrap confidence interval of a metric.
 
@@ -110,6 +120,8 @@ def bootstrap(
         statistics: n_samples × k sufficient statistics, or n_samples numbers (taken as n_samples × 1).
         value: maps the sum of the rows, a float64 vector of length k, to the metric. Called once per
             resample; where the metric is undefined it should return nan.
+        clusters: what makes samples dependent, one label a sample, such as its speaker; whole clusters are then
+            drawn. None: the samples are independent of each other.
         resamples: number of bootstrap resamples.
         level: coverage of the interval, between 0 and 1.
         seed: the same seed gives the same interval.
@@ -118,13 +130,17 @@ def bootstrap(
         The interval; with a single sample both ends are its value.
 
     Raises:
-        DataError: no samples, an array of another shape, or a statistic that is not finite.
+        DataError: no samples, an array of another shape, a statistic that is not finite, or another number of labels
+            than of samples.
         ConfigurationError: `resamples` or `level` out of range.
     """
-    return percentile_interval(bootstrap_values(statistics, value, resamples=resamples, seed=seed), level)
+    replicates = bootstrap_values(statistics, value, clusters=clusters, resamples=resamples, seed=seed)
+    return percentile_interval(replicates, level)
 
 
-def bootstrap_values(statistics: ArrayLike, value: Value, *, resamples: int = 10_000, seed: int = 0) -> Array:
+def bootstrap_values(
+    statistics: ArrayLike, value: Value, *, clusters: Labels | None = None, resamples: int = 10_000, seed: int = 0
+) -> Array:
     """Return the metric of each bootstrap resample; see `bootstrap` for the arguments and errors.
 
     Their standard deviation is the metric's standard error. For an average over several data sets, draw
@@ -133,7 +149,8 @@ def bootstrap_values(statistics: ArrayLike, value: Value, *, resamples: int = 10
     Returns:
         `resamples` values, nan where the metric is undefined.
     """
-    return _values(value, bootstrap_sums(_as_rows(statistics), resamples, np.random.SeedSequence(seed)))
+    rows = cluster_sums(_as_rows(statistics), clusters)
+    return _values(value, bootstrap_sums(rows, resamples, np.random.SeedSequence(seed)))
 
 
 def percentile_interval(replicates: ArrayLike, level: float = 0.95) -> Interval:
@@ -158,13 +175,14 @@ def paired_test(
     statistics_b: ArrayLike,
     value: Value,
     *,
+    clusters: Labels | None = None,
     resamples: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
 ) -> PairedTest:
     """Compare two systems on the same samples: value of a minus value of b.
 
-    The interval is the paired bootstrap. The p-value exchanges the two systems' statistics of each sample
+    The interval is the paired bootstrap. The p-value exchanges the two systems' statistics of each sample (or cluster)
     with probability 1/2 and asks how often the difference comes out at least as large, either way; with
     both the count and the number of trials raised by one it is never zero and the test keeps its level.
 
@@ -172,6 +190,7 @@ def paired_test(
         statistics_a: as in `bootstrap`.
         statistics_b: the same samples in the same order; same shape.
         value: as in `bootstrap`.
+        clusters: as in `bootstrap`; whole clusters are drawn, and exchanged.
         resamples: number of bootstrap resamples, and of random exchanges.
         level: coverage of the interval, between 0 and 1.
         seed: the same seed gives the same result.
@@ -183,11 +202,18 @@ def paired_test(
         DataError: as in `bootstrap`, or the two arrays differ in shape.
         ConfigurationError: `resamples` or `level` out of range.
     """
-    return summarise(paired_replicates(statistics_a, statistics_b, value, resamples=resamples, seed=seed), level)
+    replicates = paired_replicates(statistics_a, statistics_b, value, clusters=clusters, resamples=resamples, seed=seed)
+    return summarise(replicates, level)
 
 
 def paired_replicates(
-    statistics_a: ArrayLike, statistics_b: ArrayLike, value: Value, *, resamples: int = 10_000, seed: int = 0
+    statistics_a: ArrayLike,
+    statistics_b: ArrayLike,
+    value: Value,
+    *,
+    clusters: Labels | None = None,
+    resamples: int = 10_000,
+    seed: int = 0,
 ) -> PairedReplicates:
     """Resample two systems on the same samples; see `paired_test` for the arguments and errors.
 
@@ -196,6 +222,7 @@ def paired_replicates(
     a, b = _as_rows(statistics_a), _as_rows(statistics_b)
     if a.shape != b.shape:
         raise DataError(f"a paired test needs the same samples twice, got statistics of shape {a.shape} and {b.shape}")
+    a, b = cluster_sums(a, clusters), cluster_sums(b, clusters)
     bootstrap_seed, exchange_seed = np.random.SeedSequence(seed).spawn(2)
     # From b and a - b, rather than a and b: equal rows then give equal sums whatever the rounding.
     gain = a - b

@@ -230,8 +230,13 @@ class _Replicates:
             raise ConfigurationError(f"{self._run.name}: the averages of a run need its folder")
         scores = ScoresFile(self._run.folder / task.name, task.digest)
         statistics = scores.statistics(task.headline, tuple(task.metric.statistics))
-        function = get_metric_function(task.metric.function)
-        return bootstrap_values(statistics, function, resamples=self._settings.resamples, seed=self._settings.seed)
+        return bootstrap_values(
+            statistics,
+            get_metric_function(task.metric.function),
+            resamples=self._settings.resamples,
+            seed=self._settings.seed,
+            clusters=scores.clusters(task.resampled),
+        )
 
 
 def _texts(where: str, key: str, mapping: Mapping[str, Any]) -> tuple[str, ...]:

@@ -137,7 +137,8 @@ class _Comparer:
     def _read(self, run: RunResult, task: TaskResult, key: str) -> ScoredSamples:
         if run.folder is None:
             raise StoreError(f"{run.name}: is not read from a folder, and has no scores to compare")
-        return ScoresFile(run.folder / task.name, task.digest).scored_samples(key, tuple(task.metrics[key].statistics))
+        scores = ScoresFile(run.folder / task.name, task.digest)
+        return scores.scored_samples(key, tuple(task.metrics[key].statistics), task.resampled)
 
 
 def _seed(seed: int, name: str) -> int:

@@ -26,6 +26,10 @@ class Fields:
         self.where = where
         self._content: dict[str, Any] = content
 
+    def __contains__(self, key: str) -> bool:
+        """Tell whether there is such a field, null or not."""
+        return key in self._content
+
     def text(self, key: str) -> str:
         """Return a text."""
         return self._checked(key, str, "a text")

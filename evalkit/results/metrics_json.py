@@ -7,6 +7,7 @@ from typing import Any
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.place import TablePlace
+from evalkit.results.clusters import SINGLY
 from evalkit.results.fields import Fields
 from evalkit.results.task_result import (
     Aggregate,
@@ -46,6 +47,7 @@ def task_to_json(task: TaskResult) -> dict[str, Any]:
         "models": {role: asdict(model) for role, model in task.models.items()},
         "failures": [asdict(reason) for reason in task.failures],
         "digest": task.digest,
+        **({} if task.resampled == SINGLY else {"resampled": task.resampled, "clusters": task.clusters}),
     }
 
 
@@ -83,6 +85,8 @@ def task_from_json(name: str, fields: Fields) -> TaskResult:
             for each in fields.listed("failures")
         ),
         digest=fields.text("digest"),
+        resampled=fields.text("resampled") if "resampled" in fields else SINGLY,
+        clusters=fields.count("clusters") if "resampled" in fields else 0,
     )
 
 

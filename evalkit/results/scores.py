@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, get_args
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from evalkit.chain import Exchange, Outcome
 from evalkit.errors import StoreError, one_line
 from evalkit.metrics.metric import Metric
+from evalkit.results.clusters import SINGLY, cluster_label, own_label
 from evalkit.types import Failure, FailureKind, Sample
 
 FILE_NAME = "scores.parquet"
@@ -27,16 +29,18 @@ _NEW = "scores.new.parquet"
 _PART = "scores.parquet.unfinished"
 _DIGEST = b"evalkit.digest"
 _ROWS_AT_ONCE = 2_000
-_JSON_COLUMNS = ("audio", "groups", "metadata")
+_JSON_COLUMNS = ("audio", "groups", "metadata", "clusters")
+_ADDED = {"clusters": "{}"}  # columns that older files lack, with what they stand for there
+_DISTINCT_LABELS = 10_000  # most clusters have many samples, whose labels are alike
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def columns(metrics: Mapping[str, Metric], details: Sequence[str]) -> Any:
     """Return the columns of a task's scores, as a ``pyarrow.Schema``.
 
-    ``audio``, ``groups`` and ``metadata`` are JSON texts. ``responses`` holds every call of the chain in order, failed
-    ones too; ``speech`` is the path of what was said, relative to the run folder. The statistics of a metric stand in
-    columns named ``KEY.STATISTIC``, and are null for skipped samples.
+    ``audio``, ``groups``, ``metadata`` and ``clusters`` are JSON texts. ``responses`` holds every call of the chain in
+    order, failed ones too; ``speech`` is the path of what was said, relative to the run folder. The statistics of a
+    metric stand in columns named ``KEY.STATISTIC``, and are null for skipped samples.
 
     Args:
         metrics: of the task, by key.
@@ -61,6 +65,7 @@ def columns(metrics: Mapping[str, Metric], details: Sequence[str]) -> Any:
         "responses": pa.list_(response),
         "groups": text,
         "metadata": text,
+        "clusters": text,
     }
     named |= dict.fromkeys(details, text)
     named |= {f"{key}.{name}": pa.float64() for key, metric in metrics.items() for name in metric.statistics}
@@ -173,12 +178,14 @@ class ScoredSamples:
         references: the accepted answers.
         answers: what the model under test said last, in text.
         statistics: of the metric, samples × k.
+        clusters: label of each by the field that the task was resampled by; None where samples were drawn singly.
     """
 
     ids: Sequence[str]
     references: Sequence[Sequence[str]]
     answers: Sequence[str]
     statistics: npt.NDArray[np.float64]
+    clusters: Sequence[str] | None = None
 
 
 class ScoresFile:
@@ -228,13 +235,15 @@ class ScoresFile:
 
         with _reading(self._path), pyarrow.parquet.ParquetFile(self._path) as file:
             known = set(file.schema_arrow.names)
-            for name in names or ():
-                if name not in known:
-                    raise KeyError(name)
-            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=None if names is None else list(names)):
+            wanted = known.union(_ADDED) if names is None else set(names)
+            added = {name: value for name, value in _ADDED.items() if name in wanted - known}
+            for name in wanted - known - _ADDED.keys():
+                raise KeyError(name)
+            columns = None if names is None else [name for name in names if name in known]
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns):
                 for row in batch.to_pylist():
                     _check_row(row)
-                    yield row
+                    yield row | added if added else row
 
     def statistics(self, key: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return the statistics of a metric, samples × k, for the samples that count.
@@ -245,8 +254,26 @@ class ScoresFile:
         """
         return self._statistics(self.table(["status", *(f"{key}.{name}" for name in names)]), key, names)
 
-    def scored_samples(self, key: str, names: Sequence[str]) -> ScoredSamples:
-        """Return the samples that count towards a metric; see ``statistics`` for the arguments."""
+    def clusters(self, field: str) -> list[str] | None:
+        """Return the label of each sample that counts by a field (``TaskResult.resampled``); None for ``sample``."""
+        if field == SINGLY:
+            return None
+        label_of = lru_cache(_DISTINCT_LABELS)(partial(_label, field))
+        with _reading(self._path):
+            return [
+                label_of(row["clusters"], row["groups"]) or own_label(row["id"])
+                for row in self.rows(["id", "status", "groups", "clusters"])
+                if row["status"] != "skipped"
+            ]
+
+    def scored_samples(self, key: str, names: Sequence[str], resampled: str = SINGLY) -> ScoredSamples:
+        """Return the samples that count towards a metric.
+
+        Args:
+            key: of the metric.
+            names: of its statistics.
+            resampled: what the task's intervals are drawn of (``TaskResult.resampled``).
+        """
         table = self.table(["id", "status", "references", "responses", *(f"{key}.{name}" for name in names)])
         statistics = self._statistics(table, key, names)
         with _reading(self._path):
@@ -259,6 +286,7 @@ class ScoresFile:
                 references=[row["references"] for row in rows],
                 answers=[last_answer(row["responses"]) for row in rows],
                 statistics=statistics,
+                clusters=self.clusters(resampled),
             )
 
     def _statistics(self, table: Any, key: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -308,6 +336,14 @@ def _response(exchange: Exchange, folder: str) -> dict[str, Any]:
         "tool_calls": [{"name": call.name, "arguments": call.arguments, "id": call.id} for call in response.tool_calls],
         "failure": None if response.failure is None else response.failure.to_json(),
     }
+
+
+def _label(field: str, clusters: str, groups: str) -> str | None:
+    """Return a sample's label by a field, of what two columns hold."""
+    label = cluster_label(field, json.loads(clusters), json.loads(groups))
+    if label is not None and not isinstance(label, str):
+        raise ValueError(f"the {field} of a sample is no text")
+    return label
 
 
 def _encodable(value: Any) -> Any:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from evalkit.metrics.metric import render_recipe, rounded
 from evalkit.place import TablePlace
+from evalkit.results.clusters import SINGLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,8 @@ class TaskResult:
         models: who filled the roles beside the model under test.
         failures: why samples failed, the commonest reason first.
         digest: that ``scores.parquet`` carries too, by which the two are known to belong together.
+        resampled: what intervals are drawn of: ``sample``, or the field by which samples are clustered, ``speaker``.
+        clusters: how many of these there are among the samples that count.
         replicates: the headline's bootstrap replicates, before scaling; only while the run that made them goes on.
     """
 
@@ -183,7 +186,13 @@ class TaskResult:
     models: Mapping[str, ModelIdentity]
     failures: tuple[FailureReason, ...]
     digest: str
+    resampled: str = SINGLY
+    clusters: int = 0
     replicates: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.resampled == SINGLY:
+            object.__setattr__(self, "clusters", self.samples.counted)
 
     @property
     def metric(self) -> MetricResult:
@@ -195,7 +204,8 @@ class TaskResult:
 
         Args:
             key: of the metric.
-            with_counts: whether the counts of scored, failed and skipped samples follow.
+            with_counts: whether the counts of scored, failed and skipped samples follow, and of what was drawn where
+                that were no single samples.
         """
         recipe: dict[str, Any] = dict(self.metrics[key].recipe)
         for role, model in self.models.items():
@@ -204,6 +214,8 @@ class TaskResult:
         if with_counts:
             samples = self.samples
             recipe |= {"scored": samples.scored, "failed": samples.failed, "skipped": samples.skipped}
+            if self.resampled != SINGLY:
+                recipe |= {"resampled": self.resampled, "clusters": self.clusters}
         return render_recipe(recipe)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from evalkit.datasets import Fingerprint
 from evalkit.datasets.recordings_folder import RecordingsFolder
 from evalkit.errors import ConfigurationError, DataError
+from evalkit.results.clusters import drawn_field
 from evalkit.run.plan import Plan
 from evalkit.run.selection import SelectedSamples
 from evalkit.task import Task
@@ -51,7 +52,7 @@ def check(plan: Plan) -> Preflight:
     A broken row is found now, not after an hour. Tasks that the plan allows to be left out are.
 
     Raises:
-        ConfigurationError: a task needs a model that was not chosen.
+        ConfigurationError: a task needs a model that was not chosen, or its samples cannot be clustered as asked for.
         DataError: a data set cannot be read or is empty, or no task is left.
     """
     left_out: dict[str, str] = {}
@@ -89,14 +90,22 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
         return "its data set is not on this machine"
     fingerprint, recordings = Fingerprint(), RecordingsFolder()
     samples = SelectedSamples(task, plan.selection)
+    clusters: dict[str, str] = {}
+    groups: dict[str, str] = {}
     try:
         for sample in samples:
             fingerprint.add(sample)
             recordings.add(sample)
+            clusters.update(sample.clusters)
+            groups.update(sample.groups)
     except DataError as error:
         if fingerprint.samples == 0 and plan.skip_missing_data:
             return str(error)
         raise DataError(f"task {task.name}: {error}") from error
     if fingerprint.samples == 0:
         raise DataError(f"task {task.name}: its data set has no samples")
+    try:
+        drawn_field(plan.bootstrap.cluster, clusters, groups)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"task {task.name}: {error}") from error
     return CheckedTask(task, samples, fingerprint.samples, fingerprint, recordings.path)

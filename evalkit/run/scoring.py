@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from evalkit.chain import Outcome
+from evalkit.errors import ConfigurationError
 from evalkit.metrics.metric import Metric, Statistics
 from evalkit.metrics.resampling import BootstrapSettings, bootstrap_values
 from evalkit.results.certainty import finite_in_unit, interval_and_error
+from evalkit.results.clusters import SINGLY, cluster_label, drawn_field
 from evalkit.results.scores import ScoreWriter
 from evalkit.results.task_result import (
     FailureReason,
@@ -26,6 +28,9 @@ from evalkit.task import Task
 from evalkit.types import Response
 
 _MOST_GROUPS_BROKEN_DOWN = 50
+
+_Labels = tuple[tuple[str, str], ...]
+Drawn = npt.NDArray[np.int64]
 
 
 class TaskScorer:
@@ -62,7 +67,7 @@ class TaskScorer:
         self._models: Mapping[str, ModelIdentity] = {}
         self._counts: Counter[str] = Counter()
         self._statistics = {key: array("d") for key in task.metrics}
-        self._labels: dict[tuple[tuple[str, str], ...], int] = {}  # each set of labels once, by number
+        self._labels: dict[tuple[_Labels, _Labels], int] = {}  # each set of groups and of clusters once, by number
         self._labelled = array("L")  # the number of each sample's
         self._languages: set[str] = set()
         self._asked: set[str] = set()
@@ -85,7 +90,8 @@ class TaskScorer:
         self._counts["empty"] += outcome.status == "scored" and not any(
             _says_something(exchange.response) for exchange in outcome.exchanges if not exchange.response.failed
         )
-        self._labelled.append(self._labels.setdefault(tuple(outcome.sample.groups.items()), len(self._labels)))
+        labels = tuple(outcome.sample.groups.items()), tuple(outcome.sample.clusters.items())
+        self._labelled.append(self._labels.setdefault(labels, len(self._labels)))
         self._asked.update(exchange.call.role for exchange in outcome.exchanges)
         if outcome.sample.language is not None:
             self._languages.add(outcome.sample.language)
@@ -93,11 +99,17 @@ class TaskScorer:
             self._statistics[key].extend(map(float, outcome.score.statistics[key]))
 
     def finish(self) -> TaskResult:
-        """Complete the scores and return what was measured."""
+        """Complete the scores and return what was measured.
+
+        Raises:
+            ConfigurationError: the samples have no field of the name by which they shall be drawn.
+        """
         task, counts = self._task, self._counts
         known = self._known
         asked = [role for role in task.roles if role != "model" and role in self._asked]
         self._models = {role: known[role] for role in asked if role in known}
+        resampled = self._resampled()
+        drawn = self._drawn(resampled)
         digest = self._writer.finish()
         total = sum(counts[status] for status in ("scored", "failed", "skipped"))
         all_skipped = total > 0 and counts["skipped"] == total
@@ -106,7 +118,7 @@ class TaskScorer:
             for key, values in self._statistics.items()
         }
         headline = next(iter(task.metrics))
-        replicates = {key: self._replicates(metric, arrays[key]) for key, metric in task.metrics.items()}
+        replicates = {key: self._replicates(metric, arrays[key], drawn) for key, metric in task.metrics.items()}
         return TaskResult(
             name=task.name,
             title=task.title,
@@ -119,10 +131,12 @@ class TaskScorer:
             headline=headline,
             compared=tuple(task.compared) or (headline,),
             metrics={key: self._result(key, arrays[key], replicates[key]) for key in task.metrics},
-            groups=self._by_group(arrays),
+            groups=self._by_group(arrays, drawn),
             models=self._models,
             failures=self._failures(),
             digest=digest,
+            resampled=resampled,
+            clusters=0 if drawn is None else len(np.unique(drawn)),
             replicates=replicates[headline],
         )
 
@@ -142,10 +156,37 @@ class TaskScorer:
         reasons = sorted(self._failed.items(), key=lambda each: (-each[1], each[0]))
         return tuple(FailureReason(kind, count, *map(_printable, self._examples[kind])) for kind, count in reasons)
 
-    def _replicates(self, metric: Metric, statistics: Statistics) -> npt.NDArray[np.float64] | None:
+    def _resampled(self) -> str:
+        """Return by which field the samples are clustered for intervals, or ``sample``."""
+        if not self._labels:
+            return SINGLY
+        groups, clusters = (dict(label for labels in self._labels for label in labels[part]) for part in (0, 1))
+        try:
+            return drawn_field(self._settings.cluster, clusters, groups)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"task {self._task.name}: {error}") from error
+
+    def _drawn(self, field: str) -> Drawn | None:
+        """Return the number of each sample's cluster, or None for samples drawn singly."""
+        if field == SINGLY:
+            return None
+        numbers: dict[str, int] = {}
+        labels = [cluster_label(field, dict(clusters), dict(groups)) for groups, clusters in self._labels]
+        of_set = [-1 if label is None else numbers.setdefault(label, len(numbers)) for label in labels]
+        drawn: Drawn = np.array(of_set)[np.frombuffer(self._labelled, dtype="L")]
+        alone = drawn < 0  # what nothing is said of is a cluster of its own
+        drawn[alone] = len(numbers) + np.arange(alone.sum())
+        return drawn
+
+    def _replicates(
+        self, metric: Metric, statistics: Statistics, drawn: Drawn | None
+    ) -> npt.NDArray[np.float64] | None:
         if not len(statistics):
             return None
-        return bootstrap_values(statistics, metric.value, resamples=self._settings.resamples, seed=self._settings.seed)
+        settings, labels = self._settings, None if drawn is None else drawn.tolist()
+        return bootstrap_values(
+            statistics, metric.value, clusters=labels, resamples=settings.resamples, seed=settings.seed
+        )
 
     def _result(self, key: str, statistics: Statistics, replicates: npt.NDArray[np.float64] | None) -> MetricResult:
         metric = self._task.metrics[key]
@@ -165,23 +206,31 @@ class TaskScorer:
             recipe={**metric.full_recipe, **self._task.mixed_recipe(key, self._languages), **models},
         )
 
-    def _by_group(self, arrays: Mapping[str, Statistics]) -> dict[str, dict[str, GroupResult]]:
+    def _by_group(self, arrays: Mapping[str, Statistics], drawn: Drawn | None) -> dict[str, dict[str, GroupResult]]:
         """Measure the samples of each label of each group, where the labels are few enough to be read."""
         tables: dict[str, dict[str, GroupResult]] = {}
-        sets = [dict(labels) for labels in self._labels]
+        sets = [dict(groups) for groups, _ in self._labels]
+        clustered = {name for _, clusters in self._labels for name, _ in clusters}
         for name in sorted({name for labels in sets for name in labels}):
             labels = np.array([each.get(name, "") for each in sets])[np.frombuffer(self._labelled, dtype="L")]
             values = sorted(set(labels.tolist()) - {""})
             if len(values) > _MOST_GROUPS_BROKEN_DOWN:
                 continue
-            tables[_printable(name)] = {_printable(value): self._group(arrays, labels == value) for value in values}
+            # What is said of one speaker alone depends on the samples drawn of that speaker, and on no other.
+            units = None if name in clustered else drawn
+            tables[_printable(name)] = {
+                _printable(value): self._group(arrays, labels == value, units) for value in values
+            }
         return tables
 
-    def _group(self, arrays: Mapping[str, Statistics], chosen: npt.NDArray[np.bool_]) -> GroupResult:
+    def _group(
+        self, arrays: Mapping[str, Statistics], chosen: npt.NDArray[np.bool_], drawn: Drawn | None
+    ) -> GroupResult:
         metrics = {}
         for key, metric in self._task.metrics.items():
             statistics = arrays[key][chosen]
-            metrics[key] = self._result(key, statistics, self._replicates(metric, statistics))
+            units = None if drawn is None else drawn[chosen]
+            metrics[key] = self._result(key, statistics, self._replicates(metric, statistics, units))
         return GroupResult(int(chosen.sum()), metrics)
 
 

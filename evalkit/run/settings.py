@@ -117,6 +117,7 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
         "level": _number(math.ulp(0.0), math.nextafter(1, 0), "a number between 0 and 1"),
         "resamples": _whole(1),
         "seed": _whole(0),
+        "cluster": _text,
     },
 }
 OPEN_MAPPINGS = ("generation", "extra_body", "headers", "prompts", "prices", "columns", "where", "labels", "facts")

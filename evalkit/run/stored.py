@@ -27,6 +27,8 @@ _CONFIG = "config.yaml"
 _TASKS = "tasks"
 _TARGET = "_target_"
 # How Hydra makes an object, which is no matter once its settings are plain values.
+# What may be set though the run's configuration lacks it: settings that came later. So may a title of any model.
+_LATER = ("statistics.cluster",)
 _MANNER = ("_convert_", "_recursive_")
 
 
@@ -199,8 +201,7 @@ def _set(config: dict[str, Any], key: str, value: Any, path: Path) -> None:
     inner: Any = config
     for part in folders:
         inner = inner.get(part) if isinstance(inner, dict) else None
-    # A title may be given to a model that had none.
-    if not isinstance(inner, dict) or (last not in inner and last != "title"):
+    if not isinstance(inner, dict) or (last not in inner and last != "title" and key not in _LATER):
         known = [str(each) for each in inner] if isinstance(inner, dict) else []
         raise ConfigurationError(f"{path}: has no setting '{key}'{hint(last, known)}")
     inner[last] = value

@@ -72,7 +72,11 @@ def test_the_identity_of_a_request_is_its_content_and_nothing_else() -> None:
 
 
 def test_samples_and_responses_survive_json() -> None:
-    sample = Sample("x", (Audio("a.flac", duration=1.5),), ("r",), "en", {"speaker": "s"}, {"k": [1]})
+    clusters = {"speaker": "s", "chapter": "c"}
+    sample = Sample("x", (Audio("a.flac", duration=1.5),), ("r",), "en", {"speaker": "s"}, {"k": [1]}, clusters)
+    older = sample.to_json()
+    del older["clusters"]
+    assert Sample.from_json(older).clusters == {}
     again = Sample.from_json(sample.to_json())
     assert again == sample
     assert again.audio[0].duration == 1.5
