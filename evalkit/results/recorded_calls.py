@@ -76,7 +76,7 @@ class RecordedCalls:
             record = _parsed(file.readline())
             if record is not None and record["sample"] == sample_id:
                 calls[record["call"]] = RecordedCall(role, record["call"], record["asked"], record["response"])
-        return calls
+        return dict(sorted(calls.items()))
 
     def close(self) -> None:
         """Close the files."""

@@ -73,7 +73,7 @@ class Words(View):
         vocabulary = element(
             "details",
             element("summary", f"Every word of the references ({len(_vocabulary(views)):,})"),
-            element("div", class_="vocabulary", data_runs="\n".join(runs)),
+            element("div", class_="vocabulary"),
         )
         return join(
             section("The commonest errors", element("div", *filter(None, tables), class_="beside")),
