@@ -29,7 +29,12 @@ def sound(path: Path, seconds: float = 1.0, hertz: float = 440.0) -> Path:
 
 def transcriptions() -> dict[str, Any]:
     """A task's entry of metrics.json whose samples can be counted one by one."""
-    return task("Demo clean", 0.25, metrics={"wer": metric(0.25) | RECORDED})
+    return task(
+        "Demo clean",
+        0.25,
+        compared=["wer"],
+        metrics={"wer": metric(0.25, other_languages="raw-zh.v1 by character") | RECORDED},
+    )
 
 
 def row(
