@@ -1,6 +1,6 @@
 """Writes a report folder: tables, chart, utterance listings, and the page that shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,6 +52,7 @@ def write_report(
     rows: Rows = "all",
     audio: AudioMode = "link",
     copy_as: AudioFormat = "same",
+    link: Callable[[Path], str] | None = None,
 ) -> Report:
     """Write the report of some runs beside published results; the same input gives the same files.
 
@@ -64,6 +65,7 @@ def write_report(
         audio: whether recordings and spoken answers are played from where they lie (``link``), from copies beside the
             pages (``copy``), or not at all (``none``).
         copy_as: the form of copies: ``same`` as the files, ``mp3`` or ``opus``.
+        link: gives the address of a linked sound, for pages that are served.
 
     Raises:
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
@@ -83,7 +85,8 @@ def write_report(
             names = FileNames()
             listings = [listing for run in runs for listing in _write_listings(run, folder, names)]
             titles = _titles(runs)
-            sounds = Sounds(audio, folder, output_folder, copy_as, drawn=_samples(runs) <= _MOST_DRAWN)
+            drawn = link is None and _samples(runs) <= _MOST_DRAWN
+            sounds = Sounds(audio, folder, output_folder, copy_as, drawn=drawn, link=link)
             site = SiteWriter(runs, titles, folder, names, sounds).write()
             page = folder / _PAGE
             overview = Overview(

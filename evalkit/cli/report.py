@@ -1,4 +1,4 @@
-"""``evalkit report``: tables, chart and utterance lists of runs, beside published results."""
+"""``evalkit report``: tables, chart and every sample of runs, to read and hear, beside published results."""
 
 import argparse
 import shutil
@@ -29,17 +29,40 @@ def command(arguments: Sequence[str]) -> int:
         default="all",
         help="every test set with a value in some column, or only those that the runs measured (default: %(default)s)",
     )
+    parser.add_argument(
+        "--audio",
+        choices=("link", "copy", "none"),
+        default="link",
+        help="play recordings and spoken answers from where they lie, from copies beside the pages, or not at all "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--audio-format",
+        choices=("same", "mp3", "opus"),
+        default="same",
+        help="of copies (default: as the files are)",
+    )
     parser.add_argument("--output", type=Path, help="folder to write to; default: report/ in the first run folder")
     options = parser.parse_args(arguments)
     if not options.runs and not options.published:
         parser.error("name a run folder, a published model with --published, or both")
-    runs = _runs(options.runs)
+    runs = readable_runs(options.runs)
     from reports.render.markdown import render_markdown
+    from reports.site.size import sounds_of
     from reports.write import write_report
 
     output = options.output or _usual_output(runs)
     check_folder(output)
-    report = write_report(runs, published=options.published, output_folder=output, rows=options.rows)
+    if options.audio == "copy":
+        print(f"copying {sounds_of(runs)} to {output}", file=sys.stderr)
+    report = write_report(
+        runs,
+        published=options.published,
+        output_folder=output,
+        rows=options.rows,
+        audio=options.audio,
+        copy_as=options.audio_format,
+    )
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for table in report.tables:
         print(printable(render_markdown(table, width), lines=True))
@@ -56,7 +79,7 @@ def _usual_output(runs: Sequence[Path]) -> Path:
     return folder
 
 
-def _runs(named: Sequence[Path]) -> list[Path]:
+def readable_runs(named: Sequence[Path]) -> list[Path]:
     """Return the run folders among what was named; of the rest it is said why they are left out.
 
     Raises:

@@ -13,6 +13,7 @@ import pytest
 from reports.write import write_report
 from tests.browser import Browser, open_browser
 from tests.reports.site_runs import HOSTILE, row, sound, speech_run
+from tests.reports.test_site_server import serving
 
 pytestmark = pytest.mark.slow
 
@@ -255,3 +256,18 @@ def test_no_page_is_wider_than_its_window(browser: Browser, report: Path, width:
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
+
+
+def test_a_served_page_draws_sounds_that_lie_elsewhere(browser: Browser, report: Path) -> None:
+    with serving(report.parent / "base") as server:
+        page = browser.page()
+        page.goto(f"{server.address}tasks/demo.html#sample=a1")
+        page.wait_for_selector("article.sample")
+        drawn = "(() => { const c = document.querySelector('canvas.{}'); if (c.hidden) return 0; "
+        drawn += "return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size })()"
+        until(page, f"{drawn.replace('{}', 'wave')} > 2")
+        page.keyboard.press("g")
+        until(page, f"{drawn.replace('{}', 'spectrum')} > 5")
+        page.keyboard.press("p")
+        until(page, "document.querySelector('audio').currentTime > 0.2")
+        page.close()

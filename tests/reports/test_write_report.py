@@ -9,7 +9,7 @@ from evalkit.errors import ConfigurationError, StoreError
 from reports.write import write_report
 from tests.reports.run_folders import metric, task, utterance, write_run
 
-SITE = ("browser.js", "overview.js", "report.css", "sample.js", "sound.js", "store.js", "words.js")
+SITE = ("browser.js", "overview.js", "refresh.js", "report.css", "sample.js", "sound.js", "store.js", "words.js")
 DEMO = ("Demo clean", "Demo noise", "Demo reverberation", "Demo telephone")
 
 
