@@ -17,11 +17,13 @@ from tests.reports.test_site import arguments
 @contextmanager
 def serving(*runs: Path) -> Iterator[ReportServer]:
     with ReportServer(runs) as server:
-        thread = threading.Thread(target=server.serve)
+        thread = threading.Thread(target=server.serve, daemon=True)
         thread.start()
-        yield server
-        server.close()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.close()
+            thread.join()
 
 
 def ask(
@@ -72,7 +74,7 @@ def test_the_pages_and_the_sounds_they_name_are_served_in_parts_and_nothing_else
             "//etc/passwd",
             "/sounds/9.flac",
             "/sounds/../data/notes.txt",
-            "/\0",
+            "/%00",
         ):
             assert ask(server, path)[0] in (400, 404), path
 
