@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from evalkit.results.compared import Comparison
     from evalkit.results.comparison import compare_runs
     from evalkit.results.metrics_file import RunResult, read_run
+    from evalkit.run.difference.causes import RunDifference
+    from evalkit.run.difference.diff import diff_runs
     from evalkit.run.start import evaluate
     from evalkit.text import normalizer
 
@@ -31,17 +33,21 @@ _EXPORTS = {
     "RunResult": "evalkit.results.metrics_file",
     "compare_runs": "evalkit.results.comparison",
     "Comparison": "evalkit.results.compared",
+    "diff_runs": "evalkit.run.difference.diff",
+    "RunDifference": "evalkit.run.difference.causes",
 }
 
 __all__ = [
     "Bleu",
     "Comparison",
     "ErrorRate",
+    "RunDifference",
     "RunResult",
     "__version__",
     "bleu",
     "bootstrap",
     "compare_runs",
+    "diff_runs",
     "error_rate",
     "evaluate",
     "normalizer",

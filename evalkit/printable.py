@@ -33,5 +33,29 @@ def display_width(text: str) -> int:
     )
 
 
+def folded(text: str, width: int, *, indent: int = 0) -> list[str]:
+    """Break a text into lines of a terminal, at spaces where there are any.
+
+    Args:
+        text: of one line.
+        width: columns that no line exceeds.
+        indent: by how much lines after the first are indented.
+    """
+    lines, line = [], ""
+    for word in text.split():
+        if line.strip() and display_width(line) + 1 + display_width(word) <= width:
+            line += f" {word}"
+            continue
+        if line.strip():
+            lines.append(line)
+            line = " " * indent
+        for character in word:
+            if display_width(line + character) > width:
+                lines.append(line)
+                line = " " * indent
+            line += character
+    return [*lines, line] if line.strip() else lines
+
+
 def _spelled(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")

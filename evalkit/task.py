@@ -64,6 +64,10 @@ class Task(ABC):
         """Return facts for ``evalkit show``: source, licence, access, counts, hours."""
         return {}
 
+    def known_schemes(self) -> Sequence[str]:
+        """Return the names that the task's setting ``schemes`` takes, those it has first; none where it has no such."""
+        return ()
+
     def mixed_recipe(self, metric: str, languages: Collection[str]) -> Mapping[str, str]:  # noqa: ARG002 - see below
         """Return what a figure's comparability depends on if its samples are in several languages.
 

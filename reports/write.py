@@ -7,13 +7,20 @@ from tempfile import TemporaryDirectory
 
 from evalkit.errors import StoreError
 from evalkit.printable import printable
-from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.repeated import RepeatedRuns, joined_result, read_results
 from evalkit.results.task_result import TaskResult
-from reports.chart.axes import Radar, tables_radar
+from reports.chart.axes import Radar
+from reports.figures import FILE_NAME as FIGURES
+from reports.figures import write_figures
+from reports.model_card import FILE_NAME as MODEL_CARD
+from reports.model_card import render_model_card
 from reports.names import FileNames
 from reports.placing import put_in_place
+from reports.published import PublishedFigure
 from reports.render.csv import render_csv
 from reports.render.html import render_html
+from reports.render.json import render_json
 from reports.render.latex import render_latex
 from reports.render.markdown import render_markdown
 from reports.samples.utterances import read_utterances, utterances_text, utterances_tsv
@@ -24,11 +31,12 @@ from reports.tables.by_normaliser import by_normaliser_table
 from reports.tables.fill import fill_tables
 from reports.tables.layout import Rows
 from reports.tables.model import Table
+from reports.tables.own import OwnTables
 
 _PAGE = "index.html"
 # Beyond so many samples, drawing all waveforms takes minutes; a page that is served draws them itself.
 _MOST_DRAWN = 3_000
-_RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "csv": render_csv}
+RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "csv": render_csv, "json": render_json}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,10 @@ def write_report(
     published: Sequence[str] = (),
     output_folder: Path,
     rows: Rows = "all",
+    figures: Sequence[PublishedFigure] | None = None,
+    plots: bool = False,
+    own_tables: OwnTables | None = None,
+    model_card: bool = False,
     audio: AudioMode = "link",
     copy_as: AudioFormat = "same",
     link: Callable[[Path], str] | None = None,
@@ -62,6 +74,10 @@ def write_report(
         output_folder: where to write; made if it is not there; an earlier report in it is replaced, and other files
             stay. A report that is cut short leaves the earlier one, or is whole but for some of its older files.
         rows: which rows the tables keep, as in ``fill_tables``.
+        figures: the published figures to choose from, as in ``fill_tables``.
+        plots: whether every plot that the runs have something to show in is written too, into a folder ``plots``.
+        own_tables: tables and a chart of one's own, before those of the README or in their place.
+        model_card: whether a model card with the figures is written too, for the Hugging Face hub.
         audio: whether recordings and spoken answers are played from where they lie (``link``), from copies beside the
             pages (``copy``), or not at all (``none``).
         copy_as: the form of copies: ``same`` as the files, ``mp3`` or ``opus``.
@@ -71,26 +87,43 @@ def write_report(
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
         StoreError: a run cannot be read, or the report cannot be written.
     """
-    runs = _distinct([read_run(folder) for folder in run_folders])
-    filled = fill_tables(runs, published, rows)
-    chart = tables_radar(filled)
-    normalisers = by_normaliser_table(runs)
-    tables = [*(each.table for each in filled), *([normalisers] if normalisers else [])]
+    read = [read_results(folder) for folder in run_folders]
+    runs = _distinct([joined_result(each) for each in read])
+    tables, chart = _tables_and_chart(runs, published, rows, own_tables or OwnTables(), figures)
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".unfinished-", dir=output_folder) as unfinished:
             folder = Path(unfinished)
             written = [path for table in tables for path in _write_table(table, folder)]
+            if runs:
+                write_figures(runs, folder / FIGURES)
+                written.append(folder / FIGURES)
+            if model_card:
+                card = folder / MODEL_CARD
+                card.write_text(printable(render_model_card(runs, tables), lines=True), encoding="utf-8")
+                written.append(card)
             charts, notes = _write_radar(chart, folder)
             names = FileNames()
-            listings = [listing for run in runs for listing in _write_listings(run, folder, names)]
-            titles = _titles(runs)
-            drawn = link is None and _samples(runs) <= _MOST_DRAWN
+            if plots:
+                plotted, said = _write_plots(runs, folder, names)
+                written += plotted
+                notes += said
+            single = _distinct([each for run, kept in zip(runs, read, strict=True) for each in _single_runs(run, kept)])
+            listings = [listing for run in single for listing in _write_listings(run, folder, names)]
+            titles = _titles(single)
+            drawn = link is None and _samples(single) <= _MOST_DRAWN
             sounds = Sounds(audio, folder, output_folder, copy_as, drawn=drawn, link=link)
-            site = SiteWriter(runs, titles, folder, names, sounds).write()
+            site = SiteWriter(single, titles, folder, names, sounds).write()
             page = folder / _PAGE
             overview = Overview(
-                runs, titles, site.comparisons, site.pages, tables, charts[-1].name if charts else None, notes, listings
+                single,
+                titles,
+                site.comparisons,
+                site.pages,
+                tables,
+                charts[-1].name if charts else None,
+                notes,
+                listings,
             )
             page.write_text(printable(render_overview(overview), lines=True), encoding="utf-8")
             made = [path.relative_to(folder).as_posix() for path in (page, *written, *charts)]
@@ -102,9 +135,35 @@ def write_report(
     return Report(tuple(tables), tuple(output_folder / name for name in made))
 
 
+def report_tables(
+    run_folders: Sequence[Path],
+    *,
+    published: Sequence[str] = (),
+    rows: Rows = "all",
+    own_tables: OwnTables | None = None,
+) -> list[Table]:
+    """Return the tables of a report, of which nothing is written; see ``write_report`` for the arguments and errors."""
+    runs = _distinct([joined_result(read_results(folder)) for folder in run_folders])
+    return _tables_and_chart(runs, published, rows, own_tables or OwnTables())[0]
+
+
+def _tables_and_chart(
+    runs: Sequence[RunResult],
+    published: Sequence[str],
+    rows: Rows,
+    own_tables: OwnTables,
+    figures: Sequence[PublishedFigure] | None = None,
+) -> tuple[list[Table], Radar]:
+    own, standard = own_tables.fill(runs), fill_tables(runs, published, rows, figures)
+    chart = own_tables.chart(runs, [*own, *standard])
+    normalisers = by_normaliser_table(runs) if own_tables.standard_tables else None
+    tables = [each.table for each in (*own, *(standard if own_tables.standard_tables else ()))]
+    return [*tables, *([normalisers] if normalisers else [])], chart
+
+
 def _write_table(table: Table, folder: Path) -> list[Path]:
     paths = []
-    for extension, render in _RENDERERS.items():
+    for extension, render in RENDERERS.items():
         path = folder / f"{table.name}.{extension}"
         path.write_text(printable(render(table), lines=True), encoding="utf-8")
         paths.append(path)
@@ -118,7 +177,21 @@ def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
     files = [folder / "radar.png", folder / "radar.svg"]
     from reports.chart.drawing import draw_radar  # loads matplotlib
 
-    return files, [*chart.notes, *draw_radar(chart, files[0], files[1])]
+    return files, [*chart.notes, *draw_radar(chart, *files)]
+
+
+def _write_plots(runs: Sequence[RunResult], folder: Path, names: FileNames) -> tuple[list[Path], list[str]]:
+    """Write all plots; return their files, and what has to be said about them."""
+    from reports.plots.kinds import every_drawing  # loads matplotlib
+    from reports.plots.style import FORMATS, write_drawing
+
+    written, notes = [], []
+    (folder / "plots").mkdir()
+    for drawing in every_drawing(runs):
+        files = [folder / "plots" / f"{names.of('plots', drawing.name)}.{kind}" for kind in FORMATS]
+        notes += [*drawing.notes, *write_drawing(drawing, files)]
+        written += files
+    return written, list(dict.fromkeys(notes))
 
 
 def _write_listings(run: RunResult, folder: Path, names: FileNames) -> list[tuple[str, Sequence[str]]]:
@@ -133,6 +206,11 @@ def _write_listings(run: RunResult, folder: Path, names: FileNames) -> list[tupl
         path.with_name(path.name + ".txt").write_text(utterances_text(utterances, title), encoding="utf-8")
         listings.append((title, (f"{base}.tsv", f"{base}.txt")))
     return listings
+
+
+def _single_runs(run: RunResult, read: RunResult | RepeatedRuns) -> Sequence[RunResult]:
+    """Return the runs that have samples of their own."""
+    return read.runs if isinstance(read, RepeatedRuns) else [run]
 
 
 def _has_utterances(result: TaskResult) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal, Unpack
 
 from evalkit.chain import Chain, Score
 from evalkit.errors import ConfigurationError, DataError
-from evalkit.metrics.error_rate import count_errors, error_rate_metric
+from evalkit.metrics.error_rate import error_rate_metric, get_alignment
 from evalkit.metrics.metric import Metric
 from evalkit.task import CommonSettings, DatasetTask
 from evalkit.text import Scheme, get_scheme, scheme_names
@@ -27,11 +27,12 @@ class Transcription(DatasetTask):
     Args:
         language: the language transcribed, for samples that do not say theirs.
         schemes: normalisation schemes to score with, the first of which gives the headline figure; or ``all``.
+        alignment: whose alignment errors are counted in, ``levenshtein`` or ``sclite`` (``evalkit.error_rate``).
         **common: see ``DatasetTask``; the data set yields samples with one recording and one reference each, and the
             kind of question is ``asr``.
 
     Raises:
-        ConfigurationError: there is no such scheme for the language, or none is named.
+        ConfigurationError: there is no such scheme for the language, or none is named; there is no such alignment.
     """
 
     details = ("reference_normalised", "hypothesis_normalised")
@@ -41,6 +42,7 @@ class Transcription(DatasetTask):
         *,
         language: str,
         schemes: Sequence[str] | Literal["all"] = ("default",),
+        alignment: str = "levenshtein",
         **common: Unpack[CommonSettings],
     ) -> None:
         super().__init__(**common)
@@ -48,12 +50,13 @@ class Transcription(DatasetTask):
         if not names:
             raise ConfigurationError(f"task {self.name}: schemes is empty; name at least one, such as [default]")
         self.language = language
+        self._count_errors = get_alignment(alignment)
         self._prompt = self._prompts.of("asr")
         self._scheme_names: dict[str, str] = {}  # by key of the metric
         self._schemes_of: dict[str | None, dict[str, Scheme]] = {}  # by language; every sample asks for them
         self.metrics: dict[str, Metric] = {}
         for name in names:
-            metric = error_rate_metric(get_scheme(language, name))
+            metric = error_rate_metric(get_scheme(language, name), alignment)
             key = metric.name.lower() + (f"_{name}" if self.metrics else "")
             self._scheme_names[key] = name
             self.metrics[key] = metric
@@ -79,6 +82,13 @@ class Transcription(DatasetTask):
     def unanswered(self, sample: Sample) -> Score:
         """Score no answer as an empty one."""
         return self._score(sample, "")
+
+    def known_schemes(self) -> Sequence[str]:
+        """Return the schemes of the task's language, those that it is scored with first; one of two names once."""
+        found: dict[Scheme, str] = {}
+        for name in (*self._scheme_names.values(), *scheme_names(self.language)):
+            found.setdefault(get_scheme(self.language, name), name)
+        return tuple(found.values())
 
     def mixed_recipe(self, metric: str, languages: Collection[str]) -> Mapping[str, str]:
         """Return the schemes and units of the languages other than the task's own."""
@@ -107,6 +117,6 @@ class Transcription(DatasetTask):
         details: dict[str, str] = {}
         for key, scheme in self._schemes(sample.language).items():
             texts = [scheme.normalize(text) for text in (sample.references[0], hypothesis)]
-            statistics[key] = count_errors(*(scheme.units(text) for text in texts))
+            statistics[key] = self._count_errors(*(scheme.units(text) for text in texts))
             details = details or dict(zip(self.details, texts, strict=True))
         return Score(statistics, details)

@@ -5,6 +5,7 @@ they can be read again. A reply that cannot be read is asked for again; if none 
 counts as failed.
 """
 
+import statistics
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.audio import Audio
+from evalkit.metrics.metric import Metric
 from evalkit.prompts import fill
 from evalkit.types import Assessment, Call, Failure, Message, Request, Response
 
@@ -65,9 +67,33 @@ class Judgement:
         return sum(self.marks) / len(self.marks) if self.marks else 0.0
 
     @property
+    def variance(self) -> float:
+        """The variance of the marks around their mean, as of a sample of the judge's replies; 0 of fewer than two."""
+        return statistics.variance(self.marks) if len(self.marks) > 1 else 0.0
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """What the judgement adds to ``spread_metric``: its variance, counted if there are marks."""
+        return self.variance, float(bool(self.marks))
+
+    @property
     def disagree(self) -> bool:
         """Whether the replies to one question differ."""
         return len(set(self.marks)) > 1
+
+
+def spread_metric(recipe: Mapping[str, str], scale: float = 100) -> Metric:
+    """Return how far a judge's replies to one question lie apart: their standard deviation, pooled over the samples.
+
+    It tells the judge's own chance apart from the spread over samples, which the interval of a score is of, and which
+    has the judge's in it.
+
+    Args:
+        recipe: what the score's comparability depends on.
+        scale: of the score, in whose unit it is.
+    """
+    fields = {"averaging": "root mean square", **recipe}
+    return Metric("Judge SD", ("variance", "judged"), "root_ratio", False, fields, unit="", scale=scale)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from evalkit.chain import CallFailed, Chain, Score
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.metrics.bleu import bleu_metric, count_ngrams
-from evalkit.metrics.bleu_schemes import BleuScheme, get_bleu_scheme
+from evalkit.metrics.bleu_schemes import BleuScheme, bleu_scheme_names, get_bleu_scheme
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
 from evalkit.task import CommonSettings, DatasetTask
@@ -97,6 +97,11 @@ class SpeechToTextTranslation(DatasetTask):
     def unanswered(self, sample: Sample) -> Score:
         """Score no answer as an empty translation."""
         return Score(*self._counted(sample, ""))
+
+    def known_schemes(self) -> Sequence[str]:
+        """Return the schemes of the target language, those that it is scored with first."""
+        own = (scheme.name for scheme in self._schemes.values())
+        return tuple(dict.fromkeys((*own, *bleu_scheme_names(self.target_language))))
 
     def describe(self) -> Mapping[str, Any]:
         """Return source, licence and access of the test set, how it is read where that is open, and where from."""

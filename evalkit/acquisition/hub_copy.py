@@ -89,8 +89,8 @@ def write_manifest(hub: Mapping[str, Any], manifest: Path, options: Mapping[str,
     Args:
         hub: arguments of ``HubDataset``.
         manifest: the file to write, which is not there.
-        options: with which the manifest will be read: ``columns``, ``groups`` and ``metadata`` decide what the columns
-            are called.
+        options: with which the manifest will be read: ``columns``, ``groups``, ``cluster`` and ``metadata`` decide what
+            the columns are called.
 
     Raises:
         ConfigurationError: the hub's library is not installed.
@@ -122,6 +122,8 @@ def _row(sample: Sample, audio: str, options: Mapping[str, Any]) -> dict[str, An
     if sample.references:
         row[columns.get("text") or "text"] = sample.references[0]
     row |= {column: sample.groups[group] for group, column in by_name(options.get("groups") or ()).items()}
+    clusters = by_name(options.get("cluster") or ())
+    row |= {clusters.get(field, field): label for field, label in sample.clusters.items()}
     return row | {column: sample.metadata[key] for key, column in by_name(options.get("metadata") or ()).items()}
 
 

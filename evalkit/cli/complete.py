@@ -11,21 +11,40 @@ from evalkit.errors import EvalkitError
 _WORDS = {
     "list": ("models", "tasks", "suites", "published", "runs"),
     "data": ("prepare", "verify"),
+    "plot": ("radar", "forest", "against", "snr", "error_types", "running", "schemes"),
     "completion": ("bash", "zsh", "fish"),
 }
 _OPTIONS = {
     "": ("--help", "--version", "--debug", "--config-dir"),
     "run": ("--help", "--multirun", "--cfg", "--info", "--config-dir", "--debug"),
+    "plan": ("--help", "--probe", "--json", "--config-dir"),
+    "reproduce": (
+        *("--help", "--from", "--published", "--published-table", "--within", "--output", "--dry-run", "--probe"),
+        "--config-dir",
+    ),
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
-    "report": ("--help", "--published", "--rows", "--audio", "--audio-format", "--output"),
+    "diff": ("--help", "--markdown", "--json", "--allow"),
+    "show": ("--help", "--base", "--config-dir"),
+    "report": (
+        *("--help", "--published", "--rows", "--layout", "--terminal", "--plots", "--model-card", "--output"),
+        *("--audio", "--audio-format"),
+    ),
     "view": ("--help", "--port", "--no-browser"),
+    "plot": ("--help", "--output", "--task", "--metric", "--by", "--published", "--layout", "--level", "--seed"),
+    "leaderboard": ("--help", "--task", "--model", "--since", "--sort", "--step", "--output"),
+    "log": ("--help", "--to", "--project", "--uri", "--report"),
     "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
-    "wer": ("--help", "--language", "--scheme", "--ids", "--level"),
+    "sensitivity": ("--help", "--task", "--markdown", "--json", "--allow"),
+    "repeats": ("--help", "--json"),
+    "judge": ("--help", "--samples", "--markdown", "--json", "--allow", "--config-dir"),
+    "wer": ("--help", "--language", "--scheme", "--alignment", "--ids", "--level"),
+    "export": ("--help", "--format", "--task", "--as-written", "--output"),
     "doctor": ("--help", "--data-root", "--config-dir"),
 }
-_TAKE_OVERRIDES = ("run", "show", "data")
+_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "data")
 _LISTS = ("task", "suite")
 _VALUES = {
+    "alignment": ("levenshtein", "sclite"),
     "spread": ("true", "false"),
     "missing_data": ("error", "skip", "skip_remote"),
     "missing_roles": ("error", "skip"),

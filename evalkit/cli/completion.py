@@ -32,9 +32,9 @@ _evalkit() {
 if [[ $funcstack[1] == _evalkit ]]; then _evalkit "$@"; else compdef _evalkit evalkit; fi
 """
 _FISH = r"""# evalkit's words at the TAB key. In ~/.config/fish/config.fish: evalkit completion fish | source
-complete -c evalkit -f -n 'not __fish_seen_subcommand_from report compare score wer' \
+complete -c evalkit -f -n 'not __fish_seen_subcommand_from report reproduce compare score wer' \
     -a '(command evalkit complete (commandline -cp | string collect) 2>/dev/null)'
-complete -c evalkit -n '__fish_seen_subcommand_from report compare score wer' \
+complete -c evalkit -n '__fish_seen_subcommand_from report reproduce compare score wer' \
     -a '(command evalkit complete (commandline -cp | string collect) 2>/dev/null)'
 """
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}

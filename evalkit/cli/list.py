@@ -13,6 +13,7 @@ from evalkit.results.folder import PROVENANCE
 from evalkit.results.metrics_file import FILE_NAME as METRICS
 from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.provenance import Session, last_session
+from evalkit.results.repeated import repeated_folders
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
@@ -99,7 +100,8 @@ def _published() -> str:
 def _runs(folder: Path) -> str:
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: no such folder; name the one that holds your runs")
-    rows = [_run_row(path) for path in sorted(_entries(folder)) if (path / PROVENANCE).is_file()]
+    entries = [path for entry in sorted(_entries(folder)) for path in (repeated_folders(entry) or [entry])]
+    rows = [_run_row(path, folder) for path in entries if (path / PROVENANCE).is_file()]
     if not rows:
         return f"{folder}: no runs"
     return columns(("run", "model", "state", "tasks", "samples", "failed", "last session"), rows)
@@ -112,17 +114,18 @@ def _entries(folder: Path) -> list[Path]:
         raise StoreError(f"{folder}: cannot be read ({error.strerror})") from error
 
 
-def _run_row(path: Path) -> tuple[str, ...]:
+def _run_row(path: Path, folder: Path) -> tuple[str, ...]:
     """Return what a run's own files say; one that cannot be read has its place in the list all the same."""
+    name = path.relative_to(folder).as_posix()
     try:
         run = read_run(path) if (path / METRICS).is_file() else None
         session = last_session(path)
     except StoreError as error:
         print(f"evalkit: {printable(str(error))}", file=sys.stderr)
-        return path.name, "", "cannot be read", "", "", "", ""
+        return name, "", "cannot be read", "", "", "", ""
     tasks = () if run is None else run.tasks.values()
     return (
-        path.name,
+        name,
         "" if run is None else run.model,
         _state(run, session),
         str(len(tasks)),

@@ -22,20 +22,30 @@ EXIT_BROKEN_PIPE = 141  # as of a program that the reader of its output has left
 
 COMMANDS = {
     "run": "evaluate a model: evalkit run model=NAME suite=NAME (anything after `run` is Hydra's grammar)",
+    "plan": "what a run will take before it is begun: samples, hours of audio, calls, tokens, money, time",
+    "reproduce": "a model's published figures against what is measured, with a verdict on each",
     "list": "what there is: models, tasks, suites, published results, runs",
-    "show": "the exact request, data set and metric of a task; nothing is run",
+    "show": "the exact request, data set and metric of a task, nothing is run; or one sample of a run",
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
+    "sensitivity": "a run's stored answers under every scheme of normalisation, with the intervals of the differences",
+    "repeats": "several runs of one model, with other seeds: the mean, and the spread of runs beside that of samples",
+    "judge": "put a run's stored answers to another judge: how far the two agree; no other model is loaded",
     "report": "tables, radar chart and every sample of runs, beside published results",
     "view": "the report of runs in the browser, kept up to date while they go on",
+    "plot": "one plot of runs as PNG, SVG or PDF: radar, forest, error types, running estimate and others",
+    "leaderboard": "the newest run of each model in a folder, ranked, with learning curves, as a page and CSV",
+    "log": "the figures of a run in Weights & Biases or MLflow, by their own clients",
     "compare": "paired tests between two runs; exits 1 on a significant regression",
+    "diff": "why the figures of two runs differ, the likeliest cause first; exits 1 if something differs that matters",
     "wer": "the error rate between two text files, with its interval; no audio, no model",
+    "export": "a run's references and answers as files for SCTK's sclite",
     "data": "data prepare, data verify: fetch or index a data set; check its counts, hours and recordings",
     "doctor": "what is installed, which models and tasks can run here, and why not",
     "completion": "print the script that completes words at the TAB key, for bash, zsh or fish",
 }
 _HIDDEN = ("complete",)
 # The commands that compose configurations, and are told of further folders of them.
-_COMPOSING = ("run", "list", "show", "data", "doctor", "complete")
+_COMPOSING = ("run", "plan", "reproduce", "list", "show", "judge", "data", "doctor", "complete")
 
 
 @dataclass(slots=True)

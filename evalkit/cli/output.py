@@ -43,7 +43,8 @@ def write_file(path: Path, text: str) -> None:
         ConfigurationError: it cannot be written; says why.
     """
     try:
-        path.write_text(text, encoding="utf-8")
+        # Half characters, as in an answer that is quoted, become question marks: no file can hold them.
+        path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise _unwritable(path, error) from error
 

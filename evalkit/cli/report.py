@@ -5,17 +5,28 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evalkit.cli.output import check_folder
 from evalkit.errors import StoreError
 from evalkit.printable import printable
 from evalkit.results.metrics_file import FILE_NAME, without_results
+from evalkit.results.repeated import repeated_folders
+
+if TYPE_CHECKING:
+    from reports.tables.model import Table
 
 
 def command(arguments: Sequence[str]) -> int:
     """Write the report files, print the tables, and say where the page lies."""
     parser = argparse.ArgumentParser(prog="evalkit report", description=__doc__)
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, each a column or row")
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN",
+        help="run folders, or folders of repeated runs, each a column or row",
+    )
     parser.add_argument(
         "--published",
         nargs="+",
@@ -42,6 +53,14 @@ def command(arguments: Sequence[str]) -> int:
         default="same",
         help="of copies (default: as the files are)",
     )
+    parser.add_argument(
+        "--layout", type=Path, metavar="FILE", help="tables and a radar chart of your own: see the page on reports"
+    )
+    parser.add_argument("--terminal", action="store_true", help="print the tables to fit, and write nothing")
+    parser.add_argument("--plots", action="store_true", help="draw every plot that shows something, into plots/")
+    parser.add_argument(
+        "--model-card", action="store_true", help="write model_card.md too, with the figures as the Hub reads them"
+    )
     parser.add_argument("--output", type=Path, help="folder to write to; default: report/ in the first run folder")
     options = parser.parse_args(arguments)
     if not options.runs and not options.published:
@@ -49,9 +68,14 @@ def command(arguments: Sequence[str]) -> int:
     runs = readable_runs(options.runs)
     from reports.render.markdown import render_markdown
     from reports.site.size import sounds_of
-    from reports.write import write_report
+    from reports.tables.own import read_own_tables
+    from reports.write import report_tables, write_report
 
-    output = options.output or _usual_output(runs)
+    own_tables = read_own_tables(options.layout) if options.layout else None
+    if options.terminal:
+        _print_tables(report_tables(runs, published=options.published, rows=options.rows, own_tables=own_tables))
+        return 0
+    output = options.output or usual_output(runs)
     check_folder(output)
     if options.audio == "copy":
         print(f"copying {sounds_of(runs)} to {output}", file=sys.stderr)
@@ -62,6 +86,9 @@ def command(arguments: Sequence[str]) -> int:
         rows=options.rows,
         audio=options.audio,
         copy_as=options.audio_format,
+        plots=options.plots,
+        own_tables=own_tables,
+        model_card=options.model_card,
     )
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for table in report.tables:
@@ -70,7 +97,20 @@ def command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _usual_output(runs: Sequence[Path]) -> Path:
+def _print_tables(tables: "Sequence[Table]") -> None:
+    from reports.render.terminal import render_terminal
+
+    width = shutil.get_terminal_size().columns
+    for table in tables:
+        print(render_terminal(table, width))
+
+
+def usual_output(runs: Sequence[Path]) -> Path:
+    """Return where a report goes if nobody says: into the first run folder.
+
+    Raises:
+        StoreError: what lies there is a link.
+    """
     if not runs:
         return Path("report")
     folder = runs[0] / "report"
@@ -85,7 +125,7 @@ def readable_runs(named: Sequence[Path]) -> list[Path]:
     Raises:
         StoreError: there is none among them.
     """
-    runs = [path for path in named if (path / FILE_NAME).is_file()]
+    runs = [path for path in named if (path / FILE_NAME).is_file() or repeated_folders(path)]
     reasons = [without_results(path) for path in named if path not in runs]
     if reasons and not runs:
         raise StoreError("; ".join(reasons))

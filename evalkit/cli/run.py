@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -17,13 +18,15 @@ from evalkit.cli.summary import summary
 from evalkit.errors import ConfigurationError, EvalkitError
 from evalkit.hints import hint
 from evalkit.printable import printable
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.repeated import join_runs
 from evalkit.results.usage import usage_lines
 from evalkit.run.composition import compose_run, configurations, listed_roles
-from evalkit.run.evaluate import evaluate
+from evalkit.run.evaluate import Evaluation
 from evalkit.run.explanation import in_our_words
 from evalkit.run.naming import run_name
 from evalkit.run.overrides import added_roles, grammatical, quoted, swept_keys
-from evalkit.run.plan import plan_from_config
+from evalkit.run.repeats import evaluations
 from evalkit.run.search_path import CONFIG_MODULE, CONFIG_NAME
 from evalkit.run.settings import check_settings
 
@@ -117,17 +120,30 @@ class FailedSamplesError(EvalkitError):
 
 def _run(config: DictConfig, choices: Mapping[str, Any]) -> int:
     with in_our_words():
-        plan = plan_from_config(config, choices)
-        evaluation = evaluate(plan)
-    print(printable(summary(evaluation.results), lines=True))
+        done = [_told(evaluation) for evaluation in evaluations(config, choices)]
+    if len(done) > 1:
+        folder = _folder(done[0]).parent
+        print(f"\n{printable(summary(join_runs(done, folder.name).joined), lines=True)}")
+        print(f"\nFolder of the {len(done)} runs: {folder}\nTables and chart: evalkit report {folder}")
+    return EXIT_FOUND_FAULT if any(run.failed_samples for run in done) else 0
+
+
+def _told(evaluation: Evaluation) -> RunResult:
+    """Print what came of a run."""
+    run, folder = evaluation.results, _folder(evaluation.results)
+    print(printable(summary(run), lines=True))
     if lines := usage_lines(evaluation.usage):
         print("Models, over all sessions of this run", *lines, sep="\n")
-    print(f"\nRun folder: {plan.folder}\nTables and chart: evalkit report {plan.folder}")
-    if failed := evaluation.results.failed_samples:
+    print(f"\nRun folder: {folder}\nTables and chart: evalkit report {folder}", flush=True)
+    if failed := run.failed_samples:
         print(
             f"evalkit: {failed:,} {'samples' if failed > 1 else 'sample'} failed and count{'' if failed > 1 else 's'} "
-            f"as wrong; {plan.folder}/*/scores.parquet says why. The same command asks again whatever was not answered",
+            f"as wrong; {folder}/*/scores.parquet says why. The same command asks again whatever was not answered",
             file=sys.stderr,
         )
-        return EXIT_FOUND_FAULT
-    return 0
+    return run
+
+
+def _folder(run: RunResult) -> Path:
+    assert run.folder is not None  # noqa: S101 - it was just written
+    return run.folder

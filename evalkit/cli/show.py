@@ -1,4 +1,4 @@
-"""``evalkit show``: what a task would ask and how it would score, without running anything."""
+"""``evalkit show``: what a task would ask and how it would score, without running anything; or a sample of a run."""
 
 import json
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 from evalkit.audio import Audio
 from evalkit.cli.catalogue import Folders
+from evalkit.cli.show_sample import show_sample
 from evalkit.metrics.metric import recipe_line
 from evalkit.printable import printable
 from evalkit.run.composition import compose_configuration
@@ -15,16 +16,22 @@ from evalkit.task import Task
 from evalkit.types import Sample
 
 _USAGE = """usage: evalkit show task=NAME [model=NAME] [override ...] [--config-dir FOLDER]
+       evalkit show RUN/TASK/SAMPLE [--base RUN2]
 
-Prints the data set, the exact request and the metrics of each task chosen, as `evalkit run` with the same words would
-have them. Nothing is run, nothing is downloaded."""
+The first prints the data set, the exact request and the metrics of each task chosen, as `evalkit run` with the same
+words would have them. Nothing is run, nothing is downloaded.
+
+The second prints one sample of a run, with --base the same sample of another run before it: references, answers by
+role, alignment, replies of judges, tool calls, failures, and what the sample counts."""
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
-    """Print every task that the overrides choose."""
+    """Print every task that the overrides choose, or the sample of a run that is named."""
     if not arguments or {"-h", "--help"} & set(arguments):
         print(_USAGE)
         return 0
+    if "=" not in arguments[0] and not arguments[0].startswith("-"):
+        return show_sample(arguments)
     config = compose_configuration(arguments, folders)
     with in_our_words():
         for task in tasks_from_config(config):

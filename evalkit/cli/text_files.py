@@ -1,19 +1,17 @@
 """Texts by id, or by number of line, from the files in which recognisers and corpora keep them."""
 
 import csv
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evalkit.datasets.tables import LARGEST_FIELD, parsed_json
+from evalkit.datasets.tables import LARGEST_FIELD, parsed_json, placed_rows
 from evalkit.errors import DataError
 
-_TRN = re.compile(r"(.*)\(([^()\s]+)\)\s*")
-_Rows = Iterator[tuple[int, str, str]]
+_Rows = Iterator[tuple[str, str, str]]
 
 
 def read_texts(path: Path, *, ids: bool = False) -> dict[str, str]:
-    """Read a file of texts: ``.trn``, ``.tsv``, ``.csv``, ``.jsonl``, or one text a line.
+    """Read a file of texts: ``.trn``, ``.ctm``, ``.tsv``, ``.csv``, ``.jsonl``, or one text a line.
 
     Args:
         path: the file, in UTF-8.
@@ -25,19 +23,21 @@ def read_texts(path: Path, *, ids: bool = False) -> dict[str, str]:
     Raises:
         DataError: it cannot be read, a line is not of the form, or an id stands in it twice.
     """
-    lines = _lines(path)
-    readers: dict[str, Callable[[Path, Sequence[str]], _Rows]] = {".trn": _trn, ".jsonl": _json_lines}
     suffix = path.suffix.lower()
-    if suffix in (".tsv", ".csv"):
-        rows = _table(path, lines, "\t" if suffix == ".tsv" else ",")
-    elif suffix in readers:
-        rows = readers[suffix](path, lines)
+    if suffix in (".trn", ".ctm"):
+        rows: _Rows = ((place, row["id"], row["text"]) for place, row in placed_rows(path))
+    elif suffix in (".tsv", ".csv"):
+        rows = _table(path, _lines(path), "\t" if suffix == ".tsv" else ",")
+    elif suffix == ".jsonl":
+        rows = _json_lines(path, _lines(path))
+    elif ids:
+        rows = _kaldi(path, _lines(path))
     else:
-        rows = _kaldi(lines) if ids else ((number, f"line {number}", line) for number, line in _numbered(lines))
+        rows = ((place, f"line {number}", line) for number, (place, line) in enumerate(_placed(path, _lines(path)), 1))
     texts: dict[str, str] = {}
-    for number, identity, text in rows:
+    for place, identity, text in rows:
         if identity in texts:
-            raise DataError(f"{path}, line {number}: the id '{identity}' stands in the file before")
+            raise DataError(f"{place}: the id '{identity}' stands in the file before")
         texts[identity] = text
     if not texts:
         raise DataError(f"{path}: holds no texts")
@@ -57,25 +57,15 @@ def _lines(path: Path) -> list[str]:
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
-def _numbered(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    return enumerate(lines, start=1)
+def _placed(path: Path, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    return ((f"{path}, line {number}", line) for number, line in enumerate(lines, start=1))
 
 
-def _trn(path: Path, lines: Sequence[str]) -> _Rows:
-    for number, line in _numbered(lines):
-        if not line.strip():
-            continue
-        match = _TRN.fullmatch(line)
-        if match is None:
-            raise DataError(f"{path}, line {number}: does not end with an id in parentheses")
-        yield number, match[2], match[1].strip()
-
-
-def _kaldi(lines: Sequence[str]) -> _Rows:
-    for number, line in _numbered(lines):
+def _kaldi(path: Path, lines: Sequence[str]) -> _Rows:
+    for place, line in _placed(path, lines):
         if line.strip():
             identity, *words = line.split(maxsplit=1)
-            yield number, identity, words[0].strip() if words else ""
+            yield place, identity, words[0].strip() if words else ""
 
 
 def _table(path: Path, lines: Sequence[str], delimiter: str) -> _Rows:
@@ -91,17 +81,18 @@ def _table(path: Path, lines: Sequence[str], delimiter: str) -> _Rows:
         if heading.count(column) != 1:
             raise DataError(f"{path}: needs one column '{column}'; its columns are {', '.join(heading)}")
     for row in rows:
+        place = f"{path}, line {rows.line_num}"
         if row and len(row) != len(heading):
-            raise DataError(f"{path}, line {rows.line_num}: {len(row)} fields under {len(heading)} columns")
+            raise DataError(f"{place}: {len(row)} fields under {len(heading)} columns")
         if row:
-            yield rows.line_num, row[heading.index("id")], row[heading.index("text")]
+            yield place, row[heading.index("id")], row[heading.index("text")]
 
 
 def _json_lines(path: Path, lines: Sequence[str]) -> _Rows:
-    for number, line in _numbered(lines):
+    for place, line in _placed(path, lines):
         if not line.strip():
             continue
-        record = parsed_json(line, f"{path}, line {number}", halves=True)
+        record = parsed_json(line, place, halves=True)
         if not isinstance(record, dict) or not all(isinstance(record.get(key), str) for key in ("id", "text")):
-            raise DataError(f"{path}, line {number}: not an object with texts under 'id' and 'text'")
-        yield number, record["id"], record["text"]
+            raise DataError(f"{place}: not an object with texts under 'id' and 'text'")
+        yield place, record["id"], record["text"]

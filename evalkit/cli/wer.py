@@ -6,14 +6,15 @@ from pathlib import Path
 
 from evalkit.cli.text_files import read_texts
 from evalkit.errors import ConfigurationError, DataError
-from evalkit.metrics.error_rate import error_rate, error_rate_metric
+from evalkit.metrics.error_rate import ALIGNMENTS, error_rate, error_rate_metric
 
 _SHOWN_IDS = 3
 _DESCRIPTION = """\
 Compare what was recognised with what was said: the error rate over all texts, with its interval.
 
-A file's ending says what it is: .trn, the words and then the id in parentheses; .tsv and .csv, a table with a heading
-that names the columns id and text; .jsonl, an object with an id and a text on each line. Any other file holds one text
+A file's ending says what it is: .trn, the words and then the id in parentheses; .ctm, a word with its recording and
+time on each line, all words of a recording being a text; .tsv and .csv, a table with a heading that names the columns
+id and text; .jsonl, an object with an id and a text on each line. Any other file holds one text
 a line, the same line of both files together; with --ids each line begins with an id, as in Kaldi's text files. Texts
 with ids belong together by these, in whatever order.
 """
@@ -28,6 +29,12 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("hypothesis", type=Path, metavar="HYP", help="what was recognised")
     parser.add_argument("--language", default="en", help="whose rules to apply, such as en, zh (default: %(default)s)")
     parser.add_argument("--scheme", default="default", help="normalisation scheme (default: %(default)s)")
+    parser.add_argument(
+        "--alignment",
+        choices=tuple(ALIGNMENTS),
+        default="levenshtein",
+        help="in which errors are counted; sclite's takes a substitution for 4 and a gap for 3 (default: %(default)s)",
+    )
     parser.add_argument("--ids", action="store_true", help="lines of text begin with an id")
     parser.add_argument("--level", type=float, default=0.95, help="of the interval (default: %(default)s)")
     options = parser.parse_args(arguments)
@@ -37,17 +44,18 @@ def command(arguments: Sequence[str]) -> int:
     hypotheses = read_texts(options.hypothesis, ids=options.ids)
     _check_pairs(options.reference, references, options.hypothesis, hypotheses)
     texts = list(references.values()), [hypotheses[key] for key in references]
-    rate = error_rate(*texts, options.language, options.scheme)
-    metric = error_rate_metric(rate.scheme)
+    rate = error_rate(*texts, options.language, options.scheme, options.alignment)
+    metric = error_rate_metric(rate.scheme, rate.alignment)
     if not rate.reference_length:
         raise DataError(f"{options.reference}: no {rate.scheme.unit} is left to measure against")
     low, high = rate.confidence_interval(options.level)
+    aligned = f", alignment {rate.alignment}" if "alignment" in metric.recipe else ""
+    how = f"normaliser {metric.recipe['normaliser']}, unit {metric.recipe['unit']}{aligned}"
     print(
         f"{metric.name} {100 * rate.value:.2f} % [{100 * low:.2f}, {100 * high:.2f}]\n"
         f"{rate.substitutions:,} substitutions, {rate.deletions:,} deletions, {rate.insertions:,} insertions, "
         f"{rate.reference_length:,} reference units in {len(references):,} texts\n"
-        f"normaliser {metric.recipe['normaliser']}, unit {metric.recipe['unit']}, {100 * options.level:g} % interval "
-        "from the bootstrap over texts"
+        f"{how}, {100 * options.level:g} % interval from the bootstrap over texts"
     )
     return 0
 

@@ -23,6 +23,7 @@ _DEFAULT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "duration": ("duration",),
     "offset": ("offset",),
 }
+_DEFAULT_CLUSTER = ("speaker",)
 _ALWAYS_REQUIRED = ("audio", "text")
 
 
@@ -40,8 +41,9 @@ class ColumnMapping:
         metadata: columns that become ``Sample.metadata``; or a mapping from key to column.
         where: for a column, the value or values that wanted rows have there; compared as text.
         language: of rows that name none; a row may name a code (``zh``) or a language in English (``Mandarin``).
-        cluster: columns that become ``Sample.clusters``, of which every row must say something; or a mapping from field
-            to column.
+        cluster: columns that become ``Sample.clusters``, in each of which every row must say something; or a mapping
+            from field to column. By default the column ``speaker``, where there is one, of the rows that name theirs;
+            an empty list for none.
 
     Raises:
         ConfigurationError: ``columns`` names a part that samples do not have, or a cluster is called ``sample``.
@@ -54,7 +56,7 @@ class ColumnMapping:
         metadata: Mapping[str, str] | Sequence[str] = (),
         where: Mapping[str, Any] | None = None,
         language: str | None = None,
-        cluster: Mapping[str, str] | Sequence[str] = (),
+        cluster: Mapping[str, str] | Sequence[str] | None = None,
     ) -> None:
         named = dict(columns or {})
         for part in named:
@@ -70,7 +72,8 @@ class ColumnMapping:
         self._metadata = by_name(metadata)
         self._where = dict(where or {})
         self._language = language
-        self._cluster = by_name(cluster)
+        self._cluster = by_name(_DEFAULT_CLUSTER if cluster is None else cluster)
+        self._cluster_required = cluster is not None
         if "sample" in self._cluster:
             raise ConfigurationError(
                 "dataset cluster: 'sample' stands for samples drawn singly; "
@@ -86,12 +89,13 @@ class ColumnMapping:
     def names(self) -> set[str]:
         """All columns that may be looked at, but for the audio's."""
         parts = {name for part, names in self._candidates.items() if part != "audio" for name in names}
-        return parts | {*self._named}
+        return parts | {*self._named, *self._cluster.values()}
 
     @property
     def _named(self) -> list[str]:
         """The columns that are asked for beside the parts of a sample."""
-        return [*self._groups.values(), *self._metadata.values(), *self._cluster.values(), *self._where]
+        clusters = self._cluster.values() if self._cluster_required else ()
+        return [*self._groups.values(), *self._metadata.values(), *clusters, *self._where]
 
     def check(self, available: Collection[str], place: str) -> None:
         """Refuse a table that lacks a column, before its rows are read.
@@ -178,9 +182,13 @@ class ColumnMapping:
         )
 
     def _clusters(self, row: Row, place: str) -> dict[str, str]:
-        labels = {field: as_text(_required(column, row, place)) for field, column in self._cluster.items()}
+        labels = {}
         for field, column in self._cluster.items():
-            if row[column] is None or not labels[field].strip():
+            value = _required(column, row, place) if self._cluster_required else row.get(column)
+            label = "" if value is None else as_text(value)
+            if label.strip():
+                labels[field] = label
+            elif self._cluster_required:
                 raise DataError(
                     f"{place}: the column {column!r} says nothing, and cluster= takes from it which {field} the sample "
                     "is of; fill it in, or name a column that every row has"

@@ -28,7 +28,8 @@ class Manifest(Dataset):
         metadata: columns that become ``Sample.metadata``; or a mapping from key to column.
         where: for a column, the value or values that wanted rows have there; compared as text.
         language: of rows that name none.
-        cluster: columns that become ``Sample.clusters``, such as ``speaker``; or a mapping from field to column.
+        cluster: columns that become ``Sample.clusters``, or a mapping from field to column, where every row must say
+            something; by default the column ``speaker`` of the rows that have one, an empty list for none.
 
     Raises:
         ConfigurationError: the file name's extension or an option is unknown.
@@ -44,7 +45,7 @@ class Manifest(Dataset):
         metadata: Mapping[str, str] | Sequence[str] = (),
         where: Mapping[str, Any] | None = None,
         language: str | None = None,
-        cluster: Mapping[str, str] | Sequence[str] = (),
+        cluster: Mapping[str, str] | Sequence[str] | None = None,
     ) -> None:
         self._path = Path(path).expanduser()
         self._root = root

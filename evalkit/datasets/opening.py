@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.arguments import check_arguments
+from evalkit.datasets.clustered_by_id import ClusteredById
 from evalkit.datasets.dataset import Dataset
 from evalkit.datasets.hub import HubDataset
 from evalkit.datasets.layouts.aishell import TRANSCRIPT, AishellFolder
@@ -32,9 +33,10 @@ def open_dataset(
     hub: Mapping[str, Any] | None = None,
     layout: str = "auto",
     language: str | None = None,
+    cluster_by_id: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Dataset:
-    """Open a data set from ``path`` if something is there, else from the hub; it is read when it is iterated.
+    r"""Open a data set from ``path`` if something is there, else from the hub; it is read when it is iterated.
 
     Args:
         path: a manifest, or a folder with ``manifest.jsonl`` or ``metadata.jsonl`` (``.json``, ``.csv``, ``.tsv``) or
@@ -45,6 +47,8 @@ def open_dataset(
         layout: of ``path``: ``manifest``, ``kaldi``, ``aishell``, ``librispeech``, ``common_voice``, ``fleurs``,
             ``lhotse``, ``covost``, ``cvss``, ``hub``, ``transcripts``, or ``auto``.
         language: of samples that do not name theirs.
+        cluster_by_id: for a field of ``Sample.clusters`` the regular expression of an id, of which the first group is
+            the label, such as ``{speaker: '(\d+)-.*'}``; for samples that the data set has no label for.
         **options: further arguments of the class that reads the layout of ``path``.
 
     Raises:
@@ -63,7 +67,8 @@ def open_dataset(
     _check_options(options, {option for reader in readers for option in _options(reader)[1:]}, "dataset")
     if language is not None:
         options["language"] = language
-    return _LocalOrHub(None if path is None else Path(path).expanduser(), dict(hub or {}), layout, options)
+    dataset = _LocalOrHub(None if path is None else Path(path).expanduser(), dict(hub or {}), layout, options)
+    return ClusteredById(dataset, cluster_by_id) if cluster_by_id else dataset
 
 
 class _LocalOrHub(Dataset):

@@ -8,16 +8,17 @@ The end of a file's name tells the format; ``.gz`` after it is unpacked on the w
 - ``.csv``: quoted as spreadsheets do
 - ``.tsv``: not quoted, nothing is escaped: a quotation mark is one
 - ``.trn``: ``words (id)`` a line, as sclite reads them
+- ``.ctm``: a recognised word with its time a line, as sclite reads them; a row is all of a recording
 - ``.txt`` and names without an end, such as Kaldi's ``text``: the id, then the words, a line
 """
 
 import csv
 import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from evalkit.datasets.nist import ctm_rows, trn_rows
 from evalkit.datasets.text_file import keyed_lines, placed_lines
 from evalkit.errors import DataError
 
@@ -29,7 +30,6 @@ MANIFEST_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".ndjson", ".list")
 
 _WENET_NAMES = {"key": "id", "wav": "audio", "txt": "text"}
 LARGEST_FIELD = 2**31 - 1
-_TRN = re.compile(r"(?P<text>.*?)\s*\((?P<id>[^()\s]+)\)\s*")
 
 
 def table_suffix(path: Path) -> str:
@@ -60,7 +60,8 @@ def placed_rows(path: Path, check: Check | None = None, *, halves: bool = False)
         return _json_lines(placed_lines(path), halves)
     if suffix == ".list":
         return _wenet_rows(path, halves)
-    return _trn_rows(path) if suffix == ".trn" else _keyed_rows(path)
+    readers = {".trn": trn_rows, ".ctm": ctm_rows}
+    return readers.get(suffix, _keyed_rows)(path)
 
 
 def parsed_json(text: str, place: str, *, halves: bool = False) -> Any:
@@ -171,16 +172,6 @@ def _row(header: list[str], values: list[str], place: str) -> Row:
     if len(values) != len(header):
         raise DataError(f"{place}: {len(values)} fields, but the header names {len(header)}")
     return dict(zip(header, values, strict=True))
-
-
-def _trn_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    for place, line in placed_lines(path):
-        if line.isspace():
-            continue
-        found = _TRN.fullmatch(line)
-        if found is None:
-            raise DataError(f"{place}: not of the form `words (id)`, as a .trn file has them")
-        yield place, {"id": found["id"], "text": found["text"].strip()}
 
 
 def _keyed_rows(path: Path) -> Iterator[tuple[str, Row]]:

@@ -1,11 +1,15 @@
-"""Following a sample's chain through stored responses."""
+"""Following a sample's chain through stored responses, and standing for models that are not asked again."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from evalkit.adapter import Capabilities
 from evalkit.chain import ChainRun, Outcome
 from evalkit.errors import StoreError
+from evalkit.inference.endpoint import ModelFacts
 from evalkit.task import Task
-from evalkit.types import Call, Response, Sample
+from evalkit.types import Call, Request, Response, Sample
 
 
 class Responses(Protocol):
@@ -55,3 +59,52 @@ def outcome_of(task: Task, responses: Responses, sample: Sample) -> Outcome:
             "run the same command again to have it asked"
         )
     return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCapabilities(Capabilities):
+    """What a model could be asked that is not at hand any more: all but what it is known to have been skipped for.
+
+    Attributes:
+        refused: why samples were skipped for it, by task and id.
+    """
+
+    refused: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def refusal(self, request: Request, language: str | None) -> str | None:  # noqa: ARG002 - as it was then
+        """Return why the sample of a request was skipped; None if it was not."""
+        return self.refused.get((request.task, request.sample_id))
+
+
+class StoredEndpoint:
+    """Stands for a model whose answers are stored already, and which is never loaded; see ``Endpoint``.
+
+    Args:
+        role: that it plays.
+        facts: what it was when it answered.
+    """
+
+    def __init__(self, role: str, facts: ModelFacts) -> None:
+        self.role = role
+        self._facts = facts
+
+    async def facts(self) -> ModelFacts:
+        """Return what the model was when it answered."""
+        return self._facts
+
+    async def answer(self, call: Call) -> Response:
+        """Refuse the call: whatever is stored was found before.
+
+        Raises:
+            StoreError: always.
+        """
+        raise StoreError(
+            f"task {call.request.task}: no answer of the {self.role} is stored to what is asked now about sample "
+            f"{call.request.sample_id}; choose a model for that role too, model@{self.role}=NAME"
+        )
+
+    def expect_more(self, whether: bool) -> None:
+        """Take no note: nothing waits here."""
+
+    async def close(self) -> None:
+        """Do nothing: nothing is open."""

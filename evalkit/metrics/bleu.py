@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from evalkit.metrics.bleu_schemes import BleuScheme, get_bleu_scheme
 from evalkit.metrics.functions import corpus_bleu
+from evalkit.metrics.intervals import Interval
 from evalkit.metrics.metric import Metric
-from evalkit.metrics.resampling import Interval, bootstrap
+from evalkit.metrics.resampling import bootstrap
 from evalkit.metrics.texts import check_texts
 
 _ORDERS = (1, 2, 3, 4)
@@ -54,7 +55,7 @@ class Bleu:
         return f"Bleu(score={self.score:.2f}, signature={self.signature!r}, scheme={self.scheme.label!r})"
 
     def confidence_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
-        """Return the percentile bootstrap interval over the samples, from 0 to 100 as the score is."""
+        """Return the bootstrap interval over the samples, from 0 to 100 as the score is."""
         return bootstrap(self.statistics, corpus_bleu, level=level, seed=seed)
 
 

@@ -94,7 +94,7 @@ def get_bleu_scheme(target_language: str, scheme: str = "raw", tokenizer: str | 
             installed.
     """
     written = get_scheme(target_language, "raw")
-    schemes = {**_OF_ANY_LANGUAGE, **_OF_ONE_LANGUAGE.get(written.language, {})}
+    schemes = _schemes(written.language)
     if scheme not in schemes:
         raise ConfigurationError(
             f"no BLEU scheme {scheme!r} for language {written.language!r}{hint(scheme, schemes)} "
@@ -104,6 +104,22 @@ def get_bleu_scheme(target_language: str, scheme: str = "raw", tokenizer: str | 
     made = BleuScheme(scheme, written.language, chosen, schemes[scheme])
     _ = made.scorer  # so that what is missing shows now, and not at the first sample
     return made
+
+
+def bleu_scheme_names(target_language: str) -> list[str]:
+    """Return the schemes of a language, ``raw`` first; one that does the same as an earlier one is left out.
+
+    Raises:
+        ConfigurationError: there is no such language.
+    """
+    found: dict[tuple[Callable[[str], str], bool], str] = {}
+    for name, normalize in _schemes(get_scheme(target_language, "raw").language).items():
+        found.setdefault((normalize, name == "lowercase"), name)
+    return list(found.values())
+
+
+def _schemes(language: str) -> Mapping[str, Callable[[str], str]]:
+    return {**_OF_ANY_LANGUAGE, **_OF_ONE_LANGUAGE.get(language, {})}
 
 
 @lru_cache(maxsize=16)

@@ -4,7 +4,7 @@ The counts of substitutions, deletions and insertions are those of one optimal a
 4.0.0 reports too (both take it from RapidFuzz); or, where it is asked for, of the one that sclite prefers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -15,17 +15,22 @@ from rapidfuzz.distance import Levenshtein
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.hints import hint
 from evalkit.metrics.functions import corpus_error_rate
+from evalkit.metrics.intervals import Interval
 from evalkit.metrics.metric import Metric
-from evalkit.metrics.resampling import Interval, bootstrap
+from evalkit.metrics.resampling import bootstrap
 from evalkit.metrics.sclite import count_errors_like_sclite
 from evalkit.metrics.texts import check_texts
 from evalkit.text import Scheme, get_scheme
 
 STATISTICS = ("substitutions", "deletions", "insertions", "reference_length")
+_USUAL_ALIGNMENT = "levenshtein"
 _NAMES = {"word": "WER", "character": "CER", "token": "MER"}
 
 # Some half minute of work; memory stays in proportion to the lengths.
 _MOST_CELLS = 10**11
+
+CountErrors = Callable[[Sequence[str], Sequence[str]], tuple[int, int, int, int]]
+"""Counts substitutions, deletions, insertions and reference length of one pair of unit sequences."""
 
 Operation = Literal["equal", "substitution", "deletion", "insertion"]
 
@@ -56,7 +61,7 @@ class ErrorRate:
 
     statistics: npt.NDArray[np.int64]
     scheme: Scheme
-    alignment: str = "levenshtein"
+    alignment: str = _USUAL_ALIGNMENT
 
     @property
     def value(self) -> float:
@@ -91,7 +96,7 @@ class ErrorRate:
         )
 
     def confidence_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
-        """Return the percentile bootstrap interval over the samples (``evalkit.metrics.resampling.bootstrap``)."""
+        """Return the bootstrap interval over the samples (``evalkit.metrics.resampling.bootstrap``)."""
         return bootstrap(self.statistics, corpus_error_rate, level=level, seed=seed)
 
 
@@ -100,7 +105,7 @@ def error_rate(
     hypotheses: Sequence[str],
     language: str,
     scheme: str = "default",
-    alignment: str = "levenshtein",
+    alignment: str = _USUAL_ALIGNMENT,
 ) -> ErrorRate:
     """Score transcriptions against references: word or character error rate, as the language and scheme have it.
 
@@ -122,16 +127,23 @@ def error_rate(
     0.5
     """
     check_texts("error_rate", references, hypotheses)
-    if alignment not in _COUNTS:
-        raise ConfigurationError(
-            f"no alignment {alignment!r}{hint(alignment, _COUNTS)} (there are {', '.join(_COUNTS)})"
-        )
-    recipe, count = get_scheme(language, scheme), _COUNTS[alignment]
+    recipe, count = get_scheme(language, scheme), get_alignment(alignment)
     counts = [
         count(recipe.units(recipe.normalize(reference)), recipe.units(recipe.normalize(hypothesis)))
         for reference, hypothesis in zip(references, hypotheses, strict=True)
     ]
     return ErrorRate(np.array(counts, dtype=np.int64).reshape(-1, len(STATISTICS)), recipe, alignment)
+
+
+def get_alignment(name: str) -> CountErrors:
+    """Return the function that counts errors by an alignment of this name; see ``error_rate``.
+
+    Raises:
+        ConfigurationError: there is no such alignment.
+    """
+    if name not in ALIGNMENTS:
+        raise ConfigurationError(f"no alignment {name!r}{hint(name, ALIGNMENTS)} (there are {', '.join(ALIGNMENTS)})")
+    return ALIGNMENTS[name]
 
 
 def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int, int, int]:
@@ -181,16 +193,17 @@ def _check_lengths(reference: Sequence[str], hypothesis: Sequence[str]) -> None:
         )
 
 
-_COUNTS: dict[str, Callable[[Sequence[str], Sequence[str]], tuple[int, int, int, int]]] = {
-    "levenshtein": count_errors,
+ALIGNMENTS: Mapping[str, CountErrors] = {
+    _USUAL_ALIGNMENT: count_errors,
     "sclite": count_errors_like_sclite,
 }
 
 
-def error_rate_metric(scheme: Scheme) -> Metric:
+def error_rate_metric(scheme: Scheme, alignment: str = _USUAL_ALIGNMENT) -> Metric:
     """Return the metric of a scheme, named by what is counted: WER of words, CER of characters, MER of mixed tokens.
 
-    Others know MER as the match error rate, so that the recipe spells it out.
+    Others know MER as the match error rate, so that the recipe spells it out. It names the alignment where that is not
+    the usual one.
     """
     spelt_out = {"metric": "mixed error rate"} if scheme.unit == "token" else {}
     return Metric(
@@ -203,6 +216,7 @@ def error_rate_metric(scheme: Scheme) -> Metric:
             "unit": scheme.unit,
             "normaliser": _label(scheme),
             "averaging": "corpus",
+            **({} if alignment == _USUAL_ALIGNMENT else {"alignment": alignment}),
         },
     )
 

@@ -21,10 +21,18 @@ MetricFunction = Callable[[Totals], float]
 
 ENTRY_POINTS = "evalkit.metrics"
 _FUNCTIONS: dict[str, MetricFunction] = {}
+_RANGES: dict[MetricFunction, tuple[float, float]] = {}
 
 
-def metric_function(name: str) -> Callable[[MetricFunction], MetricFunction]:
+def metric_function(
+    name: str, *, range_of_sample: tuple[float, float] | None = None
+) -> Callable[[MetricFunction], MetricFunction]:
     """Register the decorated function, from a vector of sums to a value (nan where undefined), under a name.
+
+    Args:
+        name: by which stored results call it.
+        range_of_sample: the value of a sample with nothing right and of one with nothing wrong, the lower first: how
+            far samples that were not drawn might be from those that were, where these all agree. None: not known.
 
     Raises:
         ConfigurationError: the name belongs to another function.
@@ -35,6 +43,8 @@ def metric_function(name: str) -> Callable[[MetricFunction], MetricFunction]:
         if known is not None and (known.__module__, known.__qualname__) != (function.__module__, function.__qualname__):
             raise ConfigurationError(f"the metric function {name!r} is {known.__module__}.{known.__qualname__} already")
         _FUNCTIONS[name] = function
+        if range_of_sample is not None:
+            _RANGES[function] = range_of_sample
         return function
 
     return register
@@ -57,13 +67,24 @@ def get_metric_function(name: str) -> MetricFunction:
     return _FUNCTIONS[name]
 
 
+def range_of_sample(function: MetricFunction) -> tuple[float, float] | None:
+    """Return the range that a function was registered with; None where none is known."""
+    return _RANGES.get(function)
+
+
 @metric_function("ratio")
 def ratio(totals: Totals) -> float:
     """Divide the first of two sums by the second; nan where there is nothing to divide by."""
     return float(totals[0] / totals[1]) if totals[1] else math.nan
 
 
-@metric_function("corpus_error_rate")
+@metric_function("root_ratio")
+def root_ratio(totals: Totals) -> float:
+    """Return the root of the quotient of two sums, as of squares by their number; nan where there are none."""
+    return math.sqrt(totals[0] / totals[1]) if totals[1] else math.nan
+
+
+@metric_function("corpus_error_rate", range_of_sample=(0, 1))
 def corpus_error_rate(totals: Totals) -> float:
     """Return the error rate of summed substitutions, deletions, insertions and reference length.
 
@@ -75,7 +96,7 @@ def corpus_error_rate(totals: Totals) -> float:
     return errors / length
 
 
-@metric_function("corpus_bleu")
+@metric_function("corpus_bleu", range_of_sample=(0, 100))
 def corpus_bleu(totals: Totals) -> float:
     """Return BLEU of summed statistics (``evalkit.metrics.bleu.STATISTICS``), from 0 to 100."""
     from sacrebleu.metrics.bleu import BLEU
@@ -85,21 +106,21 @@ def corpus_bleu(totals: Totals) -> float:
     return float(scored.score)
 
 
-@metric_function("repetition_score")
+@metric_function("repetition_score", range_of_sample=(0, 1))
 def repetition_score(totals: Totals) -> float:
     """Return the share of repetitions times one minus their mean error rate, of sums (repeated, rate, samples)."""
     repeated, rates, samples = totals
     return float((repeated - rates) / samples) if samples else math.nan
 
 
-@metric_function("repetition_share")
+@metric_function("repetition_share", range_of_sample=(0, 1))
 def repetition_share(totals: Totals) -> float:
     """Return the share of answers that repeat, of sums (repeated, rate, samples)."""
     repeated, _, samples = totals
     return float(repeated / samples) if samples else math.nan
 
 
-@metric_function("repetition_error_rate")
+@metric_function("repetition_error_rate", range_of_sample=(0, 1))
 def repetition_error_rate(totals: Totals) -> float:
     """Return the mean error rate of the answers that repeat, of sums (repeated, rate, samples); nan without any."""
     repeated, rates, _ = totals

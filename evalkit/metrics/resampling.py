@@ -3,9 +3,9 @@
 A metric is a vector of sufficient statistics per sample and a function of their sum (word errors and
 reference words, n-gram matches and totals, correct answers and questions). Resampling needs nothing else:
 
-* a **confidence interval** is the percentile bootstrap over samples (Efron & Tibshirani 1993, *An
-  Introduction to the Bootstrap*, ch. 13; for word error rates Bisani & Ney 2004, *Bootstrap estimates for
-  confidence intervals in ASR performance evaluation*, ICASSP);
+* a **confidence interval** is the bootstrap over samples (Efron & Tibshirani 1993, *An Introduction to the
+  Bootstrap*, ch. 13; for word error rates Bisani & Ney 2004, *Bootstrap estimates for confidence intervals in
+  ASR performance evaluation*, ICASSP), widened where they are few (`evalkit.metrics.intervals`);
 * the interval of a **difference** draws the same samples for both systems, so that what is hard for both
   cancels (Bisani & Ney 2004; for BLEU Koehn 2004, *Statistical significance tests for machine translation
   evaluation*, EMNLP);
@@ -24,7 +24,6 @@ which can hide an effect but not make one.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,22 +32,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.metrics.clusters import Labels, cluster_sums
+from evalkit.metrics.intervals import Interval, of_proportion, percentile_interval, standard_error, widened
 from evalkit.metrics.resampled_sums import bootstrap_sums, exchange_sums
+from evalkit.metrics.rows import Value, as_rows, is_proportion, known_range, values_of_sums
 
 Array = NDArray[np.float64]
-Value = Callable[[Array], float]
-
-
-class Interval(NamedTuple):
-    """A confidence interval, in the unit of the metric; both ends are nan where none can be given.
-
-    Attributes:
-        low: its lower end.
-        high: its upper end.
-    """
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +63,38 @@ class BootstrapSettings:
             raise ConfigurationError(f"statistics.resamples is {self.resamples}; it must be at least 1")
 
 
+class SamplingDistribution(NamedTuple):
+    """How a value would vary over other samples of the kind.
+
+    Attributes:
+        replicates: whose percentiles are the interval's ends (`evalkit.metrics.intervals`), in random order.
+        standard_error: of the value; nan where it is not known.
+        units: how many independent samples or clusters there are.
+    """
+
+    replicates: Array
+    standard_error: float
+    units: int
+
+
 class PairedReplicates(NamedTuple):
     """What resampling makes of two systems on the same samples.
 
     Attributes:
         a: the metric of the first system; nan where undefined.
         b: the metric of the second system; nan where undefined.
-        bootstrapped: differences (a - b) of paired bootstrap resamples.
+        bootstrapped: differences (a - b) whose percentiles are the interval's ends, as in `SamplingDistribution`.
         exchanged: differences after random exchanges of the systems' samples; empty where a or b is undefined.
+        standard_error: of the difference; nan where it is not known.
+        units: how many independent samples or clusters there are; 0 where nobody counted.
     """
 
     a: float
     b: float
     bootstrapped: Array
     exchanged: Array
+    standard_error: float = math.nan
+    units: int = 0
 
 
 class PairedTest(NamedTuple):
@@ -114,7 +120,7 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Return the percentile bootstrap confidence interval of a metric.
+    """Return the confidence interval of a metric: the bootstrap's, or the exact one of a proportion.
 
     Args:
         statistics: n_samples × k sufficient statistics, or n_samples numbers (taken as n_samples × 1).
@@ -127,47 +133,47 @@ def bootstrap(
         seed: the same seed gives the same interval.
 
     Returns:
-        The interval; with a single sample both ends are its value.
+        The interval; both ends are nan where there are fewer samples (or clusters) than `intervals.FEWEST_UNITS`,
+            unless the metric is `evalkit.metrics.functions.ratio` of right and wrong answers, and where all agree but
+            `value` is no function that was registered with the range of a sample.
 
     Raises:
         DataError: no samples, an array of another shape, a statistic that is not finite, or another number of labels
             than of samples.
         ConfigurationError: `resamples` or `level` out of range.
     """
-    replicates = bootstrap_values(statistics, value, clusters=clusters, resamples=resamples, seed=seed)
-    return percentile_interval(replicates, level)
+    distribution = sampling_distribution(statistics, value, clusters=clusters, resamples=resamples, seed=seed)
+    return percentile_interval(distribution.replicates, level)
+
+
+def sampling_distribution(
+    statistics: ArrayLike, value: Value, *, clusters: Labels | None = None, resamples: int = 10_000, seed: int = 0
+) -> SamplingDistribution:
+    """Return how a metric would vary over other samples; see `bootstrap` for the arguments and errors.
+
+    For an average over several data sets, put the replicates of each in an order of its own and average them one by
+    one.
+    """
+    rows = as_rows(statistics)
+    units = cluster_sums(rows, clusters)
+    bootstrapped = bootstrap_values(units, value, resamples=resamples, seed=seed)
+    if is_proportion(value, rows) and len(units) == len(rows):
+        replicates = of_proportion(rows, bootstrapped, seed)
+    else:
+        replicates = widened(bootstrapped, len(units), known_range(value, rows), seed, accelerated=True)
+    return SamplingDistribution(replicates, standard_error(bootstrapped, replicates, len(units)), len(units))
 
 
 def bootstrap_values(
     statistics: ArrayLike, value: Value, *, clusters: Labels | None = None, resamples: int = 10_000, seed: int = 0
 ) -> Array:
-    """Return the metric of each bootstrap resample; see `bootstrap` for the arguments and errors.
-
-    Their standard deviation is the metric's standard error. For an average over several data sets, draw
-    each with a seed of its own and average the replicates one by one.
+    """Return the metric of each bootstrap resample, as drawn; see `bootstrap` for the arguments and errors.
 
     Returns:
         `resamples` values, nan where the metric is undefined.
     """
-    rows = cluster_sums(_as_rows(statistics), clusters)
-    return _values(value, bootstrap_sums(rows, resamples, np.random.SeedSequence(seed)))
-
-
-def percentile_interval(replicates: ArrayLike, level: float = 0.95) -> Interval:
-    """Return the interval between the outer percentiles of bootstrap replicates (`bootstrap_values`).
-
-    Raises:
-        ConfigurationError: `level` is not between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise ConfigurationError(f"level must lie between 0 and 1 (0.95 for a 95 % interval), got {level}")
-    tail = (1 - level) / 2
-    values = np.asarray(replicates, dtype=np.float64)
-    defined = values[~np.isnan(values)]
-    if len(values) - len(defined) > tail * len(values):
-        return Interval(math.nan, math.nan)
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(float(low), float(high))
+    rows = cluster_sums(as_rows(statistics), clusters)
+    return values_of_sums(value, bootstrap_sums(rows, resamples, np.random.SeedSequence(seed)))
 
 
 def paired_test(
@@ -196,7 +202,7 @@ def paired_test(
         seed: the same seed gives the same result.
 
     Returns:
-        Difference, interval and p-value; (0, (0, 0), 1) where all rows are equal, nan where undefined.
+        Difference, interval and p-value; nan where undefined, and for the interval where `bootstrap` has none.
 
     Raises:
         DataError: as in `bootstrap`, or the two arrays differ in shape.
@@ -219,23 +225,26 @@ def paired_replicates(
 
     For an average over several data sets, draw each with a seed of its own and average the parts one by one.
     """
-    a, b = _as_rows(statistics_a), _as_rows(statistics_b)
+    a, b = as_rows(statistics_a), as_rows(statistics_b)
     if a.shape != b.shape:
         raise DataError(f"a paired test needs the same samples twice, got statistics of shape {a.shape} and {b.shape}")
+    bounds = known_range(value, np.vstack([a, b]))
     a, b = cluster_sums(a, clusters), cluster_sums(b, clusters)
     bootstrap_seed, exchange_seed = np.random.SeedSequence(seed).spawn(2)
     # From b and a - b, rather than a and b: equal rows then give equal sums whatever the rounding.
     gain = a - b
     sums_b, sums_gain = np.hsplit(bootstrap_sums(np.hstack([b, gain]), resamples, bootstrap_seed), 2)
-    bootstrapped = _values(value, sums_b + sums_gain) - _values(value, sums_b)
+    bootstrapped = values_of_sums(value, sums_b + sums_gain) - values_of_sums(value, sums_b)
     total_a, total_b = a.sum(axis=0), b.sum(axis=0)
-    value_a, value_b = (float(each) for each in _values(value, np.stack([total_a, total_b])))
+    value_a, value_b = (float(each) for each in values_of_sums(value, np.stack([total_a, total_b])))
+    furthest = bounds and (bounds[0] - bounds[1], bounds[1] - bounds[0])
+    replicates = widened(bootstrapped, len(gain), furthest, seed, accelerated=False)
+    error = standard_error(bootstrapped, replicates, len(gain))
     if math.isnan(value_a - value_b):
-        return PairedReplicates(value_a, value_b, bootstrapped, np.empty(0))
+        return PairedReplicates(value_a, value_b, replicates, np.empty(0), error, len(gain))
     kept = exchange_sums(gain, resamples, exchange_seed)
-    return PairedReplicates(
-        value_a, value_b, bootstrapped, _values(value, total_b + kept) - _values(value, total_a - kept)
-    )
+    exchanged = values_of_sums(value, total_b + kept) - values_of_sums(value, total_a - kept)
+    return PairedReplicates(value_a, value_b, replicates, exchanged, error, len(gain))
 
 
 def summarise(replicates: PairedReplicates, level: float = 0.95) -> PairedTest:
@@ -249,25 +258,3 @@ def summarise(replicates: PairedReplicates, level: float = 0.95) -> PairedTest:
     less_extreme = np.abs(replicates.exchanged) < abs(difference) - tolerance
     p_value = float((1 + np.count_nonzero(~less_extreme)) / (1 + len(less_extreme)))
     return PairedTest(difference, interval, p_value)
-
-
-def _as_rows(statistics: ArrayLike) -> Array:
-    rows = np.asarray(statistics, dtype=np.float64)
-    if rows.ndim == 1:
-        rows = rows[:, np.newaxis]
-    if rows.ndim != 2 or rows.shape[1] == 0:
-        raise DataError(f"statistics must be an array of n_samples × k numbers, got shape {rows.shape}")
-    if len(rows) == 0:
-        raise DataError("there are no samples to resample: the statistics have no rows")
-    finite = np.isfinite(rows).all(axis=1)
-    if not finite.all():
-        raise DataError(f"the statistics of sample {int(np.argmin(finite))} (counted from 0) are not finite")
-    return rows
-
-
-def _values(value: Value, sums: Array) -> Array:
-    """Return the metric of each sum, nan where undefined."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.array([float(value(row)) for row in sums])
-    values[np.isinf(values)] = math.nan
-    return values

@@ -1,9 +1,10 @@
 """Averages that tables quote, as results: which they are is data (``configs/aggregates``), their interval is resampled.
 
-An average is the unweighted mean of its members' values. Its interval is that of the mean of their bootstrap
-replicates, the data sets being independent of each other.
+An average is the unweighted mean of its members' values. Its interval is that of the mean of their replicates, the data
+sets being independent of each other; as each member's are as wide as its few samples or clusters ask for, so is it.
 """
 
+import math
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.metrics.functions import get_metric_function
 from evalkit.metrics.metric import mean_in_unit
-from evalkit.metrics.resampling import BootstrapSettings, bootstrap_values
+from evalkit.metrics.resampling import BootstrapSettings, SamplingDistribution, sampling_distribution
 from evalkit.place import TablePlace
 from evalkit.results.certainty import interval_and_error
 from evalkit.results.metrics_file import RunResult
@@ -189,10 +190,14 @@ def _mean(
 ) -> MetricResult:
     """Average the headline metrics of tasks that all have a value, with their replicates in the unit printed."""
     first = tasks[0].metric
+    errors = [math.nan if task.metric.standard_error is None else task.metric.standard_error for task in tasks]
+    distribution = SamplingDistribution(
+        replicates=np.mean(replicates, axis=0), standard_error=math.hypot(*errors) / len(tasks), units=0
+    )
     return MetricResult(
         name=first.name,
         value=mean_in_unit([task.metric.value for task in tasks if task.metric.value is not None]),
-        **interval_and_error(np.mean(replicates, axis=0), settings.level, 1)._asdict(),
+        **interval_and_error(distribution, settings.level, 1)._asdict(),
         level=settings.level,
         unit=first.unit,
         scale=1,
@@ -230,13 +235,14 @@ class _Replicates:
             raise ConfigurationError(f"{self._run.name}: the averages of a run need its folder")
         scores = ScoresFile(self._run.folder / task.name, task.digest)
         statistics = scores.statistics(task.headline, tuple(task.metric.statistics))
-        return bootstrap_values(
+        distribution = sampling_distribution(
             statistics,
             get_metric_function(task.metric.function),
             resamples=self._settings.resamples,
             seed=self._settings.seed,
             clusters=scores.clusters(task.resampled),
         )
+        return distribution.replicates
 
 
 def _texts(where: str, key: str, mapping: Mapping[str, Any]) -> tuple[str, ...]:

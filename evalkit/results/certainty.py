@@ -3,11 +3,9 @@
 import math
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from evalkit.metrics.intervals import percentile_interval
 from evalkit.metrics.metric import in_unit
-from evalkit.metrics.resampling import percentile_interval
+from evalkit.metrics.resampling import SamplingDistribution
 
 
 class IntervalAndError(NamedTuple):
@@ -22,18 +20,15 @@ class IntervalAndError(NamedTuple):
     standard_error: float | None
 
 
-def interval_and_error(replicates: npt.NDArray[np.float64] | None, level: float, scale: float) -> IntervalAndError:
-    """Return what bootstrap replicates say of a value, in the unit that is printed."""
-    if replicates is None:
+def interval_and_error(distribution: SamplingDistribution | None, level: float, scale: float) -> IntervalAndError:
+    """Return what resampling says of a value, in the unit that is printed."""
+    if distribution is None:
         return IntervalAndError(None, None)
-    low, high = percentile_interval(replicates, level)
+    low, high = percentile_interval(distribution.replicates, level)
     ends = finite_in_unit(low, scale), finite_in_unit(high, scale)
     if ends[0] is None or ends[1] is None:
         return IntervalAndError(None, None)
-    # Where an interval can be given, the few resamples that leave the value undefined do not count.
-    defined = replicates[~np.isnan(replicates)]
-    error = float(np.std(defined, ddof=1)) if len(defined) > 1 else math.nan
-    return IntervalAndError((ends[0], ends[1]), finite_in_unit(error, scale))
+    return IntervalAndError((ends[0], ends[1]), finite_in_unit(distribution.standard_error, scale))
 
 
 def finite_in_unit(value: float, scale: float) -> float | None:

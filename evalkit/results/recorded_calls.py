@@ -1,87 +1,79 @@
-"""What every call of a finished task asked and got, found by sample: for showing a run, not for going on with it."""
+"""What was asked and answered in a task that is done, sample by sample, found without the task that asked."""
 
-import json
 from array import array
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from evalkit.errors import StoreError
-
-_MOST_ROLES = 256
+from evalkit.results.role_log import RoleLog
+from evalkit.types import Response
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """One line of a role's record, as it was stored; everything in it may be someone else's.
+    """One call of a sample's chain, as it was recorded.
 
     Attributes:
-        role: whose record it is.
-        position: the call's place in the sample's chain.
-        asked: the content of the request.
-        response: what came back.
+        role: who was asked.
+        request: hash of what was asked.
+        asked: the request (``evalkit.types.Request.to_json``); empty if it was not recorded.
+        response: what came back, good or failed.
     """
 
     role: str
-    position: int
-    asked: dict[str, Any]
-    response: dict[str, Any]
+    request: str
+    asked: Mapping[str, Any]
+    response: Response
 
 
 class RecordedCalls:
-    """The records of one task's folder; in memory is where each line lies, 16 bytes a call.
-
-    Damaged lines are passed over: what is shown of a run does not decide a figure.
+    """The calls of one task of a run, for reading; in memory is where each lies, 16 bytes a call.
 
     Args:
-        folder: the task's folder in a run folder.
+        folder: the task's folder in the run folder.
 
     Raises:
-        StoreError: a record cannot be read.
+        StoreError: a record of calls cannot be read or is damaged; likewise from ``of``.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._files: list[tuple[str, BinaryIO]] = []
-        keys, places = array("q"), array("q")
-        try:
-            paths = [path for path in sorted(folder.glob("*.jsonl")) if path.is_file() and not path.is_symlink()]
-            for number, path in enumerate(paths[:_MOST_ROLES]):
-                self._files.append((path.stem, path.open("rb")))
-                for offset, sample in _samples_of(path):
-                    keys.append(hash(sample))
-                    places.append(offset * _MOST_ROLES + number)
-        except OSError as error:
-            self.close()
-            raise StoreError(f"{folder}: its records cannot be read ({error.strerror})") from error
-        self._keys: npt.NDArray[np.int64] = np.frombuffer(keys, dtype=np.int64) if keys else np.empty(0, np.int64)
-        # Stable, so that of two records of one call the later stays the later.
-        order = np.argsort(self._keys, kind="stable")
-        self._keys = self._keys[order]
-        self._places = (np.frombuffer(places, dtype=np.int64) if places else np.empty(0, np.int64))[order]
+        self._logs: dict[str, RoleLog] = {}
+        self._places: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
+        for path in sorted(folder.glob("*.jsonl")):
+            log = self._logs[path.stem] = RoleLog(path, writable=False)
+            keys, offsets = array("q"), array("q")
+            for offset, record in log.records():
+                keys.append(hash((record["sample"], record["call"])))
+                offsets.append(offset)
+            # Stable, so that of several records of one call the latest stays the last.
+            order = np.argsort(np.array(keys, dtype=np.int64), kind="stable")
+            self._places[path.stem] = np.array(keys, np.int64)[order], np.array(offsets, np.int64)[order]
 
-    def of(self, sample_id: str) -> dict[int, RecordedCall]:
-        """Return a sample's calls by their place in its chain, of each the last that was recorded."""
-        key = hash(sample_id)
-        first, last = np.searchsorted(self._keys, key, "left"), np.searchsorted(self._keys, key, "right")
-        calls: dict[int, RecordedCall] = {}
-        for place in self._places[first:last].tolist():
-            offset, number = divmod(place, _MOST_ROLES)
-            role, file = self._files[number]
-            file.seek(offset)
-            record = _parsed(file.readline())
-            if record is not None and record["sample"] == sample_id:
-                calls[record["call"]] = RecordedCall(role, record["call"], record["asked"], record["response"])
-        return dict(sorted(calls.items()))
+    def of(self, sample_id: str, responses: Sequence[Mapping[str, Any]]) -> tuple[RecordedCall, ...]:
+        """Return a sample's calls in order, up to the first that there is no record of.
+
+        Args:
+            sample_id: the sample.
+            responses: its entry in ``scores.parquet``, which tells who was asked, and which of several records of a
+                call, such as one of a prompt that was changed since, is the one that was scored.
+        """
+        calls = []
+        for position, scored in enumerate(responses):
+            records = self._records(sample_id, position, str(scored["role"]))
+            if not records:
+                break
+            calls.append(next((each for each in records if _is_scored(each.response, scored)), records[0]))
+        return tuple(calls)
 
     def close(self) -> None:
         """Close the files."""
-        for _, file in self._files:
-            file.close()
+        for log in self._logs.values():
+            log.close()
 
     def __enter__(self) -> "RecordedCalls":
         return self
@@ -91,23 +83,26 @@ class RecordedCalls:
     ) -> None:
         self.close()
 
+    def _records(self, sample_id: str, position: int, role: str) -> list[RecordedCall]:
+        """Return the records of one call, the latest first."""
+        found: list[RecordedCall] = []
+        if role not in self._places:
+            return found
+        keys, offsets = self._places[role]
+        key = hash((sample_id, position))
+        first, last = np.searchsorted(keys, key, "left"), np.searchsorted(keys, key, "right")
+        for offset in reversed(offsets[first:last].tolist()):
+            record = self._logs[role].read(offset)
+            if (record["sample"], record["call"]) != (sample_id, position):
+                continue  # another one of the same 64 bits
+            try:
+                response = Response.from_json(record["response"])
+            except ValueError:
+                continue  # no sound response; the store of responses leaves it aside as well
+            asked = record.get("asked")
+            found.append(RecordedCall(role, record["request"], asked if isinstance(asked, dict) else {}, response))
+        return found
 
-def _samples_of(path: Path) -> Iterator[tuple[int, str]]:
-    offset = 0
-    with path.open("rb") as file:
-        for line in file:
-            record = _parsed(line)
-            if record is not None:
-                yield offset, record["sample"]
-            offset += len(line)
 
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    types = {"sample": str, "call": int, "asked": dict, "response": dict}
-    if not isinstance(record, dict) or not all(isinstance(record.get(name), kind) for name, kind in types.items()):
-        return None
-    return record
+def _is_scored(response: Response, scored: Mapping[str, Any]) -> bool:
+    return response.text == scored["text"] and response.failed == (scored["failure"] is not None)

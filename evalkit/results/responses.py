@@ -6,9 +6,8 @@ loses only what was in flight. A torn last line, which a kill or a full disk can
 
 import hashlib
 import json
-import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from typing import Any
 from evalkit.audio import Audio
 from evalkit.audio.encoding import write_flac
 from evalkit.errors import AudioError, StoreError
+from evalkit.results.role_log import RoleLog
 from evalkit.results.usage import RoleUsage
 from evalkit.types import Call, Failure, Response
 
@@ -33,29 +33,33 @@ class ResponseStore:
     Args:
         folder: the task's folder inside the run folder; created if need be.
         writable: False to open a finished run for reading only.
+        settled: roles that are not asked again: what they answered stands, failures too, and counts for nothing here.
 
     Attributes:
         usage: what the calls took, by role.
     """
 
-    def __init__(self, folder: Path, *, writable: bool = True) -> None:
+    def __init__(self, folder: Path, *, writable: bool = True, settled: Collection[str] = ()) -> None:
         self._folder = folder
         self._writable = writable
-        self._logs: dict[str, _RoleLog] = {}
+        self._settled = settled
+        self._logs: dict[str, RoleLog] = {}
         self.usage: defaultdict[str, RoleUsage] = defaultdict(RoleUsage)
         if writable:
             _make_folder(folder)
         for path in sorted(folder.glob("*.jsonl")):
             log = self._log(path.stem)
+            final = path.stem in settled or not writable
             for offset, record in log.records():
                 try:
                     response = Response.from_json(record["response"])
                 except ValueError:
                     continue  # kept by a version that took anything from an adapter; its call is asked again
-                self.usage[path.stem].add(response)
+                if path.stem not in settled:
+                    self.usage[path.stem].add(response)
                 # A response that failed in an earlier session, or whose speech is gone or was changed since, is not
                 # found, and so is asked for again.
-                if not writable or not (response.failed or self._lost_speech(response)):
+                if final or not (response.failed or self._lost_speech(response)):
                     log.offsets[_identity(record["sample"], record["call"], record["request"])] = offset
 
     def get(self, sample_id: str, position: int, call: Call) -> Response | None:
@@ -142,10 +146,39 @@ class ResponseStore:
     ) -> None:
         self.close()
 
-    def _log(self, role: str) -> "_RoleLog":
+    def _log(self, role: str) -> RoleLog:
         if role not in self._logs:
-            self._logs[role] = _RoleLog(self._folder / f"{role}.jsonl", writable=self._writable)
+            writable = self._writable and role not in self._settled
+            self._logs[role] = RoleLog(self._folder / f"{role}.jsonl", writable=writable)
         return self._logs[role]
+
+
+def last_exchanges(folder: Path, role: str) -> dict[str, tuple[dict[str, Any], Response]]:
+    """Return the last good response of a role to each sample, and the request as it was asked, by the sample's id.
+
+    Args:
+        folder: the task's folder in a run folder.
+        role: whose responses.
+
+    Raises:
+        StoreError: the record of the role is damaged.
+    """
+    found: dict[str, tuple[dict[str, Any], Response]] = {}
+    path = folder / f"{role}.jsonl"
+    if not path.is_file():
+        return found
+    log = RoleLog(path, writable=False)
+    try:
+        for _, record in log.records():
+            try:
+                response = Response.from_json(record["response"])
+            except ValueError:
+                continue
+            if not response.failed and isinstance(record.get("asked"), dict):
+                found[record["sample"]] = (record["asked"], response)
+    finally:
+        log.close()
+    return found
 
 
 def _identity(sample_id: str, position: int, request_hash: str) -> int:
@@ -153,104 +186,7 @@ def _identity(sample_id: str, position: int, request_hash: str) -> int:
     return hash((sample_id, position, request_hash))
 
 
-class _RoleLog:
-    """One JSON Lines file, appended to line by line and read at the offsets it remembers."""
-
-    def __init__(self, path: Path, *, writable: bool) -> None:
-        self._path = path
-        self.offsets: dict[int, int] = {}
-        if path.exists() and not path.is_file():
-            raise StoreError(f"{path}: is not a plain file")
-        try:
-            flags = (os.O_RDWR | os.O_CREAT) if writable else os.O_RDONLY
-            self._file = os.open(path, flags, 0o666)
-            size = os.fstat(self._file).st_size
-            self._end = self._end_of_last_whole_line(size)
-            if self._end < size and writable:
-                os.ftruncate(self._file, self._end)
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be opened ({error.strerror})") from error
-
-    def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield every record with its offset, in the order of writing."""
-        offset = 0
-        with self._path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if offset >= self._end:
-                    break
-                yield offset, self._parse(line, f"line {number}")
-                offset += len(line)
-
-    def read(self, offset: int) -> dict[str, Any]:
-        """Read the record that starts at ``offset``."""
-        pieces: list[bytes] = []
-        position = offset
-        while True:
-            piece = os.pread(self._file, 4096, position)
-            if not piece:
-                raise StoreError(f"{self._path}: cut short while it was in use, at byte {position}")
-            head, newline, _ = piece.partition(b"\n")
-            pieces.append(head)
-            if newline:
-                return self._parse(b"".join(pieces), f"byte {offset}")
-            position += len(piece)
-
-    def append(self, text: str) -> int:
-        """Write one record, as JSON text without line breaks, and return its offset."""
-        line = _encode(text)
-        start = self._end
-        try:
-            written = 0
-            while written < len(line):
-                written += os.pwrite(self._file, line[written:], start + written)
-        except OSError as error:
-            os.ftruncate(self._file, start)
-            raise StoreError(
-                f"{self._path}: cannot be written ({error.strerror}); the answers before are kept"
-            ) from error
-        self._end += len(line)
-        return start
-
-    def close(self) -> None:
-        os.close(self._file)
-
-    def _end_of_last_whole_line(self, size: int) -> int:
-        position = size
-        while position > 0:
-            start = max(0, position - 65_536)
-            newline = os.pread(self._file, position - start, start).rfind(b"\n")
-            if newline >= 0:
-                return start + newline + 1
-            position = start
-        return 0
-
-    def _parse(self, line: bytes, where: str) -> dict[str, Any]:
-        try:
-            record: Any = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise self._damaged(where) from error
-        if not (
-            isinstance(record, dict)
-            and isinstance(record.get("sample"), str)
-            and isinstance(record.get("call"), int)
-            and isinstance(record.get("request"), str)
-            and "response" in record
-        ):
-            raise self._damaged(where)
-        return record
-
-    def _damaged(self, where: str) -> StoreError:
-        return StoreError(f"{self._path}: {where} is damaged; delete that line to have its call asked again")
-
-
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def _encode(text: str) -> bytes:
-    try:
-        return text.encode() + b"\n"
-    except UnicodeEncodeError:  # a model may answer with half of a surrogate pair, which JSON can only escape
-        return json.dumps(json.loads(text), separators=(",", ":")).encode() + b"\n"
 
 
 def _make_folder(folder: Path) -> None:

@@ -245,6 +245,16 @@ class ScoresFile:
                     _check_row(row)
                     yield row | added if added else row
 
+    def row(self, sample: str) -> dict[str, Any] | None:
+        """Return the row of one sample as Python values, None if there is none."""
+        import pyarrow.parquet
+
+        with _reading(self._path):
+            rows = pyarrow.parquet.read_table(self._path, filters=[("id", "==", sample)]).to_pylist()
+            for row in rows:
+                _check_row(row)
+        return rows[0] if rows else None
+
     def statistics(self, key: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return the statistics of a metric, samples × k, for the samples that count.
 

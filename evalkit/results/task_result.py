@@ -94,6 +94,21 @@ class FailureReason:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSpread:
+    """How a value comes out in several runs of one model, in the unit that is printed.
+
+    Attributes:
+        values: of each run.
+        deviation: the standard deviation between them; None of a single run, or where one is undefined.
+        sampling_error: the standard error of their mean for the choice of samples alone; None where it is not known.
+    """
+
+    values: tuple[float | None, ...]
+    deviation: float | None
+    sampling_error: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class MetricResult:
     """One metric of a task, of a part of it, or an average of several.
 
@@ -110,6 +125,7 @@ class MetricResult:
         function: name of the function of the summed statistics (``evalkit.metrics.functions``).
         statistics: the sums over samples by name, in the order of the vector.
         recipe: what the value's comparability depends on; of models that took part their fingerprints.
+        spread: of a mean over several runs of one model, whose interval and standard error hold both samples and runs.
     """
 
     name: str
@@ -124,6 +140,7 @@ class MetricResult:
     function: str
     statistics: Mapping[str, float]
     recipe: Mapping[str, str]
+    spread: RunSpread | None = None
 
     @property
     def text(self) -> str:
@@ -134,7 +151,18 @@ class MetricResult:
         if self.interval is not None:
             low, high = (rounded(end, self.decimals) for end in self.interval)
             text += f" [{low}, {high}]"
+        if self.spread is not None:
+            text += f" ({self.spread_text})"
         return text
+
+    @property
+    def spread_text(self) -> str:
+        """Over how many runs the value is the mean, and how far they lie apart: ``3 runs, SD 0.21``; else empty."""
+        if self.spread is None:
+            return ""
+        deviation = self.spread.deviation
+        apart = "" if deviation is None else f", SD {rounded(deviation, self.decimals)}"
+        return f"{len(self.spread.values)} runs{apart}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from evalkit.run.search_path import CONFIG_MODULE, CONFIG_NAME, config_folders, 
 from evalkit.run.settings import check_settings
 
 # What looks at tasks and asks no model takes this one's prompts where none is chosen.
-_MODEL_TO_LOOK_WITH = "whisper_tiny_en"
+MODEL_TO_LOOK_WITH = "whisper_tiny_en"
 _ROLE_NOT_LISTED = re.compile(r"Could not override '(model@[^']+)'")
 _NO_MODEL = re.compile(r"You must specify 'model'")
 
@@ -121,7 +121,7 @@ def compose_configuration(words: Sequence[str], folders: Sequence[str | Path] = 
     except ConfigurationError as error:
         if not _NO_MODEL.search(str(error.__cause__)):
             raise
-    return compose_run([*words, f"model={_MODEL_TO_LOOK_WITH}"], folders).config
+    return compose_run([*words, f"model={MODEL_TO_LOOK_WITH}"], folders).config
 
 
 def compose_option(group: str, name: str, folders: Sequence[str | Path] = ()) -> DictConfig:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -16,8 +16,9 @@ from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import ConfigurationError
 from evalkit.inference.ask import TaskWork, run_inference
 from evalkit.inference.endpoint import Endpoint, ModelFacts
-from evalkit.inference.observer import Observers
+from evalkit.inference.observer import Observer, Observers
 from evalkit.inference.opening import ServedSettings, is_served, open_endpoints
+from evalkit.inference.replay import StoredEndpoint
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.progress import Progress, say
@@ -54,15 +55,19 @@ class Evaluation:
     usage: Mapping[str, Mapping[str, Any]]
 
 
-def evaluate(plan: Plan) -> Evaluation:
+def evaluate(plan: Plan, *observers: Observer, preflight: Preflight | None = None) -> Evaluation:
     """Run a plan, or continue it where an earlier attempt stopped.
+
+    Args:
+        plan: what to do.
+        *observers: told how it goes, beside the progress display and the record of events.
+        preflight: what there is to do; None to read the data sets of the plan for it.
 
     Raises:
         EvalkitError: something stops the run; every answer got so far is kept in the run folder.
         KeyboardInterrupt: likewise; the batch under way was waited for.
     """
-    preflight = check(plan)
-    with _Session(plan, preflight) as session:
+    with _Session(plan, preflight or check(plan), observers) as session:
         inference = run_inference(
             session.works,
             session.endpoints,
@@ -106,7 +111,7 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 class _Session:
     """One attempt at a run: everything that is open while models are asked."""
 
-    def __init__(self, plan: Plan, preflight: Preflight) -> None:
+    def __init__(self, plan: Plan, preflight: Preflight, observers: Sequence[Observer] = ()) -> None:
         self._plan = plan
         self._lock = threading.Lock()  # tasks are finished in threads of their own
         self._identities: dict[str, ModelIdentity] = {}
@@ -124,7 +129,8 @@ class _Session:
             self._results = self._begun(earlier, preflight)
             tasks = [each for each in preflight.tasks if not self._is_fuller(each)]
             self._stores = {
-                each.task.name: stack.enter_context(ResponseStore(plan.folder / each.task.name)) for each in tasks
+                each.task.name: stack.enter_context(ResponseStore(plan.folder / each.task.name, settled=plan.replayed))
+                for each in tasks
             }
             data = {each.task.name: {**each.fingerprint.to_json(), "folder": each.folder} for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
@@ -134,7 +140,7 @@ class _Session:
             self.works = [self._work(each, stack) for each in tasks]
             counts = {each.task.name: (each.task.title, each.count) for each in tasks}
             events = stack.enter_context(closing(EventLog(plan.folder)))
-            self.observer = Observers((stack.enter_context(Progress(counts)), events))
+            self.observer = Observers((stack.enter_context(Progress(counts)), events, *observers))
             self._stack = stack.pop_all()
 
     def _refuse_changed_recordings(self, checked: CheckedTask) -> None:
@@ -212,11 +218,13 @@ class _Session:
         plan = self._plan
         budget = Budget(plan.budget, self._spent())
         cache = None
-        cached = [role for role, spec in plan.models.items() if role in plan.cache.roles and is_served(spec)]
+        asked = {role: spec for role, spec in plan.models.items() if role not in plan.replayed}
+        cached = [role for role, spec in asked.items() if role in plan.cache.roles and is_served(spec)]
         if plan.cache.folder is not None and cached:
             cache = stack.enter_context(closing(AnswerCache(plan.cache.folder)))
         served = ServedSettings(budget, cache, cached, plan.clock, _tell)
-        return open_endpoints(plan.models.values(), plan.executor, served)
+        replayed = {role: StoredEndpoint(role, facts) for role, facts in plan.replayed.items()}
+        return {**open_endpoints(asked.values(), plan.executor, served), **replayed}
 
     def _work(self, checked: CheckedTask, stack: ExitStack) -> TaskWork:
         task, plan = checked.task, self._plan
@@ -225,7 +233,7 @@ class _Session:
             plan.folder / task.name,
             plan.bootstrap,
             models=self._identities,
-            partial=plan.selection.partial and task.expected_samples is None,
+            partial=checked.partial,
         )
         stack.enter_context(closing(scorer))
         finish = partial(self._finish_task, task.name, scorer)

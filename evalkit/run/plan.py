@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from evalkit.arguments import check_arguments
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
-from evalkit.inference.endpoint import Executor, ModelSpec
+from evalkit.inference.endpoint import Executor, ModelFacts, ModelSpec
 from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
@@ -26,7 +26,7 @@ from evalkit.run.selection import Selection
 from evalkit.task import Task
 
 _NOT_ROLES = ("executor",)
-_NOT_ARGUMENTS = ("title", "prompts", "generation", "requires", "extra")
+_NOT_ARGUMENTS = ("title", "published", "prompts", "generation", "requires", "extra")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Plan:
         folder: where it is kept.
         tasks: the benchmarks, in order.
         models: describes the model of each role that one was chosen for.
+        replayed: what the models of some roles are that are not asked: their answers lie in the run folder already.
         model_name: of the system under test, as chosen.
         executor: opens endpoints for the models of this process.
         config: the resolved configuration without secrets, as YAML.
@@ -61,6 +62,7 @@ class Plan:
     model_name: str
     executor: Executor
     config: str
+    replayed: Mapping[str, ModelFacts] = field(default_factory=dict)
     bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
     aggregates: tuple[AggregateDefinition, ...] = ()
     budget: BudgetCaps = field(default_factory=BudgetCaps)
@@ -84,9 +86,22 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
     Raises:
         ConfigurationError: something in it cannot be.
     """
+    refuse_missing(config)
+    return plan_of_tasks(config, choices, tasks_from_config(config))
+
+
+def refuse_missing(config: DictConfig) -> None:
+    """Refuse a configuration that lacks a setting which has no default.
+
+    Raises:
+        ConfigurationError: names the setting.
+    """
     for key in sorted(OmegaConf.missing_keys(config)):
         raise ConfigurationError(f"{key} must be given: {key}=VALUE")
-    tasks = tasks_from_config(config)
+
+
+def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequence[Task]) -> Plan:
+    """Make a plan of tasks that are made already, and of all else in a configuration; see ``plan_from_config``."""
     model_name = str(choices.get("model"))
     name = run_name(config.name, choices)
     roles = roles_of(config)

@@ -23,6 +23,7 @@ class CheckedTask:
         samples: that are taken of it.
         count: how many they are.
         fingerprint: of the data set, as far as it is taken.
+        partial: whether they are known to be only a part of a data set whose size is not known.
         folder: in which its recordings lie, or None where that is no single one.
     """
 
@@ -30,6 +31,7 @@ class CheckedTask:
     samples: SelectedSamples
     count: int
     fingerprint: Fingerprint
+    partial: bool = False
     folder: str | None = None
 
 
@@ -58,7 +60,7 @@ def check(plan: Plan) -> Preflight:
     left_out: dict[str, str] = {}
     tasks: list[CheckedTask] = []
     for task in plan.tasks:
-        if reason := _missing_role(plan, task):
+        if reason := missing_role(plan, task):
             if not plan.skip_missing_roles:
                 raise ConfigurationError(f"task {task.name}: {reason}")
             left_out[task.name] = reason
@@ -77,7 +79,8 @@ def check(plan: Plan) -> Preflight:
     return Preflight(tuple(tasks), left_out)
 
 
-def _missing_role(plan: Plan, task: Task) -> str | None:
+def missing_role(plan: Plan, task: Task) -> str | None:
+    """Return what is to be said of a role of a task that no model was chosen for; None if all are filled."""
     for role in task.roles:
         if role not in plan.models:
             return f"it needs a model in the role '{role}'; choose one with model@{role}=NAME"
@@ -108,4 +111,5 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
         drawn_field(plan.bootstrap.cluster, clusters, groups)
     except ConfigurationError as error:
         raise ConfigurationError(f"task {task.name}: {error}") from error
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint, recordings.path)
+    partial = plan.selection.partial and task.expected_samples is None
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings.path)

@@ -18,7 +18,7 @@ from evalkit.results.responses import ResponseStore
 from evalkit.results.scores import ScoresFile
 from evalkit.results.task_result import ModelIdentity, TaskResult
 from evalkit.run.scoring import score_task
-from evalkit.run.stored import read_stored_config, stored_tasks, write_config
+from evalkit.run.stored import read_stored_config, stored_statistics, stored_tasks, write_config
 from evalkit.task import Task
 from evalkit.types import Failure
 from evalkit.version import __version__
@@ -45,7 +45,7 @@ def rescore(path: Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()
         run = settled_run(folder)
         if run is None:
             raise StoreError(f"{path}: has no results; run it first")
-        settings = _bootstrap(config, path)
+        settings = stored_statistics(config, path)
         tasks = {task.name: task for task in stored_tasks(config, run.tasks, allow)}
         for name, before in run.tasks.items():
             if name not in tasks:
@@ -94,10 +94,3 @@ def _title(config: Mapping[str, Any], role: str) -> str:
     model = config.get(role)
     title = model.get("title") if isinstance(model, dict) else None
     return "" if title is None else str(title)
-
-
-def _bootstrap(config: Mapping[str, Any], path: Path) -> BootstrapSettings:
-    try:
-        return BootstrapSettings(**config["statistics"])
-    except (KeyError, TypeError) as error:
-        raise StoreError(f"{path / 'config.yaml'}: statistics must hold level, resamples and seed") from error

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from evalkit.chain import Outcome
 from evalkit.errors import ConfigurationError
+from evalkit.metrics.functions import get_metric_function
 from evalkit.metrics.metric import Metric, Statistics
-from evalkit.metrics.resampling import BootstrapSettings, bootstrap_values
+from evalkit.metrics.resampling import BootstrapSettings, SamplingDistribution, sampling_distribution
 from evalkit.results.certainty import finite_in_unit, interval_and_error
 from evalkit.results.clusters import SINGLY, cluster_label, drawn_field
 from evalkit.results.scores import ScoreWriter
@@ -118,7 +119,8 @@ class TaskScorer:
             for key, values in self._statistics.items()
         }
         headline = next(iter(task.metrics))
-        replicates = {key: self._replicates(metric, arrays[key], drawn) for key, metric in task.metrics.items()}
+        distributions = {key: self._distribution(metric, arrays[key], drawn) for key, metric in task.metrics.items()}
+        of_headline = distributions[headline]
         return TaskResult(
             name=task.name,
             title=task.title,
@@ -130,14 +132,14 @@ class TaskScorer:
             not_applicable="; ".join(sorted(map(_printable, self._skipped))) if all_skipped else None,
             headline=headline,
             compared=tuple(task.compared) or (headline,),
-            metrics={key: self._result(key, arrays[key], replicates[key]) for key in task.metrics},
+            metrics={key: self._result(key, arrays[key], distributions[key]) for key in task.metrics},
             groups=self._by_group(arrays, drawn),
             models=self._models,
             failures=self._failures(),
             digest=digest,
             resampled=resampled,
             clusters=0 if drawn is None else len(np.unique(drawn)),
-            replicates=replicates[headline],
+            replicates=None if of_headline is None else of_headline.replicates,
         )
 
     def close(self) -> None:
@@ -178,24 +180,23 @@ class TaskScorer:
         drawn[alone] = len(numbers) + np.arange(alone.sum())
         return drawn
 
-    def _replicates(
-        self, metric: Metric, statistics: Statistics, drawn: Drawn | None
-    ) -> npt.NDArray[np.float64] | None:
+    def _distribution(self, metric: Metric, statistics: Statistics, drawn: Drawn | None) -> SamplingDistribution | None:
         if not len(statistics):
             return None
         settings, labels = self._settings, None if drawn is None else drawn.tolist()
-        return bootstrap_values(
-            statistics, metric.value, clusters=labels, resamples=settings.resamples, seed=settings.seed
+        function = get_metric_function(metric.function)
+        return sampling_distribution(
+            statistics, function, clusters=labels, resamples=settings.resamples, seed=settings.seed
         )
 
-    def _result(self, key: str, statistics: Statistics, replicates: npt.NDArray[np.float64] | None) -> MetricResult:
+    def _result(self, key: str, statistics: Statistics, distribution: SamplingDistribution | None) -> MetricResult:
         metric = self._task.metrics[key]
         totals = statistics.sum(axis=0)
         models = {role: model.fingerprint for role, model in self._models.items()}
         return MetricResult(
             name=metric.name,
             value=finite_in_unit(metric.value(totals), metric.scale) if len(statistics) else None,
-            **interval_and_error(replicates, self._settings.level, metric.scale)._asdict(),
+            **interval_and_error(distribution, self._settings.level, metric.scale)._asdict(),
             level=self._settings.level,
             unit=metric.unit,
             scale=metric.scale,
@@ -230,7 +231,7 @@ class TaskScorer:
         for key, metric in self._task.metrics.items():
             statistics = arrays[key][chosen]
             units = None if drawn is None else drawn[chosen]
-            metrics[key] = self._result(key, statistics, self._replicates(metric, statistics, units))
+            metrics[key] = self._result(key, statistics, self._distribution(metric, statistics, units))
         return GroupResult(int(chosen.sum()), metrics)
 
 

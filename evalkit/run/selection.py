@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 from evalkit.errors import ConfigurationError
-from evalkit.task import Task
 from evalkit.types import Sample
 
 _WHOLE = 1 << 64
@@ -43,11 +43,18 @@ class Selection:
         return self.limit is not None or self.fraction is not None
 
 
+class HasSamples(Protocol):
+    """A task, or whatever else holds samples."""
+
+    def samples(self) -> Iterable[Sample]:
+        """Return them, in the same order every time."""
+
+
 class SelectedSamples:
     """The samples that a run takes of a task, the same every time they are iterated."""
 
-    def __init__(self, task: Task, selection: Selection) -> None:
-        self._task = task
+    def __init__(self, source: HasSamples, selection: Selection) -> None:
+        self._source = source
         self._selection = selection
         self._spread_over: set[str] | None = None
 
@@ -61,8 +68,8 @@ class SelectedSamples:
     def _part(self) -> Iterable[Sample]:
         fraction = self._selection.fraction
         if fraction is None:
-            return self._task.samples()
-        return (sample for sample in self._task.samples() if self._draw(sample.id) < fraction * _WHOLE)
+            return self._source.samples()
+        return (sample for sample in self._source.samples() if self._draw(sample.id) < fraction * _WHOLE)
 
     def _draw(self, name: str) -> int:
         """Return a number below 2 to the power of 64, as good as random, that belongs to a name."""

@@ -99,10 +99,12 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
     "runs": _folder,
     "data_root": _folder,
     "schemes": _texts,
+    "alignment": _one_of("levenshtein", "sclite"),
     "limit": _or_null(_whole(1)),
     "fraction": _or_null(_number(math.ulp(0.0), 1, "a number above 0 and at most 1")),
     "spread": _flag,
     "seed": _whole(),
+    "repeats": _whole(1),
     "fresh": _flag,
     "max_failures": _or_null(_whole(0)),
     "missing_data": _one_of("error", "skip", "skip_remote"),
@@ -120,7 +122,10 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
         "cluster": _text,
     },
 }
-OPEN_MAPPINGS = ("generation", "extra_body", "headers", "prompts", "prices", "columns", "where", "labels", "facts")
+OPEN_MAPPINGS = (
+    *("generation", "extra_body", "headers", "prompts", "prices"),
+    *("columns", "where", "cluster_by_id", "labels", "facts"),
+)
 """Mappings in the settings of models and tasks that take keys which the configuration does not list."""
 
 _MAPPINGS = ("generation", "prompts", "facts")

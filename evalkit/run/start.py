@@ -5,12 +5,12 @@ from pathlib import Path
 
 from evalkit.errors import ConfigurationError
 from evalkit.results.metrics_file import RunResult
+from evalkit.results.repeated import join_runs
 from evalkit.rooms import taken_room
 from evalkit.run.composition import compose_run
-from evalkit.run.evaluate import evaluate as evaluate_plan
 from evalkit.run.explanation import in_our_words
 from evalkit.run.overrides import quoted
-from evalkit.run.plan import plan_from_config
+from evalkit.run.repeats import evaluations
 
 
 def evaluate(
@@ -29,7 +29,8 @@ def evaluate(
         model: name of a model configuration, such as ``whisper_tiny_en``.
         suite: name of a suite.
         task: name of a task, or several; beside a suite or instead of one.
-        overrides: further words of ``evalkit run``, such as ``limit=10`` or ``model@judge=gpt_4o_mini``.
+        overrides: further words of ``evalkit run``, such as ``limit=10`` or ``model@judge=gpt_4o_mini``. Of
+            ``repeats=3`` the runs are returned joined: means, with intervals that hold the choice of runs too.
         config_dirs: folders with further configurations, as ``--config-dir`` names them.
 
     Raises:
@@ -49,7 +50,8 @@ def evaluate(
         words.append(f"task=[{','.join(_choice(name) for name in tasks)}]" if len(tasks) != 1 else f"task={tasks[0]}")
     composition = compose_run([*words, *overrides], config_dirs)
     with in_our_words():
-        return evaluate_plan(plan_from_config(composition.config, composition.choices)).results
+        done = [each.results for each in evaluations(composition.config, composition.choices)]
+    return done[0] if len(done) == 1 else join_runs(done, str(done[0].name).rpartition("-")[0]).joined
 
 
 def _choice(name: str) -> str:

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from evalkit.datasets.dataset import Dataset
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError, one_line
 from evalkit.hints import hint
+from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.prompts import Prompts
 from evalkit.results.folder import RunFolder
 from evalkit.run.generation import decoding_settings
@@ -27,6 +28,7 @@ _CONFIG = "config.yaml"
 _TASKS = "tasks"
 _TARGET = "_target_"
 # How Hydra makes an object, which is no matter once its settings are plain values.
+_RUN_WIDE = ("schemes", "alignment")
 # What may be set though the run's configuration lacks it: settings that came later. So may a title of any model.
 _LATER = ("statistics.cluster",)
 _MANNER = ("_convert_", "_recursive_")
@@ -64,24 +66,37 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
         raise StoreError(f"{path}: is not a configuration ({one_line(error)})") from error
     if not isinstance(config, dict) or not isinstance(config.get("tasks"), dict):
         raise StoreError(f"{path}: does not hold a run's configuration")
-    # As the tasks did before the configuration was resolved, they follow the run-wide setting.
-    following = (
-        [
-            task
-            for task in config["tasks"].values()
-            if isinstance(task, dict) and task.get("schemes") == config["schemes"]
-        ]
-        if "schemes" in config
-        else []
-    )
     changed = [_override(word) for word in overrides]
     for key, value in changed:
-        if key == "schemes":
-            for task in following:
-                task["schemes"] = value
+        if key in _RUN_WIDE:
+            _follow(config, key, value)
     for key, value in changed:
         _set(config, key, value, path)
     return config
+
+
+def _follow(config: Mapping[str, Any], key: str, value: Any) -> None:
+    """Have the tasks follow a run-wide setting, as they did before the configuration was resolved."""
+    if key in config:
+        for task in config["tasks"].values():
+            if isinstance(task, dict) and key in task and task[key] == config[key]:
+                task[key] = value
+
+
+def stored_statistics(config: Mapping[str, Any], folder: Path) -> BootstrapSettings:
+    """Return how the intervals of a stored run are made.
+
+    Args:
+        config: as ``read_stored_config`` returns it.
+        folder: the run folder, for messages.
+
+    Raises:
+        StoreError: the configuration does not say.
+    """
+    try:
+        return BootstrapSettings(**config["statistics"])
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"{folder / _CONFIG}: statistics must hold level, resamples and seed") from error
 
 
 def with_stored_tasks(config: str, folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from reports.tables.entries import Entry, Place
 from reports.tables.layout import FilledTable
@@ -13,20 +14,38 @@ CORNERS = 3
 WORST, BEST, RIM = 0.3, 0.95, 1.0
 _LEAST_SPAN = 2.0
 _RECOGNITION = "asr"
-# The chart of Step-Audio 2's README, clockwise from the top: label, table, place, whether higher is better.
-_README_AXES: tuple[tuple[str, str, Place, bool], ...] = (
-    ("AISHELL-2", _RECOGNITION, ("Chinese", "AISHELL-2"), False),
-    ("LibriSpeech test-clean", _RECOGNITION, ("English", "LibriSpeech clean"), False),
-    ("MMAU speech", "mmau", ("", "Speech"), True),
-    ("MMAU sound", "mmau", ("", "Sound"), True),
-    ("MMAU music", "mmau", ("", "Music"), True),
-    ("StepEval-Audio-Paralinguistic", "paralinguistic", ("", "Avg."), True),
-    ("CoVoST 2", "covost2", ("", "Avg."), True),
-    ("CVSS", "cvss", ("", "Avg."), True),
-    ("URO-Bench Basic-zh", "uro_bench", ("Chinese Basic", "Avg."), True),
-    ("URO-Bench Basic-en", "uro_bench", ("English Basic", "Avg."), True),
-)
 _Model = tuple[str, bool]  # title, and whether it is published
+
+
+class AxisSource(NamedTuple):
+    """Where the values of an axis are found.
+
+    Attributes:
+        label: name of the axis.
+        table: name of the table.
+        place: in that table.
+        higher_is_better: the direction of improvement.
+    """
+
+    label: str
+    table: str
+    place: Place
+    higher_is_better: bool
+
+
+README_AXES = (
+    AxisSource("AISHELL-2", _RECOGNITION, ("Chinese", "AISHELL-2"), False),
+    AxisSource("LibriSpeech test-clean", _RECOGNITION, ("English", "LibriSpeech clean"), False),
+    AxisSource("MMAU speech", "mmau", ("", "Speech"), True),
+    AxisSource("MMAU sound", "mmau", ("", "Sound"), True),
+    AxisSource("MMAU music", "mmau", ("", "Music"), True),
+    AxisSource("StepEval-Audio-Paralinguistic", "paralinguistic", ("", "Avg."), True),
+    AxisSource("CoVoST 2", "covost2", ("", "Avg."), True),
+    AxisSource("CVSS", "cvss", ("", "Avg."), True),
+    AxisSource("URO-Bench Basic-zh", "uro_bench", ("Chinese Basic", "Avg."), True),
+    AxisSource("URO-Bench Basic-en", "uro_bench", ("English Basic", "Avg."), True),
+)
+"""The chart of Step-Audio 2's README, clockwise from the top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +82,23 @@ class Radar:
     notes: tuple[str, ...]
 
 
-def tables_radar(tables: Sequence[FilledTable]) -> Radar:
+def tables_radar(tables: Sequence[FilledTable], wanted: Sequence[AxisSource] = ()) -> Radar:
     """Return the chart of a report: the axes of the README's chart, or else the rows of the speech recognition table.
 
     Axes are those on which a run has a value, or all if there are only published models. The README's are taken if
     there are enough of them for a polygon.
+
+    Args:
+        tables: where the values stand.
+        wanted: axes that take the place of both.
     """
     by_name = {filled.table.name: filled.entries for filled in tables}
     entries = [entry for filled in tables for entry in filled.entries]
     models = list(dict.fromkeys((e.title, e.published) for e in sorted(entries, key=lambda e: e.published)))
-    axes = _axes(_README_AXES, by_name, models)
-    if len(axes) < CORNERS:
+    axes = _axes(wanted or README_AXES, by_name, models)
+    if len(axes) < CORNERS and not wanted:
         recognition = {place: None for entry in by_name.get(_RECOGNITION, ()) for place in entry.cells}
-        rows = [(place[1], _RECOGNITION, place, False) for place in recognition if place[1] != "Average"]
+        rows = [AxisSource(place[1], _RECOGNITION, place, False) for place in recognition if place[1] != "Average"]
         axes = _axes(rows, by_name, models)
     return radar(_labels(models), axes)
 
@@ -106,19 +129,26 @@ def radii(axes: Sequence[Axis]) -> list[list[float | None]]:
     scale, spanning at least 2 points. Between two models such scales would show nothing but the winner, so
     the widest of them serves all axes. For a single model every axis runs from 0 to 100.
     """
-    spans = [_span(axis) for axis in axes]
-    if axes and len(axes[0].values) == 2:
-        widest = max((high - low for high, low in spans), default=_LEAST_SPAN)
-        spans = [(high, high - widest) for high, _ in spans]
     return [
         [None if score is None else _radius(score, *span) for score in _scores(axis)]
-        for axis, span in zip(axes, spans, strict=True)
+        for axis, span in zip(axes, _spans(axes), strict=True)
     ]
 
 
-def _axes(
-    wanted: Sequence[tuple[str, str, Place, bool]], tables: Mapping[str, Sequence[Entry]], models: Sequence[_Model]
-) -> list[Axis]:
+def scale_in_words(axes: Sequence[Axis]) -> str:
+    """Return what the rings of the chart stand for, as ``radii`` draws them."""
+    models = len(axes[0].values)
+    if models == 1:
+        return "The inner ring is 0, or an error rate of 100; the outer one is 100, or an error rate of 0"
+    if models == 2:
+        best, worst = _spans(axes)[0]
+        return (
+            f"On every axis it is {best - worst:.4g} points from the best value, on the outer ring, to the inner ring"
+        )
+    return "Each axis has a scale of its own: its worst value on the inner ring, its best on the outer one"
+
+
+def _axes(wanted: Sequence[AxisSource], tables: Mapping[str, Sequence[Entry]], models: Sequence[_Model]) -> list[Axis]:
     """Return the axes that the runs, or the published models if there are no runs, have values on."""
     drivers = [model for model in models if not model[1]] or list(models)
     axes = []
@@ -142,6 +172,15 @@ def _labels(models: Sequence[_Model]) -> list[str]:
     """Return names for the legend: a published model says so where a run has the same title."""
     measured = {title for title, published in models if not published}
     return [f"{title} (published)" if published and title in measured else title for title, published in models]
+
+
+def _spans(axes: Sequence[Axis]) -> list[tuple[float, float]]:
+    """Return the scores that the outer and the inner ring stand for on each axis."""
+    spans = [_span(axis) for axis in axes]
+    if axes and len(axes[0].values) == 2:
+        widest = max((high - low for high, low in spans), default=_LEAST_SPAN)
+        spans = [(high, high - widest) for high, _ in spans]
+    return spans
 
 
 def _span(axis: Axis) -> tuple[float, float]:

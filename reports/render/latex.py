@@ -32,6 +32,7 @@ _MARKS = {
     "‖": r"$\Vert$",
     "◊": r"$\diamond$",
     "※": r"$\ast$",
+    "△": r"$\triangle$",
 }
 
 

@@ -48,7 +48,7 @@ def _headings(columns: Sequence[Column]) -> list[str]:
 def _title(title: Title) -> str:
     if title.covered:
         return ""
-    return (f"**{escaped(title.text)}**" if title.strong else escaped(title.text)) + _marks(title.marks)
+    return (f"**{escaped(title.text)}**" if title.strong and title.text else escaped(title.text)) + _marks(title.marks)
 
 
 def _figure(cell: Cell, with_details: bool) -> str:

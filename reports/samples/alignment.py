@@ -69,9 +69,14 @@ def inline(steps: Sequence[AlignedUnit], separator: str) -> str:
     return separator.join(_MARKED[step.operation].format(step.reference, step.hypothesis) for step in steps)
 
 
-def blocks(steps: Sequence[AlignedUnit]) -> Iterator[str]:
-    """Yield lines in threes (REF, HYP, operation), unit below unit, broken before they get too long."""
-    for line in _lines(steps):
+def blocks(steps: Sequence[AlignedUnit], width: int = _LINE_WIDTH) -> Iterator[str]:
+    """Yield lines in threes (REF, HYP, operation), unit below unit, broken before they get too long.
+
+    Args:
+        steps: the alignment.
+        width: columns that units may take; a unit that is wider has a line of its own.
+    """
+    for line in _lines(steps, width):
         reference = [step.reference or "*" * display_width(step.hypothesis or "") for step in line]
         hypothesis = [step.hypothesis or "*" * display_width(step.reference or "") for step in line]
         yield "  REF  " + _row(line, reference)
@@ -80,12 +85,12 @@ def blocks(steps: Sequence[AlignedUnit]) -> Iterator[str]:
             yield "       " + _row(line, [_LETTERS[step.operation] for step in line])
 
 
-def _lines(steps: Sequence[AlignedUnit]) -> Iterator[list[AlignedUnit]]:
+def _lines(steps: Sequence[AlignedUnit], most: int) -> Iterator[list[AlignedUnit]]:
     line: list[AlignedUnit] = []
     used = 0
     for step in steps:
         width = _column_width(step) + 1
-        if line and used + width > _LINE_WIDTH:
+        if line and used + width > most:
             yield line
             line, used = [], 0
         line.append(step)

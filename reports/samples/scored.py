@@ -45,7 +45,7 @@ class ScoredSample:
         audio: its recordings, each with ``locator``, ``duration`` and, where it is known, ``digest``.
         references: the accepted answers.
         responses: every call's answer, in order, as the scores hold them.
-        calls: what was asked, and all that came back, by place in the chain; empty where no record is left.
+        calls: what was asked, and all that came back, in order, up to the first that there is no record of.
         details: the texts by which the task explains the score.
         values: the sample's own value of every metric, in the metric's unit; None where it is undefined.
         statistics: of the headline; empty if the sample was skipped.
@@ -66,7 +66,7 @@ class ScoredSample:
     audio: Sequence[Mapping[str, Any]]
     references: Sequence[str]
     responses: Sequence[Mapping[str, Any]]
-    calls: Mapping[int, RecordedCall]
+    calls: Sequence[RecordedCall]
     details: Mapping[str, str]
     values: Mapping[str, float | None]
     statistics: Sequence[float]
@@ -117,11 +117,11 @@ class SampleReader:
         try:
             with RecordedCalls(self._folder) as calls:
                 for row in self._scores.rows():
-                    yield self._sample(row, calls.of(row["id"]), known)
+                    yield self._sample(row, calls.of(row["id"], row["responses"]), known)
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise StoreError(f"{self._folder}: its scores cannot be read ({error}); run the task again") from error
 
-    def _sample(self, row: dict[str, Any], calls: Mapping[int, RecordedCall], known: set[str]) -> ScoredSample:
+    def _sample(self, row: dict[str, Any], calls: Sequence[RecordedCall], known: set[str]) -> ScoredSample:
         parsed = {name: json.loads(row.get(name) or ("[]" if name == "audio" else "{}")) for name in _JSON_COLUMNS}
         counted = row["status"] != "skipped"
         steps, units = self._aligned(row) if counted else ([], 0)
@@ -199,7 +199,7 @@ def _falls_short(value: float, metric: MetricResult) -> bool:
 
 
 def _flags(
-    row: Mapping[str, Any], steps: Sequence[AlignedUnit], calls: Mapping[int, RecordedCall], *, transcribed: bool
+    row: Mapping[str, Any], steps: Sequence[AlignedUnit], calls: Sequence[RecordedCall], *, transcribed: bool
 ) -> list[str]:
     flags = []
     answer = last_answer(row["responses"])
@@ -209,6 +209,6 @@ def _flags(
         flags.append("loop")
     elif transcribed and is_hallucination(steps):
         flags.append("hallucination")
-    if any(call.role == "model" and call.response.get("finish_reason") == "length" for call in calls.values()):
+    if any(call.role == "model" and call.response.finish_reason == "length" for call in calls):
         flags.append("cut")
     return flags

@@ -89,7 +89,7 @@ def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
     path = run.folder / result.name
     try:
         rows = ScoresFile(path, result.digest).rows(names)
-        utterances = [_utterance(row, result, scheme_for(row["language"], schemes)) for row in rows]
+        utterances = [utterance_of(row, result, schemes) for row in rows]
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path}: its scores cannot be read ({error}); run the task again") from error
     return sorted(utterances, key=lambda each: (each.counts is None, -each.errors, each.counts, each.id))
@@ -129,7 +129,9 @@ def _listing(utterances: Sequence[Utterance], title: str) -> Iterator[str]:
             yield f"  ({each.remark})"
 
 
-def _utterance(row: Mapping[str, Any], result: TaskResult, scheme: Scheme) -> Utterance:
+def utterance_of(row: Mapping[str, Any], result: TaskResult, schemes: Sequence[Scheme]) -> Utterance:
+    """Make an utterance of a row of scores, aligned by that of the schemes (``schemes_of``) that is of its language."""
+    scheme = scheme_for(row["language"], schemes)
     counts, reference, hypothesis = None, " / ".join(row["references"]), ""
     steps: list[AlignedUnit] = []
     longest = 0

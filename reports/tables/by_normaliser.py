@@ -17,11 +17,11 @@ def by_normaliser_table(runs: Sequence[RunResult]) -> Table | None:
     figures: list[tuple[str, str, str]] = []
     for index, (run, title) in enumerate(zip(runs, titles, strict=True)):
         for result in run.tasks.values():
-            normalisers = _normalisers(result)
-            if len(set(normalisers.values())) < 2 or result.not_applicable is not None:
+            known = normalisers_of(result)
+            if len(set(known.values())) < 2 or result.not_applicable is not None:
                 continue
             schemes = rows.setdefault(result.title, {})
-            for key, normaliser in normalisers.items():
+            for key, normaliser in known.items():
                 scheme = f"{result.metrics[key].name}, {normaliser}"
                 cells = schemes.setdefault(scheme, [Cell() for _ in runs])
                 cells[index] = metric_cell(result, key, source=run.name)
@@ -44,7 +44,7 @@ def by_normaliser_table(runs: Sequence[RunResult]) -> Table | None:
     )
 
 
-def _normalisers(result: TaskResult) -> dict[str, str]:
+def normalisers_of(result: TaskResult) -> dict[str, str]:
     """Return the normaliser of each metric that has one, by metric key."""
     return {
         key: metric.recipe["normaliser"] for key, metric in result.metrics.items() if metric.recipe.get("normaliser")

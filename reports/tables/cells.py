@@ -90,7 +90,7 @@ def _cell(
         bounds = [f"[{rounded(low, decimals)}, {rounded(high, decimals)}]"]
     return Cell(
         text=rounded(value, decimals),
-        detail=" ".join([*bounds, f"n={n:,}"]),
+        detail=" ".join([*bounds, f"n={n:,}", *([f"({metric.spread_text})"] if metric.spread else [])]),
         marks=marks,
         value=_exact(value),
         interval=interval,

@@ -14,7 +14,7 @@ _Item = TypeVar("_Item")
 _REASONS_SHOWN = 3
 _MESSAGE_SHOWN = 120
 
-INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED, UNREPRODUCED, UNFINISHED = "†¶‖‡§◊※"
+INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED, UNREPRODUCED, UNFINISHED, OTHER_RECIPE = "†¶‖‡§◊※△"
 
 _INTRODUCTIONS = {
     INCOMPLETE: "Not the complete data set or not the published metric, hence never in bold",
@@ -24,6 +24,7 @@ _INTRODUCTIONS = {
     "the data sets as independent",
     PUBLISHED: "Published, not measured here",
     UNFINISHED: "The run is not finished",
+    OTHER_RECIPE: "Of another recipe than most of its column, hence not ranked with it",
     UNREPRODUCED: "Printed average that the figures printed with it do not give",
 }
 

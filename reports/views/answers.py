@@ -13,6 +13,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _OTHER = "none of the options"
 _VERDICTS = ("verdict", "judgement", "parameters_accepted")
 _MOST_VERDICTS = 12
+_MOST_TIMES = 100_000
 
 
 class Choices(View):
@@ -178,10 +179,9 @@ class Speech(View):
                 continue
             self._answers += 1
             self._spoken += bool(response.get("speech"))
-            stored = sample.calls.get(position)
-            first = stored.response.get("first_sound") if stored else None
-            if isinstance(first, int | float) and len(self._first) < 100_000:
-                self._first.append(float(first))
+            first = sample.calls[position].response.first_sound if position < len(sample.calls) else None
+            if first is not None and len(self._first) < _MOST_TIMES:
+                self._first.append(first)
 
     @classmethod
     def render(cls, views: Sequence[Self], runs: Sequence[str]) -> Markup:

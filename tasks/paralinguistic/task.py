@@ -18,7 +18,7 @@ from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
 from evalkit.task import CommonSettings, DatasetTask
 from evalkit.types import Sample
-from tasks.judging import Judgement, Judging, load_judge_prompts
+from tasks.judging import Judgement, Judging, load_judge_prompts, spread_metric
 from tasks.paralinguistic.dimensions import DIMENSIONS, FOLDERS
 from tasks.steps import AnswerMode, answer
 from tasks.verdicts import read_verdict
@@ -122,6 +122,7 @@ class ParalinguisticQuestions(DatasetTask):
             "accuracy": (judgement.mean, 1),
             "no_answer": (int(unanswered), 1),
             "judge_disagreement": (int(judgement.disagree), int(bool(judgement.marks))),
+            "judge_spread": judgement.spread,
         }
         return Score(
             {key: statistics[key] for key in self.metrics},
@@ -151,6 +152,7 @@ class ParalinguisticQuestions(DatasetTask):
             metrics["judge_disagreement"] = mean_metric(
                 "Judge disagreement", statistics=("disagreeing", "judged"), recipe=recipe, higher_is_better=False
             )
+            metrics["judge_spread"] = spread_metric(recipe)
         return metrics
 
 

@@ -9,7 +9,7 @@ from evalkit.hints import check_choice
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
 from evalkit.types import Sample
-from tasks.judging import Judging, load_judge_prompts
+from tasks.judging import Judging, load_judge_prompts, spread_metric
 from tasks.uro_bench import marks
 from tasks.uro_bench.marks import BEST_MARK, says_nothing
 from tasks.uro_bench.task import Round, SpokenConversations
@@ -80,7 +80,10 @@ class JudgedAnswers(SpokenConversations):
             rounds,
             judgement=" ".join(judgement.replies),
             failure=judgement.failure,
-            other_statistics={"judge_disagreement": (float(judgement.disagree), float(bool(judgement.marks)))},
+            other_statistics={
+                "judge_disagreement": (float(judgement.disagree), float(bool(judgement.marks))),
+                "judge_spread": judgement.spread,
+            },
         )
 
     def _heard_by_judge(self, rounds: Sequence[Round]) -> Sequence[Audio]:  # noqa: ARG002 - this one reads
@@ -112,22 +115,26 @@ class JudgedAnswers(SpokenConversations):
 
     def _score_metrics(self) -> Mapping[str, Metric]:
         recipe = {"averaging": "sample", **self._recipe, **self._judge_recipe()}
-        if self._subset.mode == "qa":
-            return {"score": mean_metric("Score", statistics=("yes", "samples"), recipe=recipe, unit="")}
-        # The best mark is worth 100.
-        score = mean_metric("Score", statistics=("mark", "samples"), recipe=recipe, unit="", scale=100 / BEST_MARK)
-        return {"score": score}
+        given = "yes" if self._subset.mode == "qa" else "mark"
+        return {"score": mean_metric("Score", statistics=(given, "samples"), recipe=recipe, unit="", scale=self._scale)}
 
     def _further_metrics(self) -> Mapping[str, Metric]:
         if self._judging.replies == 1:
             return super()._further_metrics()
+        recipe = {**self._recipe, **self._judge_recipe()}
         disagreement = mean_metric(
             "Judge disagreement",
             statistics=("differing", "judged"),
-            recipe={"averaging": "sample", **self._recipe, **self._judge_recipe()},
+            recipe={"averaging": "sample", **recipe},
             higher_is_better=False,
         )
-        return {"judge_disagreement": disagreement, **super()._further_metrics()}
+        spread = spread_metric(recipe, self._scale)
+        return {"judge_disagreement": disagreement, "judge_spread": spread, **super()._further_metrics()}
+
+    @property
+    def _scale(self) -> float:
+        """What a reply is multiplied by: the best mark is worth 100, as a right answer is."""
+        return 100 if self._subset.mode == "qa" else 100 / BEST_MARK
 
     def _judge_recipe(self) -> Mapping[str, str]:
         recipe = {"judge_prompt": self._judge_prompts.version, "judge_replies": str(self._judging.replies)}

@@ -189,6 +189,9 @@ def test_what_is_measured_beside_the_score(uro_bench: Proven) -> None:
     assert "mos_predictor" in further["mos"]["recipe"]
     disagreement = uro_bench.tasks["uro_alpacaeval"]["metrics"]["judge_disagreement"]
     assert disagreement["statistics"] == {"differing": 1, "judged": 2}
+    # Marks of 5, 5 and 4 have a variance of 1/3, those of three times 1 none; a mark is worth 20 points.
+    spread = uro_bench.tasks["uro_alpacaeval"]["metrics"]["judge_spread"]
+    assert spread["value"] == pytest.approx(20 * (1 / 3 / 2) ** 0.5)
     assert uro_bench.rows("uro_alpacaeval")["0"]["judgement"] == "5 5 4"
 
 

@@ -6,12 +6,10 @@ from typing import Any
 import pytest
 
 from evalkit.results.metrics_file import read_run
-from evalkit.results.recorded_calls import RecordedCalls
 from reports.samples.scored import SampleReader
 from reports.site.data import ROWS_IN_A_PIECE
 from reports.site.scripts import Shared, call
 from reports.write import write_report
-from tests.conftest import write_jsonl
 from tests.reports.site_runs import HOSTILE, row, sound, speech_run
 
 _CALL = re.compile(r"evalkit\.(\w+)\((.*)\);\n", re.DOTALL)
@@ -83,20 +81,6 @@ def test_long_values_stand_in_a_piece_once() -> None:
     }
     assert shared.values == [prompt, tools]
     assert json.loads(call("rows", "\U000e0041<")[len("evalkit.rows(") : -3]) == "\U000e0041<"
-
-
-def test_recorded_calls_are_found_by_sample_the_last_of_a_place(tmp_path: Path) -> None:
-    def line(sample: str, place: int, text: str) -> dict[str, Any]:
-        return {"sample": sample, "call": place, "request": "r", "asked": {"q": text}, "response": {"text": text}}
-
-    write_jsonl(tmp_path / "model.jsonl", [line("a", 0, "first"), line("b", 0, "other"), line("a", 0, "again")])
-    write_jsonl(tmp_path / "judge.jsonl", [line("a", 1, "yes")])
-    with (tmp_path / "judge.jsonl").open("a") as file:
-        file.write('["damaged"]\n{"torn')
-    with RecordedCalls(tmp_path) as calls:
-        found = calls.of("a")
-        assert [(each.role, each.response["text"]) for each in found.values()] == [("model", "again"), ("judge", "yes")]
-        assert calls.of("c") == {}
 
 
 def test_sounds_are_linked_copied_or_left_out(tmp_path: Path) -> None:
@@ -171,9 +155,8 @@ def test_the_pages_of_two_runs_tell_the_words_gained_and_lost_and_the_verdict(tm
     ]
 
 
-def test_samples_of_no_transcription_and_with_broken_records_are_read_too(tmp_path: Path) -> None:
+def test_loops_and_empty_answers_are_told(tmp_path: Path) -> None:
     run = speech_run(tmp_path, "run", [row("u", "a", "a " * 40, (0, 0, 39, 1)), row("e", "a", "", (0, 1, 0, 1))])
-    (run / "demo" / "model.jsonl").write_text("not json\n")
     result = read_run(run)
     looped, empty = SampleReader(result, result.tasks["demo"])
     assert (looped.flags, empty.flags) == (["loop"], ["empty"])

@@ -34,7 +34,7 @@ def test_the_whole_report(tmp_path: Path) -> None:
     assert {str(path.relative_to(tmp_path / "report")) for path in written} == set(files)
     assert set(files) == {
         "index.html",
-        *(f"{table}.{kind}" for table in ("asr", "by_normaliser") for kind in ("md", "html", "tex", "csv")),
+        *(f"{table}.{kind}" for table in ("asr", "by_normaliser") for kind in ("md", "html", "tex", "csv", "json")),
         "radar.png",
         "radar.svg",
         *(f"site/{name}" for name in SITE),
@@ -51,6 +51,7 @@ def test_the_whole_report(tmp_path: Path) -> None:
             for benchmark in DEMO
             for piece in ("00000", "index-000")
         ),
+        "metrics.parquet",
         *(
             f"utterances/{run}/{benchmark.lower().replace(' ', '_')}.{kind}"
             for run in ("tiny-demo", "sphinx-demo")
@@ -71,7 +72,7 @@ def test_published_models_need_no_run_and_the_same_input_gives_the_same_files(tm
     for output in ("first", "second"):
         written = write_report([], published=["@2025-09-15"], output_folder=tmp_path / output).files
     names = ("asr", "paralinguistic", "mmau", "big_bench_audio", "covost2", "cvss", "toolcall", "uro_bench")
-    tables = {f"{name}.{kind}" for name in names for kind in ("md", "html", "tex", "csv")}
+    tables = {f"{name}.{kind}" for name in names for kind in ("md", "html", "tex", "csv", "json")}
     assert {path.name for path in written} == {"index.html", "report.css", "radar.png", "radar.svg", *tables}
     assert everything(tmp_path / "first") == everything(tmp_path / "second")
 
@@ -112,7 +113,7 @@ def test_no_file_holds_a_character_that_steers_a_terminal(tmp_path: Path) -> Non
     rows = [utterance(unseen, unseen, unseen, (0, 0, 0, 1))]
     folder = write_run(tmp_path, "run", {"demo": task(f"Demo {unseen}", 0.1)}, title=unseen, utterances=rows)
     for path in write_report([folder], output_folder=tmp_path / "report").files:
-        if path.suffix not in (".png", ".svg"):
+        if path.suffix not in (".png", ".svg", ".parquet"):
             assert not set("\x1b\x9b\u202e") & set(path.read_text(encoding="utf-8")), path.name
 
 

@@ -125,10 +125,11 @@ def test_several_replies_score_the_share_of_yes_and_their_disagreement(tmp_path:
     split = score_of(task, SAMPLE, (Response("a"), Response("yes", replies=("yes", "no", "Yes"))))
     assert split.statistics["accuracy"] == (pytest.approx(2 / 3), 1)
     assert split.statistics["judge_disagreement"] == (1, 1)
+    assert split.statistics["judge_spread"] == (pytest.approx(1 / 3), 1), "the variance of 1, 0 and 1"
     assert split.details["verdict"] == "yes 2 of 3"
     agreed = score_of(task, SAMPLE, (Response("a"), Response("no", replies=("no", "no", "no"))))
     assert (agreed.statistics["accuracy"], agreed.statistics["judge_disagreement"]) == ((0, 1), (0, 1))
-    assert score_of(task, SAMPLE, (Response(""),)).statistics["judge_disagreement"] == (0, 0)
+    assert score_of(task, SAMPLE, (Response(""),)).statistics["judge_spread"] == (0, 0)
     assert "judge_disagreement" not in questions(tmp_path).metrics
 
 

@@ -209,7 +209,7 @@ def test_written_answers_need_no_transcriber() -> None:
     asked, score = chain_through(task, sample, [Response("blue"), replies("5", "5", "5")])
     assert [call.role for call in asked] == ["model", "judge"]
     assert asked[0].request.output == "text"
-    assert set(score.statistics) == {"score", "judge_disagreement"}
+    assert set(score.statistics) == {"score", "judge_disagreement", "judge_spread"}
 
 
 def test_a_model_that_gives_no_words_of_its_own_has_no_asr_error_rate() -> None:

@@ -16,7 +16,7 @@ TRANSCRIPT = "transcript/aishell_transcript_v0.8.txt"
 class AishellFolder(Dataset):
     """One split, ``wav/SPLIT/SPEAKER/UTTERANCE.wav`` with one transcript file for all (openslr.org/33).
 
-    Transcripts are closed up, for the file writes spaces between words.
+    Transcripts are closed up, for the file writes spaces between words. Samples are clustered by speaker.
 
     Args:
         path: the folder ``data_aishell``.
@@ -52,8 +52,9 @@ class AishellFolder(Dataset):
             speaker = utterance[6:11]  # BAC009S0764W0121: recording set, speaker S0764, utterance
             if speaker in speakers:
                 audio = folder.audio(f"wav/{self._split}/{speaker}/{utterance}.wav", place)
-                groups = dict.fromkeys(self._groups, speaker)
-                yield place, Sample(utterance, (audio,), (join_characters(text),), self._language, groups)
+                groups, clusters = dict.fromkeys(self._groups, speaker), {"speaker": speaker}
+                reference = join_characters(text)
+                yield place, Sample(utterance, (audio,), (reference,), self._language, groups, clusters=clusters)
 
     def _speakers(self) -> set[str]:
         folder = self._path / "wav" / self._split

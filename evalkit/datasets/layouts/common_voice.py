@@ -1,7 +1,7 @@
 """Common Voice as its releases unpack, and what data sets built on it share: its tables, and the names of its clips."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from evalkit.datasets.audio_folder import AudioFolder
@@ -12,6 +12,7 @@ from evalkit.hints import hint
 from evalkit.types import Sample
 
 CLIPS = "clips"
+SPEAKER = "client_id"
 SENTENCES = "validated.tsv"
 SPLITS = ("test", "dev", "train", "validated", "other", "invalidated")
 
@@ -25,7 +26,8 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 class CommonVoiceFolder(Dataset):
     """One split of one locale: ``test.tsv`` beside ``clips/*.mp3``, the columns ``path`` and ``sentence`` of it.
 
-    A sample is known by the name of its clip, ``common_voice_en_1``.
+    A sample is known by the name of its clip, ``common_voice_en_1``. Samples are clustered by speaker, the client that
+    sent the clip.
 
     Args:
         path: the folder of the locale, such as ``cv-corpus-15.0-2023-09-08/en``; or one of its tables.
@@ -60,8 +62,17 @@ class CommonVoiceFolder(Dataset):
         folder = AudioFolder(self._table.parent / CLIPS, self._root)
         for place, row in table_rows(self._table, ("path", "sentence", *self._groups)):
             clip = row["path"] if row["path"].endswith(".mp3") else f"{row['path']}.mp3"  # as the first releases had it
-            groups = {group: row[group] for group in self._groups if row[group]}
-            yield place, Sample(clip_id(clip), (folder.audio(clip, place),), (row["sentence"],), self._language, groups)
+            yield (
+                place,
+                Sample(
+                    clip_id(clip),
+                    (folder.audio(clip, place),),
+                    (row["sentence"],),
+                    self._language,
+                    {group: row[group] for group in self._groups if row[group]},
+                    clusters=by_speaker(row.get(SPEAKER)),
+                ),
+            )
 
 
 def is_common_voice(path: Path) -> bool:
@@ -72,7 +83,7 @@ def is_common_voice(path: Path) -> bool:
     if table is None or table.suffix != ".tsv":
         return False
     _, heading = next(placed_lines(table), ("", ""))
-    return {"client_id", "path", "sentence"} <= set(heading.rstrip("\r\n").split("\t"))
+    return {SPEAKER, "path", "sentence"} <= set(heading.rstrip("\r\n").split("\t"))
 
 
 def table_rows(
@@ -117,9 +128,23 @@ def clip_id(clip: str) -> str:
     return clip.removesuffix(".mp3")
 
 
+def by_speaker(client: str | None) -> dict[str, str]:
+    """Return the cluster of a clip by the client that sent it, none where the tables do not say."""
+    return {"speaker": client} if client else {}
+
+
 def column_by_clip(path: Path, column: str, *, escaped: bool = False) -> dict[str, str]:
     """Return one column of a table, by clip."""
     return {row["path"]: row[column] for _, row in table_rows(path, ("path", column), escaped=escaped)}
+
+
+def speakers(folder: Path, clips: Collection[str]) -> dict[str, str]:
+    """Return the speakers of clips by the release's table of valid ones; of none where that is not in the folder."""
+    table = folder / SENTENCES
+    if not clips or not table.is_file():
+        return {}
+    rows = (row for _, row in table_rows(table, ("path",)) if row["path"] in clips)
+    return {row["path"]: row[SPEAKER] for row in rows if row.get(SPEAKER)}
 
 
 def _check_columns(path: Path, wanted: Sequence[str], names: Sequence[str]) -> None:

@@ -1,17 +1,18 @@
 """CoVoST 2: translations of Common Voice, release 4 (github.com/facebookresearch/covost)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from evalkit.datasets.audio_folder import AudioFolder
 from evalkit.datasets.dataset import Dataset
-from evalkit.datasets.layouts.common_voice import CLIPS, clip_id, table_rows
+from evalkit.datasets.layouts.common_voice import CLIPS, SPEAKER, by_speaker, clip_id, speakers, table_rows
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.types import Sample
 
 TABLES = "covost_v2.*.tsv"
 _SPLITS = ("train", "dev", "test")
 # The authors' script takes for training what is marked so too.
+_DOTS_OF_ALL_SPLITS = 2  # covost_v2.en_zh-CN.tsv
 _MARKS = {"train": ("train", "train_covost")}
 
 
@@ -20,7 +21,8 @@ class CovostFolder(Dataset):
 
     Read as it is downloaded, one table for all splits, or cut into ``covost_v2.SOURCE_TARGET.SPLIT.tsv`` as the
     authors' script does. The reference is the translation; what was said, where the table has it, is the metadata
-    ``sentence``.
+    ``sentence``. Samples are clustered by speaker, as the table says, or else ``validated.tsv`` of Common Voice beside
+    it.
 
     Args:
         path: the folder with the table, which is that of Common Voice for the source language; or the table itself,
@@ -54,16 +56,29 @@ class CovostFolder(Dataset):
 
     def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
         table = find_table(self._path, self._split)
-        _, pair, *cut = table.name.removesuffix(".tsv").split(".")
+        pair = table.name.split(".")[1]
         folder = AudioFolder(self._clips or table.parent / CLIPS, self._root)
         language = self._language or pair.partition("_")[0].partition("-")[0]
-        split_column = () if cut else ("split",)
+        speaker_of = speakers(table.parent, {row["path"] for _, row in self._rows(table) if SPEAKER not in row})
+        for place, row in self._rows(table):
+            yield (
+                place,
+                Sample(
+                    clip_id(row["path"]),
+                    (folder.audio(row["path"], place),),
+                    (row["translation"],),
+                    language,
+                    metadata={"sentence": row["sentence"]} if "sentence" in row else {},
+                    clusters=by_speaker(row.get(SPEAKER) or speaker_of.get(row["path"])),
+                ),
+            )
+
+    def _rows(self, table: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Read the rows of the split, of a table of all splits or of one alone."""
+        split_column = () if table.name.count(".") > _DOTS_OF_ALL_SPLITS else ("split",)
         for place, row in table_rows(table, ("path", "translation", *split_column), escaped=True):
-            if split_column and row["split"] not in _MARKS.get(self._split, (self._split,)):
-                continue
-            metadata = {"sentence": row["sentence"]} if "sentence" in row else {}
-            audio = folder.audio(row["path"], place)
-            yield place, Sample(clip_id(row["path"]), (audio,), (row["translation"],), language, metadata=metadata)
+            if not split_column or row["split"] in _MARKS.get(self._split, (self._split,)):
+                yield place, row
 
 
 def find_table(path: Path, split: str) -> Path:

@@ -6,7 +6,15 @@ from pathlib import Path
 from evalkit.audio import Audio
 from evalkit.datasets.audio_folder import AudioFolder
 from evalkit.datasets.dataset import Dataset
-from evalkit.datasets.layouts.common_voice import CLIPS, SENTENCES, clip_id, column_by_clip, table_rows
+from evalkit.datasets.layouts.common_voice import (
+    CLIPS,
+    SENTENCES,
+    by_speaker,
+    clip_id,
+    column_by_clip,
+    speakers,
+    table_rows,
+)
 from evalkit.datasets.layouts.covost import find_table
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.hints import hint
@@ -22,7 +30,8 @@ class CvssFolder(Dataset):
     """One pair of languages, ``SPLIT.tsv`` (clip, English text) and ``SPLIT/CLIP.wav``, paired with Common Voice 4.
 
     CVSS is made to be read from a foreign language into English. Read in reverse, its English speech is what is
-    translated, and the sentence that the Common Voice speaker read is the reference.
+    translated, and the sentence that the Common Voice speaker read is the reference. Samples are clustered by that
+    speaker, where ``common_voice`` has ``validated.tsv``.
 
     Args:
         path: the unpacked archive, such as that of ``cvss_c_zh_en_v1.0.tar.gz`` (one voice) or ``cvss_t_…`` (the
@@ -77,12 +86,17 @@ class CvssFolder(Dataset):
     def _placed_samples(self) -> Iterator[tuple[str, Sample]]:
         audio = self._audio()
         references, read_from = self._references()
-        for place, row in table_rows(self._path / f"{self._split}.tsv", ("path", "text"), header=False):
+        speaker_of = speakers(self._common_voice, {row["path"] for _, row in self._rows()})
+        for place, row in self._rows():
             clip = row["path"]
             text = row["text"] if references is None else references.get(clip)
             if text is None:
                 raise DataError(f"{place}: clip {clip!r} is not in {read_from}")
-            yield place, Sample(clip_id(clip), (audio(clip, place),), (text,), self._language)
+            clusters = by_speaker(speaker_of.get(clip))
+            yield place, Sample(clip_id(clip), (audio(clip, place),), (text,), self._language, clusters=clusters)
+
+    def _rows(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+        return table_rows(self._path / f"{self._split}.tsv", ("path", "text"), header=False)
 
     def _audio(self) -> Callable[[str, str], Audio]:
         """Return the function from a clip and its place to what is translated."""

@@ -19,7 +19,7 @@ class FleursFolder(Dataset):
     """One split of one language: ``test.tsv`` beside ``test/*.wav``, or beside ``audio/test/*.wav``.
 
     A sample is known by the name of its recording, for the numbers in the table are of sentences, which several people
-    read.
+    read. Samples are clustered by sentence.
 
     Args:
         path: the folder of the language, such as ``fleurs/en_us``.
@@ -68,7 +68,8 @@ class FleursFolder(Dataset):
             seconds = int(row["num_samples"]) / _RATE if row["num_samples"].isdecimal() else None
             audio = folder.audio(f"{beside}/{row['file']}", place, seconds)
             groups = {group: row[group].lower() for group in self._groups}
-            yield place, Sample(Path(row["file"]).stem, (audio,), (row[self._reference],), self._language, groups)
+            sample_id, references, clusters = Path(row["file"]).stem, (row[self._reference],), {"sentence": row["id"]}
+            yield place, Sample(sample_id, (audio,), references, self._language, groups, clusters=clusters)
 
 
 def is_fleurs(path: Path) -> bool:

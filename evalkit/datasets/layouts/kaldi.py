@@ -1,6 +1,6 @@
 """Kaldi's data folders, and AISHELL-2's, which differ in one file name."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from evalkit.datasets.transcript import join_characters
 from evalkit.errors import DataError
 from evalkit.types import Sample
 
-_TRANSCRIPTS = ("text", "trans.txt")
+_AISHELL_2 = "trans.txt"
+_TRANSCRIPTS = ("text", _AISHELL_2)
+_SPEAKERS, _UTTERANCES = "utt2spk", "spk2utt"
 
 
 class KaldiFolder(Dataset):
@@ -22,6 +24,9 @@ class KaldiFolder(Dataset):
     error. Where there are ``segments``, an utterance is the part of a recording that they say, and ``wav.scp`` names
     the recordings. Tables in the same order as the transcripts, as Kaldi sorts them, are read in step; others are held
     in memory.
+
+    Samples are clustered by speaker, as ``utt2spk`` or else ``spk2utt`` says, of AISHELL-2 the folder of the recording;
+    an utterance whose speaker is called as itself is of an unknown one. Parts of recordings are clustered by those too.
 
     Args:
         path: the folder.
@@ -62,6 +67,7 @@ class KaldiFolder(Dataset):
         recordings = _Table(self._path / "wav.scp")
         segments = _Table(self._path / "segments") if (self._path / "segments").exists() else None
         groups = {name: _Table(self._path / table) for name, table in self._groups.items()}
+        speakers = self._speakers()
         for place, utterance, text in keyed_lines(self._transcript_file()):
             recording, asked_at, span = utterance, place, None
             if segments is not None:
@@ -83,8 +89,22 @@ class KaldiFolder(Dataset):
                     (self._reference(text),),
                     self._language,
                     {name: table.get(utterance, place)[1] for name, table in groups.items()},
+                    clusters=_clusters(utterance, recording, speakers(utterance, entry, place)),
                 ),
             )
+
+    def _speakers(self) -> Callable[[str, str, str], str]:
+        """Return what tells the speaker of an utterance by its key, its entry in ``wav.scp`` and its place."""
+        if (self._path / _SPEAKERS).is_file():
+            table = _Table(self._path / _SPEAKERS)
+            return lambda utterance, _, place: table.get(utterance, place)[1]
+        if (self._path / _UTTERANCES).is_file():
+            lines = keyed_lines(self._path / _UTTERANCES)
+            speaker_of = {utterance: speaker for _, speaker, rest in lines for utterance in rest.split()}
+            return lambda utterance, _, __: speaker_of.get(utterance, utterance)
+        if self._transcript_file().name == _AISHELL_2:
+            return lambda utterance, entry, _: Path(entry).parent.name or utterance
+        return lambda utterance, _, __: utterance
 
     def _reference(self, text: str) -> str:
         if self._remove:
@@ -99,6 +119,12 @@ class KaldiFolder(Dataset):
             if (self._path / name).is_file():
                 return self._path / name
         raise DataError(f"{self._path}: no transcripts there ({' or '.join(names)}); transcript= names the file")
+
+
+def _clusters(utterance: str, recording: str, speaker: str) -> dict[str, str]:
+    """Return what an utterance shares with others; what is called as itself is shared with none."""
+    labels = {"speaker": speaker, "recording": recording}
+    return {field: label for field, label in labels.items() if label not in ("", utterance)}
 
 
 def _segment(value: str, place: str) -> tuple[str, tuple[float, float]]:

@@ -18,9 +18,9 @@ CUTS = ("*cuts*.jsonl.gz", "*cuts*.jsonl")
 class LhotseCuts(Dataset):
     """A file of cuts, or all of a folder's, ``cuts_TEST_NET.00000000.jsonl.gz``, in the order of their names.
 
-    A cut is known by its own id. Its reference is the text of its supervisions, joined by blanks; its audio the part of
-    the recording that it says, which has to be a file: what lies at addresses, or comes out of commands, is not fetched
-    and not run.
+    A cut is known by its own id, and clustered by its speaker, where its supervisions name one. Its reference is the
+    text of its supervisions, joined by blanks; its audio the part of the recording that it says, which has to be a
+    file: what lies at addresses, or comes out of commands, is not fetched and not run.
 
     Args:
         path: the file, or the folder, in which archives of recordings are unpacked beside the files of cuts.
@@ -51,6 +51,7 @@ class LhotseCuts(Dataset):
                         (_audio(cut, folder, place),),
                         (" ".join(map(str, texts)),),
                         self._language,
+                        clusters=_speaker(cut, place),
                     ),
                 )
 
@@ -60,6 +61,14 @@ def cut_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if any(path.match(pattern) for pattern in CUTS) else []
     return next((files for pattern in CUTS if (files := sorted(path.glob(pattern)))), [])
+
+
+def _speaker(cut: Mapping[str, Any], place: str) -> dict[str, str]:
+    """Return the cluster of a cut by its speaker; a cut of several is of none, and of one that is not named too."""
+    speakers = {item.get("speaker") for item in _objects(cut, "supervisions", place)}
+    if len(speakers) > 1 or speakers <= {None, ""}:
+        return {}
+    return {"speaker": str(*speakers)}
 
 
 def _audio(cut: Mapping[str, Any], folder: AudioFolder, place: str) -> Audio:

@@ -15,6 +15,8 @@ TRANSCRIPTS = "*/*/*.trans.txt"
 class LibriSpeechFolder(Dataset):
     """One split, ``SPEAKER/CHAPTER/UTTERANCE.flac`` with ``SPEAKER-CHAPTER.trans.txt`` (openslr.org/12).
 
+    Samples are clustered by speaker, and by chapter.
+
     Args:
         path: the folder of the split, such as ``LibriSpeech/test-clean``.
         root: a folder that audio may not leave; by default the split's.
@@ -54,4 +56,4 @@ class LibriSpeechFolder(Dataset):
             prefix = f"{names['speaker']}/{names['chapter']}/"
             for place, utterance, text in keyed_lines(transcript):
                 audio = folder.audio(f"{prefix}{utterance}.{self._extension}", place)
-                yield place, Sample(utterance, (audio,), (text,), self._language, groups)
+                yield place, Sample(utterance, (audio,), (text,), self._language, groups, clusters=names)

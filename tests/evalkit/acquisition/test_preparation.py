@@ -106,6 +106,7 @@ def test_tables_become_a_manifest_where_one_is_read(tmp_path: Path) -> None:
             "audio": {"bytes": content, "path": f"/{name}"},
             "answer": "a dog",
             "sub_category": "Animals",
+            "client": name[-2:],
             "choices": ["a dog", "a cat"],
         }
         for name, content in [("../../evil", wav(1600)), ("q2", wav(1700)), ("q3", b"not audio")]
@@ -122,6 +123,7 @@ def test_tables_become_a_manifest_where_one_is_read(tmp_path: Path) -> None:
             "columns": {"id": "id", "text": "answer"},
             "groups": {"sub-category": "sub_category"},
             "metadata": ["choices"],
+            "cluster": {"speaker": "client"},
         },
     }
     samples, _ = got(config)
@@ -129,6 +131,7 @@ def test_tables_become_a_manifest_where_one_is_read(tmp_path: Path) -> None:
         (name, ("a dog",)) for name in ("../../evil", "q2", "q3")
     ]
     assert samples[0].groups == {"sub-category": "Animals"}
+    assert [sample.clusters for sample in samples] == [{"speaker": name} for name in ("il", "q2", "q3")]
     assert samples[0].metadata == {"choices": ["a dog", "a cat"]}
     assert [len(sample.audio[0].waveform(16_000)) for sample in samples[:2]] == [1600, 1700]
     files = {str(file.relative_to(tmp_path / "data")) for file in (tmp_path / "data").rglob("*") if file.is_file()}

@@ -15,6 +15,9 @@ FILES = {
     "b.jsonl": '{"id": "a_1", "text": "hello word"}\n\n{"id": "a_2", "text": "good day"}\n'
     '{"id": "a_3", "text": ""}\n{"id": "a_4", "text": "last"}\n',
     "other.txt": "hello word\r\ngood day\r\n\r\nlast\r\n",
+    "c.ctm": ";; a remark\na_1 A 0.6 0.2 word 0.9\n\na_1 A 0.1 0.4 hello\n"
+    "a_2 A 0 1 good\na_2 A 1 1 day\na_4 1 0 1 last\n",
+    "c.trn": ";; a remark\nhello world (a_1)\ngood day (a_2)\nlast (a_4)\n",
     "kaldi": "a_1 hello word\na_4 last\na_3\na_2 good day\n",
 }
 
@@ -47,6 +50,24 @@ def test_two_files_of_any_form(
     assert "1 substitutions, 0 deletions, 0 insertions, 5 reference units in 4 texts" in printed
 
 
+def test_words_with_times_are_put_in_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["wer", str(folder / "c.trn"), str(folder / "c.ctm")]) == 0
+    assert "1 substitutions, 0 deletions, 0 insertions, 5 reference units in 3 texts" in capsys.readouterr().out
+
+
+def test_errors_are_counted_as_sclite_counts_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "r.trn").write_text("a b (1)\n")
+    (folder / "h.trn").write_text("b c (1)\n")
+    for options, counts in (
+        ([], "2 substitutions, 0 deletions, 0 insertions"),
+        (["--alignment=sclite"], "0 substitutions, 1 deletions, 1 insertions"),
+    ):
+        assert main(["wer", str(folder / "r.trn"), str(folder / "h.trn"), *options]) == 0
+        printed = capsys.readouterr().out
+        assert counts in printed
+        assert ("alignment sclite" in printed) == bool(options)
+
+
 def test_language_and_scheme(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "zh.txt").write_text("今天天气", encoding="utf-8")
     assert main(["wer", str(folder / "zh.txt"), str(folder / "zh.txt"), "--language", "zh", "--scheme", "raw"]) == 0
@@ -56,7 +77,10 @@ def test_language_and_scheme(folder: Path, capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("h.trn", b"a b\n", "line 1: does not end with an id in parentheses"),
+        ("h.trn", b"a b\n", "line 1: not of the form `words (id)`"),
+        ("h.trn", b"a { um / uh } b (1)\n", "line 1: has alternatives in braces"),
+        ("h.ctm", b"7654 A 1.0 0.2 YES\n7654 A x 0.2 YOU\n", "line 2: not of the form `recording channel start"),
+        ("h.ctm", b"7654 A * * <ALT_BEGIN>\n", "line 1: has alternatives"),
         ("h.trn", b"a (1)\nb (1)\n", "line 2: the id '1' stands in the file before"),
         ("h.tsv", b"id\twords\n", "needs one column 'text'"),
         ("h.tsv", b"id\ttext\na\tb\tc\n", "line 2: 3 fields under 2 columns"),

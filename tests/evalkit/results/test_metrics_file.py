@@ -14,6 +14,7 @@ import pytest
 import evalkit
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.metrics.metric import render_recipe, rounded
+from evalkit.metrics.resampling import SamplingDistribution
 from evalkit.results.certainty import finite_in_unit, interval_and_error
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import ModelIdentity
@@ -147,5 +148,7 @@ def test_any_number_can_be_printed(value: float, decimals: int, text: str) -> No
 
 def test_what_no_float_can_hold_in_its_unit_is_undefined() -> None:
     assert finite_in_unit(1e308, 100) is None
-    assert interval_and_error(np.array([1e307, 1e308]), 0.95, 100) == (None, None)
-    assert interval_and_error(np.array([0.25, 0.25]), 0.95, 100) == ((25, 25), 0)
+    far, near = np.array([1e307, 1e308]), np.array([0.25, 0.25])
+    assert interval_and_error(SamplingDistribution(far, 1e308, 9), 0.95, 100) == (None, None)
+    assert interval_and_error(SamplingDistribution(near, 1e308, 9), 0.95, 100) == ((25, 25), None)
+    assert interval_and_error(SamplingDistribution(near, 0.05, 9), 0.95, 100) == ((25, 25), 5)
