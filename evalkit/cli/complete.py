@@ -25,7 +25,11 @@ _OPTIONS = {
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
     "diff": ("--help", "--markdown", "--json", "--allow"),
     "show": ("--help", "--base", "--config-dir"),
-    "report": ("--help", "--published", "--rows", "--layout", "--terminal", "--plots", "--model-card", "--output"),
+    "report": (
+        *("--help", "--published", "--rows", "--layout", "--terminal", "--plots", "--model-card", "--output"),
+        *("--audio", "--audio-format"),
+    ),
+    "view": ("--help", "--port", "--no-browser"),
     "plot": (
         "--help",
         "--output",
