@@ -237,8 +237,9 @@ class ScoresFile:
             known = set(file.schema_arrow.names)
             wanted = known.union(_ADDED) if names is None else set(names)
             added = {name: value for name, value in _ADDED.items() if name in wanted - known}
-            for name in wanted - known - _ADDED.keys():
-                raise KeyError(name)
+            for name in names or ():
+                if name not in known and name not in _ADDED:
+                    raise KeyError(name)
             columns = None if names is None else [name for name in names if name in known]
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns):
                 for row in batch.to_pylist():

@@ -1,4 +1,4 @@
-"""The first page: what was run and measured, run beside run, tables as they are published, and where figures are from."""
+"""The first page: what was run and measured, run beside run, tables as published, where figures are from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +82,10 @@ def _tasks(overview: Overview) -> Markup:
     rows = [_task_row(name, overview) for name in names]
     new = [title for title in overview.titles[1:] for title in (title, "against the first")]
     table = data_table(
-        "Every task: its headline figure with its interval", ("Task", "Metric", *overview.titles[:1], *new), rows, texts=2
+        "Every task: its headline figure with its interval",
+        ("Task", "Metric", *overview.titles[:1], *new),
+        rows,
+        texts=2,
     )
     averages = _averages(overview)
     remarks = [element("p", remark, class_="note") for each in overview.comparisons for remark in each.remarks]
@@ -139,7 +142,9 @@ def _chart(overview: Overview) -> Markup:
     notes = [element("p", text, class_="note") for text in overview.notes]
     if overview.chart is None:
         return join(*notes)
-    image = element("img", src=quote(overview.chart), alt="Radar chart of the models; the tables below hold its numbers")
+    image = element(
+        "img", src=quote(overview.chart), alt="Radar chart of the models; the tables below hold its numbers"
+    )
     return element("section", element("h2", "At a glance"), element("figure", image), *notes)
 
 
@@ -183,9 +188,15 @@ def _facts(run: RunResult) -> list[tuple[str, str]]:
     return [
         ("Run", run.name),
         ("Model", f"{run.model} ({run.model_name})"),
-        ("Scored with", f"evalkit {run.evalkit}" + (f", commit {software['commit']}" if software.get("commit") else "")),
+        (
+            "Scored with",
+            f"evalkit {run.evalkit}" + (f", commit {software['commit']}" if software.get("commit") else ""),
+        ),
         ("Begun", str(sessions[0].get("started", "")) if sessions else ""),
-        ("Sessions", f"{len(sessions)}, the last {'finished' if last.get('finished') else 'not finished'}" if last else ""),
+        (
+            "Sessions",
+            f"{len(sessions)}, the last {'finished' if last.get('finished') else 'not finished'}" if last else "",
+        ),
         ("Machine", ", ".join(str(hardware.get(name)) for name in ("platform", "processor") if hardware.get(name))),
         ("Accelerators", ", ".join(map(str, hardware.get("accelerators") or ()))),
         ("Python", str(software.get("python", ""))),

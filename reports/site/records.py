@@ -54,9 +54,7 @@ class RecordMaker:
         }
         return {name: value for name, value in record.items() if value not in (None, [], {}, 0)}
 
-    def _call(
-        self, sample: ScoredSample, position: int, response: Mapping[str, Any], shared: Shared
-    ) -> dict[str, Any]:
+    def _call(self, sample: ScoredSample, position: int, response: Mapping[str, Any], shared: Shared) -> dict[str, Any]:
         made: dict[str, Any] = {"role": response["role"], "text": response["text"] or ""}
         if response.get("speech"):
             made["speech"] = self._sounds.speech(self._run_folder, response["speech"])

@@ -62,7 +62,9 @@ class ReportServer(AbstractContextManager["ReportServer"]):
             self._server = _Server((HOST, port), self)
         except (OSError, OverflowError) as error:
             self._folder.cleanup()
-            raise ConfigurationError(f"port {port}: cannot be listened at ({error}); name another with --port") from error
+            raise ConfigurationError(
+                f"port {port}: cannot be listened at ({error}); name another with --port"
+            ) from error
         try:
             self._state = self._look()
             self._write()

@@ -31,7 +31,12 @@ def page(title: str, *content: str, root: str = "", scripts: Sequence[str] = (),
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
         element("title", title),
         element("link", rel="stylesheet", href=f"{root}site/report.css"),
-        *(element("script", src=f"{root}{script}", defer="") for script in (*scripts, *([_REFRESH] if scripts else ()))),
+        *(
+            element("script", src=f"{root}{script}", defer="")
+            for script in (*scripts, *([_REFRESH] if scripts else ()))
+        ),
     ]
     body = element("body", element("main", *content, id="main"), data_root=root, data_page=name)
-    return join(Markup("<!DOCTYPE html>\n"), Markup(f'<html lang="en">{element("head", *head)}{body}</html>'), Markup("\n"))
+    return join(
+        Markup("<!DOCTYPE html>\n"), Markup(f'<html lang="en">{element("head", *head)}{body}</html>'), Markup("\n")
+    )

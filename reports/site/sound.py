@@ -133,7 +133,9 @@ def recordings_folders(run: RunResult) -> dict[str, str]:
     data = read_json(run.folder / PROVENANCE).get("data")
     entries = data.items() if isinstance(data, dict) else ()
     return {
-        name: entry["folder"] for name, entry in entries if isinstance(entry, dict) and isinstance(entry.get("folder"), str)
+        name: entry["folder"]
+        for name, entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("folder"), str)
     }
 
 

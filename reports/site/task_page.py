@@ -1,4 +1,4 @@
-"""The page of a task: its figures, the verdict between runs, every sample to hear and read, and what they show together."""
+"""The page of a task: its figures, the verdict between runs, every sample to hear and read, and what all show."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -77,7 +77,9 @@ def task_script(
         "title": first.title,
         "metrics": metrics,
         "headline": first.headline,
-        "score": metrics[first.headline] if len(compared) == 1 else {"name": "Score", "unit": "", "decimals": 1, "higher": True},
+        "score": metrics[first.headline]
+        if len(compared) == 1
+        else {"name": "Score", "unit": "", "decimals": 1, "higher": True},
         "transcribed": first.metric.function == "corpus_error_rate",
         "runs": list(runs),
         "words": words,

@@ -12,7 +12,7 @@ from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import TaskResult
 from reports.names import FileNames
 from reports.render.markup import Markup
-from reports.samples.scored import ScoredSample, SampleReader
+from reports.samples.scored import SampleReader, ScoredSample
 from reports.site.data import ROWS_IN_A_PIECE, DataWriter, WrittenData
 from reports.site.records import RecordMaker, index_line, score_of
 from reports.site.scripts import call
@@ -96,7 +96,9 @@ class SiteWriter:
             described.append(_described(self._runs[at], self._titles[at], written))
             self._files += written.files
         file_name = self._names.of("tasks", name)
-        words = self._write_words(file_name, [each for gathered in views for each in gathered if isinstance(each, Words)])
+        words = self._write_words(
+            file_name, [each for gathered in views for each in gathered if isinstance(each, Words)]
+        )
         data = f"data/tasks/{file_name}.js"
         self._write(data, call("task", task_script(name, results, described, words)))
         page = f"tasks/{file_name}.html"
