@@ -19,7 +19,7 @@ from reports.names import FileNames
 from reports.placing import put_in_place
 from reports.published import PublishedFigure
 from reports.render.every import write_table
-from reports.samples.utterances import read_utterances, utterances_text, utterances_tsv
+from reports.samples.listings import write_listings
 from reports.site.overview import Overview, render_overview
 from reports.site.sound import AudioFormat, AudioMode, Sounds
 from reports.site.write import SiteWriter
@@ -159,13 +159,11 @@ def _write_plots(runs: Sequence[RunResult], folder: Path, names: FileNames) -> t
 def _write_listings(run: RunResult, folder: Path, names: FileNames) -> list[tuple[str, Sequence[str]]]:
     listings: list[tuple[str, Sequence[str]]] = []
     for result in filter(_has_utterances, run.tasks.values()):
-        utterances = read_utterances(run, result)
         base = f"utterances/{names.of(run.name)}/{names.of(run.name, result.name)}"
         path = folder / base
         path.parent.mkdir(parents=True, exist_ok=True)
         title = f"{run.model}, {result.title}"
-        path.with_name(path.name + ".tsv").write_text(utterances_tsv(utterances), encoding="utf-8")
-        path.with_name(path.name + ".txt").write_text(utterances_text(utterances, title), encoding="utf-8")
+        write_listings(run, result, path.with_name(f"{path.name}.tsv"), path.with_name(f"{path.name}.txt"), title)
         listings.append((title, (f"{base}.tsv", f"{base}.txt")))
     return listings
 

@@ -1,4 +1,4 @@
-"""The first page: what was run and measured, run beside run, tables as they are published, and where figures are from."""
+"""The first page: what was run and measured, run beside run, tables as published, where figures are from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -13,10 +13,10 @@ _json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", "
 
 
 def call(function: str, *arguments: Any) -> str:
-    """Return a script that calls a function of the pages with JSON values.
+    r"""Return a script that calls a function of the pages with JSON values.
 
     >>> call("rows", "</script>")
-    'evalkit.rows("\\\\u003c/script>");\\n'
+    'evalkit.rows("\\u003c/script>");\n'
     """
     return f"evalkit.{function}({','.join(map(encoded, arguments))});\n"
 

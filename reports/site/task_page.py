@@ -1,4 +1,4 @@
-"""The page of a task: its figures, the verdict between runs, every sample to hear and read, and what they show together."""
+"""The page of a task: its figures, the verdict between runs, every sample to hear and read, and what all show."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -24,7 +24,7 @@ def peaks(waveform: Waveform) -> str:
 
 
 def spectrogram(sound: Audio, name: str) -> str:
-    """Return a script that hands the pages a spectrogram: 64 bands on the mel scale, up to 400 frames, one byte each."""
+    """Return a script that hands the pages a spectrogram: 64 bands on the mel scale, up to 400 frames of bytes."""
     bands = mel_levels(sound.waveform(_RATE))
     sound.release()
     frames, height = bands.shape
