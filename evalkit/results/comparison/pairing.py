@@ -76,7 +76,7 @@ class Side:
 
     def normalised(self, rows: Rows) -> tuple[list[str], list[str]]:
         """Return references and answers of some of the samples as the headline's scheme has them."""
-        references, answers = (self._chosen(name, rows) for name in _NORMALISED)
+        references, answers = ([str(text or "") for text in self._chosen(name, rows)] for name in _NORMALISED)
         return references, answers
 
     def labels(self, rows: Rows, field: str) -> Iterator[str | None]:
