@@ -67,18 +67,20 @@ def compare_runs(
         metrics=with_verdicts(rows, 1 - level, correction, minimum),
         minimum=minimum,
         correction=correction,
-        remarks=[remark for run in (first, *judged) for remark in _remarks(run)],
+        remarks=list(_remarks([first, *judged])),
     )
 
 
-def _remarks(run: RunResult) -> Iterator[str]:
-    if run.unfinished:
-        yield f"{run.name} is not finished: without {', '.join(run.unfinished)}"
-    if run.repetitions:
-        yield (
-            f"{run.name} is the mean of {len(run.repetitions)} runs; intervals and p-values hold the choice of runs"
-            " too, by Student's t, and the answers shown are those of the first"
-        )
+def _remarks(runs: Sequence[RunResult]) -> Iterator[str]:
+    for run in runs:
+        if run.unfinished:
+            yield f"{run.name} is not finished: without {', '.join(run.unfinished)}"
+    for run in runs:
+        if run.repetitions:
+            yield (
+                f"{run.name} is the mean of {len(run.repetitions)} runs: intervals and p-values hold the choice of "
+                "runs too, by Student's t; answers are shown of the first, and other tests are not made"
+            )
 
 
 def _told_apart(runs: Sequence[RunResult]) -> list[RunResult]:

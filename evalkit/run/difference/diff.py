@@ -16,7 +16,7 @@ from evalkit.run.difference.averages import explained_average
 from evalkit.run.difference.causes import CauseKey, Change, RunDifference
 from evalkit.run.difference.drafts import Drafts
 from evalkit.run.difference.evidence import Evidence, gathered
-from evalkit.run.difference.findings import note_asked, note_models, note_settings, note_task
+from evalkit.run.difference.findings import note_consequences, note_models, note_settings, note_task
 from evalkit.run.difference.opened import OpenedRun, opened, within
 from evalkit.run.difference.settings import changed_settings
 from evalkit.run.difference.suspects import suspects
@@ -58,7 +58,7 @@ def diff_runs(base: RunResult | str | Path, new: RunResult | str | Path, *, allo
         drafts.explain(each.figure.name, each.figure.metric, each.steps)
     note_models(suspected, gathered_tasks, drafts)
     note_settings(settings, gathered_tasks, drafts)
-    note_asked(gathered_tasks, drafts)
+    note_consequences(gathered_tasks, drafts)
     _note_evalkit(evalkit, tasks, drafts)
     return RunDifference(
         base=runs[0].result.name,

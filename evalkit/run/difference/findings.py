@@ -30,7 +30,6 @@ def note_task(evidence: Evidence, drafts: Drafts) -> None:
     _note_failures(evidence, drafts)
     _note_empty(evidence, drafts)
     _note_answers(evidence, drafts)
-    _note_intervals(evidence, drafts)
 
 
 def _note_samples(evidence: Evidence, drafts: Drafts) -> None:
@@ -178,9 +177,10 @@ def note_settings(settings: Iterable[ChangedSetting], tasks: Sequence[Evidence],
                 drafts.harmless(change, "no question that both runs put is another for it")
 
 
-def note_asked(tasks: Iterable[Evidence], drafts: Drafts) -> None:
-    """Note the settings with which models were asked, after those of the configuration that they follow from."""
+def note_consequences(tasks: Iterable[Evidence], drafts: Drafts) -> None:
+    """Note how models were asked and intervals made, after the settings from which this follows."""
     for evidence in tasks:
+        _note_intervals(evidence, drafts)
         for key, changes in evidence.settings.items():
             drafts.note(key, changes=changes)
 

@@ -309,8 +309,8 @@ def test_what_is_drawn_for_intervals_is_named(tmp_path: Path) -> None:
     (cause,) = diff_runs(*runs).causes
     assert cause.kind == "intervals"
     assert [(change.what, change.base, change.new) for change in cause.changes] == [
-        ("Speech: drawn by", "speaker", "sample"),
         ("statistics.cluster", None, "none"),
+        ("Speech: drawn by", "speaker", "sample"),
     ]
 
 
