@@ -184,6 +184,14 @@ def test_a_scheme_is_named_with_what_the_same_answers_are_worth_under_both(
     assert "31.25 % in place of 18.75 %; the new run's scored as the base run's: 18.75 %" in effect.detail
 
 
+def test_an_alignment_is_named_once(difference: Callable[..., RunDifference]) -> None:
+    config = changed(CONFIG, alignment="sclite", tasks__speech__alignment="sclite")
+    found = difference(config=config)
+    assert (first(found).kind, named(first(found))) == ("scoring", ["alignment"])
+    levenshtein = difference(config=changed(CONFIG, alignment="levenshtein"))
+    assert not levenshtein.causes
+
+
 def test_several_causes_at_once_explain_the_whole_difference(difference: Callable[..., RunDifference]) -> None:
     references = {**REFERENCES, "b": "seven grey ships", "f": "farewell to you"}
     del references["e"]
