@@ -10,8 +10,9 @@ from evalkit.errors import StoreError
 _LIST = ".files"
 # What a report can be made of. The list may be someone else's, as a report lies in a run folder.
 _OF_A_REPORT = re.compile(
-    r"(?:[\w-]+\.(?:html|md|tex|csv|json|parquet|png|svg)|plots/[^/\0]+\.(?:png|svg|pdf)"
-    r"|utterances/[^/\0]+/[^/\0]+\.(?:tsv|txt))"
+    r"[\w-]+\.(?:html|md|tex|csv|json|parquet|png|svg)|plots/[^/\0]+\.(?:png|svg|pdf)"
+    r"|utterances/[^/\0]+/[^/\0]+\.(?:tsv|txt)|site/[\w-]+\.(?:js|css)|tasks/[^/\0]+\.html"
+    r"|data/(?:[^/\0]+/){0,3}[^/\0]+\.js|audio/[\da-f]+\.\w+"
 )
 
 

@@ -1,9 +1,7 @@
 """Writes a report folder: tables, chart, utterance listings, and the page that shows them."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, count
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,23 +15,22 @@ from reports.figures import FILE_NAME as FIGURES
 from reports.figures import write_figures
 from reports.model_card import FILE_NAME as MODEL_CARD
 from reports.model_card import render_model_card
+from reports.names import FileNames
 from reports.placing import put_in_place
 from reports.published import PublishedFigure
-from reports.render.csv import render_csv
-from reports.render.html import render_html
-from reports.render.json import render_json
-from reports.render.latex import render_latex
-from reports.render.markdown import render_markdown
-from reports.render.page import Listing, render_page
-from reports.samples.utterances import read_utterances, utterances_text, utterances_tsv
-from reports.tables.by_normaliser import by_normaliser_table
-from reports.tables.fill import fill_tables
+from reports.render.every import write_table
+from reports.samples.listings import write_listings
+from reports.site.overview import Overview, render_overview
+from reports.site.sound import AudioFormat, AudioMode, Sounds
+from reports.site.write import SiteWriter
+from reports.tables.every import every_table, told_apart
 from reports.tables.layout import Rows
 from reports.tables.model import Table
 from reports.tables.own import OwnTables
 
 _PAGE = "index.html"
-RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "csv": render_csv, "json": render_json}
+# Beyond so many samples, drawing all waveforms takes minutes; a page that is served draws them itself.
+_MOST_DRAWN = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +56,9 @@ def write_report(
     plots: bool = False,
     own_tables: OwnTables | None = None,
     model_card: bool = False,
+    audio: AudioMode = "link",
+    copy_as: AudioFormat = "same",
+    link: Callable[[Path], str] | None = None,
 ) -> Report:
     """Write the report of some runs beside published results; the same input gives the same files.
 
@@ -72,77 +72,64 @@ def write_report(
         plots: whether every plot that the runs have something to show in is written too, into a folder ``plots``.
         own_tables: tables and a chart of one's own, before those of the README or in their place.
         model_card: whether a model card with the figures is written too, for the Hugging Face hub.
+        audio: whether recordings and spoken answers are played from where they lie (``link``), from copies beside the
+            pages (``copy``), or not at all (``none``).
+        copy_as: the form of copies: ``same`` as the files, ``mp3`` or ``opus``.
+        link: gives the address of a linked sound, for pages that are served.
 
     Raises:
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
         StoreError: a run cannot be read, or the report cannot be written.
     """
-    runs = _distinct([read_results(folder) for folder in run_folders])
-    tables, chart = _tables_and_chart(runs, published, rows, own_tables or OwnTables(), figures)
+    runs = told_apart([read_results(folder) for folder in run_folders])
+    tables, chart = every_table(runs, published, rows, own_tables, figures)
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".unfinished-", dir=output_folder) as unfinished:
             folder = Path(unfinished)
-            written = [path for table in tables for path in _write_table(table, folder)]
-            if runs:
-                write_figures(runs, folder / FIGURES)
-                written.append(folder / FIGURES)
-            if model_card:
-                card = folder / MODEL_CARD
-                card.write_text(printable(render_model_card(runs, tables), lines=True), encoding="utf-8")
-                written.append(card)
+            written = [path for table in tables for path in write_table(table, folder)]
+            written += _write_figures(runs, tables, folder, model_card=model_card)
             charts, notes = _write_radar(chart, folder)
-            names = _FileNames()
-            if plots:
-                plotted, said = _write_plots(runs, folder, names)
-                written += plotted
-                notes += said
-            single = [each for run in runs for each in run.repetitions or [run]]
+            names = FileNames()
+            plotted, said = _write_plots(runs, folder, names) if plots else ([], [])
+            written, notes = [*written, *plotted], [*notes, *said]
+            single = told_apart([each for run in runs for each in run.repetitions or [run]])
             listings = [listing for run in single for listing in _write_listings(run, folder, names)]
+            titles = _titles(single)
+            drawn = link is None and _samples(single) <= _MOST_DRAWN
+            sounds = Sounds(audio, folder, output_folder, copy_as, drawn=drawn, link=link)
+            site = SiteWriter(single, titles, folder, names, sounds).write()
             page = folder / _PAGE
-            content = render_page(tables, charts[-1].name if charts else None, notes, listings)
-            page.write_text(printable(content, lines=True), encoding="utf-8")
+            overview = Overview(
+                single,
+                titles,
+                site.comparisons,
+                site.pages,
+                tables,
+                charts[-1].name if charts else None,
+                notes,
+                listings,
+            )
+            page.write_text(printable(render_overview(overview), lines=True), encoding="utf-8")
             made = [path.relative_to(folder).as_posix() for path in (page, *written, *charts)]
-            made += [file for listing in listings for file in listing.files]
+            made += [file for _, files in listings for file in files]
+            made += site.files
             put_in_place(folder, output_folder, made)
     except OSError as error:
         raise StoreError(f"{output_folder}: the report cannot be written ({error.strerror or error})") from error
     return Report(tuple(tables), tuple(output_folder / name for name in made))
 
 
-def report_tables(
-    run_folders: Sequence[Path],
-    *,
-    published: Sequence[str] = (),
-    rows: Rows = "all",
-    own_tables: OwnTables | None = None,
-) -> list[Table]:
-    """Return the tables of a report, of which nothing is written; see ``write_report`` for the arguments and errors."""
-    runs = _distinct([read_results(folder) for folder in run_folders])
-    return _tables_and_chart(runs, published, rows, own_tables or OwnTables())[0]
-
-
-def _tables_and_chart(
-    runs: Sequence[RunResult],
-    published: Sequence[str],
-    rows: Rows,
-    own_tables: OwnTables,
-    figures: Sequence[PublishedFigure] | None = None,
-) -> tuple[list[Table], Radar]:
-    own, standard = own_tables.fill(runs), fill_tables(runs, published, rows, figures)
-    chart = own_tables.chart(runs, [*own, *standard])
-    normalisers = by_normaliser_table(runs) if own_tables.standard_tables else None
-    tables = [each.table for each in (*own, *(standard if own_tables.standard_tables else ()))]
-    return [*tables, *([normalisers] if normalisers else [])], chart
-
-
-def _write_table(table: Table, folder: Path) -> list[Path]:
-    paths = []
-    for extension, render in RENDERERS.items():
-        path = folder / f"{table.name}.{extension}"
-        path.write_text(printable(render(table), lines=True), encoding="utf-8")
-        paths.append(path)
-    return paths
+def _write_figures(runs: Sequence[RunResult], tables: Sequence[Table], folder: Path, *, model_card: bool) -> list[Path]:
+    """Write all figures of the runs for programs, and for the Hub if that is wanted."""
+    files = []
+    if runs:
+        files.append(folder / FIGURES)
+        write_figures(runs, files[-1])
+    if model_card:
+        files.append(folder / MODEL_CARD)
+        files[-1].write_text(printable(render_model_card(runs, tables), lines=True), encoding="utf-8")
+    return files
 
 
 def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
@@ -155,7 +142,7 @@ def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
     return files, [*chart.notes, *draw_radar(chart, *files)]
 
 
-def _write_plots(runs: Sequence[RunResult], folder: Path, names: "_FileNames") -> tuple[list[Path], list[str]]:
+def _write_plots(runs: Sequence[RunResult], folder: Path, names: FileNames) -> tuple[list[Path], list[str]]:
     """Write all plots; return their files, and what has to be said about them."""
     from reports.plots.kinds import every_drawing  # loads matplotlib
     from reports.plots.style import FORMATS, write_drawing
@@ -169,17 +156,15 @@ def _write_plots(runs: Sequence[RunResult], folder: Path, names: "_FileNames") -
     return written, list(dict.fromkeys(notes))
 
 
-def _write_listings(run: RunResult, folder: Path, names: "_FileNames") -> list[Listing]:
-    listings = []
+def _write_listings(run: RunResult, folder: Path, names: FileNames) -> list[tuple[str, Sequence[str]]]:
+    listings: list[tuple[str, Sequence[str]]] = []
     for result in filter(_has_utterances, run.tasks.values()):
-        utterances = read_utterances(run, result)
         base = f"utterances/{names.of(run.name)}/{names.of(run.name, result.name)}"
         path = folder / base
         path.parent.mkdir(parents=True, exist_ok=True)
         title = f"{run.model}, {result.title}"
-        path.with_name(path.name + ".tsv").write_text(utterances_tsv(utterances), encoding="utf-8")
-        path.with_name(path.name + ".txt").write_text(utterances_text(utterances, title), encoding="utf-8")
-        listings.append(Listing(run.model, result.title, (f"{base}.tsv", f"{base}.txt")))
+        write_listings(run, result, path.with_name(f"{path.name}.tsv"), path.with_name(f"{path.name}.txt"), title)
+        listings.append((title, (f"{base}.tsv", f"{base}.txt")))
     return listings
 
 
@@ -187,30 +172,11 @@ def _has_utterances(result: TaskResult) -> bool:
     return result.place.table == "asr" and result.metric.value is not None and result.not_applicable is None
 
 
-def _distinct(runs: Sequence[RunResult]) -> list[RunResult]:
-    """Return the runs under names that tell them apart: copies of one are named after their folders."""
-    names = [run.name for run in runs]
-    folders = [run.folder.resolve().name if run.folder is not None else run.name for run in runs]
-    chosen = [folder if names.count(name) > 1 else name for name, folder in zip(names, folders, strict=True)]
-    numbered = [
-        f"{name} ({chosen[: index + 1].count(name)})" if chosen.count(name) > 1 else name
-        for index, name in enumerate(chosen)
-    ]
-    return [replace(run, name=name) for run, name in zip(runs, numbered, strict=True)]
+def _titles(runs: Sequence[RunResult]) -> list[str]:
+    """Return what the columns of runs are called: their models, with the runs' names where models are the same."""
+    models = [run.model for run in runs]
+    return [run.model if models.count(run.model) == 1 else f"{run.model} ({run.name})" for run in runs]
 
 
-class _FileNames:
-    """Names as path components, one for each name: they come from run folders, which others may have made."""
-
-    def __init__(self) -> None:
-        self._given: dict[tuple[str, ...], str] = {}
-
-    def of(self, *names: str) -> str:
-        """Return the file name of the last name among those that share the names before it."""
-        if names not in self._given:
-            plain = re.sub(r"[^\w.-]+", "_", names[-1]).lstrip(".")[:100] or "_"
-            # Some file systems take names that differ in case alone for one.
-            taken = {given.lower() for key, given in self._given.items() if key[:-1] == names[:-1]}
-            numbered = (f"{plain}-{number}" for number in count(2))
-            self._given[names] = next(name for name in chain([plain], numbered) if name.lower() not in taken)
-        return self._given[names]
+def _samples(runs: Sequence[RunResult]) -> int:
+    return sum(task.samples.total for run in runs for task in run.tasks.values())

@@ -1,4 +1,4 @@
-"""``evalkit report``: tables, chart and utterance lists of runs, beside published results."""
+"""``evalkit report``: tables, chart and every sample of runs, to read and hear, beside published results."""
 
 import argparse
 import shutil
@@ -11,7 +11,7 @@ from evalkit.cli.output import check_folder
 from evalkit.errors import StoreError
 from evalkit.printable import printable
 from evalkit.results.metrics_file import FILE_NAME, without_results
-from evalkit.results.repeated import repeated_folders
+from evalkit.results.repeated import read_results, repeated_folders
 
 if TYPE_CHECKING:
     from reports.tables.model import Table
@@ -41,6 +41,19 @@ def command(arguments: Sequence[str]) -> int:
         help="every test set with a value in some column, or only those that the runs measured (default: %(default)s)",
     )
     parser.add_argument(
+        "--audio",
+        choices=("link", "copy", "none"),
+        default="link",
+        help="play recordings and spoken answers from where they lie, from copies beside the pages, or not at all "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--audio-format",
+        choices=("same", "mp3", "opus"),
+        default="same",
+        help="of copies (default: as the files are)",
+    )
+    parser.add_argument(
         "--layout", type=Path, metavar="FILE", help="tables and a radar chart of your own: see the page on reports"
     )
     parser.add_argument("--terminal", action="store_true", help="print the tables to fit, and write nothing")
@@ -56,22 +69,30 @@ def command(arguments: Sequence[str]) -> int:
         parser.error("--terminal writes nothing: leave out --output, --plots and --model-card")
     if options.model_card and not options.runs:
         parser.error("--model-card is of what a run measured: name a run folder")
-    runs = _runs(options.runs)
-    from reports.render.markdown import render_markdown
+    runs = readable_runs(options.runs)
+    from reports.tables.every import every_table, told_apart
     from reports.tables.own import read_own_tables
-    from reports.write import report_tables, write_report
 
     own_tables = read_own_tables(options.layout) if options.layout else None
     if options.terminal:
-        _print_tables(report_tables(runs, published=options.published, rows=options.rows, own_tables=own_tables))
+        read = told_apart([read_results(run) for run in runs])
+        _print_tables(every_table(read, options.published, options.rows, own_tables)[0])
         return 0
+    from reports.render.markdown import render_markdown
+    from reports.site.size import sounds_of
+    from reports.write import write_report
+
     output = options.output or usual_output(runs)
     check_folder(output)
+    if options.audio == "copy":
+        print(f"copying {sounds_of(runs)} to {output}", file=sys.stderr)
     report = write_report(
         runs,
         published=options.published,
         output_folder=output,
         rows=options.rows,
+        audio=options.audio,
+        copy_as=options.audio_format,
         plots=options.plots,
         own_tables=own_tables,
         model_card=options.model_card,
@@ -105,7 +126,7 @@ def usual_output(runs: Sequence[Path]) -> Path:
     return folder
 
 
-def _runs(named: Sequence[Path]) -> list[Path]:
+def readable_runs(named: Sequence[Path]) -> list[Path]:
     """Return the run folders among what was named; of the rest it is said why they are left out.
 
     Raises:

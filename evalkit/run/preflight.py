@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evalkit.datasets import Fingerprint
+from evalkit.datasets.recordings_folder import RecordingsFolder
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.results.clusters import drawn_field
 from evalkit.run.plan import Plan
@@ -23,6 +24,7 @@ class CheckedTask:
         count: how many they are.
         fingerprint: of the data set, as far as it is taken.
         partial: whether they are known to be only a part of a data set whose size is not known.
+        folder: in which its recordings lie, or None where that is no single one.
     """
 
     task: Task
@@ -30,6 +32,7 @@ class CheckedTask:
     count: int
     fingerprint: Fingerprint
     partial: bool = False
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,14 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
     """Return the task with what its data set holds, or why it is left out."""
     if plan.skip_remote_data and not task.data_at_hand:
         return "its data set is not on this machine"
-    fingerprint = Fingerprint()
+    fingerprint, recordings = Fingerprint(), RecordingsFolder()
     samples = SelectedSamples(task, plan.selection)
     clusters: dict[str, str] = {}
     groups: dict[str, str] = {}
     try:
         for sample in samples:
             fingerprint.add(sample)
+            recordings.add(sample)
             clusters.update(sample.clusters)
             groups.update(sample.groups)
     except DataError as error:
@@ -108,4 +112,4 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
     except ConfigurationError as error:
         raise ConfigurationError(f"task {task.name}: {error}") from error
     partial = plan.selection.partial and task.expected_samples is None
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial)
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings.path)

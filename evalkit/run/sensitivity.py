@@ -156,7 +156,8 @@ class _Comparer:
             value=figure.value,
             interval=figure.interval,
             difference=found.difference,
-            difference_interval=found.interval,
+            # Of a change that no sample shows, how many others might is all that an interval could be of.
+            difference_interval=found.interval if changed else None,
             changed=len(changed),
             reasons=tuple(self._reasons(scored, changed)),
             examples=tuple(self._examples(scored, changed)),
@@ -186,13 +187,16 @@ class _Comparer:
         counted: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
         first: dict[tuple[bool, str], str] = {}
         for row in changed:
-            errors = _errors(self._headline, row), _errors(scored, row)
-            for forgiven, alone in ((True, errors[0] - errors[1]), (False, errors[1] - errors[0])):
+            before, after = _errors(self._headline, row), _errors(scored, row)
+            for forgiven, alone in ((True, before - after), (False, after - before)):
                 for error in alone:
                     counted[forgiven][error] += 1
                     first.setdefault((forgiven, error), self._ids[row])
-        for forgiven, errors_ in counted.items():
-            for error, samples in errors_.most_common(_REASONS_EITHER_WAY):
+        # What one sample shows may be but a matter of its alignment.
+        fewest = min(2, max((samples for errors in counted.values() for samples in errors.values()), default=0))
+        for forgiven, errors in counted.items():
+            commonest = errors.most_common(_REASONS_EITHER_WAY)
+            for error, samples in (each for each in commonest if each[1] >= fewest):
                 yield ErrorChange(error, forgiven, samples, first[forgiven, error])
 
     def _examples(self, scored: _Scored, changed: Sequence[int]) -> Iterator[ChangedSample]:

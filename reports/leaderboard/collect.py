@@ -11,7 +11,7 @@ from evalkit.errors import ConfigurationError, StoreError
 from evalkit.results.folder import PROVENANCE
 from evalkit.results.metrics_file import FILE_NAME, RunResult, without_results
 from evalkit.results.provenance import last_session
-from evalkit.results.repeated import joined_result, read_results, repeated_folders
+from evalkit.results.repeated import read_results, repeated_folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _taken(path: Path, filters: Filters) -> Iterator[DatedRun]:
     repeated = repeated_folders(path)
     if not repeated and not (path / FILE_NAME).is_file():
         raise StoreError(without_results(path))
-    run = joined_result(read_results(path))
+    run = read_results(path)
     if filters.models and not any(_fits(name, filters.models) for name in (run.model, run.model_name)):
         return
     sessions = [last_session(each) for each in repeated or [path] if (each / PROVENANCE).is_file()]

@@ -34,6 +34,7 @@ class PlotOptions:
         own_tables: tables and axes of one's own, for the radar.
         level: of the intervals of a comparison.
         resamples: of its tests.
+        minimum: the difference that matters in it, in the unit printed; None for any.
         seed: of what is drawn at random.
     """
 
@@ -44,6 +45,7 @@ class PlotOptions:
     own_tables: OwnTables = field(default_factory=OwnTables)
     level: float = 0.95
     resamples: int = 10_000
+    minimum: float | None = None
     seed: int = 0
 
 
@@ -66,7 +68,7 @@ def every_drawing(runs: Sequence[RunResult]) -> Iterator[Drawing]:
     # Repeated runs that were joined have no samples of their own.
     with_samples = [run for run in runs if run.folder is not None]
     wanted: list[tuple[str, str]] = [("schemes", "")]
-    wanted += [("forest", "")] if len(with_samples) == len(runs) == 2 else []
+    wanted += [("forest", "")] if len(runs) > 1 else []
     wanted += [(kind, task) for task in tasks for kind in ("error_types", *_OF_SAMPLES)]
     for kind, task in wanted:
         those = with_samples if kind in _OF_SAMPLES else runs
@@ -92,14 +94,19 @@ def _radar(runs: Sequence[RunResult], options: PlotOptions) -> Drawing:
 
 
 def _forest(runs: Sequence[RunResult], options: PlotOptions) -> Drawing:
-    if len(runs) != 2:
-        raise ConfigurationError(f"a forest plot is of two runs, BASE and NEW, and not of {len(runs)}")
-    base, new = runs
-    compared = compare_runs(base, new, level=options.level, resamples=options.resamples, seed=options.seed)
-    if options.task is not None:
-        kept = [each for each in compared.metrics if each.name == options.task]
-        compared = replace(compared, metrics=kept)
-    return forest(compared)
+    if len(runs) < 2:
+        raise ConfigurationError(f"a forest plot is of two runs or more, BASE and NEW, and not of {len(runs)}")
+    return forest(
+        compare_runs(
+            *runs,
+            level=options.level,
+            resamples=options.resamples,
+            seed=options.seed,
+            minimum=options.minimum,
+            only=() if options.task is None else (options.task,),
+            samples=0,
+        )
+    )
 
 
 def _schemes(runs: Sequence[RunResult], options: PlotOptions) -> Drawing:
@@ -134,7 +141,7 @@ def _only_task(runs: Sequence[RunResult], options: PlotOptions) -> str:
 
 KINDS: Mapping[str, Kind] = {
     "radar": Kind("all models on the axes of the README's chart; --published adds published ones", _radar),
-    "forest": Kind("the differences of a second run from a first one, with intervals and verdicts", _forest),
+    "forest": Kind("the differences of runs from the first one, with intervals and verdicts", _forest),
     "against": Kind("a metric against the duration of the audio, or a number named by --by", _against),
     "snr": Kind(
         "a metric against the signal-to-noise ratio, the number `snr` of the samples", partial(_against, by="snr")

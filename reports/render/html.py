@@ -1,14 +1,24 @@
 """A table as a standalone HTML fragment, in the markup that Step-Audio 2's README has for GitHub."""
 
+import re
 from collections.abc import Iterator
 from html import escape
 
 from reports.tables.model import Cell, RowGroup, Table, Title, column_spans, stub_titles
 
+# As it stands in a tag: in texts, quotation marks are escaped.
+_STYLE = re.compile(r' style="[^"]*"')
 
-def render_html(table: Table) -> str:
-    """Return the table with its footnotes and recipes as HTML."""
-    return "\n".join([*_table(table), *_notes(table)]) + "\n"
+
+def render_html(table: Table, *, styles: bool = True) -> str:
+    """Return the table with its footnotes and recipes as HTML.
+
+    Args:
+        table: what to show.
+        styles: whether cells are centred by style attributes, as in the README; without, a page may forbid these.
+    """
+    lines = [*_table(table), *_notes(table)]
+    return "\n".join(lines if styles else [_STYLE.sub("", line) for line in lines]) + "\n"
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -64,13 +64,23 @@ class Utterance:
         return f"alignment of the first {_MOST_UNITS_ALIGNED:,} of {self.units:,} units" if self.units else ""
 
     @property
+    def order(self) -> tuple[Any, ...]:
+        """By what utterances are sorted: most errors first, skipped ones last."""
+        return self.counts is None, -self.errors, self.counts, self.id
+
+    @property
     def errors(self) -> int:
         """What the utterance adds to the errors of the test set."""
         return sum(self.counts[:3]) if self.counts else 0
 
 
 def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
-    """Read the utterances of a task: most errors first, skipped ones last.
+    """Return the utterances of a task: most errors first, skipped ones last; see ``iterate_utterances``."""
+    return sorted(iterate_utterances(run, result), key=lambda each: each.order)
+
+
+def iterate_utterances(run: RunResult, result: TaskResult) -> Iterator[Utterance]:
+    """Yield the utterances of a task in the order of the data set, in constant memory.
 
     Args:
         run: as read from its folder.
@@ -89,44 +99,66 @@ def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
     path = run.folder / result.name
     try:
         rows = ScoresFile(path, result.digest).rows(names)
-        utterances = [utterance_of(row, result, schemes) for row in rows]
+        for row in rows:
+            yield utterance_of(row, result, schemes)
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path}: its scores cannot be read ({error}); run the task again") from error
-    return sorted(utterances, key=lambda each: (each.counts is None, -each.errors, each.counts, each.id))
 
 
 def utterances_tsv(utterances: Sequence[Utterance]) -> str:
     """Return tab-separated text, a line for each utterance; texts are normalised, but for the response."""
+    return tsv_heading() + "".join(map(tsv_line, utterances))
+
+
+def tsv_heading() -> str:
+    """Return the line that names the fields of ``tsv_line``."""
+    return _tsv(_HEADING)
+
+
+def tsv_line(each: Utterance) -> str:
+    """Return the line of one utterance."""
+    numbers: tuple[object, ...] = ("",) * 6
+    if each.counts:
+        length = each.counts[3]
+        numbers = (each.errors, *each.counts, f"{each.errors / length:.4f}" if length else "")
+    alignment = inline(each.steps, each.separator) + (f" … ({each.remark})" if each.remark else "")
+    texts = (each.reference, each.hypothesis, alignment, each.response, each.audio)
+    return _tsv([*map(_field, (each.id, each.status, each.reason)), *numbers, *map(_field, texts)])
+
+
+def _tsv(fields: Sequence[object]) -> str:
     output = io.StringIO()
-    writer = csv.writer(output, delimiter="\t", lineterminator="\n")
-    writer.writerow(_HEADING)
-    for each in utterances:
-        numbers: tuple[object, ...] = ("",) * 6
-        if each.counts:
-            length = each.counts[3]
-            numbers = (each.errors, *each.counts, f"{each.errors / length:.4f}" if length else "")
-        alignment = inline(each.steps, each.separator) + (f" … ({each.remark})" if each.remark else "")
-        texts = (each.reference, each.hypothesis, alignment, each.response, each.audio)
-        writer.writerow([*map(_field, (each.id, each.status, each.reason)), *numbers, *map(_field, texts)])
+    csv.writer(output, delimiter="\t", lineterminator="\n").writerow(fields)
     return output.getvalue()
 
 
 def utterances_text(utterances: Sequence[Utterance], title: str) -> str:
     """Return a listing for reading: reference above hypothesis, errors marked below."""
-    return printable("\n".join(_listing(utterances, title)) + "\n", lines=True)
+    return text_heading(title, len(utterances)) + "".join(map(text_block, utterances))
 
 
-def _listing(utterances: Sequence[Utterance], title: str) -> Iterator[str]:
-    yield f"{title}: {len(utterances):,} utterances, those with most errors first"
-    yield "REF: the reference, HYP: what was recognised; S: substitution, D: deletion, I: insertion"
-    for each in utterances:
-        yield ""
-        score = f"errors {each.errors}, length {each.counts[3]}" if each.counts else "not scored"
-        status = "" if each.status == "scored" else f", {each.status}: {each.reason}"
-        yield " ".join(f"{each.id}: {score}{status}".split())
-        yield from blocks(each.steps) if each.counts else [f"  REF  {' '.join(each.reference.split())}"]
-        if each.remark:
-            yield f"  ({each.remark})"
+def text_heading(title: str, count: int) -> str:
+    """Return the lines above a listing for reading."""
+    return printable(
+        f"{title}: {count:,} utterances, those with most errors first\n"
+        "REF: the reference, HYP: what was recognised; S: substitution, D: deletion, I: insertion\n",
+        lines=True,
+    )
+
+
+def text_block(each: Utterance) -> str:
+    """Return the lines of one utterance."""
+    return printable("\n".join(_block(each)) + "\n", lines=True)
+
+
+def _block(each: Utterance) -> Iterator[str]:
+    yield ""
+    score = f"errors {each.errors}, length {each.counts[3]}" if each.counts else "not scored"
+    status = "" if each.status == "scored" else f", {each.status}: {each.reason}"
+    yield " ".join(f"{each.id}: {score}{status}".split())
+    yield from blocks(each.steps) if each.counts else [f"  REF  {' '.join(each.reference.split())}"]
+    if each.remark:
+        yield f"  ({each.remark})"
 
 
 def utterance_of(row: Mapping[str, Any], result: TaskResult, schemes: Sequence[Scheme]) -> Utterance:

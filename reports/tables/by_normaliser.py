@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.results.differences import measured_difference
 from evalkit.results.metrics_file import RunResult
@@ -71,9 +73,12 @@ def _difference(run: RunResult, result: TaskResult, key: str) -> list[str]:
     if key == result.headline or not (alike and names and result.samples.counted) or run.folder is None:
         return []
     scores = ScoresFile(run.folder / result.name, result.digest)
+    base, new = scores.statistics(result.headline, names), scores.statistics(key, names)
+    if np.array_equal(base, new):
+        return ["Δ 0, no answer changes"]
     found = measured_difference(
-        scores.statistics(result.headline, names),
-        scores.statistics(key, names),
+        base,
+        new,
         metric.function,
         metric.scale,
         scores.clusters(result.resampled),

@@ -71,7 +71,7 @@ def simulate(
     generator = np.random.default_rng([seed, len(shape.sizes), sum(shape.sizes), *figure.name.encode()])
     for start in range(0, pairs, _AT_ONCE):
         a, b = draw_pairs(generator, figure, shape, min(_AT_ONCE, pairs - start), effect, singly)
-        yield from _resampled(generator, figure, a, b, resamples, summed=shape.clustered and not singly)
+        yield from resampled(generator, figure, a, b, resamples, summed=shape.clustered and not singly)
 
 
 def coverage(figure: Figure, shape: Shape, simulated: Sequence[Simulated]) -> tuple[float, float]:
@@ -111,9 +111,10 @@ def power(figure: Figure, shape: Shape, pairs: int, resamples: int) -> tuple[flo
     return said, alarms(list(simulate(figure, shape, pairs, resamples, effect=effect, seed=2)))
 
 
-def _resampled(
+def resampled(
     generator: np.random.Generator, figure: Figure, a: Array, b: Array, resamples: int, *, summed: bool
 ) -> Iterator[Simulated]:
+    """Yield what becomes of pairs × units × k rows of two systems; `summed`, if a row is a speaker's."""
     pairs, units, k = a.shape
     drawn = generator.multinomial(units, np.full(units, 1 / units), resamples).astype(float)
     kept = generator.integers(0, 2, (resamples, units)).astype(float)

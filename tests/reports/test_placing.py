@@ -37,7 +37,7 @@ def test_a_report_that_is_cut_short_leaves_the_earlier_one(tmp_path: Path, monke
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(reports.write, "render_page", full)
+    monkeypatch.setattr(reports.write, "render_overview", full)
     with pytest.raises(StoreError, match="the report cannot be written"):
         write_report([run_of(tmp_path, "second", "a")], output_folder=output)
     assert {name: (output / name).read_bytes() for name in files(output)} == before

@@ -9,6 +9,7 @@ from evalkit.errors import ConfigurationError, StoreError
 from reports.write import write_report
 from tests.reports.run_folders import metric, task, utterance, write_run
 
+SITE = ("browser.js", "overview.js", "refresh.js", "report.css", "sample.js", "sound.js", "store.js", "words.js")
 DEMO = ("Demo clean", "Demo noise", "Demo reverberation", "Demo telephone")
 
 
@@ -36,6 +37,20 @@ def test_the_whole_report(tmp_path: Path) -> None:
         *(f"{table}.{kind}" for table in ("asr", "by_normaliser") for kind in ("md", "html", "tex", "csv", "json")),
         "radar.png",
         "radar.svg",
+        *(f"site/{name}" for name in SITE),
+        "data/pages.js",
+        *(
+            f"{folder}.{kind}"
+            for benchmark in DEMO
+            for folder, kind in (("tasks/{}", "html"), ("data/tasks/{}", "js"))
+            for folder in [folder.format(benchmark.lower().replace(" ", "_"))]
+        ),
+        *(
+            f"data/runs/{run}/{benchmark.lower().replace(' ', '_')}/{piece}.js"
+            for run in ("tiny-demo", "sphinx-demo")
+            for benchmark in DEMO
+            for piece in ("00000", "index-000")
+        ),
         "metrics.parquet",
         *(
             f"utterances/{run}/{benchmark.lower().replace(' ', '_')}.{kind}"
@@ -58,7 +73,7 @@ def test_published_models_need_no_run_and_the_same_input_gives_the_same_files(tm
         written = write_report([], published=["@2025-09-15"], output_folder=tmp_path / output).files
     names = ("asr", "paralinguistic", "mmau", "big_bench_audio", "covost2", "cvss", "toolcall", "uro_bench")
     tables = {f"{name}.{kind}" for name in names for kind in ("md", "html", "tex", "csv", "json")}
-    assert {path.name for path in written} == {"index.html", "radar.png", "radar.svg", *tables}
+    assert {path.name for path in written} == {"index.html", "report.css", "radar.png", "radar.svg", *tables}
     assert everything(tmp_path / "first") == everything(tmp_path / "second")
 
 
@@ -87,9 +102,10 @@ def test_names_from_a_run_folder_neither_leave_the_report_nor_become_markup(tmp_
     written = write_report([folder], output_folder=tmp_path / "out" / "report").files
     assert all((tmp_path / "out" / "report") in path.resolve().parents for path in written)
     assert all(path.is_file() for path in written)
-    page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
-    assert "<script" not in page
-    assert "<b>" not in page
+    for name in ("index.html", "tasks/demo.html"):
+        page = (tmp_path / "out" / "report" / name).read_text(encoding="utf-8")
+        assert all(script.startswith(' src="') for script in page.split("<script")[1:])
+        assert "<b>" not in page
 
 
 def test_no_file_holds_a_character_that_steers_a_terminal(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ def other_test(name: OtherTestName, pairs: Pairs, metric: MetricResult) -> Other
         pairs: the shared samples.
         metric: as the base run has it.
     """
+    if len(pairs.base.runs) > 1 or len(pairs.new.runs) > 1:
+        return OtherTest(name, None, "is for single runs, not for the mean of several")
     return _TESTS[name](pairs, metric)
 
 

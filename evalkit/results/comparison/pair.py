@@ -128,7 +128,9 @@ def _tested(row: ComparedMetric, pairs: Pairs, function: MetricFunction, setting
         improved=changes.improved,
         worsened=changes.worsened,
         groups=against_the_trend(pairs, clusters, result.row, metric, function, settings, seed),
-        tests=[other_test(name, pairs, metric) for name in settings.tests],
+        tests=[] if pairs.repeated else [other_test(name, pairs, metric) for name in settings.tests],
+        # What is the runs' doing is settled by more runs, and not by more samples.
+        needed=None if pairs.repeated else result.row.needed,
     )
     return replace(result, row=row)
 

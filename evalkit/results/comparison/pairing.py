@@ -160,6 +160,11 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.base_rows)
 
+    @property
+    def repeated(self) -> bool:
+        """Whether either side is the mean of several runs."""
+        return len(self.base.runs) > 1 or len(self.new.runs) > 1
+
     @cached_property
     def ids(self) -> list[str]:
         """Of the shared samples."""
@@ -184,7 +189,7 @@ class Pairs:
         """
         rows = slice(None) if chosen is None else chosen
         base, new = self.base.runs[:, self.base_rows[rows]], self.new.runs[:, self.new_rows[rows]]
-        if len(base) == len(new) == 1:
+        if not self.repeated:
             return paired_replicates(new[0], base[0], function, clusters=clusters, resamples=resamples, seed=seed)
         return repeated_replicates(new, base, function, clusters=clusters, resamples=resamples, seed=seed)
 

@@ -1,6 +1,6 @@
 """One run against another, task by task and average by average, or several against one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,18 +67,20 @@ def compare_runs(
         metrics=with_verdicts(rows, 1 - level, correction, minimum),
         minimum=minimum,
         correction=correction,
-        remarks=[
-            f"{run.name} is not finished: without {', '.join(run.unfinished)}"
-            for run in (first, *judged)
-            if run.unfinished
-        ]
-        + [
-            f"{run.name} is the mean of {len(run.repetitions)} runs; intervals and p-values hold the choice of runs too, "
-            "by Student's t, and the answers shown are those of the first"
-            for run in (first, *judged)
-            if run.repetitions
-        ],
+        remarks=list(_remarks([first, *judged])),
     )
+
+
+def _remarks(runs: Sequence[RunResult]) -> Iterator[str]:
+    for run in runs:
+        if run.unfinished:
+            yield f"{run.name} is not finished: without {', '.join(run.unfinished)}"
+    for run in runs:
+        if run.repetitions:
+            yield (
+                f"{run.name} is the mean of {len(run.repetitions)} runs: intervals and p-values hold the choice of "
+                "runs too, by Student's t; answers are shown of the first, and other tests are not made"
+            )
 
 
 def _told_apart(runs: Sequence[RunResult]) -> list[RunResult]:

@@ -10,7 +10,6 @@ and the power approach*), and they are not corrected: to find all of many figure
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from evalkit.metrics.metric import rounded
 from evalkit.metrics.multiple_comparisons import benjamini_hochberg, holm
 from evalkit.results.compared import ComparedMetric, Correction, GroupChange, Verdict
 
@@ -52,7 +51,7 @@ def _judged(row: ComparedMetric, significance: float, minimum: float | None) -> 
     elif found:
         verdict = direction(difference, row.higher_is_better)
         if minimum is not None and abs(difference) < minimum:
-            remark = f"by less than {rounded(minimum, row.decimals)} as measured, but the interval allows for more"
+            remark = f"by less than {minimum:g} as measured, but the interval allows for more"
     return replace(
         row,
         verdict=verdict,

@@ -1,6 +1,5 @@
 """How the numbers of a comparison read, in Markdown and for CI systems alike."""
 
-from evalkit.metrics.metric import rounded
 from evalkit.results.compared import ComparedMetric
 from evalkit.results.wording import signed
 
@@ -27,17 +26,19 @@ def counted(number: int, what: str) -> str:
 
 
 def verdict_text(row: ComparedMetric, minimum: float | None) -> str:
-    """Return the verdict in words: ``equivalent within ±0.30``."""
+    """Return the verdict in words: ``equivalent within ±0.3``."""
     if row.verdict != "equivalent" or minimum is None:
         return row.verdict
-    return f"equivalent within ±{rounded(minimum, row.decimals)}"
+    return f"equivalent within ±{minimum:g}"
 
 
 def reason_text(row: ComparedMetric) -> str:
     """Say why there is this verdict, and what would settle it."""
     settled = ""
     if row.needed is not None and row.difference is not None:
-        settled = f"about {counted(row.needed, row.resampled)} would settle {signed(row.difference, row.decimals)}"
+        settled = (
+            f"about {counted(row.needed, row.resampled)} in all would settle {signed(row.difference, row.decimals)}"
+        )
     return "; ".join(filter(None, (row.reason, settled)))
 
 

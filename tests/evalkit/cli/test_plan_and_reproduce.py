@@ -147,7 +147,7 @@ def test_a_plan_with_a_probe(
 
 
 def test_the_tab_key_knows_both() -> None:
-    assert candidates("evalkit rep") == ["reproduce", "report"]
+    assert candidates("evalkit repro") == ["reproduce"]
     assert candidates("evalkit reproduce step_audio_2_mini_t") == []
     assert "--published-table" in candidates("evalkit reproduce --pu")
     assert candidates("evalkit plan model=step_audio_2_mini_base --pr") == ["--probe"]

@@ -93,8 +93,8 @@ def test_a_single_run_is_taken_to_vary_as_the_others_do() -> None:
 
 
 def test_degrees_of_freedom_of_a_sum() -> None:
-    assert combined_error([(4, 16 / 9), (0, 0)]) == (2, pytest.approx(9))
-    assert combined_error([(1, 1 / 5), (1, 1 / 5)]) == (pytest.approx(math.sqrt(2)), pytest.approx(10))
+    assert combined_error([(4, 16 / 9), (0, 0)]) == pytest.approx((2, 9))
+    assert combined_error([(1, 1 / 5), (1, 1 / 5)]) == pytest.approx((math.sqrt(2), 10))
 
 
 @pytest.mark.slow

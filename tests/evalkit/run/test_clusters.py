@@ -128,6 +128,8 @@ def test_a_field_that_the_samples_do_not_have_is_refused_and_nothing_is_changed(
     message = rf"task {TASK}: statistics.cluster: .*'speeker'.*did you mean 'speaker'\? \(they have speaker, half\)"
     with pytest.raises(ConfigurationError, match=message):
         rescore(run, ["statistics.cluster=speeker"])
+    with pytest.raises(ConfigurationError, match="statistics.cluster is False; it must be auto, none or a field"):
+        rescore(run, ["statistics.cluster=no"])
     assert (run / "metrics.json").read_bytes() == before
     with pytest.raises(ConfigurationError, match=message):
         clustered_run(tmp_path, "statistics.cluster=speeker")

@@ -81,11 +81,11 @@ def test_schemes_side_by_side_are_what_runs_scored_by_them_say(
 def test_the_interval_of_a_difference_is_that_of_the_paired_bootstrap(whisper_run: Path) -> None:
     (task,) = sensitivity(whisper_run).tasks
     table = evalkit.read_run(whisper_run).scores("librispeech_other")
-    stored = [
+    raw_rows, whisper_rows = (
         list(zip(*(table[f"{key}.{name}"].to_pylist() for name in STATISTICS), strict=True))
         for key in ("wer_raw", "wer")
-    ]
-    test = evalkit.paired_test(*stored, get_metric_function("corpus_error_rate"), resamples=200)
+    )
+    test = evalkit.paired_test(raw_rows, whisper_rows, get_metric_function("corpus_error_rate"), resamples=200)
     raw = next(each for each in task.figures if each.scheme.startswith("raw"))
     assert raw.difference == pytest.approx(100 * test.difference)
     assert raw.difference_interval == pytest.approx([100 * end for end in test.interval])

@@ -1,11 +1,13 @@
 """Stored runs compared: what is drawn, several runs at once, groups against the trend, fixed and broken samples."""
 
+import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scipy.stats import binomtest
 
 from evalkit.errors import ConfigurationError
 from evalkit.results.compared import ComparedMetric, Comparison
@@ -220,6 +222,33 @@ def test_two_answers_beside_one_reference_are_each_as_aligned_alone() -> None:
         assert [each.base for each in aligned if each.base is not None] == base
         assert [each.new for each in aligned if each.new is not None] == new
         assert all(any(unit is not None for unit in each) for each in aligned)
+
+
+def test_mcnemar_stands_beside_our_p_value_for_accuracies_alone(tmp_path: Path) -> None:
+    said = {"base": "yes " * 30 + "no " * 10, "new": "yes " * 22 + "no " * 8 + "yes no no no no no no no no no"}
+    base, new = (
+        store_run(tmp_path / name, [Answered(str(n), "yes", word) for n, word in enumerate(words.split())], schemes=())
+        for name, words in said.items()
+    )
+    tests = {each.name: each for each in compared(base, new, tests=["mcnemar", "mapsswe"]).tests}
+    assert tests["mcnemar"].p_value == pytest.approx(binomtest(1, 9).pvalue)
+    assert tests["mcnemar"].remark == "1 fixed, 8 broken"
+    assert (tests["mapsswe"].p_value, tests["mapsswe"].remark) == (None, "is for word error rates")
+
+
+@pytest.mark.slow
+def test_mapsswe_is_what_sc_stats_finds(tmp_path: Path) -> None:
+    cases = json.loads((ROOT / "tests" / "golden_scores" / "golden_sclite.json").read_text(encoding="utf-8"))["cases"]
+    base, new = (
+        store_run(tmp_path / name, [Answered(case["id"], case["ref"], case[name]) for case in cases], ["raw"])
+        for name in ("a", "b")
+    )
+    row = compared(base, new, tests=["mapsswe", "mcnemar"])
+    mapsswe, mcnemar = row.tests
+    assert mapsswe.p_value == pytest.approx(0.050, abs=0.0005)
+    assert row.difference is not None
+    assert row.difference < 0, "the better system is b"
+    assert mcnemar.remark == "is for accuracies, of samples that are right or wrong"
 
 
 def test_a_run_of_an_earlier_version_compares_as_before() -> None:

@@ -48,7 +48,7 @@ def test_the_test_finds_and_the_direction_names(
         ("small", 0.5, "equivalent", ""),
         ("wide", 0.5, "no evidence", ""),
         ("small and certain", 0.001, "equivalent", "worse, by less than matters"),
-        ("certain", 0.001, "worse", "by less than 0.30 as measured, but the interval allows for more"),
+        ("certain", 0.001, "worse", "by less than 0.3 as measured, but the interval allows for more"),
     ],
 )
 def test_what_matters_decides_between_equivalent_and_worse(

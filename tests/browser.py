@@ -1,0 +1,58 @@
+"""A real browser without a window, where there is one: Debian's chromium, Google Chrome, or playwright's own."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+)  # fmt: skip
+
+
+@dataclass
+class Browser:
+    """A browser that keeps what its pages complain of and ask for.
+
+    Attributes:
+        complaints: lines of the console, errors of scripts, and requests that failed.
+        requests: addresses of all that was asked for.
+    """
+
+    _playwright_browser: Any
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def page(self, **options: Any) -> Any:
+        """A new page."""
+        page = self._playwright_browser.new_page(**options)
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("requestfailed", self._failed)
+        page.on("request", lambda request: self.requests.append(request.url))
+        return page
+
+    def _failed(self, request: Any) -> None:
+        # A player that is taken away stops loading, which is no fault.
+        if request.resource_type != "media":
+            self.complaints.append(f"{request.url}: {request.failure}")
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """A browser, closed afterwards; the test is skipped where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the dev extra has it)")
+    path = next(filter(None, map(shutil.which, _NAMES)), None)
+    with sync_api.sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+        except sync_api.Error as error:
+            reason = str(error).partition("\n")[0]
+            pytest.skip(f"no browser ({reason}); install one with: apt-get install chromium")
+        yield Browser(browser)
+        browser.close()
