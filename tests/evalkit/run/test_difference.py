@@ -116,9 +116,9 @@ def make(
     return stored_run(folder, config, dict.fromkeys(config["tasks"], samples), answer, provenance)
 
 
-@pytest.fixture
-def base(tmp_path: Path) -> Path:
-    return make(tmp_path / "base")
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("runs") / "base")
 
 
 @pytest.fixture
@@ -480,14 +480,16 @@ def test_a_folder_is_data_and_its_texts_are_shown_as_such(
 ) -> None:
     monkeypatch.setenv("SECRET_OF_MINE", "s3cr3t-s3cr3t")
     config = changed(scored_by("raw"), model__title="\x1b[31mred | <b>", data_root="${oc.env:SECRET_OF_MINE}")
+    config["tasks"][TASK]["dataset"] = {"_target_": "os.mkdir", "path": str(tmp_path / "SPRUNG")}
     other = make(tmp_path / "new", config=config)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    before = {path: path.read_bytes() for run in (base, other) for path in run.rglob("*") if path.is_file()}
     assert main(["diff", str(base), str(other)]) == 1
     said = capsys.readouterr().out
     assert "red" in said
     for dangerous in ("s3cr3t", "\x1b", "<b>"):
         assert dangerous not in said
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for run in (base, other) for path in run.rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "SPRUNG").exists()
 
 
 def test_everything_can_be_had_as_files(tmp_path: Path, base: Path) -> None:
