@@ -59,7 +59,7 @@ class JudgedAgain:
 
 
 def judge_again(
-    path: Path, words: Sequence[str], config_dirs: Sequence[str | Path] = (), allow: Sequence[str] = ()
+    path: str | Path, words: Sequence[str], config_dirs: Sequence[str | Path] = (), allow: Sequence[str] = ()
 ) -> JudgedAgain:
     """Have the answers of a run judged by other models, or continue where an earlier attempt stopped.
 
@@ -73,6 +73,7 @@ def judge_again(
     Raises:
         EvalkitError: something cannot be as asked, or stops the run; every reply got so far is kept.
     """
+    path = Path(path)
     before = read_run(path)
     choices = _chosen(words)
     with in_our_words():
