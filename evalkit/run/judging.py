@@ -19,6 +19,7 @@ from evalkit.inference.replay import StoredCapabilities
 from evalkit.redaction import known_secrets, without_secrets
 from evalkit.results.aggregates import definitions_from
 from evalkit.results.copying import copy_responses
+from evalkit.results.fields import Fields
 from evalkit.results.folder import PROVENANCE, RunFolder, read_json, recorded_models
 from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.scores import ScoresFile
@@ -200,4 +201,7 @@ def _checked(path: Path, before: TaskResult, task: Task, selection: Selection) -
     for sample in samples:
         fingerprint.add(sample)
     partial = before.partial or (selection.partial and task.expected_samples is None)
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial)
+    recorded = Fields(PROVENANCE, read_json(path / PROVENANCE)).mappings("data").get(task.name, {})
+    folder = recorded.get("folder")
+    recordings = folder if isinstance(folder, str) else None
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings)
