@@ -17,7 +17,7 @@ demo: .venv/installed-demo ## run small models on the embedded speech, fill ever
 	$(BIN)/evalkit compare runs/pocketsphinx-demo runs/whisper_tiny_en-demo --markdown runs/demo-report/comparison.md
 	@echo
 	@echo "Open these:"
-	@echo "  runs/demo-report/index.html        the tables, the chart, every sample"
+	@echo "  runs/demo-report/index.html        the tables, the chart, every sample to hear and read"
 	@echo "  runs/demo-report/asr.md            the speech recognition table alone; also .html .tex .csv"
 	@echo "  runs/demo-report/*_demo.md         the other tables, each on a few samples of our own"
 	@echo "  runs/demo-report/radar.png         the chart; also .svg"
