@@ -1,14 +1,14 @@
 """Writes a report folder: tables, chart, utterance listings, and the page that shows them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from evalkit.errors import StoreError
 from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult
-from evalkit.results.repeated import RepeatedRuns, joined_result, read_results
+from evalkit.results.repeated import read_results
 from evalkit.results.task_result import TaskResult
 from reports.chart.axes import Radar
 from reports.figures import FILE_NAME as FIGURES
@@ -18,17 +18,12 @@ from reports.model_card import render_model_card
 from reports.names import FileNames
 from reports.placing import put_in_place
 from reports.published import PublishedFigure
-from reports.render.csv import render_csv
-from reports.render.html import render_html
-from reports.render.json import render_json
-from reports.render.latex import render_latex
-from reports.render.markdown import render_markdown
+from reports.render.every import write_table
 from reports.samples.listings import write_listings
 from reports.site.overview import Overview, render_overview
 from reports.site.sound import AudioFormat, AudioMode, Sounds
 from reports.site.write import SiteWriter
-from reports.tables.by_normaliser import by_normaliser_table
-from reports.tables.fill import fill_tables
+from reports.tables.every import every_table, told_apart
 from reports.tables.layout import Rows
 from reports.tables.model import Table
 from reports.tables.own import OwnTables
@@ -36,7 +31,6 @@ from reports.tables.own import OwnTables
 _PAGE = "index.html"
 # Beyond so many samples, drawing all waveforms takes minutes; a page that is served draws them itself.
 _MOST_DRAWN = 3_000
-RENDERERS = {"md": render_markdown, "html": render_html, "tex": render_latex, "csv": render_csv, "json": render_json}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,28 +81,19 @@ def write_report(
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
         StoreError: a run cannot be read, or the report cannot be written.
     """
-    read = [read_results(folder) for folder in run_folders]
-    runs = _distinct([joined_result(each) for each in read])
-    tables, chart = _tables_and_chart(runs, published, rows, own_tables or OwnTables(), figures)
+    runs = told_apart([read_results(folder) for folder in run_folders])
+    tables, chart = every_table(runs, published, rows, own_tables, figures)
     try:
         output_folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".unfinished-", dir=output_folder) as unfinished:
             folder = Path(unfinished)
-            written = [path for table in tables for path in _write_table(table, folder)]
-            if runs:
-                write_figures(runs, folder / FIGURES)
-                written.append(folder / FIGURES)
-            if model_card:
-                card = folder / MODEL_CARD
-                card.write_text(printable(render_model_card(runs, tables), lines=True), encoding="utf-8")
-                written.append(card)
+            written = [path for table in tables for path in write_table(table, folder)]
+            written += _write_figures(runs, tables, folder, model_card=model_card)
             charts, notes = _write_radar(chart, folder)
             names = FileNames()
-            if plots:
-                plotted, said = _write_plots(runs, folder, names)
-                written += plotted
-                notes += said
-            single = _distinct([each for run, kept in zip(runs, read, strict=True) for each in _single_runs(run, kept)])
+            plotted, said = _write_plots(runs, folder, names) if plots else ([], [])
+            written, notes = [*written, *plotted], [*notes, *said]
+            single = told_apart([each for run in runs for each in run.repetitions or [run]])
             listings = [listing for run in single for listing in _write_listings(run, folder, names)]
             titles = _titles(single)
             drawn = link is None and _samples(single) <= _MOST_DRAWN
@@ -116,14 +101,17 @@ def write_report(
             site = SiteWriter(single, titles, folder, names, sounds).write()
             page = folder / _PAGE
             overview = Overview(
-                single,
-                titles,
-                site.comparisons,
-                site.pages,
-                tables,
-                charts[-1].name if charts else None,
-                notes,
-                listings,
+                runs=single,
+                titles=titles,
+                comparisons=site.comparisons,
+                pages=site.pages,
+                tables=tables,
+                chart=charts[-1].name if charts else None,
+                notes=notes,
+                plots=[
+                    f"plots/{path.name}" for path in written if path.parent.name == "plots" and path.suffix == ".svg"
+                ],
+                listings=listings,
             )
             page.write_text(printable(render_overview(overview), lines=True), encoding="utf-8")
             made = [path.relative_to(folder).as_posix() for path in (page, *written, *charts)]
@@ -135,39 +123,16 @@ def write_report(
     return Report(tuple(tables), tuple(output_folder / name for name in made))
 
 
-def report_tables(
-    run_folders: Sequence[Path],
-    *,
-    published: Sequence[str] = (),
-    rows: Rows = "all",
-    own_tables: OwnTables | None = None,
-) -> list[Table]:
-    """Return the tables of a report, of which nothing is written; see ``write_report`` for the arguments and errors."""
-    runs = _distinct([joined_result(read_results(folder)) for folder in run_folders])
-    return _tables_and_chart(runs, published, rows, own_tables or OwnTables())[0]
-
-
-def _tables_and_chart(
-    runs: Sequence[RunResult],
-    published: Sequence[str],
-    rows: Rows,
-    own_tables: OwnTables,
-    figures: Sequence[PublishedFigure] | None = None,
-) -> tuple[list[Table], Radar]:
-    own, standard = own_tables.fill(runs), fill_tables(runs, published, rows, figures)
-    chart = own_tables.chart(runs, [*own, *standard])
-    normalisers = by_normaliser_table(runs) if own_tables.standard_tables else None
-    tables = [each.table for each in (*own, *(standard if own_tables.standard_tables else ()))]
-    return [*tables, *([normalisers] if normalisers else [])], chart
-
-
-def _write_table(table: Table, folder: Path) -> list[Path]:
-    paths = []
-    for extension, render in RENDERERS.items():
-        path = folder / f"{table.name}.{extension}"
-        path.write_text(printable(render(table), lines=True), encoding="utf-8")
-        paths.append(path)
-    return paths
+def _write_figures(runs: Sequence[RunResult], tables: Sequence[Table], folder: Path, *, model_card: bool) -> list[Path]:
+    """Write all figures of the runs for programs, and for the Hub if that is wanted."""
+    files = []
+    if runs:
+        files.append(folder / FIGURES)
+        write_figures(runs, files[-1])
+    if model_card:
+        files.append(folder / MODEL_CARD)
+        files[-1].write_text(printable(render_model_card(runs, tables), lines=True), encoding="utf-8")
+    return files
 
 
 def _write_radar(chart: Radar, folder: Path) -> tuple[list[Path], list[str]]:
@@ -206,11 +171,6 @@ def _write_listings(run: RunResult, folder: Path, names: FileNames) -> list[tupl
     return listings
 
 
-def _single_runs(run: RunResult, read: RunResult | RepeatedRuns) -> Sequence[RunResult]:
-    """Return the runs that have samples of their own."""
-    return read.runs if isinstance(read, RepeatedRuns) else [run]
-
-
 def _has_utterances(result: TaskResult) -> bool:
     return result.place.table == "asr" and result.metric.value is not None and result.not_applicable is None
 
@@ -223,15 +183,3 @@ def _titles(runs: Sequence[RunResult]) -> list[str]:
 
 def _samples(runs: Sequence[RunResult]) -> int:
     return sum(task.samples.total for run in runs for task in run.tasks.values())
-
-
-def _distinct(runs: Sequence[RunResult]) -> list[RunResult]:
-    """Return the runs under names that tell them apart: copies of one are named after their folders."""
-    names = [run.name for run in runs]
-    folders = [run.folder.resolve().name if run.folder is not None else run.name for run in runs]
-    chosen = [folder if names.count(name) > 1 else name for name, folder in zip(names, folders, strict=True)]
-    numbered = [
-        f"{name} ({chosen[: index + 1].count(name)})" if chosen.count(name) > 1 else name
-        for index, name in enumerate(chosen)
-    ]
-    return [replace(run, name=name) for run, name in zip(runs, numbered, strict=True)]

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -110,6 +110,7 @@ class _Reading:
     memberships: list[tuple[tuple[str, str], ...]] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     references: int = 0
+    clusters: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, sample: Sample) -> None:
         self.fingerprint.add(sample)
@@ -118,6 +119,8 @@ class _Reading:
         language = {"language": sample.language} if sample.language else {}
         self.memberships.append(tuple((language | dict(sample.groups)).items()))
         self.references += len(sample.references)
+        for name, label in sample.clusters.items():
+            self.clusters[name].add(label)
         if any(not reference.strip() for reference in sample.references):
             self.empty.append(sample.id)
 
@@ -150,6 +153,7 @@ def verify(task: Task, facts: Mapping[str, Any], *, decode: bool = False) -> Ver
         _hours_check(sum(seconds) / 3600, facts.get("hours"), "hours" in unconfirmed, comparable=not partial),
         _recordings_check(len(seconds), len(faults), decode),
         _references_check(reading.references, len(reading.empty)),
+        *_clusters_check(reading.clusters),
         *(() if partial else _group_checks(groups, facts.get("group_sizes") or {})),
         Check("fingerprint", reading.fingerprint.hexdigest()),
     ]
@@ -214,6 +218,11 @@ def _references_check(references: int, empty: int) -> Check:
     if not references:
         return Check("references", "none")
     return Check("references", f"{references:,}, {empty:,} empty", "none empty", _judge(not empty, unconfirmed=True))
+
+
+def _clusters_check(clusters: Mapping[str, Collection[str]]) -> Iterator[Check]:
+    if clusters:
+        yield Check("clusters", ", ".join(f"{len(labels):,} by {name}" for name, labels in clusters.items()))
 
 
 def _group_checks(groups: Iterable[GroupSize], known: Mapping[str, Any]) -> Iterator[Check]:

@@ -30,10 +30,37 @@ _OPTIONS = {
         *("--audio", "--audio-format"),
     ),
     "view": ("--help", "--port", "--no-browser"),
-    "plot": ("--help", "--output", "--task", "--metric", "--by", "--published", "--layout", "--level", "--seed"),
+    "plot": (
+        "--help",
+        "--output",
+        "--task",
+        "--metric",
+        "--by",
+        "--published",
+        "--layout",
+        "--level",
+        "--minimum",
+        "--seed",
+    ),
     "leaderboard": ("--help", "--task", "--model", "--since", "--sort", "--step", "--output"),
     "log": ("--help", "--to", "--project", "--uri", "--report"),
-    "compare": ("--help", "--level", "--resamples", "--seed", "--markdown", "--json"),
+    "compare": (
+        "--help",
+        "--minimum",
+        "--fail-on",
+        "--only",
+        "--cluster",
+        "--correction",
+        "--test",
+        "--level",
+        "--samples",
+        "--resamples",
+        "--seed",
+        "--markdown",
+        "--json",
+        "--junit",
+        "--allow",
+    ),
     "sensitivity": ("--help", "--task", "--markdown", "--json", "--allow"),
     "repeats": ("--help", "--json"),
     "judge": ("--help", "--samples", "--markdown", "--json", "--allow", "--config-dir"),
@@ -41,7 +68,7 @@ _OPTIONS = {
     "export": ("--help", "--format", "--task", "--as-written", "--output"),
     "doctor": ("--help", "--data-root", "--config-dir"),
 }
-_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "data")
+_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "judge", "data")
 _LISTS = ("task", "suite")
 _VALUES = {
     "alignment": ("levenshtein", "sclite"),

@@ -14,6 +14,8 @@ from evalkit.run.rehearsal import Load
 
 FORMAT = 1
 
+_NOT_HERE = "not on this machine; `evalkit data prepare task=NAME` fetches a data set, or says how to come by it"
+
 _MOST_SECONDS, _MOST_MINUTES = 100, 100
 
 
@@ -33,7 +35,7 @@ def estimate_json(found: Estimate) -> dict[str, Any]:
         "roles": [_role_json(role) for role in found.roles],
         "cost": found.cost,
         "stored_calls": found.stored,
-        "seconds": None if found.seconds is None else asdict(found.seconds),
+        "seconds": _expectation_json(found.seconds),
         "probe": None
         if probed is None
         else {
@@ -63,9 +65,13 @@ def _role_json(role: RoleEstimate) -> dict[str, Any]:
         **_load_json(role.load),
         "usage": None if role.usage is None else role.usage.to_json(),
         "cost": role.cost,
-        "seconds": None if role.seconds is None else asdict(role.seconds),
-        "pace": None if role.pace is None else asdict(role.pace),
+        "seconds": _expectation_json(role.seconds),
+        "pace": None if role.pace is None else {**asdict(role.pace), "a_call": _expectation_json(role.pace.a_call)},
     }
+
+
+def _expectation_json(expectation: Expectation | None) -> dict[str, float | None] | None:
+    return None if expectation is None else {"value": expectation.value, "error": expectation.error}
 
 
 def _loads_json(loads: Mapping[str, Load]) -> dict[str, Any]:
@@ -155,7 +161,7 @@ def _reasons(tasks: Sequence[TaskForecast]) -> dict[str, list[str]]:
     reasons: dict[str, list[str]] = {}
     for task in tasks:
         if task.reason:
-            reasons.setdefault(task.reason, []).append(task.name)
+            reasons.setdefault(_NOT_HERE if task.state == "not here" else task.reason, []).append(task.name)
     return reasons
 
 

@@ -35,7 +35,7 @@ COMMANDS = {
     "plot": "one plot of runs as PNG, SVG or PDF: radar, forest, error types, running estimate and others",
     "leaderboard": "the newest run of each model in a folder, ranked, with learning curves, as a page and CSV",
     "log": "the figures of a run in Weights & Biases or MLflow, by their own clients",
-    "compare": "paired tests between two runs; exits 1 on a significant regression",
+    "compare": "are runs better or worse than a baseline, with paired tests; a gate for releases by its exit status",
     "diff": "why the figures of two runs differ, the likeliest cause first; exits 1 if something differs that matters",
     "wer": "the error rate between two text files, with its interval; no audio, no model",
     "export": "a run's references and answers as files for SCTK's sclite",

@@ -1,5 +1,6 @@
 """Files that commands write on request: whether they can be written is found out before the work, not after it."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -45,6 +46,21 @@ def write_file(path: Path, text: str) -> None:
     try:
         # Half characters, as in an answer that is quoted, become question marks: no file can hold them.
         path.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a text in the place of whatever stands there; a link is replaced, not followed.
+
+    Raises:
+        ConfigurationError: it cannot be written; says why.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
+    try:
+        with unfinished.open("x", encoding="utf-8") as file:
+            file.write(text)
+        unfinished.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from evalkit.cli.output import check_file
 from evalkit.errors import ConfigurationError
 from evalkit.printable import printable
-from evalkit.results.metrics_file import read_run
+from evalkit.results.repeated import read_results
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -39,6 +39,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--published", nargs="+", default=[], metavar="MODEL", help="published models for the radar")
     parser.add_argument("--layout", type=Path, metavar="FILE", help="axes of your own for the radar")
     parser.add_argument("--level", type=float, default=0.95, help="of a comparison's intervals (default: %(default)s)")
+    parser.add_argument("--minimum", type=float, metavar="X", help="the difference that matters in a comparison")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn at random (default: %(default)s)")
     options = parser.parse_args(arguments)
     if not 0 < options.level < 1:
@@ -56,9 +57,10 @@ def command(arguments: Sequence[str]) -> int:
         published=tuple(options.published),
         own_tables=read_own_tables(options.layout) if options.layout else OwnTables(),
         level=options.level,
+        minimum=options.minimum,
         seed=options.seed,
     )
-    drawing = KINDS[options.kind].draw([read_run(run) for run in options.runs], wanted)
+    drawing = KINDS[options.kind].draw([read_results(run) for run in options.runs], wanted)
     notes = write_drawing(drawing, options.output)
     for note in (*drawing.notes, *notes):
         print(printable(note))

@@ -11,8 +11,8 @@ from evalkit.cli.output import check_file, write_file
 from evalkit.metrics.metric import rounded
 from evalkit.printable import printable
 from evalkit.results.markdown import escaped
-from evalkit.results.metrics_file import read_run
-from evalkit.results.repeated import RepeatedRuns, join_runs, repeated_folders
+from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.repeated import join_runs, repeated_folders
 from evalkit.results.task_result import MetricResult, RunSpread
 from evalkit.results.wording import figure_text
 
@@ -35,26 +35,26 @@ def command(arguments: Sequence[str]) -> int:
     if options.json:
         check_file(options.json)
     folders = [path for named in options.runs for path in (repeated_folders(named) or [named])]
-    runs = join_runs([read_run(folder) for folder in folders], options.runs[0].resolve().name)
-    print(printable("\n".join(_lines(runs)), lines=True))
+    joined = join_runs([read_run(folder) for folder in folders], options.runs[0].resolve().name)
+    print(printable("\n".join(_lines(joined)), lines=True))
     if options.json:
-        write_file(options.json, json.dumps(_to_json(runs), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_file(options.json, json.dumps(_to_json(joined), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     return 0
 
 
-def _figures(runs: RepeatedRuns) -> Iterator[tuple[str, str, MetricResult]]:
+def _figures(run: RunResult) -> Iterator[tuple[str, str, MetricResult]]:
     """Yield every figure with its task's or average's name and title."""
-    for task in runs.joined.tasks.values():
+    for task in run.tasks.values():
         yield from ((task.name, task.title, metric) for metric in task.metrics.values())
-    yield from ((each.name, each.title, each.metric) for each in runs.joined.aggregates.values())
+    yield from ((each.name, each.title, each.metric) for each in run.aggregates.values())
 
 
-def _lines(runs: RepeatedRuns) -> Iterator[str]:
-    yield f"# {escaped(runs.joined.model)}: {', '.join(escaped(run.name) for run in runs.runs)}"
+def _lines(run: RunResult) -> Iterator[str]:
+    yield f"# {escaped(run.model)}: {', '.join(escaped(each.name) for each in run.repetitions)}"
     yield ""
     yield "| Task | Metric | Mean | SD between runs | SE of samples | SE of both | Each run |"
     yield "| --- | --- | ---: | ---: | ---: | ---: | --- |"
-    for _, title, metric in _figures(runs):
+    for _, title, metric in _figures(run):
         name = f"{metric.name} ({metric.unit})" if metric.unit else metric.name
         mean = "undefined" if metric.value is None else figure_text(metric.value, metric.interval, metric.decimals)
         spread = metric.spread or RunSpread((), None, None)
@@ -66,10 +66,10 @@ def _lines(runs: RepeatedRuns) -> Iterator[str]:
     yield "Intervals hold the choice of samples and of runs: other samples would have been as good, and other seeds."
 
 
-def _to_json(runs: RepeatedRuns) -> dict[str, Any]:
+def _to_json(run: RunResult) -> dict[str, Any]:
     return {
-        "model": runs.joined.model,
-        "runs": [run.name for run in runs.runs],
+        "model": run.model,
+        "runs": [each.name for each in run.repetitions],
         "figures": [
             {
                 "name": name,
@@ -82,6 +82,6 @@ def _to_json(runs: RepeatedRuns) -> dict[str, Any]:
                 "standard_error": metric.standard_error,
                 **({} if metric.spread is None else asdict(metric.spread)),
             }
-            for name, title, metric in _figures(runs)
+            for name, title, metric in _figures(run)
         ],
     }

@@ -11,7 +11,7 @@ from evalkit.cli.output import check_folder
 from evalkit.errors import StoreError
 from evalkit.printable import printable
 from evalkit.results.metrics_file import FILE_NAME, without_results
-from evalkit.results.repeated import repeated_folders
+from evalkit.results.repeated import read_results, repeated_folders
 
 if TYPE_CHECKING:
     from reports.tables.model import Table
@@ -65,16 +65,23 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if not options.runs and not options.published:
         parser.error("name a run folder, a published model with --published, or both")
+    if options.terminal and (options.output or options.plots or options.model_card):
+        parser.error("--terminal writes nothing: leave out --output, --plots and --model-card")
+    if options.model_card and not options.runs:
+        parser.error("--model-card is of what a run measured: name a run folder")
     runs = readable_runs(options.runs)
-    from reports.render.markdown import render_markdown
-    from reports.site.size import sounds_of
+    from reports.tables.every import every_table, told_apart
     from reports.tables.own import read_own_tables
-    from reports.write import report_tables, write_report
 
     own_tables = read_own_tables(options.layout) if options.layout else None
     if options.terminal:
-        _print_tables(report_tables(runs, published=options.published, rows=options.rows, own_tables=own_tables))
+        read = told_apart([read_results(run) for run in runs])
+        _print_tables(every_table(read, options.published, options.rows, own_tables)[0])
         return 0
+    from reports.render.markdown import render_markdown
+    from reports.site.size import sounds_of
+    from reports.write import write_report
+
     output = options.output or usual_output(runs)
     check_folder(output)
     if options.audio == "copy":

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +12,15 @@ from evalkit.cli.catalogue import Folders, read_options
 from evalkit.cli.estimate import Estimate, estimate
 from evalkit.cli.estimate_output import estimate_text
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
-from evalkit.cli.output import check_folder, write_file
+from evalkit.cli.output import check_folder, replace_file
 from evalkit.cli.plan import add_probe_option
 from evalkit.cli.report import usual_output
 from evalkit.errors import ConfigurationError
 from evalkit.place import TablePlace
 from evalkit.printable import printable
-from evalkit.results.metrics_file import RunResult, read_run
+from evalkit.results.metrics_file import RunResult
+from evalkit.results.repeated import read_results
+from evalkit.results.usage import usage_lines
 from evalkit.run.composition import compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.explanation import in_our_words
@@ -37,16 +40,31 @@ Exits 0 if figures are reproduced and none differs, 1 if one differs, 2 if none 
 _DEFAULTS = {"missing_data": "skip", "missing_roles": "skip"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be reproduced.
+
+    Attributes:
+        options: of the command line.
+        figures: of a table of the user's own; None for those that evalkit knows.
+        tasks: that there are.
+        folders: of further configurations.
+    """
+
+    options: argparse.Namespace
+    figures: "Sequence[PublishedFigure] | None"
+    tasks: "Sequence[KnownTask]"
+    folders: Folders
+
+
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     """Run what is missing, print and write the verdicts, and return the exit status that they make."""
     from reports.published import read_published
 
     options = _parser().parse_intermixed_args(arguments)
     figures = read_published(options.published_table) if options.published_table else None
-    tasks = _known_tasks(folders)
-    if options.runs:
-        return _judge_runs(options, figures, tasks, folders)
-    return _run_and_judge(options, figures, tasks, folders)
+    asked = _Asked(options, figures, _known_tasks(folders), folders)
+    return _judge_runs(asked) if options.runs else _run_and_judge(asked)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("words", nargs="*", metavar="MODEL override", help="a model, and words as of `evalkit run`")
-    parser.add_argument("--from", dest="runs", nargs="+", type=Path, metavar="RUN", help="judge these finished runs")
+    parser.add_argument(
+        "--from", dest="runs", nargs="+", type=Path, metavar="RUN", help="judge these finished runs, or repeated ones"
+    )
     parser.add_argument("--published", metavar="NAME", help="what published tables call it, as MODEL or MODEL@RELEASE")
     parser.add_argument("--published-table", type=Path, metavar="FILE", help="a CSV of figures of your own to judge by")
     parser.add_argument(
@@ -95,50 +115,42 @@ def _known_tasks(folders: Folders) -> "list[KnownTask]":
     ]
 
 
-def _judge_runs(
-    options: argparse.Namespace,
-    figures: "Sequence[PublishedFigure] | None",
-    tasks: "Sequence[KnownTask]",
-    folders: Folders,
-) -> int:
+def _judge_runs(asked: _Asked) -> int:
     """Judge runs that are finished."""
-    runs = [read_run(folder) for folder in options.runs]
+    options = asked.options
+    runs = [read_results(folder) for folder in options.runs]
     titles = list(dict.fromkeys(run.model for run in runs))
     if len(titles) > 1:
         raise ConfigurationError(f"--from: runs of several models ({', '.join(titles)}); give those of one")
     model, words = _model_of(options.words)
-    name = options.published or _only_model(figures)
-    if not name:
-        name = _published_name(_said(model, words, folders)[0] if model else "", titles[0], figures)
-    return _judged(options, options.runs, runs, name, figures, tasks)
+    return _judged(asked, _published_name(asked, model, words, titles[0]), runs, options.runs)
 
 
-def _run_and_judge(
-    options: argparse.Namespace,
-    figures: "Sequence[PublishedFigure] | None",
-    tasks: "Sequence[KnownTask]",
-    folders: Folders,
-) -> int:
+def _run_and_judge(asked: _Asked) -> int:
     """Run what is published of a model, and judge it."""
     from reports.reproduction.rows import published_figures
     from reports.reproduction.tasks import tasks_of
 
-    model, words = _model_of(options.words)
+    model, words = _model_of(asked.options.words)
     if not model:
         raise ConfigurationError("name a model, as `evalkit reproduce MODEL`, or finished runs with --from")
-    name = options.published or _only_model(figures) or _published_name(*_said(model, words, folders), figures)
-    wanted = dict.fromkeys(task.name for figure in published_figures(name, figures) for task in tasks_of(figure, tasks))
-    composition = compose_run(_run_words(model, words, list(wanted)), folders)
+    name = _published_name(asked, model, words)
+    published = published_figures(name, asked.figures)
+    wanted = dict.fromkeys(task.name for figure in published for task in tasks_of(figure, asked.tasks))
+    composition = compose_run(_run_words(model, words, list(wanted)), asked.folders)
     with in_our_words():
         plan = plan_from_config(composition.config, composition.choices)
-        found = estimate(plan, composition.config, options.probe)
-        print(printable(estimate_text(found), lines=True), flush=True)
-        if options.dry_run:
+        found = estimate(plan, composition.config, asked.options.probe)
+        print(printable(estimate_text(found), lines=True))
+        print(f"Published of {printable(name)}: {len(published):,} figures", flush=True)
+        if asked.options.dry_run:
             return 0 if found.can_begin else EXIT_ERROR
         if not found.can_begin:
-            return _judged(options, [], [_nothing(plan, found)], name, figures, tasks)
-        run = evaluate(plan).results
-    return _judged(options, [plan.folder], [run], name, figures, tasks)
+            return _judged(asked, name, [_nothing(plan, found)])
+        evaluation = evaluate(plan)
+    if lines := usage_lines(evaluation.usage):
+        print("Models, over all sessions of this run", *lines, sep="\n")
+    return _judged(asked, name, [evaluation.results], [plan.folder])
 
 
 def _model_of(words: Sequence[str]) -> tuple[str, list[str]]:
@@ -149,13 +161,6 @@ def _model_of(words: Sequence[str]) -> tuple[str, list[str]]:
     given = [word.partition("=")[2] for word in words if word.startswith("model=")]
     others = [word for word in words if word not in bare and not word.startswith("model=")]
     return next(iter([*bare, *given]), ""), others
-
-
-def _said(model: str, words: Sequence[str], folders: Folders) -> tuple[str, str]:
-    """Return what a model's configuration says that published tables call it, if it says so, and its title."""
-    own = [word for word in words if word.lstrip("+").startswith("model.")]
-    config = compose_run([f"model={model}", *own], folders).config.model
-    return str(config.get("published") or ""), str(config.get("title") or model)
 
 
 def _run_words(model: str, words: Sequence[str], tasks: Sequence[str]) -> list[str]:
@@ -171,22 +176,33 @@ def _run_words(model: str, words: Sequence[str], tasks: Sequence[str]) -> list[s
     return [f"model={model}", *chosen]
 
 
-def _only_model(figures: "Sequence[PublishedFigure] | None") -> str:
-    """Return the model of a table of somebody's own that is of no other, else nothing."""
-    models = {figure.model for figure in figures or ()}
-    return models.pop() if len(models) == 1 else ""
+def _published_name(asked: _Asked, model: str, words: Sequence[str], title: str = "") -> str:
+    """Return what published tables call a model.
 
-
-def _published_name(said: str, title: str, figures: "Sequence[PublishedFigure] | None") -> str:
-    """Return what published tables call a model: as its configuration says, or else as its title."""
+    Args:
+        asked: which may say so.
+        model: whose configuration may say so; empty if it is not known.
+        words: of the command line, which may change its settings.
+        title: of the model, where its configuration is not at hand.
+    """
     from reports.published import load_published
 
-    known = dict.fromkeys(figure.model for figure in (load_published() if figures is None else figures))
-    for name in (said, title):
+    figures = load_published() if asked.figures is None else asked.figures
+    known = dict.fromkeys(figure.model for figure in figures)
+    if asked.options.published:
+        return str(asked.options.published)
+    if len(known) == 1:
+        return next(iter(known))
+    names = [title]
+    if model:
+        own = [word for word in words if word.lstrip("+").startswith("model.")]
+        config = compose_run([f"model={model}", *own], asked.folders).config.model
+        names = [str(config.get("published") or ""), title, str(config.get("title") or model)]
+    for name in names:
         if name in known:
             return name
-    shown = f"there are: {', '.join(known)}" if figures is not None else "`evalkit list published` shows them"
-    raise ConfigurationError(f"nothing says what published tables call '{title}': give --published NAME ({shown})")
+    shown = f"there are: {', '.join(known)}" if asked.figures is not None else "`evalkit list published` shows them"
+    raise ConfigurationError(f"nothing says what published tables call '{names[-1]}': give --published NAME ({shown})")
 
 
 def _nothing(plan: Plan, found: Estimate) -> RunResult:
@@ -195,23 +211,17 @@ def _nothing(plan: Plan, found: Estimate) -> RunResult:
     return RunResult(plan.name, plan.model_name, plan.models["model"].title, __version__, {}, left_out=reasons)
 
 
-def _judged(
-    options: argparse.Namespace,
-    run_folders: Sequence[Path],
-    runs: Sequence[RunResult],
-    name: str,
-    figures: "Sequence[PublishedFigure] | None",
-    tasks: "Sequence[KnownTask]",
-) -> int:
-    """Print and write the verdicts, and return the exit status that they make."""
+def _judged(asked: _Asked, name: str, runs: Sequence[RunResult], folders: Sequence[Path] = ()) -> int:
+    """Print the verdicts, write them if there are folders of runs, and return the exit status that they make."""
     from reports.reproduction.render import render_markdown
     from reports.reproduction.rows import published_figures, reproduction
 
-    judged = reproduction(runs, published_figures(name, figures), tasks, options.within)
+    figures = published_figures(name, asked.figures)
+    judged = reproduction(runs, figures, asked.tasks, asked.options.within)
     print(printable(render_markdown(judged), lines=True))
-    if run_folders:
-        output = options.output or usual_output(run_folders)
-        count = _write(judged, run_folders, name, figures, output)
+    if folders:
+        output = asked.options.output or usual_output(folders)
+        count = _write(asked, judged, name, folders, output)
         print(f"{count} files written to {output}; open {output / 'index.html'} and {output / 'reproduction.md'}")
     counts = judged.counts
     if counts["differs"]:
@@ -222,20 +232,14 @@ def _judged(
     return 0
 
 
-def _write(
-    judged: "Reproduction",
-    run_folders: Sequence[Path],
-    name: str,
-    figures: "Sequence[PublishedFigure] | None",
-    output: Path,
-) -> int:
+def _write(asked: _Asked, judged: "Reproduction", name: str, folders: Sequence[Path], output: Path) -> int:
     """Write the verdicts beside the report of the runs, and return how many files there are."""
     from reports.reproduction.render import render_csv, render_json, render_markdown
     from reports.write import write_report
 
     check_folder(output)
-    report = write_report(run_folders, published=[name], output_folder=output, figures=figures)
+    report = write_report(folders, published=[name], output_folder=output, figures=asked.figures)
     texts = {"md": render_markdown(judged), "csv": render_csv(judged), "json": render_json(judged)}
     for extension, text in texts.items():
-        write_file(output / f"reproduction.{extension}", printable(text, lines=True))
+        replace_file(output / f"reproduction.{extension}", printable(text, lines=True))
     return len(report.files) + len(texts)

@@ -123,7 +123,7 @@ def _run(config: DictConfig, choices: Mapping[str, Any]) -> int:
         done = [_told(evaluation) for evaluation in evaluations(config, choices)]
     if len(done) > 1:
         folder = _folder(done[0]).parent
-        print(f"\n{printable(summary(join_runs(done, folder.name).joined), lines=True)}")
+        print(f"\n{printable(summary(join_runs(done, folder.name)), lines=True)}")
         print(f"\nFolder of the {len(done)} runs: {folder}\nTables and chart: evalkit report {folder}")
     return EXIT_FOUND_FAULT if any(run.failed_samples for run in done) else 0
 

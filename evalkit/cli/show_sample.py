@@ -8,7 +8,7 @@ from collections.abc import Sequence
 def show_sample(arguments: Sequence[str]) -> int:
     """Print a sample: what was asked, the answers by role, their alignment, and what it counts."""
     from evalkit.results.metrics_file import read_run
-    from reports.samples.single import read_sample, sample_of_path
+    from reports.samples.single import find_sample, sample_of_path
     from reports.samples.text import change_text, sample_text
 
     parser = argparse.ArgumentParser(
@@ -24,7 +24,7 @@ def show_sample(arguments: Sequence[str]) -> int:
     if options.base is None:
         print(sample_text(new, width), end="")
         return 0
-    base = read_sample(read_run(options.base), new.task.name, new.id)
+    base = find_sample(read_run(options.base), new.task.name, new.sample.id)
     print(sample_text(base, width))
     print(sample_text(new, width))
     print(change_text(base, new), end="")

@@ -35,7 +35,7 @@ def _lines(run: RunResult) -> Iterator[str]:
             yield f"  {task.title}: N/A, {task.not_applicable}"
             continue
         for key, metric in task.metrics.items():
-            yield f"  {task.title}: {metric.name} {metric.text}{_remarks(task)}"
+            yield f"  {task.title}: {metric.name} {metric.text}{_remarks(task, key)}"
             yield f"    {task.recipe_line(key)}"
         yield from (f"    {line}" for line in failure_lines(task))
     for each in run.aggregates.values():
@@ -48,11 +48,13 @@ def _lines(run: RunResult) -> Iterator[str]:
         yield f"  not finished: {', '.join(run.unfinished)}"
 
 
-def _remarks(task: TaskResult) -> str:
+def _remarks(task: TaskResult, key: str) -> str:
     samples = task.samples
     counts = {"failed": samples.failed, "skipped": samples.skipped, "empty": samples.empty}
     remarks = [f"{count} {name}" for name, count in counts.items() if count]
     if task.partial:
         whole = f" of {samples.expected:,}" if samples.expected else ""
         remarks.append(f"partial: {samples.total:,}{whole} samples")
+    if reason := task.too_few(key):
+        remarks.append(reason)
     return f" ({'; '.join(remarks)})" if remarks else ""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evalkit.errors import DataError
 
-Labels = Sequence[Hashable]
+Labels = Sequence[Hashable] | NDArray[np.int64]
 
 
 def cluster_sums(rows: NDArray[np.float64], labels: Labels | None) -> NDArray[np.float64]:
@@ -30,12 +30,24 @@ def cluster_sums(rows: NDArray[np.float64], labels: Labels | None) -> NDArray[np
         return rows
     if len(labels) != len(rows):
         raise DataError(f"there are {len(labels):,} labels of clusters for {len(rows):,} samples; one each is needed")
+    of_row = cluster_numbers(labels)
+    sums = np.zeros((int(of_row.max(initial=-1)) + 1, rows.shape[1]))
+    for column in range(rows.shape[1]):
+        sums[:, column] = np.bincount(of_row, rows[:, column], minlength=len(sums))
+    return sums
+
+
+def cluster_numbers(labels: Labels) -> NDArray[np.int64]:
+    """Return the number of each row's cluster, from 0 on in the order of first rows; of an array many times faster.
+
+    Raises:
+        DataError: a label is not hashable.
+    """
+    if isinstance(labels, np.ndarray):
+        _, first, of_row = np.unique(labels, return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first))[of_row]
     numbers: dict[Hashable, int] = {}
     try:
-        of_row = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
+        return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
     except TypeError:
         raise DataError("a label of a cluster must be a text or a number") from None
-    sums = np.zeros((len(numbers), rows.shape[1]))
-    for column in range(rows.shape[1]):
-        sums[:, column] = np.bincount(of_row, rows[:, column], minlength=len(numbers))
-    return sums

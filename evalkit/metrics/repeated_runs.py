@@ -25,9 +25,12 @@ from evalkit.metrics.clusters import Labels, cluster_sums
 from evalkit.metrics.distributions import student_t_cdf, student_t_quantiles
 from evalkit.metrics.intervals import FEWEST_UNITS, Interval
 from evalkit.metrics.resampled_sums import bootstrap_sums
+from evalkit.metrics.resampling import PairedReplicates
 from evalkit.metrics.rows import Value
 
 Array = NDArray[np.float64]
+
+_MOST_UNITS = 1_000_000_000  # as good as infinitely many degrees of freedom
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,41 @@ def repeated_difference(
         p_value = float(2 * student_t_cdf([-abs(difference) / error], degrees)[0])
     return RepeatedDifference(
         difference, _summed_up(a, level), _summed_up(b, level), math.sqrt(of_samples), error, degrees, interval, p_value
+    )
+
+
+def repeated_replicates(
+    statistics_a: ArrayLike,
+    statistics_b: ArrayLike,
+    value: Value,
+    *,
+    clusters: Labels | None = None,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> PairedReplicates:
+    """Return what `repeated_difference` finds in the form of `paired_replicates`, of which averages can be made.
+
+    The replicates of the difference, and those of no difference at all, are Student's t with its standard error and
+    degrees of freedom: their percentiles are the interval's ends, and their share beyond the difference its p-value.
+    They stand in random order, so that those of several data sets are independent.
+    """
+    found = repeated_difference(statistics_a, statistics_b, value, clusters=clusters, resamples=resamples, seed=seed)
+    if math.isnan(found.difference):
+        return PairedReplicates(found.a.value, found.b.value, np.full(resamples, math.nan), np.empty(0))
+    shuffled = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
+    apart = np.full(resamples, math.nan)
+    if not math.isnan(found.interval.low):
+        probabilities = (np.arange(resamples) + 0.5) / resamples
+        apart = (
+            shuffled.permutation(student_t_quantiles(probabilities, found.degrees_of_freedom)) * found.standard_error
+        )
+    return PairedReplicates(
+        a=found.a.value,
+        b=found.b.value,
+        bootstrapped=found.difference + apart,
+        exchanged=shuffled.permutation(apart),
+        standard_error=found.standard_error,
+        units=1 + int(min(found.degrees_of_freedom, _MOST_UNITS)),
     )
 
 

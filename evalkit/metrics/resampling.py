@@ -61,6 +61,8 @@ class BootstrapSettings:
             raise ConfigurationError(f"statistics.level is {self.level}; it must lie between 0 and 1, such as 0.95")
         if self.resamples < 1:
             raise ConfigurationError(f"statistics.resamples is {self.resamples}; it must be at least 1")
+        if not isinstance(self.cluster, str):
+            raise ConfigurationError(f"statistics.cluster is {self.cluster}; it must be auto, none or a field's name")
 
 
 class SamplingDistribution(NamedTuple):

@@ -26,6 +26,23 @@ def count_errors_like_sclite(reference: Sequence[str], hypothesis: Sequence[str]
     """
     if reference == hypothesis:
         return 0, 0, 0, len(reference)
+    substitutions = deletions = insertions = 0
+    for said, heard in steps_like_sclite(reference, hypothesis):
+        if said is None:
+            insertions += 1
+        elif heard is None:
+            deletions += 1
+        else:
+            substitutions += int(reference[said] != hypothesis[heard])
+    return substitutions, deletions, insertions, len(reference)
+
+
+def steps_like_sclite(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int | None, int | None]]:
+    """Align two unit sequences: the position of either at each step, None where it has no unit.
+
+    Raises:
+        DataError: as ``count_errors_like_sclite``.
+    """
     if len(reference) * len(hypothesis) > _MOST_CELLS:
         raise DataError(
             f"a reference of {len(reference):,} and a hypothesis of {len(hypothesis):,} units are too long to align"
@@ -35,20 +52,13 @@ def count_errors_like_sclite(reference: Sequence[str], hypothesis: Sequence[str]
     said = np.array([numbers.setdefault(unit, len(numbers)) for unit in reference], dtype=np.int64)
     heard = np.array([numbers.setdefault(unit, len(numbers)) for unit in hypothesis], dtype=np.int64)
     moves = _cheapest_moves(said, heard)
-    substitutions = deletions = insertions = 0
+    steps: list[tuple[int | None, int | None]] = []
     row, column = len(said), len(heard)
     while row or column:
         move = moves[row, column]
-        if move == _MATCHED:
-            row, column = row - 1, column - 1
-            substitutions += int(said[row] != heard[column])
-        elif move == _INSERTED:
-            column -= 1
-            insertions += 1
-        else:
-            row -= 1
-            deletions += 1
-    return substitutions, deletions, insertions, len(said)
+        row, column = row - (move != _INSERTED), column - (move != _DELETED)
+        steps.append((None if move == _INSERTED else row, None if move == _DELETED else column))
+    return steps[::-1]
 
 
 def _cheapest_moves(said: npt.NDArray[np.int64], heard: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
+from evalkit.metrics.intervals import FEWEST_UNITS
 
 SINGLY = "sample"
 """What is drawn where samples are independent of each other, or are taken to be."""
@@ -44,6 +45,18 @@ def drawn_field(setting: str, clusters: Iterable[str], groups: Iterable[str]) ->
 def cluster_label(field: str, clusters: Mapping[str, str], groups: Mapping[str, str]) -> str | None:
     """Return a sample's label by a field of its clusters, or else by a group; None where it has neither."""
     return clusters.get(field) or groups.get(field) or None
+
+
+def too_few(drawn: str, count: int) -> str:
+    """Return why no interval is made of so few, such as ``4 speakers are too few for an interval``; else nothing.
+
+    Args:
+        drawn: what is drawn, ``sample`` or a field.
+        count: how many there are.
+    """
+    if count >= FEWEST_UNITS:
+        return ""
+    return f"{count} {drawn}{' is' if count == 1 else 's are'} too few for an interval"
 
 
 def own_label(sample_id: str) -> str:

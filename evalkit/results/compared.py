@@ -1,14 +1,29 @@
-"""What the comparison of two runs found, and how it reads in Markdown and JSON."""
+"""What the comparison of runs found, as types."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from evalkit.metrics.metric import rounded
-from evalkit.results.markdown import clipped, escaped
+FORMAT = 1
+"""Of the JSON that ``Comparison.to_json`` returns; ``docs/comparison.schema.json`` describes it."""
 
-Verdict = Literal["better", "worse", "no evidence", "not comparable"]
+Verdict = Literal["better", "worse", "equivalent", "no evidence", "not comparable"]
+Correction = Literal["holm", "bh"]
 OnlyIn = Literal["base", "new"]
+
+
+class AlignedAnswers(NamedTuple):
+    """One place of a reference beside what both models made of it.
+
+    Attributes:
+        reference: the unit of the reference; None where an answer has more than the reference.
+        base: the unit in its place in the base run's answer; None where there is none.
+        new: likewise of the new run's answer.
+    """
+
+    reference: str | None
+    base: str | None
+    new: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +36,8 @@ class Change:
         base_answer: what the model of the base run answered.
         new_answer: what the model of the new run answered.
         effect: by how much the base run's value would move if this sample alone had its new answer.
+        alignment: for error rates, both answers beside the reference, as the figure's scheme normalises and cuts them.
+        units: how many units the longest of the texts has, where only the first ones are aligned; else 0.
     """
 
     sample_id: str
@@ -28,6 +45,72 @@ class Change:
     base_answer: str
     new_answer: str
     effect: float
+    alignment: Sequence[AlignedAnswers] = ()
+    units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCounts:
+    """How many samples changed.
+
+    Attributes:
+        improved: samples whose statistics changed for the better.
+        worsened: samples whose statistics changed for the worse.
+        fixed: of them, samples that were wrong in the base run and are right in the new one; None where a sample is
+            not simply right or wrong.
+        broken: samples that were right in the base run and are wrong in the new one; likewise.
+        both_wrong: samples that are wrong in both; likewise.
+    """
+
+    improved: int
+    worsened: int
+    fixed: int | None = None
+    broken: int | None = None
+    both_wrong: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChange:
+    """A group of samples that moved against the trend; numbers are in the unit that is printed.
+
+    Attributes:
+        field: what the samples are grouped by, such as ``accent``.
+        label: of the group.
+        samples: how many samples of it both runs have.
+        base: the base run's value over them.
+        new: the new run's value over them.
+        difference: new minus base.
+        interval: of the difference; None where none can be given.
+        p_value: two-sided.
+        adjusted_p_value: the same, corrected over all groups of the figure.
+        verdict: ``better`` or ``worse``.
+    """
+
+    field: str
+    label: str
+    samples: int
+    base: float
+    new: float
+    difference: float
+    interval: tuple[float, float] | None
+    p_value: float
+    adjusted_p_value: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTest:
+    """What another test says of the same difference.
+
+    Attributes:
+        name: of the test, such as ``mapsswe``.
+        p_value: two-sided; None where the test does not apply.
+        remark: why it does not, or what it counted.
+    """
+
+    name: str
+    p_value: float | None
+    remark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +123,30 @@ class ComparedMetric:
         metric: the metric's name.
         unit: printed behind its values; empty for points.
         decimals: with how many its values are printed.
-        verdict: about the new run, at the level asked for, after Holm's correction over all that is compared.
-        reason: why the runs are not comparable, or what to bear in mind; may be empty.
+        verdict: about the new run, at the level asked for, after correction over all that is compared.
+        reason: why there is this verdict, or what to bear in mind; may be empty.
+        key: of the metric in its task; empty for an average.
+        run: name of the new run that is judged.
         only_in: the run that alone has it, or None.
         base: the base run's value over the shared samples.
         new: the new run's value over them.
         difference: new minus base.
         interval: of the difference, by the paired bootstrap; None where none can be given.
         p_value: two-sided, by approximate randomisation.
-        adjusted_p_value: the same after Holm's correction.
+        adjusted_p_value: the same after correction.
         higher_is_better: the direction of improvement.
         shared: how many samples both runs have.
         base_samples: how many the base run has.
         new_samples: how many the new run has.
+        resampled: what was drawn and exchanged: ``sample``, or the field of clusters such as ``speaker``.
+        drawn: how many of them there are.
+        detectable: the smallest difference that this test set finds with a probability of 80 %; None if unknown.
+        needed: without evidence, how many of what is drawn would find the difference seen; None if unknown.
+        counts: how many samples changed; None for an average.
         improved: the samples whose new answer moved the value most for the better.
         worsened: those whose new answer moved it most for the worse.
+        groups: groups of samples that moved against the trend.
+        tests: what other tests that were asked for say.
     """
 
     name: str
@@ -64,6 +156,8 @@ class ComparedMetric:
     decimals: int
     verdict: Verdict
     reason: str = ""
+    key: str = ""
+    run: str = ""
     only_in: OnlyIn | None = None
     base: float | None = None
     new: float | None = None
@@ -75,8 +169,15 @@ class ComparedMetric:
     shared: int = 0
     base_samples: int = 0
     new_samples: int = 0
+    resampled: str = "sample"
+    drawn: int = 0
+    detectable: float | None = None
+    needed: int | None = None
+    counts: ChangeCounts | None = None
     improved: Sequence[Change] = ()
     worsened: Sequence[Change] = ()
+    groups: Sequence[GroupChange] = ()
+    tests: Sequence[OtherTest] = ()
 
     @property
     def compared(self) -> bool:
@@ -86,100 +187,51 @@ class ComparedMetric:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs side by side.
+    """A run beside one or several others.
 
     Attributes:
         base: name of the run that is compared with.
-        new: name of the run that is judged.
+        runs: names of the new runs that are judged.
         level: of the intervals; a verdict needs an adjusted p-value of at most 1 - level.
-        metrics: one for each metric compared of each task, and for each average, that either run has.
+        metrics: for each new run, one for each metric compared of each task, and for each average, that either has.
+        minimum: the difference that matters, in the unit that is printed; None if any does.
+        correction: of the p-values over all metrics: ``holm`` or ``bh`` (Benjamini and Hochberg).
         remarks: what else has to be said, such as that a run is not finished.
     """
 
     base: str
-    new: str
+    runs: Sequence[str]
     level: float
     metrics: Sequence[ComparedMetric]
+    minimum: float | None = None
+    correction: Correction = "holm"
     remarks: Sequence[str] = ()
 
     @property
+    def new(self) -> str:
+        """The new runs' names, as a heading."""
+        return ", ".join(self.runs)
+
+    @property
     def regressed(self) -> bool:
-        """Whether the new run is significantly worse anywhere."""
+        """Whether a new run is significantly worse anywhere."""
         return any(each.verdict == "worse" for each in self.metrics)
 
     @property
     def compared(self) -> bool:
-        """Whether anything could be compared at all."""
-        return any(each.compared for each in self.metrics)
+        """Whether anything could be compared of every new run."""
+        return all(any(each.compared for each in self.of(run)) for run in self.runs)
+
+    def of(self, run: str) -> Sequence[ComparedMetric]:
+        """Return what was found about one of the new runs."""
+        return [each for each in self.metrics if each.run == run]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
-        return {**asdict(self), "regressed": self.regressed, "compared": self.compared}
+        return {"format": FORMAT, **asdict(self), "regressed": self.regressed, "compared": self.compared}
 
     def to_markdown(self) -> str:
-        """Return a Markdown table, followed by the samples that changed most."""
-        return "\n".join(_lines(self))
+        """Return a Markdown table, followed by groups that moved against the trend and samples that changed most."""
+        from evalkit.results.comparison.markdown import render_markdown
 
-
-def _formatted(each: ComparedMetric) -> tuple[str, str, str]:
-    """Return base, new and difference with its interval as they are printed; empty where nothing was compared."""
-    if each.base is None or each.new is None or each.difference is None:
-        return "", "", ""
-    difference = _signed(each.difference, each.decimals)
-    if each.interval is not None:
-        difference += f" [{', '.join(_signed(end, each.decimals) for end in each.interval)}]"
-    return rounded(each.base, each.decimals), rounded(each.new, each.decimals), difference
-
-
-def _lines(comparison: Comparison) -> Iterator[str]:
-    level = f"{100 * comparison.level:g} %"
-    yield f"# {escaped(comparison.new)} against {escaped(comparison.base)}"
-    yield ""
-    if any(each.only_in is None for each in comparison.metrics):
-        yield f"| Task | Metric | Base | New | Difference [{level}] | p | p (Holm) | Samples | Verdict |"
-        yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
-        yield from (f"| {' | '.join(_row(each))} |" for each in comparison.metrics if each.only_in is None)
-        yield ""
-    alone: dict[str, dict[str, None]] = {}
-    for each in comparison.metrics:
-        if each.only_in is not None:
-            alone.setdefault(each.reason, {})[escaped(each.title)] = None
-    for reason, titles in alone.items():
-        yield from (f"Not compared, as {reason}: {', '.join(titles)}.", "")
-    for remark in comparison.remarks:
-        yield from (f"{escaped(remark)}.", "")
-    yield (
-        f"Differences are new minus base over the samples of both, with paired bootstrap intervals; p by approximate "
-        f"randomisation, corrected over all rows by Holm's procedure. A verdict needs p (Holm) of at most "
-        f"{1 - comparison.level:.2g}."
-    )
-    for each in comparison.metrics:
-        for heading, changes in (("worsened", each.worsened), ("improved", each.improved)):
-            if changes:
-                yield from ("", f"## {escaped(each.title)}: what {heading} most", "")
-                yield f"| Sample | Effect on {escaped(each.metric)} | Reference | Base | New |"
-                yield "| --- | ---: | --- | --- | --- |"
-                for change in changes:
-                    yield f"| {' | '.join(_change(change, each.decimals))} |"
-
-
-def _row(each: ComparedMetric) -> list[str]:
-    verdict = f"**{each.verdict}**" + (f": {escaped(each.reason)}" if each.reason else "")
-    p_values = [f"{p:.4f}" if p is not None else "" for p in (each.p_value, each.adjusted_p_value)]
-    samples = str(each.shared)
-    if each.shared < max(each.base_samples, each.new_samples):
-        samples += f" of {each.base_samples} and {each.new_samples}"
-    name = escaped(f"{each.metric} ({each.unit})" if each.unit else each.metric)
-    return [escaped(each.title), name, *_formatted(each), *p_values, samples, verdict]
-
-
-def _change(change: Change, decimals: int) -> list[str]:
-    effect = rounded(change.effect, decimals + 1)
-    texts = (change.reference, change.base_answer, change.new_answer)
-    sign = "" if effect.startswith("-") else "+"
-    return [escaped(change.sample_id), f"{sign}{effect}", *(escaped(clipped(text)) for text in texts)]
-
-
-def _signed(value: float, decimals: int) -> str:
-    text = rounded(value, decimals)
-    return text if text.startswith("-") else f"+{text}"
+        return render_markdown(self)

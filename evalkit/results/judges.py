@@ -7,22 +7,22 @@ off disagrees less than one that is three off (Cohen 1968). The figures are over
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from evalkit.errors import StoreError
 from evalkit.metrics.agreement import cohens_kappa
 from evalkit.metrics.functions import get_metric_function
-from evalkit.metrics.metric import difference_in_unit, in_unit, rounded
-from evalkit.metrics.resampling import BootstrapSettings, paired_replicates, summarise
+from evalkit.metrics.metric import in_unit, rounded
+from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.results.differences import interval_in_unit, measured_difference
 from evalkit.results.markdown import clipped, escaped
 from evalkit.results.metrics_file import RunResult
-from evalkit.results.responses import last_exchanges
+from evalkit.results.recorded_calls import RecordedCall, RecordedCalls
 from evalkit.results.scores import ScoredSamples, ScoresFile
-from evalkit.results.task_result import MetricResult, TaskResult
+from evalkit.results.task_result import TaskResult
 from evalkit.results.wording import difference_text, figure_text
 
 _PROMPT = "judge_prompt"  # in the recipe of a figure that depends on a judge
@@ -75,7 +75,7 @@ class Agreement:
             scores are of too many kinds.
         kappa_interval: of kappa; None where none can be given.
         weights: of kappa: ``none`` for verdicts, ``quadratic`` for marks.
-        base: the figure under the first judge, over the samples of both runs.
+        base: the figure under the first judge, over the samples of both runs; None where it is undefined.
         new: the figure under the second.
         difference: new minus base.
         interval: of the difference; None where none can be given.
@@ -96,9 +96,9 @@ class Agreement:
     kappa: float | None
     kappa_interval: tuple[float, float] | None
     weights: str
-    base: float
-    new: float
-    difference: float
+    base: float | None
+    new: float | None
+    difference: float | None
     interval: tuple[float, float] | None
     disagreements: tuple[Disagreement, ...]
 
@@ -183,6 +183,8 @@ class _Pair:
             for file, metric, task in zip(self._files, metrics, self._tasks, strict=True)
         )
         rows = _shared_rows(base, new)
+        if not rows:
+            raise StoreError(f"{self._tasks[0].name}: no sample counts in both runs; judge more of them")
         counted = [row for row in rows if self._both_judged(base.ids[row[0]])]
         function = get_metric_function(metrics[0].function)
         scores = [(function(base.statistics[old]), function(new.statistics[row])) for old, row in counted]
@@ -191,6 +193,14 @@ class _Pair:
         first, second = [pair[0] for pair in scores], [pair[1] for pair in scores]
         weights = "none" if {*first, *second} <= _BINARY else "quadratic"
         kappa, kappa_interval = _kappa(first, second, weights, _clusters(base, [row for row, _ in counted]), settings)
+        figures = measured_difference(
+            base.statistics[[row for row, _ in rows]],
+            new.statistics[[row for _, row in rows]],
+            metrics[0].function,
+            metrics[0].scale,
+            _clusters(base, [row for row, _ in rows]),
+            settings,
+        )
         parted = [
             (row, pair) for row, pair in zip(counted, scores, strict=True) if not math.isclose(*pair, abs_tol=1e-9)
         ]
@@ -209,7 +219,10 @@ class _Pair:
             kappa=kappa,
             kappa_interval=kappa_interval,
             weights=weights,
-            **_figures(base, new, rows, metrics[0], settings),
+            base=figures.base,
+            new=figures.new,
+            difference=figures.difference,
+            interval=figures.interval,
             disagreements=self._disagreements(parted, base, metrics[0].scale),
         )
 
@@ -219,29 +232,43 @@ class _Pair:
     def _disagreements(
         self, parted: Sequence[tuple[tuple[int, int], tuple[float, float]]], base: ScoredSamples, scale: float
     ) -> tuple[Disagreement, ...]:
-        exchanges = [last_exchanges(folder, self._role) for folder in self._folders] if parted else []
-        found = []
-        for (row, _), (first, second) in sorted(
-            parted, key=lambda each: (-abs(each[1][0] - each[1][1]), base.ids[each[0][0]])
-        ):
-            id_ = base.ids[row]
-            (_, old), (asked, new) = (each.get(id_, ({}, None)) for each in exchanges)
-            found.append(
-                Disagreement(
-                    sample_id=id_,
-                    question=_question(asked),
-                    references=tuple(base.references[row]),
-                    answer=base.answers[row],
-                    base_score=in_unit(first, scale),
-                    new_score=in_unit(second, scale),
-                    base_replies=() if old is None else old.replies or (old.text,),
-                    new_replies=() if new is None else new.replies or (new.text,),
-                )
+        ids = {base.ids[row] for (row, _), _ in parted}
+        old, new = (_last_calls(*each, self._role, ids) for each in zip(self._folders, self._files, strict=True))
+        far_first = sorted(parted, key=lambda each: (-abs(each[1][0] - each[1][1]), base.ids[each[0][0]]))
+        return tuple(
+            Disagreement(
+                sample_id=base.ids[row],
+                question=_question(new[base.ids[row]].asked if base.ids[row] in new else {}),
+                references=tuple(base.references[row]),
+                answer=base.answers[row],
+                base_score=in_unit(first, scale),
+                new_score=in_unit(second, scale),
+                base_replies=_replies(old.get(base.ids[row])),
+                new_replies=_replies(new.get(base.ids[row])),
             )
-        return tuple(found)
+            for (row, _), (first, second) in far_first
+        )
 
 
-def _folder(run: RunResult, task: TaskResult) -> Any:
+def _last_calls(folder: Path, file: ScoresFile, role: str, ids: Collection[str]) -> dict[str, RecordedCall]:
+    """Return the last good call to a role about each of these samples."""
+    if not ids:
+        return {}
+    found: dict[str, RecordedCall] = {}
+    with RecordedCalls(folder) as calls:
+        for row in file.rows(["id", "responses"]):
+            if row["id"] in ids:
+                good = [call for call in calls.of(row["id"], row["responses"]) if not call.response.failed]
+                if asked := [call for call in good if call.role == role]:
+                    found[row["id"]] = asked[-1]
+    return found
+
+
+def _replies(call: RecordedCall | None) -> tuple[str, ...]:
+    return () if call is None else call.response.replies or (call.response.text,)
+
+
+def _folder(run: RunResult, task: TaskResult) -> Path:
     if run.folder is None:
         raise StoreError(f"{run.name}: is not read from a folder, and has no replies")
     return run.folder / task.name
@@ -276,42 +303,12 @@ def _kappa(
         resamples=settings.resamples,
         seed=settings.seed,
     )
-    interval = tuple(map(float, found.interval))
-    return (
-        None if math.isnan(found.value) else float(found.value),
-        (interval[0], interval[1]) if np.isfinite(interval).all() else None,
-    )
+    return None if math.isnan(found.value) else found.value, interval_in_unit(found.interval, 1)
 
 
 def _clusters(samples: ScoredSamples, rows: Sequence[int]) -> Sequence[str] | None:
     """Return what the samples of these rows are clustered by; None if they are independent."""
     return None if samples.clusters is None else [samples.clusters[row] for row in rows]
-
-
-def _figures(
-    base: ScoredSamples,
-    new: ScoredSamples,
-    rows: Sequence[tuple[int, int]],
-    metric: MetricResult,
-    settings: BootstrapSettings,
-) -> dict[str, Any]:
-    """Return the figure under each judge over the shared samples, and their difference with its interval."""
-    replicates = paired_replicates(
-        new.statistics[[row for _, row in rows]],
-        base.statistics[[row for row, _ in rows]],
-        get_metric_function(metric.function),
-        resamples=settings.resamples,
-        seed=settings.seed,
-        clusters=_clusters(base, [row for row, _ in rows]),
-    )
-    ends = summarise(replicates, settings.level).interval
-    values = in_unit(replicates.b, metric.scale), in_unit(replicates.a, metric.scale)
-    return {
-        "base": values[0],
-        "new": values[1],
-        "difference": difference_in_unit(values[1], values[0]),
-        "interval": tuple(in_unit(end, metric.scale) for end in ends) if np.isfinite(ends).all() else None,
-    }
 
 
 def _question(asked: Mapping[str, Any]) -> str:
@@ -350,14 +347,15 @@ def _row(each: Agreement) -> list[str]:
     metric = f"{each.metric} ({each.unit})" if each.unit else each.metric
     kappa = "undefined" if each.kappa is None else figure_text(each.kappa, each.kappa_interval, 2)
     judged = f"{each.judged:,}" + (f" ({each.unjudged:,} more by one)" if each.unjudged else "")
+    figures = (
+        f"{'undefined' if value is None else rounded(value, each.decimals)} ({escaped(judge)})"
+        for value, judge in zip((each.base, each.new), each.judges, strict=True)
+    )
     return [
         escaped(each.title),
         escaped(metric),
-        *(
-            f"{rounded(value, each.decimals)} ({escaped(judge)})"
-            for value, judge in zip((each.base, each.new), each.judges, strict=True)
-        ),
-        difference_text(each.difference, each.interval, each.decimals),
+        *figures,
+        "" if each.difference is None else difference_text(each.difference, each.interval, each.decimals),
         judged,
         "" if each.agreed is None else f"{rounded(100 * each.agreed, 1)} %",
         kappa,

@@ -30,6 +30,7 @@ class RunResult:
         unfinished: tasks of the run that have no result yet.
         left_out: tasks that could not be carried out, with the reason.
         folder: where it was read from, or None.
+        repetitions: the runs of one model that this is the mean of (``evalkit.results.repeated``); empty of one run.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RunResult:
     unfinished: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = field(default=None, compare=False)
+    repetitions: tuple["RunResult", ...] = field(default=(), compare=False)
 
     @property
     def failed_samples(self) -> int:
@@ -87,7 +89,8 @@ class RunResult:
     def _rows(self) -> Iterator[dict[str, Any]]:
         for task in self.tasks.values():
             for key, metric in task.metrics.items():
-                yield _row(task.name, task.title, key, metric, task.samples, task.partial, task.recipe_line(key))
+                row = _row(task.name, task.title, key, metric, task.samples, task.partial, task.recipe_line(key))
+                yield row | {"resampled": task.resampled, "clusters": task.clusters}
         for each in self.aggregates.values():
             yield _row(each.name, each.title, "mean", each.metric, each.samples, each.partial, each.recipe_line)
 

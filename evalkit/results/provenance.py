@@ -106,6 +106,8 @@ class ProvenanceRecord:
             # What a server once said of itself is held against it for good, also if it does not say it today.
             said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
             self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
+            # Only now may a library that sees accelerators be there: it is the model that loads it.
+            self._session["hardware"] = hardware()
             self.write()
 
     def task_finished(self, task: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evalkit.results.role_log import RoleLog
-from evalkit.types import Response
+from evalkit.types import Failure, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class RecordedCall:
 
     Attributes:
         role: who was asked.
-        request: hash of what was asked.
+        request: hash of what was asked; empty where there is no record of the call but the score that came of it.
         asked: the request (``evalkit.types.Request.to_json``); empty if it was not recorded.
-        response: what came back, good or failed.
+        response: what came back, good or failed; of a call without a record its text or failure alone.
     """
 
     role: str
@@ -55,7 +55,7 @@ class RecordedCalls:
             self._places[path.stem] = np.array(keys, np.int64)[order], np.array(offsets, np.int64)[order]
 
     def of(self, sample_id: str, responses: Sequence[Mapping[str, Any]]) -> tuple[RecordedCall, ...]:
-        """Return a sample's calls in order, up to the first that there is no record of.
+        """Return a sample's calls in order.
 
         Args:
             sample_id: the sample.
@@ -64,9 +64,7 @@ class RecordedCalls:
         """
         calls = []
         for position, scored in enumerate(responses):
-            records = self._records(sample_id, position, str(scored["role"]))
-            if not records:
-                break
+            records = self._records(sample_id, position, str(scored["role"])) or [_unrecorded(scored)]
             calls.append(next((each for each in records if _is_scored(each.response, scored)), records[0]))
         return tuple(calls)
 
@@ -102,6 +100,12 @@ class RecordedCalls:
             asked = record.get("asked")
             found.append(RecordedCall(role, record["request"], asked if isinstance(asked, dict) else {}, response))
         return found
+
+
+def _unrecorded(scored: Mapping[str, Any]) -> RecordedCall:
+    failure = scored["failure"]
+    response = Response(scored["text"] or "", failure=None if failure is None else Failure.from_json(failure))
+    return RecordedCall(str(scored["role"]), "", {}, response)
 
 
 def _is_scored(response: Response, scored: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +30,6 @@ _RESAMPLES = 2_000  # give a variance within 2 %, and there is no percentile to 
 _NUMBER = re.compile(r"\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatedRuns:
-    """Several runs of one model.
-
-    Attributes:
-        runs: each by itself.
-        joined: all of them as one result: values are means over the runs, intervals and standard errors hold the
-            choice of samples and of runs, and ``MetricResult.spread`` tells the two apart. It has no folder.
-    """
-
-    runs: tuple[RunResult, ...]
-    joined: RunResult
-
-
 def repeated_folders(folder: Path) -> list[Path]:
     """Return the run folders that a folder of repeated runs holds, in order; none of a run folder or another one."""
     if (folder / FILE_NAME).exists() or not folder.is_dir():
@@ -52,8 +38,8 @@ def repeated_folders(folder: Path) -> list[Path]:
     return sorted(held, key=lambda path: [int(part) if part.isdigit() else part for part in _parts(path.name)])
 
 
-def read_results(folder: str | Path) -> RunResult | RepeatedRuns:
-    """Read a run, or the repeated runs that a folder holds. Nothing that a folder names is loaded or carried out.
+def read_results(folder: str | Path) -> RunResult:
+    """Read a run, or join the repeated runs that a folder holds. Nothing that it names is loaded or carried out.
 
     Raises:
         StoreError: it is neither, or damaged.
@@ -64,13 +50,11 @@ def read_results(folder: str | Path) -> RunResult | RepeatedRuns:
     return join_runs([read_run(path) for path in folders], folder.resolve().name) if folders else read_run(folder)
 
 
-def joined_result(results: RunResult | RepeatedRuns) -> RunResult:
-    """Return a run as it is, and repeated runs joined."""
-    return results.joined if isinstance(results, RepeatedRuns) else results
+def join_runs(runs: Sequence[RunResult], name: str) -> RunResult:
+    """Join several runs of one model into one result, which has no folder of its own.
 
-
-def join_runs(runs: Sequence[RunResult], name: str) -> RepeatedRuns:
-    """Join several runs of one model.
+    Its values are means over the runs; intervals and standard errors hold the choice of samples and of runs, and
+    ``MetricResult.spread`` tells the two apart.
 
     Args:
         runs: read from their folders; at least two.
@@ -90,7 +74,7 @@ def join_runs(runs: Sequence[RunResult], name: str) -> RepeatedRuns:
         _refuse_other_runs(first, run)
     joiners = {task: _Joiner([run.tasks[task] for run in runs], [_folder(run) for run in runs]) for task in first.tasks}
     tasks = {task: joiner.task() for task, joiner in joiners.items()}
-    joined = replace(
+    return replace(
         first,
         name=name,
         model=f"{first.model} ({len(runs)} runs)",
@@ -101,8 +85,8 @@ def join_runs(runs: Sequence[RunResult], name: str) -> RepeatedRuns:
             if all(each.name in run.aggregates for run in runs)
         },
         folder=None,
+        repetitions=tuple(runs),
     )
-    return RepeatedRuns(tuple(runs), joined)
 
 
 def _parts(name: str) -> list[str]:

@@ -153,34 +153,6 @@ class ResponseStore:
         return self._logs[role]
 
 
-def last_exchanges(folder: Path, role: str) -> dict[str, tuple[dict[str, Any], Response]]:
-    """Return the last good response of a role to each sample, and the request as it was asked, by the sample's id.
-
-    Args:
-        folder: the task's folder in a run folder.
-        role: whose responses.
-
-    Raises:
-        StoreError: the record of the role is damaged.
-    """
-    found: dict[str, tuple[dict[str, Any], Response]] = {}
-    path = folder / f"{role}.jsonl"
-    if not path.is_file():
-        return found
-    log = RoleLog(path, writable=False)
-    try:
-        for _, record in log.records():
-            try:
-                response = Response.from_json(record["response"])
-            except ValueError:
-                continue
-            if not response.failed and isinstance(record.get("asked"), dict):
-                found[record["sample"]] = (record["asked"], response)
-    finally:
-        log.close()
-    return found
-
-
 def _identity(sample_id: str, position: int, request_hash: str) -> int:
     """Return 64 bits that identify a call within this process: an index of them stays small."""
     return hash((sample_id, position, request_hash))

@@ -246,6 +246,30 @@ class ScoresFile:
                     _check_row(row)
                     yield row | added if added else row
 
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self._path
+
+    def has(self, names: Sequence[str]) -> bool:
+        """Tell whether the file has all of these columns."""
+        import pyarrow.parquet
+
+        with _reading(self._path):
+            return set(names) <= set(pyarrow.parquet.read_schema(self._path).names)
+
+    def counted(self, names: Sequence[str]) -> Any:
+        """Return some columns of the samples that count towards the values, as a ``pyarrow.Table``."""
+        import pyarrow as pa
+
+        added = [name for name in names if name in _ADDED and not self.has([name])]
+        table = self.table(["status", *(name for name in names if name not in added)])
+        with _reading(self._path):
+            _check_table(table)
+            for name in added:
+                table = table.append_column(name, pa.array([_ADDED[name]] * table.num_rows))
+            return table.filter(np.array([status != "skipped" for status in table["status"].to_pylist()], dtype=bool))
+
     def row(self, sample: str) -> dict[str, Any] | None:
         """Return the row of one sample as Python values, None if there is none."""
         import pyarrow.parquet
@@ -397,6 +421,23 @@ def _check_row(row: Mapping[str, Any]) -> None:
     for name in ("references", "responses"):
         if name in row and (row[name] is None or None in row[name]):
             raise ValueError(f"sample {row.get('id')} lacks some of its {name}")
+
+
+def _check_table(table: Any) -> None:
+    """Refuse in whole columns what ``_check_row`` refuses in a row.
+
+    Raises:
+        ValueError: likewise.
+    """
+    import pyarrow.compute as pc
+
+    for name in table.column_names:
+        column = table[name]
+        if name == "status" and not set(pc.unique(column).to_pylist()) <= {"scored", "failed", "skipped"}:
+            raise ValueError("a status is unknown")
+        lists = name in ("references", "responses")
+        if (name == "id" or lists) and (column.null_count or (lists and pc.list_flatten(column).null_count)):
+            raise ValueError(f"a sample lacks its {name}")
 
 
 def _reason(row: Mapping[str, Any]) -> Failure | None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from evalkit.metrics.metric import render_recipe, rounded
 from evalkit.place import TablePlace
-from evalkit.results.clusters import SINGLY
+from evalkit.results.clusters import SINGLY, too_few
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +226,12 @@ class TaskResult:
     def metric(self) -> MetricResult:
         """The headline metric."""
         return self.metrics[self.headline]
+
+    def too_few(self, key: str) -> str:
+        """Return why a metric that has a value has no interval, where too little was drawn; else nothing."""
+        metric = self.metrics[key]
+        sure = metric.value is None or metric.interval is not None
+        return "" if sure else too_few(self.resampled, self.clusters)
 
     def recipe_line(self, key: str, *, with_counts: bool = True) -> str:
         """Render a metric's recipe as the line that is printed with it, models by their titles.

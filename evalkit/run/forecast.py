@@ -150,7 +150,8 @@ def _by_facts(plan: Plan, task: Task) -> TaskForecast:
     if isinstance(hours, int | float) and samples and whole:
         seconds = hours * 3600 * samples / whole
     loads = {role: load * (samples or 0) for role, load in _loads_of_a_sample(task).items()}
-    loads["model"].audio_seconds = seconds or 0
+    if "model" in loads:
+        loads["model"].audio_seconds = seconds or 0
     return TaskForecast(
         name=task.name,
         title=task.title,

@@ -7,18 +7,19 @@ and costs nothing, and as large a share of the further ones is expected to be th
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
 from evalkit.adapter import Limits
 from evalkit.inference.endpoint import ModelSpec
 from evalkit.inference.opening import is_served
+from evalkit.metrics.distributions import student_t_quantiles
 from evalkit.run.forecast import TaskForecast
 from evalkit.run.probe import AnsweredCall, Probe
 from evalkit.types import Usage
 
-_TWO_SIDED = 1.96  # 95 % of a normal distribution
+_LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,29 @@ class Expectation:
 
     Attributes:
         value: the expected one.
-        error: half of its 95 % interval, by the spread between the samples asked; None where one sample tells nothing.
+        variance: of its estimate, by the spread between the samples asked; None where one sample tells nothing.
+        freedom: the degrees of freedom of the variance.
     """
 
     value: float
-    error: float | None
+    variance: float | None = None
+    freedom: float = math.inf
+
+    @classmethod
+    def mean(cls, values: Sequence[float]) -> "Expectation":
+        """Expect the mean of some values."""
+        count = len(values)
+        return cls(fmean(values), variance(values) / count if count > 1 else None, max(1, count - 1))
+
+    @property
+    def error(self) -> float | None:
+        """Half of its 95 % interval, by Student's t; None where that is not known."""
+        if not self.variance:
+            return self.variance
+        return float(student_t_quantiles((1 + _LEVEL) / 2, self.freedom)) * math.sqrt(self.variance)
+
+    def __mul__(self, factor: float) -> "Expectation":
+        return Expectation(self.value * factor, self.variance and self.variance * factor**2, self.freedom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +75,18 @@ def pace_of(found: Probe, role: str) -> Pace | None:
         return None
     seconds = [call.seconds for call in calls]
     heard = sum(call.audio_seconds for call in calls)
-    spread = variance(seconds) / len(seconds) if len(seconds) > 1 else None
-    return Pace(len(calls), _sum([(fmean(seconds), spread)]), sum(seconds) / heard if heard else None)
+    return Pace(len(calls), Expectation.mean(seconds), sum(seconds) / heard if heard else None)
 
 
 def seconds_by_role(tasks: Iterable[TaskForecast], found: Probe) -> dict[str, Expectation]:
     """Return how long each role's model works on all its calls, one after the other."""
-    work: dict[str, list[tuple[float, float | None]]] = defaultdict(list)
+    work: dict[str, list[Expectation]] = defaultdict(list)
     for task in tasks:
         for role, load in task.loads.items():
             calls = _like(found, task.name, role)
             if calls and load.calls:
-                seconds = [call.seconds for call in calls]
-                spread = variance(seconds) / len(seconds) * load.calls**2 if len(seconds) > 1 else None
-                work[role].append((fmean(seconds) * load.calls, spread))
-    return {role: _sum(parts) for role, parts in work.items()}
+                work[role].append(Expectation.mean([call.seconds for call in calls]) * load.calls)
+    return {role: _total(parts) for role, parts in work.items()}
 
 
 def seconds_of_run(
@@ -83,8 +99,7 @@ def seconds_of_run(
         models: by role.
         calls: how many each is asked, of which its server may allow only so many a minute.
     """
-    local = [by_role[role] for role in by_role if not is_served(models[role])]
-    together = _sum((each.value, None if each.error is None else (each.error / _TWO_SIDED) ** 2) for each in local)
+    together = _total([by_role[role] for role in by_role if not is_served(models[role])])
     served = [_served(by_role[role], models[role], calls[role]) for role in by_role if is_served(models[role])]
     return max([together, *served], key=lambda each: each.value)
 
@@ -125,18 +140,18 @@ def _scaled(usage: Usage, factor: float) -> Usage:
     return Usage(**counts, audio_seconds=usage.audio_seconds * factor, cost=cost)
 
 
-def _sum(parts: Iterable[tuple[float, float | None]]) -> Expectation:
-    """Return the sum of independent numbers, each with its variance."""
-    parts = list(parts)
-    spreads = [spread for _, spread in parts if spread is not None]
-    known = len(spreads) == len(parts)
-    return Expectation(sum(value for value, _ in parts), _TWO_SIDED * math.sqrt(sum(spreads)) if known else None)
+def _total(parts: Sequence[Expectation]) -> Expectation:
+    """Return the sum of independent numbers, its degrees of freedom as Welch and Satterthwaite have them."""
+    value = sum(each.value for each in parts)
+    spreads = [(each.variance, each.freedom) for each in parts if each.variance is not None]
+    if len(spreads) < len(parts):
+        return Expectation(value)
+    spread = sum(each for each, _ in spreads)
+    by_freedom = sum(each**2 / freedom for each, freedom in spreads)
+    return Expectation(value, spread, spread**2 / by_freedom if by_freedom else math.inf)
 
 
 def _served(work: Expectation, spec: ModelSpec, calls: float) -> Expectation:
     limits = limits_of(spec)
-    error = None if work.error is None else work.error / limits.concurrency
     allowed = 0.0 if limits.requests_per_minute is None else calls / limits.requests_per_minute * 60
-    return max(
-        Expectation(work.value / limits.concurrency, error), Expectation(allowed, 0.0), key=lambda each: each.value
-    )
+    return max(work * (1 / limits.concurrency), Expectation(allowed, 0.0), key=lambda each: each.value)

@@ -15,10 +15,10 @@ from evalkit.errors import ConfigurationError, StoreError
 from evalkit.inference.replay import outcome_of
 from evalkit.metrics.error_rate import STATISTICS, align
 from evalkit.metrics.functions import get_metric_function
-from evalkit.metrics.intervals import Interval
-from evalkit.metrics.metric import Metric, difference_in_unit, in_unit
-from evalkit.metrics.resampling import BootstrapSettings, bootstrap, paired_replicates, summarise
+from evalkit.metrics.metric import Metric
+from evalkit.metrics.resampling import BootstrapSettings, bootstrap
 from evalkit.results.certainty import finite_in_unit
+from evalkit.results.differences import interval_in_unit, measured_difference
 from evalkit.results.metrics_file import read_run
 from evalkit.results.responses import ResponseStore
 from evalkit.results.scores import ScoresFile
@@ -142,24 +142,22 @@ class _Comparer:
         changed = np.flatnonzero((scored.statistics != base.statistics).any(axis=1)).tolist()
         if scored.metric.function != base.metric.function or figure.value is None or not len(self._ids):
             return figure
-        replicates = paired_replicates(
-            scored.statistics,
+        found = measured_difference(
             base.statistics,
-            get_metric_function(scored.metric.function),
-            resamples=self._settings.resamples,
-            seed=self._settings.seed,
-            clusters=self._clusters,
+            scored.statistics,
+            scored.metric.function,
+            scored.metric.scale,
+            self._clusters,
+            self._settings,
         )
-        scale = scored.metric.scale
-        test = summarise(replicates, self._settings.level)
-        values = [in_unit(each, scale) for each in (replicates.a, replicates.b)]
         return SchemeFigure(
             scheme=figure.scheme,
             metric=figure.metric,
             value=figure.value,
             interval=figure.interval,
-            difference=None if math.isnan(test.difference) else difference_in_unit(*values),
-            difference_interval=_in_unit(test.interval, scale),
+            difference=found.difference,
+            # Of a change that no sample shows, how many others might is all that an interval could be of.
+            difference_interval=found.interval if changed else None,
             changed=len(changed),
             reasons=tuple(self._reasons(scored, changed)),
             examples=tuple(self._examples(scored, changed)),
@@ -179,7 +177,7 @@ class _Comparer:
                 seed=settings.seed,
                 clusters=self._clusters,
             )
-            interval = _in_unit(drawn, metric.scale)
+            interval = interval_in_unit(drawn, metric.scale)
         return SchemeFigure(metric.recipe.get("normaliser", ""), metric.name, value, interval)
 
     def _reasons(self, scored: _Scored, changed: Sequence[int]) -> Iterator[ErrorChange]:
@@ -189,13 +187,16 @@ class _Comparer:
         counted: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
         first: dict[tuple[bool, str], str] = {}
         for row in changed:
-            errors = _errors(self._headline, row), _errors(scored, row)
-            for forgiven, alone in ((True, errors[0] - errors[1]), (False, errors[1] - errors[0])):
+            before, after = _errors(self._headline, row), _errors(scored, row)
+            for forgiven, alone in ((True, before - after), (False, after - before)):
                 for error in alone:
                     counted[forgiven][error] += 1
                     first.setdefault((forgiven, error), self._ids[row])
-        for forgiven, errors_ in counted.items():
-            for error, samples in errors_.most_common(_REASONS_EITHER_WAY):
+        # What one sample shows may be but a matter of its alignment.
+        fewest = min(2, max((samples for errors in counted.values() for samples in errors.values()), default=0))
+        for forgiven, errors in counted.items():
+            commonest = errors.most_common(_REASONS_EITHER_WAY)
+            for error, samples in (each for each in commonest if each[1] >= fewest):
                 yield ErrorChange(error, forgiven, samples, first[forgiven, error])
 
     def _examples(self, scored: _Scored, changed: Sequence[int]) -> Iterator[ChangedSample]:
@@ -225,10 +226,5 @@ def _errors(scored: _Scored, row: int) -> Counter[str]:
 def _units(text: str, unit: str) -> Sequence[str]:
     """Cut a normalised text into what is counted."""
     if unit == "token":
-        return mixed_tokens(text).split()
+        return mixed_tokens(text)
     return text.split() if unit == "word" else [character for character in text if not character.isspace()]
-
-
-def _in_unit(interval: Interval, scale: float) -> tuple[float, float] | None:
-    ends = [finite_in_unit(end, scale) for end in interval]
-    return None if ends[0] is None or ends[1] is None else (ends[0], ends[1])

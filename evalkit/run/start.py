@@ -51,7 +51,7 @@ def evaluate(
     composition = compose_run([*words, *overrides], config_dirs)
     with in_our_words():
         done = [each.results for each in evaluations(composition.config, composition.choices)]
-    return done[0] if len(done) == 1 else join_runs(done, str(done[0].name).rpartition("-")[0]).joined
+    return done[0] if len(done) == 1 else join_runs(done, str(done[0].name).rpartition("-")[0])
 
 
 def _choice(name: str) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.results.folder import PROVENANCE
-from evalkit.results.metrics_file import FILE_NAME, RunResult, read_run, without_results
+from evalkit.results.metrics_file import FILE_NAME, RunResult, without_results
 from evalkit.results.provenance import last_session
+from evalkit.results.repeated import read_results, repeated_folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +90,29 @@ def collect(folder: Path, filters: Filters) -> Collected:
     runs: list[DatedRun] = []
     left_out: list[str] = []
     for path in entries:
-        if (path / FILE_NAME).is_file() or (path / PROVENANCE).is_file():
+        if (path / FILE_NAME).is_file() or (path / PROVENANCE).is_file() or repeated_folders(path):
             try:
                 runs += _taken(path, filters)
-            except StoreError as error:
+            except (StoreError, ConfigurationError) as error:
                 left_out.append(str(error))
     return Collected(tuple(sorted(runs, key=lambda each: each.age)), tuple(left_out))
 
 
 def _taken(path: Path, filters: Filters) -> Iterator[DatedRun]:
-    """Yield the run if it fits the filters.
+    """Yield the run, or the repeated runs of a folder joined, if it fits the filters.
 
     Raises:
         StoreError: it fits as far as can be told, and cannot take part; says why.
+        ConfigurationError: likewise of repeated runs.
     """
-    if not (path / FILE_NAME).is_file():
+    repeated = repeated_folders(path)
+    if not repeated and not (path / FILE_NAME).is_file():
         raise StoreError(without_results(path))
-    run = read_run(path)
+    run = read_results(path)
     if filters.models and not any(_fits(name, filters.models) for name in (run.model, run.model_name)):
         return
-    session = last_session(path) if (path / PROVENANCE).is_file() else None
-    started = None if session is None else session.started
+    sessions = [last_session(each) for each in repeated or [path] if (each / PROVENANCE).is_file()]
+    started = max((session.started for session in sessions if session is not None), default=None)
     if filters.since is not None and (started is None or started.date() < filters.since):
         return
     if run.unfinished:

@@ -4,10 +4,9 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from html import escape
 
-from evalkit.printable import printable
-from reports.tables.model import Cell, Row, RowGroup, Table, Title, column_spans, stub_titles
+from reports.render.markup import Markup, element, join
+from reports.tables.model import Cell, RowGroup, Table, Title, column_spans, stub_titles
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -17,7 +16,7 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 th, td { border: 1px solid #8c8c8c; padding: 0.3rem 0.6rem; text-align: start; unicode-bidi: isolate; }
 tbody th { white-space: nowrap; }
-td.figure { text-align: center; }
+td { text-align: center; }
 small { display: block; }
 p, li { font-size: 0.9rem; margin: 0.3rem 0; }
 code { overflow-wrap: anywhere; }
@@ -43,81 +42,82 @@ def render_page(tables: Sequence[Table], charts: Sequence[Chart], remarks: Seque
     """Return the page.
 
     Args:
-        tables: in order, the first before the charts.
+        tables: in order, the charts after the first.
         charts: drawn into the page.
         remarks: which runs take part, and which are left out.
     """
-    return "\n".join(_lines(tables, charts, remarks)) + "\n"
-
-
-def _lines(tables: Sequence[Table], charts: Sequence[Chart], remarks: Sequence[str]) -> Iterator[str]:
     digest = b64encode(sha256(_STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
-    yield "<!DOCTYPE html>"
-    yield '<html lang="en">'
-    yield '<head><meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>evalkit leaderboard</title><style>{_STYLE}</style></head>"
-    yield "<body><main>"
-    yield "<h1>Leaderboard</h1>"
-    yield from (f"<p>{_text(remark)}</p>" for remark in remarks)
-    for position, table in enumerate(tables):
-        yield from _table(table)
-        if position == 0:
-            yield from map(_figure, charts)
-    yield "</main></body>"
-    yield "</html>"
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", "evalkit leaderboard"),
+        element("style", Markup(_STYLE)),
+    )
+    first, *others = map(_table, tables)
+    body = [element("p", remark) for remark in remarks]
+    body += [first, *map(_figure, charts), *others]
+    main = element("main", element("h1", "Leaderboard"), *body)
+    return f"<!DOCTYPE html>\n{element('html', head, element('body', main), lang='en')}\n"
 
 
-def _figure(chart: Chart) -> str:
+def _figure(chart: Chart) -> Markup:
     source = f"data:image/svg+xml;base64,{b64encode(chart.svg).decode()}"
-    return (
-        f'<figure><figcaption>{_text(chart.title)}</figcaption><img src="{source}" alt="{_text(chart.title)}"></figure>'
+    return element("figure", element("figcaption", chart.title), element("img", src=source, alt=chart.title))
+
+
+def _table(table: Table) -> Markup:
+    head, body = element("thead", *_headings(table)), element("tbody", *_rows(table))
+    shown = element("table", head, body, aria_labelledby=table.name)
+    notes = [element("p", f"{note.mark} {note.text}".strip()) for note in table.footnotes]
+    recipes = [element("li", element("code", each.line), " ", each.figures) for each in table.recipes]
+    return join(
+        element("h2", table.title, id=table.name),
+        element("div", shown, class_="wide", tabindex=0, role="region", aria_labelledby=table.name),
+        *notes,
+        *([element("p", "Recipes:"), element("ul", *recipes)] if recipes else []),
     )
 
 
-def _table(table: Table) -> Iterator[str]:
-    yield f'<h2 id="{escape(table.name)}">{_text(table.title)}</h2>'
-    yield f'<div class="wide" tabindex="0" role="region" aria-labelledby="{escape(table.name)}">'
-    yield f'<table aria-labelledby="{escape(table.name)}"><thead><tr>'
+def _headings(table: Table) -> Iterator[Markup]:
     spans = column_spans(table)
-    rows = ' rowspan="2"' if spans else ""
-    yield from (f'<th scope="col"{rows}>{_text(heading)}</th>' for heading in table.stub)
-    if spans:
-        yield from (f'<th scope="colgroup" colspan="{count}">{_text(heading)}</th>' for heading, count in spans)
-        yield "</tr><tr>"
-    yield from (f'<th scope="col">{_text(column.title)}{_marks(column.marks)}</th>' for column in table.columns)
-    yield "</tr></thead><tbody>"
+    stub = [element("th", heading, scope="col", rowspan=2 if spans else None) for heading in table.stub]
+    columns = [element("th", column.title, _marks(column.marks), scope="col") for column in table.columns]
+    if not spans:
+        yield element("tr", *stub, *columns)
+        return
+    yield element("tr", *stub, *(element("th", title, scope="colgroup", colspan=count) for title, count in spans))
+    yield element("tr", *columns)
+
+
+def _rows(table: Table) -> Iterator[Markup]:
     for group in table.groups:
-        yield from (_row(table, group, position, row) for position, row in enumerate(group.rows))
-    yield "</tbody></table></div>"
-    yield from (f"<p>{_text(f'{note.mark} {note.text}'.strip())}</p>" for note in table.footnotes)
-    if table.recipes:
-        recipes = "".join(f"<li><code>{_text(each.line)}</code> {_text(each.figures)}</li>" for each in table.recipes)
-        yield f"<p>Recipes:</p><ul>{recipes}</ul>"
+        for position, row in enumerate(group.rows):
+            yield element("tr", *_titles(table, group, position), *map(_cell, row.cells))
 
 
-def _row(table: Table, group: RowGroup, position: int, row: Row) -> str:
-    titles = [title for title in stub_titles(table, group, position) if not title.covered]
-    stub = [f"<th {_scope(title)}>{_text(title.text)}{_marks(title.marks)}</th>" for title in titles]
-    cells = [f'<td class="figure">{" / ".join(map(_content, cell.figures))}</td>' for cell in row.cells]
-    return f"<tr>{''.join(stub)}{''.join(cells)}</tr>"
+def _titles(table: Table, group: RowGroup, position: int) -> Iterator[Markup]:
+    for title in stub_titles(table, group, position):
+        if not title.covered:
+            yield _title(title)
 
 
-def _scope(title: Title) -> str:
-    return f'scope="rowgroup" rowspan="{title.spans}"' if title.spans else 'scope="row"'
+def _title(title: Title) -> Markup:
+    scope = "rowgroup" if title.spans else "row"
+    return element("th", title.text, _marks(title.marks), scope=scope, rowspan=title.spans)
 
 
-def _content(cell: Cell) -> str:
-    text = _text(cell.text)
-    best = f'<strong>{text}</strong><span aria-label="best">*</span>' if cell.bold else text
-    return best + _marks(cell.marks) + (f"<small>{_text(cell.detail)}</small>" if cell.detail else "")
+def _cell(cell: Cell) -> Markup:
+    first, *others = map(_content, cell.figures)
+    return element("td", first, *(join(" / ", other) for other in others))
 
 
-def _marks(marks: str) -> str:
-    return f"<sup>{_text(marks)}</sup>" if marks else ""
+def _content(cell: Cell) -> Markup:
+    best = join(element("strong", cell.text), element("span", "*", aria_label="best")) if cell.bold else join(cell.text)
+    return join(best, _marks(cell.marks), element("small", cell.detail) if cell.detail else "")
 
 
-def _text(text: str) -> str:
-    return escape(printable(text))
+def _marks(marks: str) -> Markup:
+    return element("sup", marks) if marks else Markup("")

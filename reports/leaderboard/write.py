@@ -1,6 +1,7 @@
 """Writes a leaderboard: page, table, history and its charts."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,10 +12,12 @@ from reports.leaderboard.board import board, columns_of
 from reports.leaderboard.collect import Filters, collect
 from reports.leaderboard.history import history_table, learning_curve
 from reports.leaderboard.page import Chart, render_page
+from reports.names import FileNames
 from reports.placing import put_in_place
+from reports.plots.style import Drawing, write_drawing
 from reports.render.csv import render_csv
+from reports.render.every import write_table
 from reports.tables.model import Table
-from reports.write import RENDERERS
 
 _PAGE = "index.html"
 
@@ -74,23 +77,26 @@ def write_leaderboard(
         output_folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".unfinished-", dir=output_folder) as unfinished:
             folder = Path(unfinished)
-            texts = {f"{table.name}.{kind}": render(table) for kind, render in RENDERERS.items()}
-            texts["history.csv"] = render_csv(history)
-            charts, names = [], []
-            for curve in curves:
-                from reports.plots.style import write_drawing  # loads matplotlib
-
-                stem = re.sub(r"[^\w-]+", "_", curve.name)
-                files = [folder / f"{stem}.svg", folder / f"{stem}.png"]
-                notes += write_drawing(curve, files)
-                charts.append(Chart(curve.title, files[0].read_bytes()))
-                names += [file.name for file in files]
-            texts[_PAGE] = render_page([table, history], charts, [*remarks, *dict.fromkeys(notes)])
-            for name, text in texts.items():
-                (folder / name).write_text(printable(text, lines=True), encoding="utf-8")
-            made = [_PAGE, *(name for name in texts if name != _PAGE), *dict.fromkeys(names)]
+            files = [*write_table(table, folder), folder / "history.csv"]
+            files[-1].write_text(printable(render_csv(history), lines=True), encoding="utf-8")
+            charts, drawn = _write_curves(curves, folder, notes)
+            page = folder / _PAGE
+            page.write_text(render_page([table, history], charts, [*remarks, *notes]), encoding="utf-8")
+            made = [file.name for file in (page, *files, *drawn)]
             put_in_place(folder, output_folder, made)
     except OSError as error:
         raise StoreError(f"{output_folder}: cannot be written ({error.strerror or error})") from error
-    files_made = tuple(output_folder / name for name in made)
-    return Leaderboard(table, files_made, collected.left_out, tuple(dict.fromkeys(notes)))
+    return Leaderboard(table, tuple(output_folder / name for name in made), collected.left_out, tuple(notes))
+
+
+def _write_curves(curves: Sequence[Drawing], folder: Path, notes: list[str]) -> tuple[list[Chart], list[Path]]:
+    """Draw learning curves; return them for the page with their files, and add what has to be said about them."""
+    charts, files, names = [], [], FileNames()
+    for curve in curves:
+        svg, png = (
+            folder / f"{names.of(re.sub(r'[^-_a-zA-Z0-9]+', '_', curve.name))}.{kind}" for kind in ("svg", "png")
+        )
+        notes += [note for note in write_drawing(curve, [svg, png]) if note not in notes]
+        charts.append(Chart(curve.title, svg.read_bytes()))
+        files += [svg, png]
+    return charts, files

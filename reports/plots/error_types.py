@@ -16,7 +16,7 @@ from reports.plots.style import PALE, Drawing
 from reports.tables.layout import run_titles
 
 # Each kind has a colour and a hatching of its own.
-_KINDS = (("substitutions", "#0072B2", ""), ("deletions", "#F0B27A", "///"), ("insertions", "#FFFFFF", "..."))
+_KINDS = (("substitutions", "#0072B2", ""), ("deletions", "#F0B27A", "///"), ("insertions", "#FFFFFF", "xx"))
 _MOST_LABELS = 30
 _INCHES_A_BAR, _INCHES_AROUND = 0.3, 1.3
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from reports.plots.labels import wrapped
 from reports.plots.style import PALE, LineStyle, line_styles
 
-_INCHES_A_ROW, _INCHES_BESIDE = 0.34, 1.5
+_INCHES_A_ROW, _INCHES_BESIDE = 0.34, 1.1
 _WIDTH = 7.2
 _BETWEEN_SERIES = 0.5
 
@@ -44,26 +44,44 @@ class IntervalRow:
     heading: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class IntervalPanel:
+    """Rows that share a scale.
+
+    Attributes:
+        rows: from the top down.
+        x_label: what the scale is of.
+    """
+
+    rows: tuple[IntervalRow, ...]
+    x_label: str
+
+
 def point(value: float | None, interval: tuple[float, float] | None) -> Point | None:
     """Return a value as a point, None if it is none."""
     return None if value is None else Point(value, *(interval or (None, None)))
 
 
-def size_of(rows: Sequence[IntervalRow]) -> tuple[float, float]:
-    """Return the size of a plot that has room for the rows, in inches."""
-    headings = len({row.heading for row in rows if row.heading})
-    lines = sum(map(_height, rows)) + headings
-    return _WIDTH, _INCHES_A_ROW * lines + _INCHES_BESIDE
+def size_of(panels: Sequence[IntervalPanel]) -> tuple[float, float]:
+    """Return the size of a plot that has room for the panels, in inches."""
+    return _WIDTH, sum(map(_inches, panels))
 
 
-def draw_rows(figure: Figure, rows: Sequence[IntervalRow], series: Sequence[str], x_label: str) -> None:
-    """Draw rows from the top down, with a legend if there are several series."""
+def draw_panels(figure: Figure, panels: Sequence[IntervalPanel], series: Sequence[str]) -> None:
+    """Draw panels of rows from the top down, with a legend if there are several series."""
     figure.set_layout_engine("constrained")
-    plot = figure.add_subplot()
+    plots = figure.subplots(len(panels), squeeze=False, height_ratios=list(map(_inches, panels)))[:, 0]
     styles = line_styles(len(series))
+    for plot, panel in zip(plots, panels, strict=True):
+        _draw_panel(plot, panel, styles)
+    if len(series) > 1:
+        add_legend(figure, plots[0], series, styles)
+
+
+def _draw_panel(plot: Any, panel: IntervalPanel, styles: Sequence[LineStyle]) -> None:
     top, heading = 0.0, ""
     ticks: list[tuple[float, str, bool]] = []
-    for row in rows:
+    for row in panel.rows:
         if row.heading and row.heading != heading:
             ticks.append((top, wrapped(row.heading), True))
             top += 1
@@ -77,9 +95,7 @@ def draw_rows(figure: Figure, rows: Sequence[IntervalRow], series: Sequence[str]
         plot.axhline(top - 0.5, color=PALE, linewidth=0.6)
     plot.set_ylim(top - 0.5, -0.6)
     label_rows(plot, ticks)
-    plot.set_xlabel(x_label)
-    if len(series) > 1:
-        add_legend(figure, plot, series, styles)
+    plot.set_xlabel(panel.x_label)
 
 
 def label_rows(plot: Any, ticks: Sequence[tuple[float, str, bool]]) -> None:
@@ -114,6 +130,11 @@ def add_legend(figure: Figure, plot: Any, series: Sequence[str], styles: Sequenc
         for title, style in zip(series, styles, strict=True)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(series), 3), handlelength=3)
+
+
+def _inches(panel: IntervalPanel) -> float:
+    headings = len({row.heading for row in panel.rows if row.heading})
+    return _INCHES_A_ROW * (sum(map(_height, panel.rows)) + headings) + _INCHES_BESIDE
 
 
 def _height(row: IntervalRow) -> float:

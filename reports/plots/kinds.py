@@ -19,6 +19,8 @@ from reports.plots.style import Drawing
 from reports.tables.fill import fill_tables
 from reports.tables.own import OwnTables
 
+_OF_SAMPLES = ("against", "running")
+
 
 @dataclass(frozen=True, slots=True)
 class PlotOptions:
@@ -32,6 +34,7 @@ class PlotOptions:
         own_tables: tables and axes of one's own, for the radar.
         level: of the intervals of a comparison.
         resamples: of its tests.
+        minimum: the difference that matters in it, in the unit printed; None for any.
         seed: of what is drawn at random.
     """
 
@@ -42,6 +45,7 @@ class PlotOptions:
     own_tables: OwnTables = field(default_factory=OwnTables)
     level: float = 0.95
     resamples: int = 10_000
+    minimum: float | None = None
     seed: int = 0
 
 
@@ -61,11 +65,14 @@ class Kind:
 def every_drawing(runs: Sequence[RunResult]) -> Iterator[Drawing]:
     """Yield each plot that the runs have something to show in; those of a task are named after it too."""
     tasks = dict.fromkeys(name for run in runs for name in run.tasks)
+    # Repeated runs that were joined have no samples of their own.
+    with_samples = [run for run in runs if run.folder is not None]
     wanted: list[tuple[str, str]] = [("schemes", "")]
-    wanted += [("forest", "")] if len(runs) == 2 else []
-    wanted += [(kind, task) for task in tasks for kind in ("error_types", "against", "running")]
+    wanted += [("forest", "")] if len(runs) > 1 else []
+    wanted += [(kind, task) for task in tasks for kind in ("error_types", *_OF_SAMPLES)]
     for kind, task in wanted:
-        with_task = [run for run in runs if not task or _measured(run.tasks.get(task))]
+        those = with_samples if kind in _OF_SAMPLES else runs
+        with_task = [run for run in those if not task or _measured(run.tasks.get(task))]
         try:
             drawing = KINDS[kind].draw(with_task, PlotOptions(task=task or None)) if with_task else None
         except ConfigurationError:
@@ -87,14 +94,19 @@ def _radar(runs: Sequence[RunResult], options: PlotOptions) -> Drawing:
 
 
 def _forest(runs: Sequence[RunResult], options: PlotOptions) -> Drawing:
-    if len(runs) != 2:
-        raise ConfigurationError(f"a forest plot is of two runs, BASE and NEW, and not of {len(runs)}")
-    base, new = runs
-    compared = compare_runs(base, new, level=options.level, resamples=options.resamples, seed=options.seed)
-    if options.task is not None:
-        kept = [each for each in compared.metrics if each.name == options.task]
-        compared = replace(compared, metrics=kept)
-    return forest(compared)
+    if len(runs) < 2:
+        raise ConfigurationError(f"a forest plot is of two runs or more, BASE and NEW, and not of {len(runs)}")
+    return forest(
+        compare_runs(
+            *runs,
+            level=options.level,
+            resamples=options.resamples,
+            seed=options.seed,
+            minimum=options.minimum,
+            only=() if options.task is None else (options.task,),
+            samples=0,
+        )
+    )
 
 
 def _schemes(runs: Sequence[RunResult], options: PlotOptions) -> Drawing:
@@ -129,7 +141,7 @@ def _only_task(runs: Sequence[RunResult], options: PlotOptions) -> str:
 
 KINDS: Mapping[str, Kind] = {
     "radar": Kind("all models on the axes of the README's chart; --published adds published ones", _radar),
-    "forest": Kind("the differences of a second run from a first one, with intervals and verdicts", _forest),
+    "forest": Kind("the differences of runs from the first one, with intervals and verdicts", _forest),
     "against": Kind("a metric against the duration of the audio, or a number named by --by", _against),
     "snr": Kind(
         "a metric against the signal-to-noise ratio, the number `snr` of the samples", partial(_against, by="snr")

@@ -31,11 +31,13 @@ class MeasuredSamples:
         metric: as the task has it.
         statistics: of the metric, samples × k.
         numbers: what each sample is drawn against; nan where that is not known.
+        clusters: label of each by the field that the task was resampled by; None where samples were drawn singly.
     """
 
     metric: MetricResult
     statistics: npt.NDArray[np.float64]
     numbers: npt.NDArray[np.float64]
+    clusters: npt.NDArray[np.object_] | None = None
 
     def value(self, chosen: npt.NDArray[Any], seed: int = 0) -> Point | None:
         """Return the metric over some of the samples with its interval, in the unit printed; None if undefined."""
@@ -45,7 +47,8 @@ class MeasuredSamples:
             value = function(rows.sum(axis=0))
         if not math.isfinite(value):
             return None
-        low, high = bootstrap(rows, function, resamples=_RESAMPLES, level=self.metric.level, seed=seed)
+        labels = None if self.clusters is None else self.clusters[chosen].tolist()
+        low, high = bootstrap(rows, function, clusters=labels, resamples=_RESAMPLES, level=self.metric.level, seed=seed)
         scale = self.metric.scale
         ends = (in_unit(low, scale), in_unit(high, scale)) if math.isfinite(low + high) else (None, None)
         return Point(in_unit(value, scale), *ends)
@@ -99,7 +102,13 @@ def read_samples(run: RunResult, task: str, key: str | None = None, by: str = DU
     numbers = [
         _number(row, by) for row in scores.rows(["status", "audio", "groups", "metadata"]) if row["status"] != "skipped"
     ]
-    return MeasuredSamples(metric, scores.statistics(key, tuple(metric.statistics)), np.array(numbers, dtype=float))
+    labels = scores.clusters(result.resampled)
+    return MeasuredSamples(
+        metric,
+        scores.statistics(key, tuple(metric.statistics)),
+        np.array(numbers, dtype=float),
+        None if labels is None else np.array(labels, dtype=object),
+    )
 
 
 def _number(row: Mapping[str, Any], by: str) -> float:

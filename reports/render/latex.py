@@ -33,6 +33,7 @@ _MARKS = {
     "◊": r"$\diamond$",
     "※": r"$\ast$",
     "△": r"$\triangle$",
+    "○": r"$\circ$",
 }
 
 

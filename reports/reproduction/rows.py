@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
+from evalkit.results.clusters import SINGLY
 from evalkit.results.metrics_file import RunResult
 from reports.averages import irreproducible
 from reports.published import PublishedFigure, load_published, select_published
@@ -208,8 +209,17 @@ def _pair(
         interval=cell.interval,
         level=level,
         samples=cell.n or 0,
+        clusters=_clusters(run, tasks),
         lack=absence(published, run, tasks) if cell.value is None else unlikeness(published, cell, run, tasks),
     )
+
+
+def _clusters(run: RunResult | None, tasks: Sequence[KnownTask]) -> str:
+    """Return what the samples of a figure of one task come in; empty if they were drawn singly."""
+    results = [run.tasks[task.name] for task in tasks if run is not None and task.name in run.tasks]
+    if len(results) != 1 or results[0].resampled == SINGLY:
+        return ""
+    return f"{results[0].clusters:,} of {results[0].resampled}"
 
 
 def _failures(runs: Sequence[RunResult]) -> Iterator[str]:

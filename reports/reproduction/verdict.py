@@ -52,6 +52,7 @@ class Figures:
         interval: of the measured figure; None if none can be given.
         level: of the interval.
         samples: that the measured figure rests on.
+        clusters: what these come in, where they depend on each other, such as ``40 of speaker``; else empty.
         lack: why there is no figure, or why it is not one of the same data and metric; else empty.
     """
 
@@ -61,6 +62,7 @@ class Figures:
     interval: tuple[Decimal, Decimal] | None = None
     level: float = 0.95
     samples: int = 0
+    clusters: str = ""
     lack: str = ""
 
     @property
@@ -163,9 +165,12 @@ def _judgement(figures: Figures, p_value: float | None, adjusted: float | None) 
 
 def _too_few(figures: Figures) -> str:
     wanted = math.ceil(figures.samples * (figures.reach / figures.margin) ** 2)
+    clusters, more = (
+        (f" in clusters, {figures.clusters},", ", in as many more clusters,") if figures.clusters else ("", "")
+    )
     return (
-        f"{_samples(figures.samples)} tell figures apart by ±{rounded(figures.reach, _TWO_DIGITS)}, not by "
-        f"±{plain(figures.margin)}; about {wanted:,} would"
+        f"{_samples(figures.samples)}{clusters} tell figures apart by ±{rounded(figures.reach, _TWO_DIGITS)}, not by "
+        f"±{plain(figures.margin)}; about {wanted:,}{more} would"
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,16 +114,32 @@ class SampleReader:
             self._schemes = ()
 
     def __iter__(self) -> Iterator[ScoredSample]:
-        known = {*columns({}, ()).names, "clusters"}
+        with self._reading(), RecordedCalls(self._folder) as calls:
+            for row in self._scores.rows():
+                yield self._sample(row, calls.of(row["id"], row["responses"]))
+
+    def find(self, sample: str) -> ScoredSample | None:
+        """Return one sample by its id, None if there is none."""
+        row = self._scores.row(sample)
+        if row is None:
+            return None
+        with self._reading(), RecordedCalls(self._folder) as calls:
+            return self._sample(row, calls.of(sample, row["responses"]))
+
+    def ids(self) -> list[str]:
+        """Return the ids of all samples."""
+        return [str(each) for each in self._scores.table(["id"])["id"].to_pylist()]
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
-            with RecordedCalls(self._folder) as calls:
-                for row in self._scores.rows():
-                    yield self._sample(row, calls.of(row["id"], row["responses"]), known)
+            yield
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise StoreError(f"{self._folder}: its scores cannot be read ({error}); run the task again") from error
 
-    def _sample(self, row: dict[str, Any], calls: Sequence[RecordedCall], known: set[str]) -> ScoredSample:
-        parsed = {name: json.loads(row.get(name) or ("[]" if name == "audio" else "{}")) for name in _JSON_COLUMNS}
+    def _sample(self, row: dict[str, Any], calls: Sequence[RecordedCall]) -> ScoredSample:
+        known = {*columns({}, ()).names, "clusters"}
+        parsed = {name: _parsed(name, row) for name in _JSON_COLUMNS}
         counted = row["status"] != "skipped"
         steps, units = self._aligned(row) if counted else ([], 0)
         values = {key: self._value(row, key) if counted else None for key in self._metrics}
@@ -177,6 +194,19 @@ class SampleReader:
         longest = max(len(reference), len(hypothesis))
         steps = align(reference[:MOST_UNITS_ALIGNED], hypothesis[:MOST_UNITS_ALIGNED])
         return steps, longest if longest > MOST_UNITS_ALIGNED else 0
+
+
+def _parsed(name: str, row: Mapping[str, Any]) -> Any:
+    """Return the content of a column of JSON.
+
+    Raises:
+        ValueError: it is none, or of another kind than evalkit writes: the file may be someone else's.
+    """
+    kind = list if name == "audio" else dict
+    content = json.loads(row[name]) if row.get(name) else kind()
+    if not isinstance(content, kind) or not all(isinstance(each, dict) for each in content if kind is list):
+        raise ValueError(f"sample {row['id']}: its {name} is not what it must be")
+    return content
 
 
 def units_of(text: str) -> list[str]:

@@ -1,78 +1,36 @@
-"""One sample of a run by its path ``RUN/TASK/SAMPLE``: what was asked, what was answered, and what it counts."""
+"""One sample of a run by its path ``RUN/TASK/SAMPLE``; a path that leads nowhere names what is near."""
 
-import json
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rapidfuzz import process
 
-from evalkit.errors import ConfigurationError, StoreError
+from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
-from evalkit.metrics.error_rate import STATISTICS
-from evalkit.metrics.functions import get_metric_function
-from evalkit.metrics.metric import in_unit
 from evalkit.results.metrics_file import FILE_NAME, RunResult, read_run
-from evalkit.results.scores import ScoresFile
-from evalkit.results.task_result import MetricResult, TaskResult
-from reports.samples.schemes import schemes_of
-from reports.samples.utterances import Utterance, utterance_of
+from evalkit.results.task_result import TaskResult
+from reports.samples.scored import SampleReader, ScoredSample
 
 _SHOWN_IDS = 3
-_DAMAGED = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
-class SampleMetric:
-    """What a sample counts in one metric.
-
-    Attributes:
-        metric: as the task has it.
-        statistics: of the sample, by name.
-        value: the metric over this sample alone, in the unit printed; None where it is undefined.
-    """
-
-    metric: MetricResult
-    statistics: Mapping[str, float]
-    value: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class SampleRecord:
-    """All that a run has of one sample.
+class FoundSample:
+    """A sample, and where it was found.
 
     Attributes:
         run: as read from its folder.
         task: the sample's.
-        id: of the sample.
-        status: ``scored``, ``failed`` or ``skipped``.
-        reason: why it failed or was skipped; else empty.
-        audio: the name and the duration in seconds, if known, of each recording.
-        facts: its language, groups and metadata, by name.
-        references: the accepted answers.
-        responses: of every role in the order of the calls, as ``scores.parquet`` has them.
-        details: the texts with which the task explains its scores, by name.
-        metrics: what it counts, by key; empty if it was skipped.
-        utterance: its alignment; None where the task aligns no texts.
+        sample: itself.
     """
 
     run: RunResult
     task: TaskResult
-    id: str
-    status: str
-    reason: str
-    audio: tuple[tuple[str, float | None], ...]
-    facts: Mapping[str, Any]
-    references: tuple[str, ...]
-    responses: tuple[Mapping[str, Any], ...]
-    details: Mapping[str, str]
-    metrics: Mapping[str, SampleMetric]
-    utterance: Utterance | None
+    sample: ScoredSample
 
 
-def sample_of_path(path: str) -> SampleRecord:
+def sample_of_path(path: str) -> FoundSample:
     """Read the sample that a path ``RUN/TASK/SAMPLE`` names; ids of samples may have slashes themselves.
 
     Raises:
@@ -84,11 +42,11 @@ def sample_of_path(path: str) -> SampleRecord:
         folder = Path("/".join(parts[:position]) or "/")
         if (folder / FILE_NAME).is_file():
             task, _, sample = "/".join(parts[position:]).partition("/")
-            return read_sample(read_run(folder), task, sample)
+            return find_sample(read_run(folder), task, sample)
     raise ConfigurationError(f"{path}: {_no_run(path)}; a sample is named as RUN/TASK/SAMPLE, and a task as task=NAME")
 
 
-def read_sample(run: RunResult, task: str, sample: str) -> SampleRecord:
+def find_sample(run: RunResult, task: str, sample: str) -> FoundSample:
     """Read a sample of a run.
 
     Args:
@@ -103,68 +61,11 @@ def read_sample(run: RunResult, task: str, sample: str) -> SampleRecord:
     if task not in run.tasks:
         known = ", ".join(run.tasks) or "none"
         raise ConfigurationError(f"{run.folder}: has no task '{task}'{hint(task, run.tasks)} (there are {known})")
-    if run.folder is None:
-        raise StoreError(f"{run.name}: is not read from a folder, and has no scores")
-    result = run.tasks[task]
-    scores = ScoresFile(run.folder / task, result.digest)
-    row = scores.row(sample)
-    if row is None:
-        raise ConfigurationError(f"{run.folder}/{task}: {_no_sample(sample, scores.table(['id'])['id'].to_pylist())}")
-    try:
-        return _record(run, result, row)
-    except _DAMAGED as error:
-        raise StoreError(f"{run.folder / task}: its scores cannot be read ({error}); run the task again") from error
-
-
-def _record(run: RunResult, result: TaskResult, row: Mapping[str, Any]) -> SampleRecord:
-    known = {f"{key}.{name}" for key, metric in result.metrics.items() for name in metric.statistics}
-    counted = {} if row["status"] == "skipped" else result.metrics
-    facts = {"language": row["language"], **json.loads(row["groups"]), **json.loads(row["metadata"])}
-    return SampleRecord(
-        run=run,
-        task=result,
-        id=row["id"],
-        status=row["status"],
-        reason=" ".join(filter(None, (row["reason_kind"], row["reason"]))),
-        audio=tuple((str(each["locator"]), each.get("duration")) for each in json.loads(row["audio"])),
-        facts={name: value for name, value in facts.items() if value is not None},
-        references=tuple(row["references"]),
-        responses=tuple(row["responses"]),
-        details={name: value for name, value in row.items() if name not in _COLUMNS | known and isinstance(value, str)},
-        metrics={key: _metric(key, each, row) for key, each in counted.items()},
-        utterance=_utterance(result, row),
-    )
-
-
-_COLUMNS = frozenset(
-    "id status reason_kind reason language audio references responses groups metadata clusters".split()
-)
-
-
-def _metric(key: str, metric: MetricResult, row: Mapping[str, Any]) -> SampleMetric:
-    statistics = {name: float(row[f"{key}.{name}"]) for name in metric.statistics}
-    try:
-        value = get_metric_function(metric.function)(_vector(statistics.values()))
-    except ConfigurationError:  # a function of somebody's own
-        value = math.nan
-    return SampleMetric(metric, statistics, in_unit(value, metric.scale) if math.isfinite(value) else None)
-
-
-def _vector(numbers: Collection[float]) -> Any:
-    import numpy as np
-
-    return np.array(list(numbers))
-
-
-def _utterance(result: TaskResult, row: Mapping[str, Any]) -> Utterance | None:
-    """Align the texts of a task of recognition; others have none to align."""
-    wanted = ("reference_normalised", "hypothesis_normalised", *(f"{result.headline}.{name}" for name in STATISTICS))
-    if row["status"] == "skipped" or any(row.get(name) is None for name in wanted):
-        return None
-    try:
-        return utterance_of(row, result, schemes_of(result))
-    except ConfigurationError:  # a scheme that this version does not have
-        return None
+    reader = SampleReader(run, run.tasks[task])
+    found = reader.find(sample)
+    if found is None:
+        raise ConfigurationError(f"{run.folder}/{task}: {_no_sample(sample, reader.ids())}")
+    return FoundSample(run, run.tasks[task], found)
 
 
 def _no_sample(sample: str, ids: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evalkit.datasets.recordings_folder import find_recording
 from evalkit.results.metrics_file import RunResult
-from evalkit.results.repeated import RepeatedRuns, read_results
+from evalkit.results.repeated import read_results
 from reports.samples.scored import SampleReader
 from reports.site.sound import recordings_folders
 
@@ -17,7 +17,7 @@ def sounds_of(runs: Sequence[Path]) -> str:
         StoreError: a run cannot be read.
     """
     read = [read_results(folder) for folder in runs]
-    single = [run for each in read for run in (each.runs if isinstance(each, RepeatedRuns) else [each])]
+    single = [run for each in read for run in (each.repetitions or [each])]
     files = {path for run in single for path in _files(run)}
     size = sum(path.stat().st_size for path in files)
     return f"{len(files):,} sounds ({size / 1e6:,.1f} MB)"

@@ -14,7 +14,7 @@ _Item = TypeVar("_Item")
 _REASONS_SHOWN = 3
 _MESSAGE_SHOWN = 120
 
-INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED, UNREPRODUCED, UNFINISHED, OTHER_RECIPE = "†¶‖‡§◊※△"
+INCOMPLETE, COUNTED, UNKNOWN, AVERAGED, PUBLISHED, UNREPRODUCED, UNFINISHED, OTHER_RECIPE, UNSURE = "†¶‖‡§◊※△○"
 
 _INTRODUCTIONS = {
     INCOMPLETE: "Not the complete data set or not the published metric, hence never in bold",
@@ -23,6 +23,7 @@ _INTRODUCTIONS = {
     AVERAGED: "Unweighted mean of the test sets; the interval is that of the mean of their bootstrap resamples, taking "
     "the data sets as independent",
     PUBLISHED: "Published, not measured here",
+    UNSURE: "Without an interval",
     UNFINISHED: "The run is not finished",
     OTHER_RECIPE: "Of another recipe than most of its column, hence not ranked with it",
     UNREPRODUCED: "Printed average that the figures printed with it do not give",
@@ -82,6 +83,8 @@ def remarks_on(result: TaskResult, published_metric: str | None) -> list[Remark]
         remarks.append(Remark(COUNTED, f"{benchmark}, {', '.join(counts)}{why}"))
     if result.metric.value is None:
         remarks.append(Remark(UNKNOWN, f"{benchmark}, nothing could be scored"))
+    if reason := result.too_few(result.headline):
+        remarks.append(Remark(UNSURE, f"{benchmark}, {reason}"))
     return remarks
 
 

@@ -11,7 +11,10 @@ import pytest
 import evalkit
 from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError, StoreError
-from evalkit.results.repeated import RepeatedRuns, join_runs, read_results, repeated_folders
+from evalkit.metrics.error_rate import STATISTICS
+from evalkit.metrics.functions import corpus_error_rate
+from evalkit.metrics.repeated_runs import repeated_difference
+from evalkit.results.repeated import join_runs, read_results, repeated_folders
 from reports.write import write_report
 from tests.end_to_end.served_runs import KEY, TASK, recordings, words
 from tests.runs import make_run
@@ -49,17 +52,20 @@ def test_one_command_makes_runs_with_other_seeds_and_a_report_has_them_as_one(
         json.loads((folder / "provenance.json").read_text())["models"]["model"]["generation"] for folder in folders
     ]
     assert [seed["seed"] for seed in seeds] == [40, 41, 42]
-    values = [evalkit.read_run(folder).tasks[TASK].metric.value for folder in folders]
+    values = [evalkit.read_run(folder).tasks[TASK].metric.value or 0.0 for folder in folders]
     assert len(set(values)) > 1, "other seeds, other answers"
-    read = read_results(tmp_path / "x")
-    assert isinstance(read, RepeatedRuns)
-    metric = read.joined.tasks[TASK].metric
+    joined = read_results(tmp_path / "x")
+    assert [run.name for run in joined.repetitions] == ["x-1", "x-2", "x-3"]
+    metric = joined.tasks[TASK].metric
     assert metric.spread is not None
+    assert metric.spread.sampling_error is not None
+    assert metric.standard_error is not None
+    assert metric.interval is not None
     assert metric.spread.values == tuple(values)
     assert metric.value == pytest.approx(np.mean(values))
     assert metric.spread.deviation == pytest.approx(np.std(values, ddof=1))
     assert metric.standard_error >= metric.spread.sampling_error
-    assert metric.interval[0] < metric.value < metric.interval[1]
+    assert metric.interval[0] < np.mean(values) < metric.interval[1]
     assert "(3 runs, SD " in capsys.readouterr().out
     report = write_report([tmp_path / "x"], output_folder=tmp_path / "report")
     (cell,) = [
@@ -92,21 +98,27 @@ def answers(seed: int, references: dict[str, str], wrong: float) -> dict[str, st
     }
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of three runs of one model, which have as many errors as chance has it."""
-    folder = tmp_path_factory.mktemp("runs") / "m"
+def repeated(folder: Path, wrong: float, seeds: range) -> Path:
+    """A folder with runs of one model, which have as many errors as chance has it."""
     drawn = random.Random(0)
     references = {f"u{number:02}": " ".join(drawn.choices(WORDS, k=10)) for number in range(30)}
     folder.mkdir()
-    for seed in (1, 2, 3):
-        made = make_run(folder, f"m-{seed}", references, answers(seed, references, 0.2), "statistics.resamples=50")
+    data = None
+    for seed in seeds:
+        made = make_run(
+            folder, f"{folder.name}-{seed}", references, answers(seed, references, wrong), "statistics.resamples=50"
+        )
         provenance = json.loads((made / "provenance.json").read_text())
         # Stored answers are known by their file; another file stands for another seed here.
         provenance["models"]["model"] = {"adapter": "sampled", "generation": {"seed": seed, "top_p": 0.9}}
-        provenance["data"] = json.loads((folder / "m-1" / "provenance.json").read_text())["data"]
+        data = provenance["data"] = data or provenance["data"]
         (made / "provenance.json").write_text(json.dumps(provenance))
     return folder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return repeated(tmp_path_factory.mktemp("runs") / "m", 0.2, range(1, 4))
 
 
 def test_what_is_no_repetition_is_refused_with_what_differs(runs: Path, tmp_path: Path) -> None:
@@ -139,11 +151,34 @@ def test_what_is_no_repetition_is_refused_with_what_differs(runs: Path, tmp_path
 
 def test_groups_and_single_metrics_of_joined_runs_are_means(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     joined = read_results(runs)
-    assert isinstance(joined, RepeatedRuns)
-    assert joined.joined.model == "m-1 (3 runs)"
-    tasks = [run.tasks["librispeech_other"] for run in joined.runs]
-    task = joined.joined.tasks["librispeech_other"]
+    assert joined.model == "m-1 (3 runs)"
+    tasks = [run.tasks["librispeech_other"] for run in joined.repetitions]
+    task = joined.tasks["librispeech_other"]
     for key, metric in task.metrics.items():
-        assert metric.value == pytest.approx(np.mean([each.metrics[key].value for each in tasks]))
+        assert metric.value == pytest.approx(np.mean([each.metrics[key].value or 0.0 for each in tasks]))
     assert main(["repeats", *(str(folder) for folder in repeated_folders(runs))]) == 0
     assert "| SD between runs | SE of samples | SE of both |" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_groups_of_runs_are_compared_by_their_means_with_the_spread_of_both(runs: Path, tmp_path: Path) -> None:
+    worse, alike = repeated(tmp_path / "w", 0.4, range(4, 8)), repeated(tmp_path / "a", 0.2, range(11, 14))
+    comparison = evalkit.compare_runs(runs, worse, alike)
+    first, second = comparison.metrics
+    assert (first.verdict, second.verdict) == ("worse", "no evidence")
+    statistics = [
+        [
+            np.array([[float(row[f"wer.{name}"]) for name in STATISTICS] for row in run.scores(first.name).to_pylist()])
+            for run in read_results(folder).repetitions
+        ]
+        for folder in (worse, runs)
+    ]
+    expected = repeated_difference(np.stack(statistics[0]), np.stack(statistics[1]), corpus_error_rate)
+    assert first.difference == pytest.approx(100 * expected.difference)
+    assert first.interval == pytest.approx([100 * end for end in expected.interval], abs=0.05)
+    assert first.p_value == pytest.approx(expected.p_value, abs=0.001)
+    assert any("m is the mean of 3 runs" in remark for remark in comparison.remarks)
+    assert any("w is the mean of 4 runs" in remark for remark in comparison.remarks)
+    single = evalkit.compare_runs(repeated_folders(runs)[0], worse).metrics[0]
+    assert single.verdict == "worse"
+    assert main(["compare", str(runs), str(worse), "--fail-on=worse"]) == 1

@@ -1,6 +1,7 @@
 """Runs of recognition whose figures follow from their samples: errors that grow with noise, drawn from a seed."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,10 @@ def measured_run(
 def _numbers(statistics: Any) -> dict[str, Any]:
     totals = statistics.sum(axis=0)
     low, high = bootstrap(statistics, corpus_error_rate, resamples=200)
+    known = math.isfinite(low + high)  # of few samples no interval is given
     return {
         "value": 100 * corpus_error_rate(totals),
-        "interval": [100 * low, 100 * high],
-        "standard_error": 100 * (high - low) / 4,
+        "interval": [100 * low, 100 * high] if known else None,
+        "standard_error": 100 * (high - low) / 4 if known else None,
         "statistics": dict(zip(STATISTICS, totals.tolist(), strict=True)),
     }

@@ -15,6 +15,7 @@ from reports.leaderboard.board import board, columns_of
 from reports.leaderboard.collect import Filters, collect
 from reports.leaderboard.history import history_table, learning_curve
 from reports.leaderboard.write import write_leaderboard
+from tests.reports.measured_runs import measured_run
 from tests.reports.run_folders import metric, task, write_run
 
 
@@ -190,3 +191,17 @@ def test_what_is_wrong_is_one_line(runs: Path, tmp_path: Path, capsys: pytest.Ca
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_repeated_runs_are_one_row(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        model = {"name": "mine", "title": "Mine"}
+        one = measured_run(tmp_path / "mine", f"seed-{seed}", seed=seed, title="Mine", model=model)
+        other = measured_run(tmp_path / "mixed", f"seed-{seed}", seed=seed, title=f"Model {seed}")
+        for folder, fingerprint in ((one, 0), (other, seed)):
+            provenance = {"models": {"model": {"seed_of": fingerprint}}, "data": {}, "sessions": []}
+            (folder / "provenance.json").write_text(json.dumps(provenance))
+    rows = board_of(tmp_path, "demo")
+    assert [row[1] for row in rows] == ["Mine (2 runs)"]
+    [reason] = collect(tmp_path, Filters()).left_out
+    assert reason.startswith(f"{tmp_path}/mixed")

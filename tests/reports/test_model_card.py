@@ -7,7 +7,8 @@ import yaml
 
 from evalkit.results.metrics_file import read_run
 from reports.model_card import render_model_card
-from reports.write import report_tables, write_report
+from reports.tables.every import every_table
+from reports.write import write_report
 from tests.reports.run_folders import metric, task, write_run
 
 HOSTILE = "A: 'b'\n---\n\"c\" {d} # <script>"
@@ -21,7 +22,8 @@ def card_of(tmp_path: Path) -> str:
         "d": task("D", None, not_applicable="it hears nothing"),
     }
     folder = write_run(tmp_path, "run", tasks, title=HOSTILE)
-    return render_model_card([read_run(folder)], report_tables([folder]))
+    runs = [read_run(folder)]
+    return render_model_card(runs, every_table(runs)[0])
 
 
 def test_every_headline_stands_in_the_front_matter(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What plots show and say, and that their files are alike; how they look is for people to see."""
 
+import json
 import re
 import zlib
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 
+from evalkit.cli.complete import candidates
 from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError
 from evalkit.results.comparison import compare_runs
@@ -55,8 +58,8 @@ def test_the_forest_has_a_row_with_difference_interval_and_verdict(runs: list[Ru
 
 
 def test_a_comparison_of_nothing_is_no_forest(runs: list[RunResult]) -> None:
-    with pytest.raises(ConfigurationError, match="base and base: nothing could be compared"):
-        forest(compare_runs(runs[0], RunResult("base", "", "", "", {}), resamples=10))
+    with pytest.raises(ConfigurationError, match="base and empty: nothing could be compared"):
+        forest(compare_runs(runs[0], RunResult("empty", "", "", "", {}), resamples=10))
 
 
 @pytest.mark.slow
@@ -199,6 +202,7 @@ def test_every_script_that_an_installed_font_has_is_drawn(tmp_path: Path) -> Non
     assert missing_characters("会议", chinese) == ""
 
 
+@pytest.mark.slow
 def test_all_plots_of_a_report_and_what_shows_nothing_is_left_out(runs: list[RunResult]) -> None:
     names = ["schemes", "forest", "error_types-demo", "against_duration-demo", "running-demo"]
     assert [drawing.name for drawing in every_drawing(runs)] == names
@@ -213,7 +217,7 @@ def test_a_task_is_named_where_there_are_several(runs: list[RunResult]) -> None:
     ):
         with pytest.raises(ConfigurationError, match=message.replace(".* there", ".*there")):
             KINDS["running"].draw(runs, options)
-    with pytest.raises(ConfigurationError, match="BASE and NEW, and not of 1"):
+    with pytest.raises(ConfigurationError, match="two runs or more, BASE and NEW, and not of 1"):
         KINDS["forest"].draw(runs[:1], PlotOptions())
 
 
@@ -235,3 +239,45 @@ def test_the_command(runs: list[RunResult], tmp_path: Path, capsys: pytest.Captu
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_intervals_are_those_of_clusters_where_a_task_was_resampled_by_them(tmp_path: Path) -> None:
+    """Speakers far apart: a few of them say less than as many samples drawn singly."""
+    folder = measured_run(tmp_path, "run", labels=tuple("abcdefgh"))
+    singly = read_samples(read_run(folder), "demo").value(np.arange(60))
+    content = json.loads((folder / "metrics.json").read_text())
+    content["tasks"]["demo"] |= {"resampled": "speaker", "clusters": 8}
+    (folder / "metrics.json").write_text(json.dumps(content))
+    samples = read_samples(read_run(folder), "demo")
+    assert samples.clusters is not None
+    assert sorted(set(samples.clusters)) == list("abcdefgh")
+    clustered = samples.value(np.arange(60))
+    assert singly is not None
+    assert clustered is not None
+    assert clustered.value == singly.value
+    assert (clustered.low, clustered.high) != (singly.low, singly.high)
+    # Of three speakers no interval is given.
+    totals = samples.statistics[:3].sum(axis=0)
+    few = samples.value(np.arange(3))
+    assert few is not None
+    assert (few.low, few.high) == (None, None)
+    assert few.value == pytest.approx(100 * totals[:3].sum() / totals[3])
+
+
+@pytest.mark.slow
+def test_a_forest_of_several_runs_and_of_a_difference_that_matters(runs: list[RunResult], tmp_path: Path) -> None:
+    options = PlotOptions(resamples=200, minimum=50)
+    drawing = KINDS["forest"].draw([*runs, replace(runs[1], name="third")], options)
+    found = texts(drawing, tmp_path)
+    assert "new, third against base" in found
+    assert {"WER, new", "WER, third"} <= {line for text in found for line in text.splitlines()}
+    assert sum(text.endswith("  equivalent") for text in found) >= 2
+
+
+def test_repeated_runs_that_were_joined_have_plots_without_samples(runs: list[RunResult]) -> None:
+    joined = replace(runs[0], folder=None)
+    assert [drawing.name for drawing in every_drawing([joined])] == ["schemes", "error_types-demo"]
+
+
+def test_completion_knows_every_kind() -> None:
+    assert candidates("evalkit plot ") == list(KINDS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evalkit.results.metrics_file import read_run
-from reports.chart.axes import BEST, WORST, Axis, Radar, radar, radii, tables_radar
+from reports.chart.axes import BEST, WORST, Axis, Radar, radar, radii, scale_in_words, tables_radar
 from reports.chart.drawing import draw_radar
 from reports.tables.fill import fill_tables
 from tests.reports.run_folders import task, write_run
@@ -158,3 +158,11 @@ def test_titles_are_neither_formulas_nor_markup(tmp_path: Path) -> None:
     header = png.read_bytes()[:24]
     assert header.startswith(b"\x89PNG")
     assert int.from_bytes(header[16:20], "big") >= 1200  # its width: two pixels for each of a README's 600
+
+
+def test_the_chart_says_what_its_rings_stand_for() -> None:
+    assert scale_in_words([axis("2", "6", "10")]).startswith("Each axis has a scale of its own")
+    wide = scale_in_words([axis("10", "50"), axis("10", "20")])
+    assert wide == "On every axis it is 40 points from the best value, on the outer ring, to the inner ring"
+    assert "error rate of 100" in scale_in_words([axis("0")])
+    assert radii([axis("100"), axis("100", higher_is_better=True)]) == [[WORST], [BEST]]

@@ -107,11 +107,15 @@ def test_what_a_chain_of_models_said_and_how_it_failed(tmp_path: Path, capsys: p
 
 
 def test_a_skipped_sample_counts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    row = recognition("", (0, 0, 0, 1)) | {"status": "skipped", "reason": "it hears nothing"}
+    row = recognition("", (0, 0, 0, 1)) | {
+        "status": "skipped",
+        "reason_kind": "not_applicable",
+        "reason": "it hears nothing",
+    }
     row |= {key: None for key in row if key.startswith("wer.")}
     folder = run_of(tmp_path, "run", row, recognition("x", (0, 0, 0, 1), id="u2"))
     text = shown(capsys, f"{folder}/demo/a/u1")
-    assert "status: skipped, it hears nothing" in text
+    assert "status: skipped, not_applicable it hears nothing" in text
     assert "WER" not in text
 
 

@@ -89,7 +89,7 @@ def test_sounds_are_linked_copied_or_left_out(tmp_path: Path) -> None:
     audio = json.dumps([{"locator": "a b.flac", "duration": None}, {"locator": "b.flac", "duration": 2.0}])
     run = speech_run(tmp_path, "run", [row("u", "a", "a", (0, 0, 0, 1), audio=audio)], tmp_path / "data")
     for mode in ("link", "copy", "none"):
-        write_report([run], output_folder=tmp_path / mode, audio=mode)  # type: ignore[arg-type]
+        write_report([run], output_folder=tmp_path / mode, audio=mode)
         [record] = piece(tmp_path / mode)[2]
         heard, damaged = record["audio"]
         assert damaged == {"name": "b.flac", "seconds": 2.0}
@@ -122,7 +122,7 @@ def test_a_run_folder_of_somebody_else_has_no_other_file_played_or_copied(tmp_pa
         tmp_path, "run", [row("u", "a", "a", (0, 0, 0, 1), audio=audio, responses=speech)], tmp_path / "data"
     )
     for mode in ("link", "copy"):
-        report = write_report([run], output_folder=tmp_path / mode, audio=mode)  # type: ignore[arg-type]
+        report = write_report([run], output_folder=tmp_path / mode, audio=mode)
         assert not [path for path in report.files if path.parent.name == "audio"]
         text = (tmp_path / mode / "data" / "runs" / "run" / "demo" / "00000.js").read_text()
         assert '"url"' not in text

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evalkit.metrics.functions import get_metric_function
-from evalkit.metrics.metric import difference_in_unit, in_unit
+from evalkit.metrics.metric import difference_in_unit, in_unit, rounded
 from evalkit.results.task_result import MetricResult
 from evalkit.run.difference.causes import CauseKey
 from evalkit.run.difference.rescored import Statistics
@@ -20,6 +20,7 @@ from evalkit.run.difference.rescored import Statistics
 Array = npt.NDArray[np.float64]
 Keys = frozenset[CauseKey]
 
+FAILURES: Keys = frozenset({CauseKey("failures")})
 UNEXPLAINED: Keys = frozenset({CauseKey("unexplained")})
 _ROUNDING = 1e-9  # of floats that are summed in another order
 
@@ -122,7 +123,8 @@ def attributed(
     running = at.sum(axis=0)
     for causes, rows in _in_groups(at, target, scored.groups):
         running = running + (target[rows] - at[rows]).sum(axis=0)
-        way.step(causes, value_of[1](running), len(rows))
+        detail = _without(rows, at, target, new) if causes == FAILURES else ""
+        way.step(causes, value_of[1](running), len(rows), detail)
     stored = scored.new[keys[1]]
     way.step(frozenset({CauseKey("evalkit")}), value_of[1](stored.sum(axis=0)), _moved(target, stored))
     if only_in_one[1]:
@@ -192,7 +194,14 @@ def _scoring_detail(
     return f"{detail}; the new run's scored as the base run's: {_shown(as_base, base)} in place of {_shown(now, new)}"
 
 
-def _shown(value: float, metric: MetricResult) -> str:
-    from evalkit.metrics.metric import rounded
+def _without(rows: list[int], base: Array, new: Array, metric: MetricResult) -> str:
+    """Return what both runs have over the other samples; nothing where that is undefined."""
+    try:
+        values = [_valued(metric)(np.delete(side, rows, axis=0).sum(axis=0)) for side in (base, new)]
+    except ValueError:
+        return ""
+    return f"without these the base run has {_shown(values[0], metric)} and the new run {_shown(values[1], metric)}"
 
+
+def _shown(value: float, metric: MetricResult) -> str:
     return f"{rounded(value, metric.decimals)} {metric.unit}".rstrip()

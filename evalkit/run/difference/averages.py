@@ -46,6 +46,8 @@ def explained_average(
         base=base.metric.value,
         new=new.metric.value,
         difference=value_difference(base.metric.value, new.metric.value),
+        shared=sum(each.figure.shared for each in explained),
+        differing=sum(each.figure.differing for each in explained),
         remark=remark,
     )
     return ExplainedFigure(figure, steps)

@@ -176,6 +176,8 @@ class Figure:
         base: the base run's value; None where it is undefined.
         new: the new run's value.
         difference: new minus base.
+        shared: how many samples count in both runs.
+        differing: how many of these have answers that differ, by whomever.
         remark: what could not be found out about it; may be empty.
     """
 
@@ -188,6 +190,8 @@ class Figure:
     base: float | None
     new: float | None
     difference: float | None
+    shared: int
+    differing: int
     remark: str = ""
 
 

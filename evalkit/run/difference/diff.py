@@ -15,8 +15,8 @@ from evalkit.results.metrics_file import RunResult
 from evalkit.run.difference.averages import explained_average
 from evalkit.run.difference.causes import CauseKey, Change, RunDifference
 from evalkit.run.difference.drafts import Drafts
-from evalkit.run.difference.evidence import gathered
-from evalkit.run.difference.findings import note_asked, note_models, note_settings, note_task
+from evalkit.run.difference.evidence import Evidence, gathered
+from evalkit.run.difference.findings import note_consequences, note_models, note_settings, note_task
 from evalkit.run.difference.opened import OpenedRun, opened, within
 from evalkit.run.difference.settings import changed_settings
 from evalkit.run.difference.suspects import suspects
@@ -58,7 +58,7 @@ def diff_runs(base: RunResult | str | Path, new: RunResult | str | Path, *, allo
         drafts.explain(each.figure.name, each.figure.metric, each.steps)
     note_models(suspected, gathered_tasks, drafts)
     note_settings(settings, gathered_tasks, drafts)
-    note_asked(gathered_tasks, drafts)
+    note_consequences(gathered_tasks, drafts)
     _note_evalkit(evalkit, tasks, drafts)
     return RunDifference(
         base=runs[0].result.name,
@@ -66,7 +66,7 @@ def diff_runs(base: RunResult | str | Path, new: RunResult | str | Path, *, allo
         figures=tuple(each.figure for each in figures),
         causes=drafts.causes(),
         harmless=drafts.all_harmless(),
-        remarks=tuple(remark for run, other in (runs, runs[::-1]) for remark in _remarks(run, other)),
+        remarks=(*_remarks(runs, gathered_tasks, 0), *_remarks(runs, gathered_tasks, 1)),
     )
 
 
@@ -101,7 +101,9 @@ def _note_evalkit(changes: Sequence[Change], tasks: Mapping[str, ExplainedTask],
         drafts.note(key, changes=changes, sentence="It was not possible to score all recorded answers again with it.")
 
 
-def _remarks(run: OpenedRun, other: OpenedRun) -> list[str]:
+def _remarks(runs: tuple[OpenedRun, OpenedRun], tasks: Sequence[Evidence], side: int) -> list[str]:
+    """Return what has to be said of one of the runs."""
+    run, other = runs[side], runs[1 - side]
     name = run.result.name
     remarks = []
     if run.result.unfinished:
@@ -111,6 +113,10 @@ def _remarks(run: OpenedRun, other: OpenedRun) -> list[str]:
         remarks.append(f"only {name} has {', '.join(alone)}, which is left aside")
     if not within(run.session, "software"):
         remarks.append(f"{name} has no record of its software and its machine")
+    for evidence in tasks:
+        if evidence.unrecorded[side]:
+            of = f"{evidence.unrecorded[side]:,} samples of {evidence.name}"
+            remarks.append(f"{name} has no whole record of what was asked about {of}")
     return remarks
 
 

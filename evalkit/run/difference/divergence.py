@@ -62,7 +62,7 @@ def divergence(base: Sequence[RecordedCall], new: Sequence[RecordedCall]) -> Div
         compared.add(one.role)
         reasons = frozenset(Point(one.role, part) for part in _differing_parts(one, other))
         asked = {**dict.fromkeys(reasons, (one, other)), **asked}
-        if _said(one.response) != _said(other.response):
+        if not _answered_alike(one, other):
             failed = one.response.failed != other.response.failed
             sampled = _is_sampled(one.asked) or _is_sampled(other.asked)
             return Divergence(asked, frozenset(compared), one.role, reasons, failed, sampled)
@@ -90,7 +90,7 @@ def conversation(call: RecordedCall) -> str:
 
 
 def _differing_parts(base: RecordedCall, new: RecordedCall) -> Iterator[Part]:
-    if base.request == new.request:
+    if base.request == new.request or not base.request or not new.request:
         return
     asked = base.asked, new.asked
     if not all(asked):
@@ -105,6 +105,12 @@ def _differing_parts(base: RecordedCall, new: RecordedCall) -> Iterator[Part]:
     others = [{key: each[key] for key in each if key not in ("messages", "generation")} for each in asked]
     if others[0] != others[1]:
         yield "request"
+
+
+def _answered_alike(base: RecordedCall, new: RecordedCall) -> bool:
+    if base.request and new.request:
+        return _said(base.response) == _said(new.response)
+    return _said(base.response)[:2] == _said(new.response)[:2]
 
 
 def _said(response: Response) -> tuple[Any, ...]:

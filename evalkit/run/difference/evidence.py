@@ -7,7 +7,7 @@ from typing import Any
 
 from evalkit.results.recorded_calls import RecordedCall, RecordedCalls
 from evalkit.results.task_result import TaskResult
-from evalkit.run.difference.attribution import Keys
+from evalkit.run.difference.attribution import FAILURES, Keys
 from evalkit.run.difference.causes import UNDER_TEST, CauseKey, Change, Example
 from evalkit.run.difference.divergence import Divergence, Part, Point, conversation, divergence
 from evalkit.run.difference.opened import OpenedRun, within
@@ -16,8 +16,6 @@ from evalkit.run.difference.suspects import Suspects
 
 Calls = tuple[Sequence[RecordedCall], ...]
 """The calls of one sample, in the base run and in the new one."""
-
-_FAILURES: Keys = frozenset({CauseKey("failures")})
 
 
 @dataclass(slots=True)
@@ -34,7 +32,9 @@ class Evidence:
         asked: of how many shared samples something was asked otherwise, by the cause.
         answered: how many shared samples had the very same question answered otherwise, by role.
         compared: of how many shared samples the question to each role could be compared.
+        same: of how many of these it was the very same.
         differing: how many shared samples have answers that differ.
+        unrecorded: of how many shared samples there is no whole record of the calls, in the base run and the new one.
         examples: one sample for each cause that was asked about or answered otherwise.
         settings: of questions asked otherwise, the decoding settings and the further fields that differ, by the cause.
         failed_once: shared samples that failed in one run alone.
@@ -51,7 +51,9 @@ class Evidence:
     asked: Counter[CauseKey] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     compared: Counter[str] = field(default_factory=Counter)
+    same: Counter[str] = field(default_factory=Counter)
     differing: int = 0
+    unrecorded: list[int] = field(default_factory=lambda: [0, 0])
     examples: dict[CauseKey, Example] = field(default_factory=dict)
     settings: dict[CauseKey, dict[Change, None]] = field(default_factory=dict)
     failed_once: list[str] = field(default_factory=list)
@@ -101,6 +103,9 @@ def _note(evidence: Evidence, sample_id: str, calls: Calls, suspects: Suspects) 
         evidence.own.setdefault(each, []).append(sample_id)
     found = divergence(*calls)
     evidence.compared.update(found.compared)
+    evidence.same.update(found.compared - {point.role for point in found.asked})
+    for side, recorded in enumerate(calls):
+        evidence.unrecorded[side] += not all(call.request for call in recorded)
     evidence.differing += bool(found.role)
     for point, pair in found.asked.items():
         cause = _asked(point, own)
@@ -120,7 +125,7 @@ def _note(evidence: Evidence, sample_id: str, calls: Calls, suspects: Suspects) 
     empty = [said_nothing(side.responses[sample_id]) for side in sides]
     if failed[0] != failed[1]:
         evidence.failed_once.append(sample_id)
-        causes = _FAILURES
+        causes = FAILURES
     elif empty[0] != empty[1]:
         evidence.empty_once.append(sample_id)
     evidence.groups.append(causes)

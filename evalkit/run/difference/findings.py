@@ -30,7 +30,6 @@ def note_task(evidence: Evidence, drafts: Drafts) -> None:
     _note_failures(evidence, drafts)
     _note_empty(evidence, drafts)
     _note_answers(evidence, drafts)
-    _note_intervals(evidence, drafts)
 
 
 def _note_samples(evidence: Evidence, drafts: Drafts) -> None:
@@ -112,12 +111,18 @@ def _note_intervals(evidence: Evidence, drafts: Drafts) -> None:
     if base.resampled != new.resampled:
         change = Change(f"{base.title}: drawn by", base.resampled, new.resampled)
         drafts.note(CauseKey("intervals"), changes=[change], task=evidence.name)
+    of_the_same = not evidence.differing and not any(evidence.only_in_one)
+    for key, metric in base.metrics.items():
+        other = new.metrics.get(key)
+        if of_the_same and other and metric.value == other.value and metric.interval != other.interval:
+            sentence = f"{base.title}: {metric.name} of the same answers is {metric.text} and {other.text}."
+            drafts.note(CauseKey("intervals"), sentence=sentence, task=evidence.name)
 
 
 def note_models(suspects: Suspects, tasks: Sequence[Evidence], drafts: Drafts) -> None:
     """Note models that are others, and software and machines that may have a part in answers."""
     answered = sum((evidence.answered for evidence in tasks), Counter[str]())
-    compared = sum((evidence.compared for evidence in tasks), Counter[str]())
+    same = sum((evidence.same for evidence in tasks), Counter[str]())
     asked = {role for evidence in tasks for role in evidence.roles}
     for role, changes in suspects.models.items():
         key = CauseKey("model", role)
@@ -125,9 +130,9 @@ def note_models(suspects: Suspects, tasks: Sequence[Evidence], drafts: Drafts) -
             _all_harmless(drafts, changes, f"no sample of the tasks of both runs was put to the {role}")
         elif key in drafts or answered[role] or role in suspects.others:
             sentence = (
-                f"It answered the very same question otherwise in {answered[role]:,} of {compared[role]:,} samples."
+                f"To the very same question it answered otherwise in {answered[role]:,} of {same[role]:,} samples."
             )
-            drafts.note(key, changes=changes, sentence=sentence if compared[role] else "")
+            drafts.note(key, changes=changes, sentence=sentence if same[role] else "It was asked nothing alike.")
         else:
             _all_harmless(drafts, changes, f"the {role} is the same, and answered alike what both runs asked")
     for key, changes in suspects.environment.items():
@@ -172,9 +177,10 @@ def note_settings(settings: Iterable[ChangedSetting], tasks: Sequence[Evidence],
                 drafts.harmless(change, "no question that both runs put is another for it")
 
 
-def note_asked(tasks: Iterable[Evidence], drafts: Drafts) -> None:
-    """Note the settings with which models were asked, after those of the configuration that they follow from."""
+def note_consequences(tasks: Iterable[Evidence], drafts: Drafts) -> None:
+    """Note how models were asked and intervals made, after the settings from which this follows."""
     for evidence in tasks:
+        _note_intervals(evidence, drafts)
         for key, changes in evidence.settings.items():
             drafts.note(key, changes=changes)
 

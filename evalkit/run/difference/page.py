@@ -21,8 +21,8 @@ def _lines(difference: RunDifference) -> Iterator[str]:
     computed = not any(figure.remark for figure in difference.figures)
     yield f"# Why {escaped(difference.new)} differs from {escaped(difference.base)}"
     yield from ("", _summary(difference, figures), "")
-    yield "| Task | Metric | Base | New | Difference |"
-    yield "| --- | --- | ---: | ---: | ---: |"
+    yield "| Task | Metric | Base | New | Difference | Samples of both | Other answers |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
     yield from (f"| {' | '.join(_row(figure))} |" for figure in difference.figures)
     for figure in difference.figures:
         if figure.remark:
@@ -110,7 +110,7 @@ def _row(figure: Figure) -> list[str]:
     label = f"{figure.label} ({figure.unit})" if figure.unit else figure.label
     values = ["" if value is None else rounded(value, figure.decimals) for value in (figure.base, figure.new)]
     difference = "" if figure.difference is None else _signed(figure.difference, figure.decimals)
-    return [escaped(figure.title), escaped(label), *values, difference]
+    return [escaped(figure.title), escaped(label), *values, difference, f"{figure.shared:,}", f"{figure.differing:,}"]
 
 
 def _change(change: Change) -> str:

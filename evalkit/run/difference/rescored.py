@@ -24,10 +24,9 @@ class _Answers:
         self._calls = calls
 
     def get(self, sample_id: str, position: int, call: Call) -> Response | None:  # noqa: ARG002 - of one sample each
-        """Return the recorded response, or None if another role was asked at that place, or none."""
-        if position >= len(self._calls) or self._calls[position].role != call.role:
-            return None
-        return self._calls[position].response
+        """Return the recorded response, or None if there is no record of one, or one of another role."""
+        recorded = self._calls[position] if position < len(self._calls) else None
+        return recorded.response if recorded and recorded.request and recorded.role == call.role else None
 
 
 def task_of(run: OpenedRun, name: str, allow: Sequence[str]) -> Task:

@@ -109,8 +109,9 @@ def _identity(role: str, base: OpenedRun, new: OpenedRun, tasks: Collection[str]
     """Yield in what the models of a role differ by what was recorded of them."""
     recorded = [within(run.provenance, "models", role) for run in (base, new)]
     if _is_recorded(role, base, new):
-        # Decoding settings are seen in what was asked; versions are software.
-        left_aside = (SERVER_SAYS, "generation", _VERSIONS)
+        left_aside = [SERVER_SAYS, _VERSIONS]  # versions are software
+        if any(within(run.config, role, "generation") for run in (base, new)):
+            left_aside.append("generation")  # the user's, which are seen in what was asked
         own = [{key: value for key, value in each.items() if key not in left_aside} for each in recorded]
         yield from _changes(f"{role}: ", *own)
         # What a server says of itself may be said at one time and not at another.

@@ -142,19 +142,21 @@ def _explained(evidence: Evidence, pair: tuple[str, str], scored: Scored) -> Exp
         steps = attributed(base, new, pair, (totals[0], totals[1]), scored, (only_in_one[0], only_in_one[1]))
     except (ConfigurationError, ValueError) as error:
         remark = f"what explains it cannot be computed: {error}"
-    return ExplainedFigure(_figure(evidence.results[0], pair, base, new, remark), steps)
+    return ExplainedFigure(_figure(evidence, pair[1], base, new, remark), steps)
 
 
-def _figure(task: TaskResult, pair: tuple[str, str], base: MetricResult, new: MetricResult, remark: str) -> Figure:
+def _figure(evidence: Evidence, key: str, base: MetricResult, new: MetricResult, remark: str) -> Figure:
     return Figure(
-        name=task.name,
-        metric=pair[1],
-        title=task.title,
+        name=evidence.name,
+        metric=key,
+        title=evidence.results[0].title,
         label=base.name if base.name == new.name else f"{base.name}, now {new.name}",
         unit=new.unit,
         decimals=new.decimals,
         base=base.value,
         new=new.value,
         difference=value_difference(base.value, new.value),
+        shared=len(evidence.shared),
+        differing=evidence.differing,
         remark=remark,
     )

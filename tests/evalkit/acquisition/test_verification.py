@@ -55,7 +55,8 @@ def test_a_complete_data_set(tmp_path: Path) -> None:
     assert set(statuses(report).values()) == {"ok"}
     sizes = [(size.group, size.value, size.samples, round(size.hours * 3600, 6)) for size in report.groups]
     assert sizes == [("language", "en", 4, 72), ("speaker", "a", 2, 18), ("speaker", "b", 2, 54)]
-    assert {check.name: check.found for check in report.checks}["hours"] == "0.02"
+    found = {check.name: check.found for check in report.checks}
+    assert (found["hours"], found["clusters"]) == ("0.02", "2 by speaker")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 
 from evalkit.cli.complete import candidates
 from evalkit.cli.main import main
+from evalkit.cli.output import replace_file
+from evalkit.errors import ConfigurationError
 from tests.conftest import DEMO_SPEECH, write_jsonl
 from tests.reports.run_folders import task, write_run
 
@@ -85,6 +87,19 @@ def test_the_status_follows_from_the_verdicts(
     assert "runs of several models (Whisper tiny.en, Another model)" in capsys.readouterr().err
 
 
+def test_a_link_in_a_report_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("as it was", encoding="utf-8")
+    (tmp_path / "reproduction.md").symlink_to(precious)
+    replace_file(tmp_path / "reproduction.md", "verdicts")
+    assert (tmp_path / "reproduction.md").read_text(encoding="utf-8") == "verdicts"
+    assert not (tmp_path / "reproduction.md").is_symlink()
+    assert precious.read_text(encoding="utf-8") == "as it was"
+    assert {path.name for path in tmp_path.iterdir()} == {"precious", "reproduction.md"}
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        replace_file(tmp_path / "none" / "reproduction.md", "")
+
+
 def test_published_models_are_known_by_their_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,7 +109,8 @@ def test_published_models_are_known_by_their_configuration(
     printed = capsys.readouterr().out
     assert "librispeech_clean  not here  2,620" in printed
     assert "roughly, taking 1 token for 4 letters" in printed
-    assert "evalkit data prepare task=kespeech_phase1" in printed
+    assert "librispeech_clean, kespeech_phase1: not on this machine; `evalkit data prepare task=NAME`" in printed
+    assert "Published of GPT-4o Transcribe: 22 figures" in printed
     assert main(["reproduce", "pocketsphinx", "--dry-run"]) == 2
     assert "nothing says what published tables call 'PocketSphinx': give --published" in capsys.readouterr().err
 
@@ -131,7 +147,7 @@ def test_a_plan_with_a_probe(
 
 
 def test_the_tab_key_knows_both() -> None:
-    assert candidates("evalkit rep") == ["reproduce", "report"]
+    assert candidates("evalkit repro") == ["reproduce"]
     assert candidates("evalkit reproduce step_audio_2_mini_t") == []
     assert "--published-table" in candidates("evalkit reproduce --pu")
     assert candidates("evalkit plan model=step_audio_2_mini_base --pr") == ["--probe"]
@@ -141,14 +157,32 @@ def test_the_tab_key_knows_both() -> None:
 @pytest.mark.slow
 def test_real_recognisers_and_each_of_the_four_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("faster_whisper")
-    monkeypatch.chdir(tmp_path)
-    own = table(tmp_path, same="4.23", near="7.5")
-    words = ["whisper_tiny_en", "task=[demo_clean,demo_noise,demo_telephone]", "--published-table", str(own)]
-    assert main(["reproduce", *words]) == 1
-    content = json.loads((tmp_path / "runs/whisper_tiny_en-reproduce/report/reproduction.json").read_text())
-    assert content["counts"] == {"reproduced": 1, "differs": 1, "cannot tell": 1, "not run": 1}
-    # What is published of one model is not reproduced by another.
     pytest.importorskip("pocketsphinx")
-    assert main(["reproduce", "pocketsphinx", *words[1:]]) == 1
-    content = json.loads((tmp_path / "runs/pocketsphinx-reproduce/report/reproduction.json").read_text())
-    assert content["counts"]["reproduced"] == 0
+    monkeypatch.chdir(tmp_path)
+    words = ["task=[demo_noise,demo_reverberation,demo_telephone]", "--published-table", "published.csv"]
+    rows = ["table,group,benchmark,metric,model,value"]
+    rows += [f"asr,Demo,Demo {kind},WER,Whisper,99" for kind in ("noise", "reverberation", "telephone")]
+    (tmp_path / "published.csv").write_text("\n".join([*rows, "asr,English,LibriSpeech clean,WER,Whisper,2.0"]))
+    assert main(["reproduce", "whisper_tiny_en", *words]) == 1
+    report = tmp_path / "runs/whisper_tiny_en-reproduce/report/reproduction.json"
+    measured = {each["benchmark"]: each for each in json.loads(report.read_text())["figures"]}
+    assert [measured[f"Demo {kind}"]["verdict"] for kind in ("noise", "telephone")] == ["differs"] * 2
+
+    # Its own figures, printed, are reproduced; one that is a little off is within what 8 samples can tell.
+    printed = f"{measured['Demo noise']['measured']:.2f}"
+    near = f"{measured['Demo telephone']['measured'] + 0.5:.2f}"
+    rows[1:] = [
+        f"asr,Demo,Demo noise,WER,Whisper,{printed}",
+        "asr,Demo,Demo reverberation,WER,Whisper,99",
+        f"asr,Demo,Demo telephone,WER,Whisper,{near}",
+        "asr,English,LibriSpeech clean,WER,Whisper,2.0",
+    ]
+    (tmp_path / "published.csv").write_text("\n".join(rows))
+    assert main(["reproduce", "whisper_tiny_en", *words]) == 1
+    verdicts = [each["verdict"] for each in json.loads(report.read_text())["figures"]]
+    assert verdicts == ["reproduced", "differs", "cannot tell", "not run"]
+
+    # What is printed of one model is not reproduced by another.
+    assert main(["reproduce", "pocketsphinx", *words]) == 1
+    other = json.loads((tmp_path / "runs/pocketsphinx-reproduce/report/reproduction.json").read_text())
+    assert other["counts"]["reproduced"] == 0

@@ -9,7 +9,7 @@ import pytest
 
 from evalkit import bootstrap, paired_test
 from evalkit.errors import DataError
-from evalkit.metrics.clusters import cluster_sums
+from evalkit.metrics.clusters import cluster_numbers, cluster_sums
 from evalkit.metrics.resampling import bootstrap_values, paired_replicates
 
 
@@ -82,3 +82,9 @@ def test_labels_that_cannot_be_are_refused(labels: Any, message: str) -> None:
     for call in calls:
         with pytest.raises(DataError, match=message):
             call()
+
+
+def test_an_array_of_numbers_is_numbered_as_a_list_is() -> None:
+    labels = np.random.default_rng(0).integers(0, 20, 100)
+    assert cluster_numbers(labels).tolist() == cluster_numbers(labels.tolist()).tolist()
+    assert cluster_numbers(np.array([7, 3, 7])).tolist() == [0, 1, 0]

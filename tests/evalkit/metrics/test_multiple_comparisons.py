@@ -1,9 +1,10 @@
-"""Holm's procedure on worked examples."""
+"""Holm's procedure on worked examples; Benjamini and Hochberg's as SciPy has it."""
 
 import pytest
+from scipy.stats import false_discovery_control
 
 from evalkit.errors import DataError
-from evalkit.metrics.multiple_comparisons import holm
+from evalkit.metrics.multiple_comparisons import benjamini_hochberg, holm
 
 
 def test_worked_example() -> None:
@@ -28,3 +29,11 @@ def test_a_single_test_needs_no_adjustment() -> None:
 def test_what_is_no_p_value(wrong: float) -> None:
     with pytest.raises(DataError, match="p-value 1 "):
         holm([0.5, wrong])
+
+
+def test_benjamini_hochberg_agrees_with_scipy() -> None:
+    p_values = [0.03, 0.001, 0.2, 0.011, 0.9, 0.03, 1.0]
+    assert benjamini_hochberg(p_values) == pytest.approx(false_discovery_control(p_values).tolist())
+    assert benjamini_hochberg([]) == []
+    with pytest.raises(DataError, match="p-value 1"):
+        benjamini_hochberg([0.5, 1.2])

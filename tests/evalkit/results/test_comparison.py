@@ -15,11 +15,11 @@ from evalkit.metrics.error_rate import STATISTICS, error_rate
 from evalkit.metrics.functions import get_metric_function
 from evalkit.metrics.metric import difference_in_unit, mean_in_unit
 from evalkit.metrics.multiple_comparisons import holm
-from evalkit.metrics.resampling import BootstrapSettings
-from evalkit.results.comparison import _blank, _test, compare_runs
+from evalkit.results.comparison import compare_runs
+from evalkit.results.comparison.changes import sample_effects
 from evalkit.results.metrics_file import read_run
-from evalkit.results.scores import ScoredSamples, ScoresFile
-from evalkit.results.task_result import MetricResult
+from evalkit.results.scores import ScoresFile
+from tests.answered_runs import Answered, store_run
 from tests.conftest import CommandLine
 from tests.runs import make_run
 
@@ -162,13 +162,16 @@ def test_the_utterances_that_changed_most_come_first(tmp_path: Path) -> None:
     assert (cell.worsened[0].base_answer, cell.worsened[0].new_answer) == ("a b c d", "x x x d")
 
 
-def test_hostile_answers_stay_inside_their_table_cell(tmp_path: Path, evalkit_command: CommandLine) -> None:
-    base = make_run(tmp_path, "base", {"a": "x y"}, {"a": "x y"})
-    new = make_run(tmp_path, "new", {"a": "x y"}, {"a": "<script>alert(1)</script> | **a**\n# heading"})
-    output = evalkit_command("compare", str(base), str(new)).stdout
-    assert "<script>" not in output
-    assert "\n# heading" not in output
-    assert "\\|" in output
+def test_hostile_answers_stay_inside_their_listing(tmp_path: Path) -> None:
+    answer = "<script>alert(1)</script> | **a**\n```\n# heading\n\x1b[31m ```"
+    base = make_run(tmp_path, "base", {"a": "x y"}, {"a": "x y"}, "schemes=[raw]")
+    new = make_run(tmp_path, "new", {"a": "x y"}, {"a": answer}, "schemes=[raw]")
+    markdown = compare_runs(base, new, resamples=10).to_markdown()
+    html = MarkdownIt("gfm-like", {"linkify": False}).render(markdown)
+    assert "\x1b" not in markdown
+    assert "<script>" not in html
+    assert "<h1>heading" not in html
+    assert html.count("<pre>") == 1
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
@@ -201,16 +204,28 @@ def test_judges_are_compared_by_what_they_are_and_not_by_their_titles(
 
 
 def test_links_images_and_endless_answers_stay_text(tmp_path: Path) -> None:
-    base = make_run(tmp_path, "base", {"a": "x y"}, {"a": "x y"})
-    links = "![t](http://host/x.png) [x](http://host) <http://host> http://host www.host.org me@host.org"
-    answer = links + " a" * 10**6
-    new = make_run(tmp_path, "new", {"a": "x y"}, {"a": answer})
-    markdown = compare_runs(base, new).to_markdown()
+    links = "![t](http://host/x.png) [x](http://host) <http://host> http://host www.host.org me@host.org | **a**"
+    samples = {"base": "x y", "new": links + " a" * 10**6}
+    base, new = (
+        store_run(tmp_path / name, [Answered("a", "x y", answer)], schemes=()) for name, answer in samples.items()
+    )
+    markdown = compare_runs(base, new, resamples=10).to_markdown()
     assert len(markdown) < 5_000
+    assert "\\|" in markdown
     html = MarkdownIt("gfm-like", {"linkify": False}).render(markdown)
     assert "<img" not in html
     assert "<a " not in html
     assert not re.search(r"(?<!\\):/{2}", markdown)
+
+
+def test_the_alignment_of_an_endless_answer_is_bounded_and_says_so(tmp_path: Path) -> None:
+    base, new = (
+        store_run(tmp_path / name, [Answered("a", "x y", answer)])
+        for name, answer in (("base", "x y"), ("new", "x y" + " z" * 5_000))
+    )
+    markdown = compare_runs(base, new, resamples=10).to_markdown()
+    assert "(the first 400 places of 5,002 units)" in markdown
+    assert len(markdown) < 12_000
 
 
 def test_a_metric_whose_function_is_not_known_is_not_compared(tmp_path: Path, references: dict[str, str]) -> None:
@@ -325,28 +340,22 @@ def test_a_judge_that_only_one_run_had_a_question_for_sets_nothing_apart(
     assert compare_runs(new, base).metrics[0].verdict == "no evidence"
 
 
-def changes(function: str, base: list[list[float]], new: list[list[float]]) -> list[tuple[str, float]]:
-    """Compare two tables of statistics; return the samples that changed, with their effects."""
-    ids = [f"s{number}" for number in range(len(base))]
-    metric = MetricResult("Score", 0, None, 0.95, None, "", 1, 2, True, function, {}, {})
-    value = get_metric_function(function)
-    before, after = (ScoredSamples(ids, [["right"]] * len(ids), ids, np.array(rows)) for rows in (base, new))
-    settings = BootstrapSettings(resamples=10)
-    result, _ = _test(_blank("task", "Task", metric), metric, value, (before, after), settings, 0)
-    return [(change.sample_id, change.effect) for change in (*result.improved, *result.worsened)]
+def effects(function: str, base: list[list[float]], new: list[list[float]]) -> list[float]:
+    """By how much each sample moves the value."""
+    return sample_effects(np.array(base), np.array(new), get_metric_function(function)).tolist()
 
 
 def test_a_sample_with_equal_statistics_is_none_that_changed() -> None:
     base = [[0.1, 1], [0.2, 1], [0.3, 1], [0.7, 1]]
-    [(sample, effect)] = changes("ratio", base, [*base[:3], [0.9, 1]])
-    assert sample == "s3"
-    assert effect == pytest.approx(0.05)
+    assert effects("ratio", base, [*base[:3], [0.9, 1]]) == [0, 0, 0, pytest.approx(0.05)]
 
 
 def test_a_sample_whose_exchange_leaves_the_value_undefined_has_no_effect() -> None:
     base = [[1.0, 0.5, 1], [0.0, 0.0, 1], [0.0, 0.0, 1]]
     new = [[0.0, 0.0, 1], [1.0, 0.3, 1], [1.0, 0.9, 1]]
-    assert [sample for sample, _ in changes("repetition_error_rate", base, new)] == ["s2", "s1"]
+    undefined, lowered, raised = effects("repetition_error_rate", base, new)
+    assert undefined == 0
+    assert lowered < 0 < raised
 
 
 def test_numbers_are_subtracted_as_they_are_printed() -> None:

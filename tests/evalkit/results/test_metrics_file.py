@@ -55,6 +55,7 @@ def test_a_run_is_a_data_frame_and_a_table_for_notebooks() -> None:
     run = evalkit.read_run(STORED)
     frame = run.to_pandas()
     assert list(frame["task"]) == ["librispeech_other"]
+    assert (frame["resampled"][0], frame["clusters"][0]) == ("sample", 6)
     assert frame["value"][0] == run.tasks["librispeech_other"].metric.value
     assert "<td>LibriSpeech other</td><td>WER</td>" in run._repr_html_()
 

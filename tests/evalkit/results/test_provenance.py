@@ -4,9 +4,12 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -25,6 +28,19 @@ def test_models_are_met_while_tasks_are_finished_in_other_threads(tmp_path: Path
         content = json.loads((folder.path / PROVENANCE).read_text(encoding="utf-8"))
     assert len(content["models"]) == 200
     assert len(content["sessions"][0]["seconds"]) == 200
+
+
+def test_an_accelerator_is_seen_that_only_a_model_makes_visible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuda = SimpleNamespace(is_available=lambda: True, device_count=lambda: 1, get_device_name=lambda index: "A100")
+    with closing(RunFolder(tmp_path / "run")) as folder:
+        monkeypatch.delitem(sys.modules, "torch", raising=False)
+        record = ProvenanceRecord(folder, {}, {}, dict)
+        monkeypatch.setitem(sys.modules, "torch", cast(ModuleType, SimpleNamespace(cuda=cuda)))
+        record.meet("model", {"path": "x"})
+        content = json.loads((folder.path / PROVENANCE).read_text(encoding="utf-8"))
+    assert content["sessions"][0]["hardware"]["accelerators"] == ["A100"]
 
 
 def git(folder: Path, *words: str) -> str:

@@ -288,6 +288,7 @@ def test_failures_are_weighed(difference: Callable[..., RunDifference]) -> None:
     assert cause.explanation == "Speech: 1 sample failed in the new run alone (timeout 1)."
     assert explained(found) == pytest.approx(100 * 3 / 16)
     assert {each.kind for each in found.causes} == {"failures"}
+    assert cause.effects[0].detail == "without these the base run has 23.08 % and the new run 23.08 %"
 
 
 def test_answers_that_are_empty_in_one_run_are_counted(difference: Callable[..., RunDifference]) -> None:
@@ -308,8 +309,8 @@ def test_what_is_drawn_for_intervals_is_named(tmp_path: Path) -> None:
     (cause,) = diff_runs(*runs).causes
     assert cause.kind == "intervals"
     assert [(change.what, change.base, change.new) for change in cause.changes] == [
-        ("Speech: drawn by", "speaker", "sample"),
         ("statistics.cluster", None, "none"),
+        ("Speech: drawn by", "speaker", "sample"),
     ]
 
 
@@ -447,6 +448,16 @@ def test_what_cannot_be_compared_is_said_in_a_line(
     (other / "metrics.json").unlink()
     with pytest.raises(StoreError, match="has no results yet"):
         diff_runs(base, other)
+
+
+def test_answers_without_a_record_of_their_calls_are_explained_as_far_as_they_go(tmp_path: Path, base: Path) -> None:
+    other = make(tmp_path / "new", config=scored_by("raw"), answers=OTHER)
+    (other / TASK / "model.jsonl").unlink()
+    found = diff_runs(base, other)
+    assert {cause.kind for cause in found.causes} == {"scoring", "unexplained"}
+    assert found.figures[0].differing == 1
+    assert explained(found) == pytest.approx(whole(found))
+    assert found.remarks == ("new has no whole record of what was asked about 5 samples of speech",)
 
 
 def test_a_run_that_is_not_finished_is_said_to_be_so(tmp_path: Path, base: Path) -> None:

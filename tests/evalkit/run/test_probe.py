@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from evalkit.adapter import Limits, Prices
 from evalkit.inference.endpoint import ModelSpec
@@ -35,8 +36,9 @@ def test_a_role_works_for_its_mean_time_on_each_call_of_a_task() -> None:
     probed = found(call(1.0), call(3.0), call(10.0, "b"), call(10.0, "b"))
     work = seconds_by_role([task("a", model=100), task("b", model=10)], probed)
     assert work["model"].value == 100 * 2.0 + 10 * 10.0
-    # The mean of two calls that took 1 and 3 seconds is off by a standard error of 1 second, 100 times.
-    assert work["model"].error == pytest.approx(1.96 * 100 * math.sqrt(2 / 2))
+    # The mean of two calls that took 1 and 3 seconds has a standard error of 1 second, 100 times; the other task's has
+    # none. Of two calls there is one degree of freedom.
+    assert work["model"].error == pytest.approx(stats.t.ppf(0.975, 1) * 100, rel=1e-3)
 
 
 def test_a_task_that_was_not_asked_is_like_the_others() -> None:
@@ -46,7 +48,8 @@ def test_a_task_that_was_not_asked_is_like_the_others() -> None:
 
 
 def test_of_one_sample_no_spread_is_known() -> None:
-    assert seconds_by_role([task("a", model=10)], found(call(2.0)))["model"] == Expectation(20.0, None)
+    work = seconds_by_role([task("a", model=10)], found(call(2.0)))["model"]
+    assert (work.value, work.error) == (20.0, None)
 
 
 def test_the_interval_holds_the_time_that_a_run_takes() -> None:
@@ -59,22 +62,34 @@ def test_the_interval_holds_the_time_that_a_run_takes() -> None:
         expected = seconds_by_role([task("a", model=1000)], probed)["model"]
         assert expected.error is not None
         held += abs(expected.value - seconds.sum()) <= expected.error
-    assert held / 200 > 0.85
+    assert 0.9 < held / 200 < 0.98
 
 
 def test_models_of_this_process_take_turns_and_servers_answer_many_at_once() -> None:
     models = {"model": LOCAL, "transcriber": LOCAL, "judge": ModelSpec("judge", "Served", SERVED)}
-    by_role = {"model": Expectation(100, 3.0), "transcriber": Expectation(50, 4.0), "judge": Expectation(800, 8.0)}
+    by_role = {"model": Expectation(100, 9.0), "transcriber": Expectation(50, 16.0), "judge": Expectation(800, 64.0)}
     calls = {"model": 10, "transcriber": 10, "judge": 120}
     together = seconds_of_run(by_role, models, calls)
     assert together.value == 150
-    assert together.error == pytest.approx(5.0)
-    assert seconds_of_run({**by_role, "judge": Expectation(8000, 80.0)}, models, calls) == Expectation(1000, 10.0)
-    assert seconds_of_run({"judge": Expectation(80, None)}, models, calls) == Expectation(10, None)
+    assert together.error == pytest.approx(1.96 * 5, rel=1e-3)
+    judged = seconds_of_run({**by_role, "judge": Expectation(8000, 6400.0)}, models, calls)
+    assert judged == Expectation(1000, 100.0)
+    assert seconds_of_run({"judge": Expectation(80)}, models, calls) == Expectation(10)
     # 30 a minute, whatever the server could do.
     slow = ModelSpec("judge", "Served", {**SERVED, "limits": {"requests_per_minute": 30}})
-    assert seconds_of_run(by_role, {**models, "judge": slow}, calls) == Expectation(240, 0.0)
+    allowed = seconds_of_run(by_role, {**models, "judge": slow}, calls)
+    assert (allowed.value, allowed.error) == (240, 0)
     assert limits_of(ModelSpec("judge", "Served", {"_target_": "x"})) == Limits()
+
+
+def test_tasks_of_unlike_spread_share_the_degrees_of_freedom() -> None:
+    generator = np.random.default_rng(0)
+    samples = {"a": generator.normal(1, 0.1, 4), "b": generator.normal(1, 0.3, 4)}
+    probed = found(*(call(float(each), name) for name, values in samples.items() for each in values))
+    work = seconds_by_role([task("a", model=1), task("b", model=1)], probed)["model"]
+    # Welch's test of a and minus b, whose interval is that of the sum.
+    welch = stats.ttest_ind(samples["a"], -samples["b"], equal_var=False).confidence_interval(0.95)
+    assert work.error == pytest.approx((welch.high - welch.low) / 2, rel=1e-3)
 
 
 def test_usage_goes_with_the_calls() -> None:
@@ -97,7 +112,7 @@ def test_the_pace_of_a_model() -> None:
     pace = pace_of(found(call(1), call(3), call(2, "b"), cached, call(9, role="judge")), "model")
     assert pace is not None
     assert (pace.calls, pace.a_call.value, pace.for_a_second) == (3, 2.0, 1.0)
-    assert pace.a_call.error == pytest.approx(1.96 / math.sqrt(3))
+    assert pace.a_call.error == pytest.approx(stats.t.ppf(0.975, 2) / math.sqrt(3), rel=1e-3)
     silent = pace_of(found(AnsweredCall("a", "judge", 1.0, 0.0, None)), "judge")
     assert silent is not None
     assert silent.for_a_second is None

@@ -13,6 +13,7 @@ from evalkit.metrics.error_rate import STATISTICS
 from evalkit.metrics.functions import get_metric_function
 from evalkit.run.rescore import rescore
 from evalkit.run.sensitivity import sensitivity
+from reports.tables.by_normaliser import by_normaliser_table
 from tests.runs import make_run
 
 REFERENCES = {
@@ -20,12 +21,16 @@ REFERENCES = {
     "u2": "the colour of the harbour",
     "u3": "nobody heard a sound",
     "u4": "we won't wait for Mr. Jones",
+    "u5": "geese flew over",
+    "u6": "the cat sat down",
 }
 ANSWERS = {
     "u1": "Mister Jones paid $20.",
     "u2": "The color of the harbor",
     "u3": "nobody hurt a sound",
     "u4": "We will not wait for Mister Jones",
+    "u5": "geese flew over",
+    "u6": "the cat sat",
 }
 
 
@@ -76,14 +81,24 @@ def test_schemes_side_by_side_are_what_runs_scored_by_them_say(
 def test_the_interval_of_a_difference_is_that_of_the_paired_bootstrap(whisper_run: Path) -> None:
     (task,) = sensitivity(whisper_run).tasks
     table = evalkit.read_run(whisper_run).scores("librispeech_other")
-    stored = [
+    raw_rows, whisper_rows = (
         list(zip(*(table[f"{key}.{name}"].to_pylist() for name in STATISTICS), strict=True))
         for key in ("wer_raw", "wer")
-    ]
-    test = evalkit.paired_test(*stored, get_metric_function("corpus_error_rate"), resamples=200)
+    )
+    test = evalkit.paired_test(raw_rows, whisper_rows, get_metric_function("corpus_error_rate"), resamples=200)
     raw = next(each for each in task.figures if each.scheme.startswith("raw"))
     assert raw.difference == pytest.approx(100 * test.difference)
     assert raw.difference_interval == pytest.approx([100 * end for end in test.interval])
+
+
+def test_a_report_has_the_differences_behind_the_figures(whisper_run: Path) -> None:
+    (task,) = sensitivity(whisper_run).tasks
+    table = by_normaliser_table([evalkit.read_run(whisper_run)])
+    assert table is not None
+    headline, raw = table.groups[0].rows
+    assert "Δ" not in headline.cells[0].detail
+    difference = next(each.difference for each in task.figures if each.scheme.startswith("raw"))
+    assert f"Δ +{difference:.2f} [" in raw.cells[0].detail
 
 
 @pytest.mark.slow

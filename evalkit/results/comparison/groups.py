@@ -1,0 +1,139 @@
+"""Groups of samples that moved against the trend: an accent that got worse while the whole got better.
+
+Groups are those by which the results are broken down, and thirds of the samples by length of audio and of reference.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from evalkit.metrics.functions import MetricFunction
+from evalkit.metrics.metric import rounded
+from evalkit.results.compared import ComparedMetric, Correction, GroupChange
+from evalkit.results.comparison.measuring import measured
+from evalkit.results.comparison.pairing import Pairs, Rows
+from evalkit.results.comparison.settings import ComparisonSettings
+from evalkit.results.comparison.verdicts import CORRECTIONS, direction
+from evalkit.results.task_result import MetricResult
+
+_FEWEST_SAMPLES = 10
+
+# A few resamples tell which groups are far from any evidence, and save the many.
+_FIRST_RESAMPLES = 400
+_FAR_FROM_EVIDENCE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some of the shared samples.
+
+    Attributes:
+        field: what they are grouped by.
+        label: of the group.
+        rows: their positions.
+    """
+
+    field: str
+    label: str
+    rows: Rows
+
+
+def groups_of(pairs: Pairs, metric: MetricResult) -> list[Group]:
+    """Return every group of enough samples that is not the whole."""
+    groups = [*_labelled(pairs), *_by_length("audio length", "s", pairs.durations())]
+    if "reference_length" in metric.statistics:
+        lengths = pairs.statistics[0][:, list(metric.statistics).index("reference_length")]
+        groups += _by_length("reference length", metric.recipe.get("unit", "") + "s", lengths.tolist())
+    return [group for group in groups if _FEWEST_SAMPLES <= len(group.rows) < len(pairs)]
+
+
+def against_the_trend(
+    pairs: Pairs,
+    clusters: Rows | None,
+    whole: ComparedMetric,
+    metric: MetricResult,
+    function: MetricFunction,
+    settings: ComparisonSettings,
+    seed: int,
+) -> list[GroupChange]:
+    """Test the groups that moved against the whole, or got worse.
+
+    Those that moved with it need no test: in the correction they count as tests that found nothing, which makes the
+    others' p-values larger rather than smaller.
+
+    Args:
+        pairs: the shared samples.
+        clusters: what makes them dependent.
+        whole: the comparison over all of them.
+        metric: as the base run has it.
+        function: the one that the metric names.
+        settings: of the comparison.
+        seed: of the figure.
+    """
+    groups = groups_of(pairs, metric)
+    tested: list[tuple[Group, ComparedMetric]] = []
+    for group in groups:
+        base, new = (statistics[group.rows] for statistics in pairs.statistics)
+        difference = (function(new.sum(axis=0)) - function(base.sum(axis=0))) * metric.scale
+        if not np.isfinite(difference) or not _worth_a_test(difference, whole):
+            continue
+        drawn = None if clusters is None else clusters[group.rows]
+        for resamples in (_FIRST_RESAMPLES, settings.resamples):
+            replicates = pairs.replicates(function, drawn, resamples, seed, group.rows)
+            row = measured(replace(whole, drawn=replicates.units), replicates, metric.scale, settings.level).row
+            if row.p_value is None or row.p_value > _FAR_FROM_EVIDENCE:
+                break
+        else:
+            tested.append((group, row))
+    return _corrected(tested, len(groups), settings.correction)
+
+
+def _worth_a_test(difference: float, whole: ComparedMetric) -> bool:
+    opposed = difference * (whole.difference or 0) < 0
+    return opposed or (difference != 0 and direction(difference, whole.higher_is_better) == "worse")
+
+
+def _corrected(tested: list[tuple[Group, ComparedMetric]], groups: int, correction: Correction) -> list[GroupChange]:
+    with_p = [(group, row) for group, row in tested if row.p_value is not None]
+    p_values = [row.p_value or 0.0 for _, row in with_p]
+    adjusted = CORRECTIONS[correction]([*p_values, *[1.0] * (groups - len(p_values))])
+    return [
+        GroupChange(
+            field=group.field,
+            label=group.label,
+            samples=len(group.rows),
+            base=row.base or 0.0,
+            new=row.new or 0.0,
+            difference=row.difference or 0.0,
+            interval=row.interval,
+            p_value=row.p_value or 0.0,
+            adjusted_p_value=p,
+            verdict=direction(row.difference or 0.0, row.higher_is_better),
+        )
+        for (group, row), p in zip(with_p, adjusted, strict=False)
+    ]
+
+
+def _labelled(pairs: Pairs) -> Iterator[Group]:
+    """Yield the groups by which the base run's results are broken down: of those there are few enough to be read."""
+    labels = pairs.groups()
+    for field, parts in pairs.base.task.groups.items():
+        of_sample = np.array([each.get(field, "") for each in labels])
+        for label in parts:
+            yield Group(field, label, np.flatnonzero(of_sample == label))
+
+
+def _by_length(field: str, unit: str, lengths: list[float] | None) -> Iterator[Group]:
+    """Yield the samples in thirds by length, where lengths differ."""
+    if not lengths:
+        return
+    values: npt.NDArray[np.float64] = np.array(lengths, dtype=np.float64)
+    low, high = np.quantile(values, [1 / 3, 2 / 3])
+    if not values.min() <= low < high < values.max():
+        return
+    first, second = (rounded(float(each), 1).removesuffix(".0") for each in (low, high))
+    yield Group(field, f"up to {first} {unit}".strip(), np.flatnonzero(values <= low))
+    yield Group(field, f"{first} to {second} {unit}".strip(), np.flatnonzero((values > low) & (values <= high)))
+    yield Group(field, f"over {second} {unit}".strip(), np.flatnonzero(values > high))
