@@ -78,6 +78,8 @@ def utterance(
         "language": None,
         "audio": json.dumps([{"locator": f"{sample}.flac", "duration": 2.5}]),
         "references": [reference],
+        "groups": "{}",
+        "metadata": "{}",
         "responses": [{"role": "model", "text": hypothesis}],
         "reference_normalised": reference.lower(),
         "hypothesis_normalised": hypothesis.lower(),
