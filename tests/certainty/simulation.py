@@ -103,7 +103,7 @@ def effect_of_size(figure: Figure, shape: Shape, difference: float) -> float:
 
 
 def power(figure: Figure, shape: Shape, pairs: int, resamples: int) -> tuple[float, float]:
-    """Return the difference between two systems that test sets say they would find in 80 % of cases, and how often it is.
+    """Return the difference that test sets say they would find in 80 % of cases, and how often they do.
 
     A worse system varies more, so that what test sets say depends on the difference; it is sought where both are one.
     """
