@@ -76,9 +76,7 @@ def explained_task(
         sentence = f"What it explains in {results[0].title} cannot be told apart from the answers: {reason}."
         drafts.note(CauseKey("scoring"), sentence=sentence)
     elif reason and _alike_but_scored_otherwise(evidence, scored):
-        sentence = (
-            f"{results[0].title}: answers that are alike have other scores, and cannot be scored again: {reason}."
-        )
+        sentence = f"{results[0].title}: answers that are alike have other scores, and cannot be scored now: {reason}."
         drafts.note(CauseKey("unexplained"), sentence=sentence, task=evidence.name)
     figures = [_explained(evidence, pair, scored) for pair in _pairs(results)]
     return ExplainedTask(figures, not reason if wanted else None)
