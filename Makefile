@@ -6,7 +6,7 @@ LOWEST_TORCH := torch==2.13.0
 PACKAGES := configs evalkit model_adapters reports step_audio_2 tasks
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test test-lowest test-python check docs mutation performance clean
+.PHONY: demo test browser test-lowest test-python check docs mutation performance clean
 
 demo: .venv/installed-demo ## run small models on the embedded speech, fill every table, draw and compare
 	$(BIN)/evalkit run suite=demo model=whisper_tiny_en
@@ -17,17 +17,22 @@ demo: .venv/installed-demo ## run small models on the embedded speech, fill ever
 	$(BIN)/evalkit compare runs/pocketsphinx-demo runs/whisper_tiny_en-demo --markdown runs/demo-report/comparison.md
 	@echo
 	@echo "Open these:"
-	@echo "  runs/demo-report/index.html        the tables, the chart, every sample"
+	@echo "  runs/demo-report/index.html        the tables, the chart, every sample to hear and read"
 	@echo "  runs/demo-report/asr.md            the speech recognition table alone; also .html .tex .csv"
 	@echo "  runs/demo-report/*_demo.md         the other tables, each on a few samples of our own"
 	@echo "  runs/demo-report/radar.png         the chart; also .svg"
 	@echo "  runs/demo-report/comparison.md     is Whisper tiny.en better than PocketSphinx?"
 	@echo "  runs/whisper_tiny_en-demo/metrics.json"
 
-test: .venv/installed-dev ## the fast tests and the examples of docstrings, then the slow tests
+test: .venv/installed-dev browser ## the fast tests and the examples of docstrings, then the slow tests
 	$(BIN)/python -m pytest -n auto -m "not slow"
 	$(BIN)/python -m pytest --doctest-modules $(PACKAGES)
 	$(BIN)/python -m pytest -m slow
+
+browser: ## Debian's browser, in which the pages of reports are tested; without one, these tests are skipped
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || (test "$$(id -u)" = 0 && command -v apt-get > /dev/null \
+		&& apt-get update -qq && apt-get install -y -qq chromium) > /dev/null 2>&1 \
+		|| echo "no browser could be installed: the tests of the pages are skipped"
 
 test-lowest: .venv/bin/python ## the fast tests on the lowest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv

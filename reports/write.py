@@ -101,14 +101,17 @@ def write_report(
             site = SiteWriter(single, titles, folder, names, sounds).write()
             page = folder / _PAGE
             overview = Overview(
-                single,
-                titles,
-                site.comparisons,
-                site.pages,
-                tables,
-                charts[-1].name if charts else None,
-                notes,
-                listings,
+                runs=single,
+                titles=titles,
+                comparisons=site.comparisons,
+                pages=site.pages,
+                tables=tables,
+                chart=charts[-1].name if charts else None,
+                notes=notes,
+                plots=[
+                    f"plots/{path.name}" for path in written if path.parent.name == "plots" and path.suffix == ".svg"
+                ],
+                listings=listings,
             )
             page.write_text(printable(render_overview(overview), lines=True), encoding="utf-8")
             made = [path.relative_to(folder).as_posix() for path in (page, *written, *charts)]

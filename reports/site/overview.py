@@ -15,7 +15,7 @@ from reports.render.markup import Markup, data_table, element, isolated, join
 from reports.site.shell import page
 from reports.tables.model import Table
 
-_SIGNS = {"better": "▲", "worse": "▼", "no evidence": "≈", "not comparable": "∅"}
+_SIGNS = {"better": "▲", "worse": "▼", "equivalent": "≡", "no evidence": "≈", "not comparable": "∅"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Overview:
         pages: for each task the name of its page.
         tables: in order.
         chart: file name of the radar chart, or None if there is none.
-        notes: what has to be said about the chart.
+        notes: what has to be said about the chart and the plots.
+        plots: names of the files of further plots.
         listings: text files of samples by task and run: what they are called, and their names.
     """
 
@@ -40,6 +41,7 @@ class Overview:
     tables: Sequence[Table]
     chart: str | None
     notes: Sequence[str]
+    plots: Sequence[str]
     listings: Sequence[tuple[str, Sequence[str]]]
 
 
@@ -53,6 +55,7 @@ def render_overview(overview: Overview) -> str:
         _tasks(overview) if runs else "",
         _chart(overview),
         *(_table(table) for table in overview.tables),
+        _plots(overview.plots),
         _runs(overview) if runs else "",
         _listings(overview),
         scripts=("site/overview.js",) if runs else (),
@@ -146,6 +149,17 @@ def _chart(overview: Overview) -> Markup:
         "img", src=quote(overview.chart), alt="Radar chart of the models; the tables below hold its numbers"
     )
     return element("section", element("h2", "At a glance"), element("figure", image), *notes)
+
+
+def _plots(names: Sequence[str]) -> Markup:
+    figures = []
+    for name in names:
+        title = name.rpartition("/")[2].removesuffix(".svg").replace("_", " ")
+        image = element("img", src=quote(name), alt=f"Plot: {title}")
+        figures.append(element("figure", image, element("figcaption", title)))
+    return (
+        element("section", element("h2", "Plots"), element("div", *figures, class_="beside")) if figures else Markup("")
+    )
 
 
 def _table(table: Table) -> Markup:

@@ -43,7 +43,6 @@ def row(
     """A row of a transcription task with all that real ones have."""
     return utterance(sample, reference, hypothesis, counts) | {
         "groups": json.dumps({"speaker": sample[0]}),
-        "metadata": "{}",
         "reason_kind": None,
         **fields,
     }

@@ -176,7 +176,7 @@ def test_errors_are_marked_without_colour_and_the_judge_can_be_read(page: Any, r
     assert page.locator(".alignment").first.get_attribute("dir") == "rtl"
     go(page, report, "#sample=a1")
     shown(page)
-    assert page.locator("h3 .change.fixed").inner_text() == "fixed"
+    assert page.locator("h3 .change.fixed").inner_text() == "✓ fixed"
     page.get_by_text("What the judge was asked").first.click()
     assert "Is it right?" in page.locator(".judge pre").first.inner_text()
 

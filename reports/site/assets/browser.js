@@ -186,7 +186,7 @@
       const having = runs.map((run, at) => ({ run, position: rows[row][at] })).filter(({ position }) => position >= 0);
       const records = await Promise.all(having.map(({ run, position }) => evalkit.record(run, position)));
       if (shown.key !== key) return;
-      const { made, spoken } = evalkit.sample.view(having.map(({ run }, at) => ({ run, record: records[at] })), settings, changeOf(row));
+      const { made, spoken } = evalkit.sample.view(having.map(({ run }, at) => ({ run, record: records[at] })), settings, { kind: changeOf(row), words: SIGNS[changeOf(row)] });
       shown.spoken = spoken;
       controls.detail.replaceChildren(made);
     } catch (error) {

@@ -176,7 +176,7 @@ evalkit.sample = (() => {
       : "";
     const made = element(
       "article", { class: "sample", "aria-label": `Sample ${first.id}` },
-      element("h3", { tabindex: -1 }, text(first.id), change ? element("span", { class: `change ${change}` }, change) : ""),
+      element("h3", { tabindex: -1 }, text(first.id), change.words ? element("span", { class: `change ${change.kind}` }, change.words) : ""),
       element("p", { class: "tools" }, both, ...copyButton(found.map(({ run, record }) => ({ run: run.name, task: settings.name, ...record })))),
       part("Recording", sounds),
       part(first.references?.length > 1 ? "References" : "Reference", (first.references ?? []).map((each) => element("p", { class: "reference", dir: "auto", lang: first.language }, visible(each)))),
