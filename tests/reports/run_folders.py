@@ -82,8 +82,6 @@ def utterance(
         "groups": "{}",
         "metadata": "{}",
         "responses": [{"role": "model", "text": hypothesis}],
-        "groups": "{}",
-        "metadata": "{}",
         "clusters": "{}",
         "reference_normalised": reference.lower(),
         "hypothesis_normalised": hypothesis.lower(),
