@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from evalkit.results.compared import Comparison
     from evalkit.results.comparison import compare_runs
     from evalkit.results.metrics_file import RunResult, read_run
+    from evalkit.results.repeated import read_results
     from evalkit.run.difference.causes import RunDifference
     from evalkit.run.difference.diff import diff_runs
+    from evalkit.run.judging import judge_again
+    from evalkit.run.sensitivity import sensitivity
     from evalkit.run.start import evaluate
     from evalkit.text import normalizer
 
@@ -35,6 +38,9 @@ _EXPORTS = {
     "Comparison": "evalkit.results.compared",
     "diff_runs": "evalkit.run.difference.diff",
     "RunDifference": "evalkit.run.difference.causes",
+    "read_results": "evalkit.results.repeated",
+    "judge_again": "evalkit.run.judging",
+    "sensitivity": "evalkit.run.sensitivity",
 }
 
 __all__ = [
@@ -50,9 +56,12 @@ __all__ = [
     "diff_runs",
     "error_rate",
     "evaluate",
+    "judge_again",
     "normalizer",
     "paired_test",
+    "read_results",
     "read_run",
+    "sensitivity",
 ]
 
 

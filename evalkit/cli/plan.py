@@ -47,7 +47,6 @@ def add_probe_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _samples(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return int(text)

@@ -96,9 +96,9 @@ def _margin(text: str) -> Decimal:
     try:
         margin = Decimal(text)
     except InvalidOperation:
-        raise ValueError(text) from None
+        margin = Decimal("nan")
     if not margin.is_finite() or margin <= 0:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
     return margin
 
 

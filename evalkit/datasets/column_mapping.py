@@ -185,6 +185,8 @@ class ColumnMapping:
         labels = {}
         for field, column in self._cluster.items():
             value = _required(column, row, place) if self._cluster_required else row.get(column)
+            if not self._cluster_required and not isinstance(value, str | int | float):
+                continue  # whatever the column holds, nobody said that it names one speaker
             label = "" if value is None else as_text(value)
             if label.strip():
                 labels[field] = label

@@ -20,6 +20,7 @@ from evalkit.metrics.functions import get_metric_function
 from evalkit.metrics.metric import mean_in_unit
 from evalkit.metrics.repeated_runs import RepeatedValue, combined_error, repeated_runs, student_interval
 from evalkit.results.certainty import finite_in_unit
+from evalkit.results.fields import Fields
 from evalkit.results.folder import PROVENANCE, read_json, recorded_models
 from evalkit.results.metrics_file import FILE_NAME, RunResult, read_run
 from evalkit.results.scores import ScoresFile
@@ -118,8 +119,8 @@ def _refuse_other_runs(first: RunResult, other: RunResult) -> None:
         if models[0].get(key) != models[1].get(key):
             refuse(f"the model's {key} is {models[1].get(key)}, there {models[0].get(key)}")
     for name, task in first.tasks.items():
-        data = [(record.get("data") or {}).get(name) for record in records]
-        if data[0] != data[1]:
+        data = [Fields(PROVENANCE, record).mappings("data").get(name, {}) for record in records]
+        if data[0].get("fingerprint") != data[1].get("fingerprint"):
             refuse(f"the data of {name} are others")
         for key, metric in task.metrics.items():
             again = other.tasks[name].metrics.get(key)

@@ -19,6 +19,7 @@ from evalkit.inference.replay import StoredCapabilities
 from evalkit.redaction import known_secrets, without_secrets
 from evalkit.results.aggregates import definitions_from
 from evalkit.results.copying import copy_responses
+from evalkit.results.fields import Fields
 from evalkit.results.folder import PROVENANCE, RunFolder, read_json, recorded_models
 from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.scores import ScoresFile
@@ -59,7 +60,7 @@ class JudgedAgain:
 
 
 def judge_again(
-    path: Path, words: Sequence[str], config_dirs: Sequence[str | Path] = (), allow: Sequence[str] = ()
+    path: str | Path, words: Sequence[str], config_dirs: Sequence[str | Path] = (), allow: Sequence[str] = ()
 ) -> JudgedAgain:
     """Have the answers of a run judged by other models, or continue where an earlier attempt stopped.
 
@@ -73,6 +74,7 @@ def judge_again(
     Raises:
         EvalkitError: something cannot be as asked, or stops the run; every reply got so far is kept.
     """
+    path = Path(path)
     before = read_run(path)
     choices = _chosen(words)
     with in_our_words():
@@ -199,4 +201,7 @@ def _checked(path: Path, before: TaskResult, task: Task, selection: Selection) -
     for sample in samples:
         fingerprint.add(sample)
     partial = before.partial or (selection.partial and task.expected_samples is None)
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial)
+    recorded = Fields(PROVENANCE, read_json(path / PROVENANCE)).mappings("data").get(task.name, {})
+    folder = recorded.get("folder")
+    recordings = folder if isinstance(folder, str) else None
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings)

@@ -36,7 +36,7 @@ _EXAMPLES = 3
 _MOST_UNITS_ALIGNED = 2_000
 
 
-def sensitivity(path: Path, tasks: Sequence[str] = (), allow: Sequence[str] = ()) -> Sensitivity:
+def sensitivity(path: str | Path, tasks: Sequence[str] = (), allow: Sequence[str] = ()) -> Sensitivity:
     """Score a run's stored answers under every scheme that its tasks know, and compare each with the headline's.
 
     Args:
@@ -48,6 +48,7 @@ def sensitivity(path: Path, tasks: Sequence[str] = (), allow: Sequence[str] = ()
         StoreError: the folder is not that of a run, or is damaged.
         ConfigurationError: the run has no such task, or none that is scored by a scheme.
     """
+    path = Path(path)
     run, config = read_run(path), read_stored_config(path)
     for name in tasks:
         if name not in run.tasks:

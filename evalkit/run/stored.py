@@ -27,10 +27,11 @@ from evalkit.types import Sample
 _CONFIG = "config.yaml"
 _TASKS = "tasks"
 _TARGET = "_target_"
-# How Hydra makes an object, which is no matter once its settings are plain values.
-_RUN_WIDE = ("schemes", "alignment")
+RUN_WIDE = ("schemes", "alignment")
+"""Settings of a run that its tasks take over, so that both hold them."""
 # What may be set though the run's configuration lacks it: settings that came later. So may a title of any model.
 _LATER = ("statistics.cluster",)
+# How Hydra makes an object, which is no matter once its settings are plain values.
 _MANNER = ("_convert_", "_recursive_")
 
 
@@ -68,7 +69,7 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
         raise StoreError(f"{path}: does not hold a run's configuration")
     changed = [_override(word) for word in overrides]
     for key, value in changed:
-        if key in _RUN_WIDE:
+        if key in RUN_WIDE:
             _follow(config, key, value)
     for key, value in changed:
         _set(config, key, value, path)

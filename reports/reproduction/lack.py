@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from evalkit.place import TablePlace
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import TaskResult
 from reports.published import PublishedFigure
 from reports.reproduction.tasks import KnownTask
 from reports.reproduction.unknowns import unknowns_of
 from reports.reproduction.verdict import ERROR_RATES
+from reports.tables.fill import name_of_set
 from reports.tables.model import Cell
 
 _SHOWN = 3
@@ -43,7 +45,7 @@ def _reason(task: KnownTask, run: RunResult | None) -> str:
 
 def unlikeness(published: PublishedFigure, cell: Cell, run: RunResult | None, tasks: Sequence[KnownTask]) -> str:
     """Return why a measured figure is not one of the same data and metric as the published one; empty if it is."""
-    results = [run.tasks[task.name] for task in tasks if run is not None and task.name in run.tasks]
+    results = [] if run is None else _results(published, run, tasks)
     versions = {each.data for each in unknowns_of([published]) if each.data}
     used = {version for result in results if (version := result.metric.recipe.get("data"))}
     if versions and used - versions:
@@ -56,6 +58,21 @@ def unlikeness(published: PublishedFigure, cell: Cell, run: RunResult | None, ta
         missing = [task.name for task in tasks if run is None or task.name not in run.tasks]
         return f"without {_listed(missing)}" if missing else "a part of the data"
     return ""
+
+
+def _results(published: PublishedFigure, run: RunResult, tasks: Sequence[KnownTask]) -> list[TaskResult]:
+    """Return what a figure was made of: the members of an average, else the tasks that measure it."""
+    members = [name for each in run.aggregates.values() if _is_at(each.place, published) for name in each.members]
+    names = dict.fromkeys(members or (task.name for task in tasks))
+    return [run.tasks[name] for name in names if name in run.tasks]
+
+
+def _is_at(place: TablePlace, published: PublishedFigure) -> bool:
+    return (
+        name_of_set(place.table, place.set) == published.table
+        and place.group in ("", published.group)
+        and place.benchmark == published.benchmark
+    )
 
 
 def _other_samples(result: TaskResult) -> str:

@@ -137,7 +137,7 @@ def _chance(reproduction: Reproduction) -> str:
     margins = sorted({row.figures.margin for row in reproduction.rows if row.judgement.p_value is not None})
     within = f"±{plain(margins[0])}" + (f" to ±{plain(margins[-1])}" if len(margins) > 1 else "")
     return (
-        f"Of {judged:,} figures held against their intervals, {outside:,} lie outside; {expected:.1f} would by chance "
-        f"if all were reproduced, which Holm's procedure allows for. The margins, the differences that would matter, "
-        f"are {within}."
+        f"Held against intervals: {judged:,}; outside lie {outside:,}, where {expected:.1f} would by chance if all "
+        f"were reproduced, which Holm's procedure allows for. The margins, the differences that would matter, are "
+        f"{within}."
     )

@@ -15,7 +15,7 @@ from reports.render.markup import Markup, data_table, element, isolated, join
 from reports.site.shell import page
 from reports.tables.model import Table
 
-_SIGNS = {"better": "▲", "worse": "▼", "equivalent": "=", "no evidence": "≈", "not comparable": "∅"}
+_SIGNS = {"better": "▲", "worse": "▼", "equivalent": "≡", "no evidence": "≈", "not comparable": "∅"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
-"""The tables of docs/certainty.md: ``python -m tests.certainty``, with a number for fewer than 1,000 test sets each."""
+"""The tables of docs/certainty.md: ``python -m tests.certainty``, of 1,000 pairs of systems each or of so many."""
 
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import product, repeat
 
 import numpy as np
 
@@ -32,94 +33,70 @@ _SHAPES = (
     speakers(200, 20),
     uneven(40),
 )
-_FEW = (speakers(5, 20), speakers(6, 20), speakers(7, 20), speakers(8, 20))
 
 Row = Sequence[str]
 
 
 def main(pairs: int = 1_000) -> None:
-    """Print all tables, each figure in a process of its own."""
+    """Print all tables; two figures are simulated at a time."""
     began = time.perf_counter()
     with ProcessPoolExecutor(2) as pool:
-        for title, share, heads, of_figure in _TABLES:
-            of_table = math.ceil(share * pairs)
-            print(f"\n{title} ({of_table:,} each)\n\n| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
-            for rows in pool.map(partial(of_figure, of_table), FIGURES):
-                for row in rows:
-                    print(f"| {' | '.join(row)} |", flush=True)
+        for title, share, heads, row_of, items in _TABLES:
+            count = math.ceil(share * pairs)
+            print(f"\n{title} ({count:,} each)\n\n| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
+            for row in pool.map(row_of, repeat(count), *zip(*product(FIGURES, items), strict=True)):
+                print(f"| {' | '.join(row)} |", flush=True)
     print(f"\n{RESAMPLES:,} resamples each; {time.perf_counter() - began:,.0f} s")
 
 
-def _covering(pairs: int, figure: Figure, shapes: Iterable[Shape] = _SHAPES, singly: bool = False) -> list[Row]:
-    return list(_rows_of_coverage(pairs, figure, shapes, singly))
+def _covering(pairs: int, figure: Figure, shape: Shape, *, singly: bool = False) -> Row:
+    simulated = list(simulate(figure, shape, pairs, RESAMPLES, singly=singly))
+    shares = *coverage(figure, shape, simulated), alarms(simulated)
+    return figure.name, shape.title, *map(_percent, shares)
 
 
-def _rows_of_coverage(pairs: int, figure: Figure, shapes: Iterable[Shape], singly: bool) -> Iterator[Row]:
-    for shape in shapes:
-        simulated = list(simulate(figure, shape, pairs, RESAMPLES, singly=singly))
-        of_value, of_difference = coverage(figure, shape, simulated)
-        yield figure.name, shape.name + _reacting(shape), *map(_percent, (of_value, of_difference, alarms(simulated)))
-
-
-def _methods(pairs: int, figure: Figure) -> list[Row]:
-    rows: list[Row] = []
-    for shape in (independent(8), independent(24), speakers(10, 10), speakers(40, 65), uneven(40)):
-        drawn = [each.drawn for each in simulate(figure, shape, pairs, RESAMPLES)]
-        value = truth(figure, shape.speaker, shape.reaction)
-        shares = []
-        for method in METHODS.values():
-            of_value, of_difference = zip(*((method(one), method(other)) for one, other in drawn), strict=True)
-            held = [
-                share_held(list(map(open_where_nothing_is_said, each)), true)
-                for each, true in ((of_value, value), (of_difference, 0.0))
-            ]
-            shares.append(" / ".join(map(_percent, held)))
-        rows.append((figure.name, shape.name + _reacting(shape), *shares))
-    return rows
-
-
-def _averages(pairs: int, figure: Figure) -> list[Row]:
-    """An average over three data sets, of which each counts as one, whatever its size."""
-    rows: list[Row] = []
-    for shapes in (
-        (independent(8),) * 3,
-        (speakers(10, 10),) * 3,
-        (speakers(10, 10), independent(500), independent(24)),
-    ):
-        members = [simulate(figure, shape, pairs, RESAMPLES, seed=seed) for seed, shape in enumerate(shapes)]
-        generator = np.random.default_rng(0)
-        intervals = [
-            percentile_interval(np.mean([generator.permutation(each.replicates) for each in of_sets], axis=0), LEVEL)
-            for of_sets in zip(*members, strict=True)
+def _methods(pairs: int, figure: Figure, shape: Shape) -> Row:
+    drawn = [each.drawn for each in simulate(figure, shape, pairs, RESAMPLES)]
+    true = truth(figure, shape.speaker, shape.reaction), 0.0
+    shares = []
+    for method in METHODS.values():
+        of_both = zip(*((method(value), method(difference)) for value, difference in drawn), strict=True)
+        held = [
+            share_held(list(map(open_where_nothing_is_said, of_one)), at)
+            for of_one, at in zip(of_both, true, strict=True)
         ]
-        value = float(np.mean([truth(figure, shape.speaker, shape.reaction) for shape in shapes]))
-        held = share_held(list(map(open_where_nothing_is_said, intervals)), value)
-        rows.append((figure.name, "; ".join(shape.name for shape in shapes), _percent(held)))
-    return rows
+        shares.append(" / ".join(map(_percent, held)))
+    return figure.name, shape.title, *shares
 
 
-def _power(pairs: int, figure: Figure) -> list[Row]:
-    rows: list[Row] = []
-    for shape in (independent(84), independent(500), speakers(10, 10), speakers(40, 65)):
-        said, found = power(figure, shape, pairs, RESAMPLES)
-        scale = 1 if figure.name in ("BLEU", "marks 1-5") else 100
-        rows.append((figure.name, shape.name + _reacting(shape), f"{scale * said:.2f}", _percent(found)))
-    return rows
+def _averages(pairs: int, figure: Figure, shapes: Sequence[Shape]) -> Row:
+    """An average over data sets, of which each counts as one, whatever its size."""
+    members = [simulate(figure, shape, pairs, RESAMPLES, seed=seed) for seed, shape in enumerate(shapes)]
+    generator = np.random.default_rng(0)
+    intervals = [
+        percentile_interval(np.mean([generator.permutation(each.replicates) for each in of_sets], axis=0), LEVEL)
+        for of_sets in zip(*members, strict=True)
+    ]
+    value = float(np.mean([truth(figure, shape.speaker, shape.reaction) for shape in shapes]))
+    held = share_held(list(map(open_where_nothing_is_said, intervals)), value)
+    return figure.name, "; ".join(shape.name for shape in shapes), _percent(held)
 
 
-def _repeated(pairs: int, figure: Figure) -> list[Row]:
+def _power(pairs: int, figure: Figure, shape: Shape) -> Row:
+    said, found = power(figure, shape, pairs, RESAMPLES)
+    scale = 1 if figure.name in ("BLEU", "marks 1-5") else 100
+    return figure.name, shape.title, f"{scale * said:.2f}", _percent(found)
+
+
+def _repeated(pairs: int, figure: Figure, runs_of: tuple[Shape, int, float]) -> Row:
     """Runs that differ as a whole by their seed, about as much as samples make them uncertain, or not at all."""
-    rows: list[Row] = []
-    for shape in (independent(84), speakers(40, 20)):
-        for runs in (3, 5):
-            for deviation in (0.0, 0.15):
-                intervals = [
-                    open_where_nothing_is_said(repeated_runs(rows_of_runs, figure.function, resamples=200).interval)
-                    for rows_of_runs in _drawn_runs(figure, shape, runs, deviation, pairs)
-                ]
-                held = share_held(intervals, _truth_of_runs(figure, shape, deviation))
-                rows.append((figure.name, shape.name, str(runs), f"{deviation:.2f}", _percent(held)))
-    return rows
+    shape, runs, deviation = runs_of
+    intervals = [
+        open_where_nothing_is_said(repeated_runs(rows, figure.function, resamples=200).interval)
+        for rows in _drawn_runs(figure, shape, runs, deviation, pairs)
+    ]
+    held = share_held(intervals, _truth_of_runs(figure, shape, deviation))
+    return figure.name, shape.name, str(runs), f"{deviation:.2f}", _percent(held)
 
 
 def _drawn_runs(figure: Figure, shape: Shape, runs: int, deviation: float, count: int) -> Iterator[np.ndarray]:
@@ -148,33 +125,49 @@ def _truth_of_runs(figure: Figure, shape: Shape, deviation: float) -> float:
     return float(np.average(values, weights=weights))
 
 
-def _reacting(shape: Shape) -> str:
-    return ", reacting differently" if shape.reaction else ""
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
 _COVERAGE = ("figure", "test set", "value held, %", "difference held, %", "false alarms, %")
 _TABLES = (
-    ("Coverage of 95 % intervals, and false alarms of the paired test at 5 %", 1, _COVERAGE, _covering),
+    ("Coverage of 95 % intervals, and false alarms of the paired test at 5 %", 1, _COVERAGE, _covering, _SHAPES),
     (
         "The same, if the samples of a speaker are taken to be independent",
         0.4,
         _COVERAGE,
-        partial(_covering, shapes=(speakers(10, 10), speakers(40, 65)), singly=True),
+        partial(_covering, singly=True),
+        (speakers(10, 10), speakers(40, 65)),
     ),
-    ("Few speakers", 1, _COVERAGE, partial(_covering, shapes=_FEW)),
-    ("Ways to make an interval: value held / difference held, %", 0.4, ("figure", "test set", *METHODS), _methods),
-    ("Averages over three data sets", 0.4, ("figure", "data sets", "held, %"), _averages),
+    ("Few speakers", 1, _COVERAGE, _covering, [speakers(count, 20) for count in (5, 6, 7, 8)]),
+    (
+        "Ways to make an interval: value held / difference held, %",
+        0.4,
+        ("figure", "test set", *METHODS),
+        _methods,
+        (independent(8), independent(24), speakers(10, 10), speakers(40, 65), uneven(40)),
+    ),
+    (
+        "Averages over three data sets",
+        0.4,
+        ("figure", "data sets", "held, %"),
+        _averages,
+        ((independent(8),) * 3, (speakers(10, 10),) * 3, (speakers(10, 10), independent(500), independent(24))),
+    ),
     (
         "Power: the difference said to be found in 80 % of cases, and how often it is",
         0.5,
         ("figure", "test set", "difference", "found, %"),
         _power,
+        (independent(84), independent(500), speakers(10, 10), speakers(40, 65)),
     ),
-    ("Several runs of one model", 0.3, ("figure", "test set", "runs", "spread of runs", "held, %"), _repeated),
+    (
+        "Several runs of one model",
+        0.3,
+        ("figure", "test set", "runs", "spread of runs", "held, %"),
+        _repeated,
+        list(product((independent(84), speakers(40, 20)), (3, 5), (0.0, 0.15))),
+    ),
 )
 
 

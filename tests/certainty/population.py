@@ -39,6 +39,11 @@ class Shape:
         """Whether speakers have several samples."""
         return max(self.sizes) > 1
 
+    @property
+    def title(self) -> str:
+        """The name, and whether speakers react to the systems differently."""
+        return f"{self.name}, reacting differently" if self.reaction else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:

@@ -1,4 +1,4 @@
-"""That intervals cover, tests keep their level and power is as said, on fewer test sets than docs/certainty.md shows."""
+"""That intervals cover, tests keep their level and power is as said: docs/certainty.md on fewer test sets."""
 
 import math
 from typing import Any

@@ -294,7 +294,7 @@ def test_a_comparison_decides_in_a_gate(typed: CommandLine, desk: Path) -> None:
 
     assert typed("run", "task=demo_noise", "model=echo", "name=echo", "limit=1").returncode == 0
     nothing = typed("compare", "runs/answers", "runs/echo")
-    assert stopped(nothing) == "evalkit: nothing could be compared; the lines above say why"
+    assert stopped(nothing) == "evalkit: nothing of echo could be compared; the lines above say why"
     assert "Not compared, as only the base run has it: My set." in nothing.stdout
     assert "| Task |" not in nothing.stdout
 

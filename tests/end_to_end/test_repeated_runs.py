@@ -111,7 +111,7 @@ def repeated(folder: Path, wrong: float, seeds: range) -> Path:
         provenance = json.loads((made / "provenance.json").read_text())
         # Stored answers are known by their file; another file stands for another seed here.
         provenance["models"]["model"] = {"adapter": "sampled", "generation": {"seed": seed, "top_p": 0.9}}
-        data = provenance["data"] = data or provenance["data"]
+        data = provenance["data"] = data or provenance["data"]  # each has a list of recordings of its own
         (made / "provenance.json").write_text(json.dumps(provenance))
     return folder
 

@@ -74,6 +74,7 @@ def utterance(
     return {
         "id": sample,
         "status": "scored",
+        "reason_kind": None,
         "reason": None,
         "language": None,
         "audio": json.dumps([{"locator": f"{sample}.flac", "duration": 2.5}]),
@@ -81,6 +82,9 @@ def utterance(
         "groups": "{}",
         "metadata": "{}",
         "responses": [{"role": "model", "text": hypothesis}],
+        "groups": "{}",
+        "metadata": "{}",
+        "clusters": "{}",
         "reference_normalised": reference.lower(),
         "hypothesis_normalised": hypothesis.lower(),
         **{f"wer.{name}": count for name, count in zip(names, counts or (None,) * 4, strict=True)},

@@ -27,6 +27,7 @@ from reports.plots.samples import read_samples
 from reports.plots.schemes import schemes
 from reports.plots.style import Drawing, line_styles, write_drawing
 from tests.reports.measured_runs import measured_run
+from tests.reports.run_folders import task, write_run
 
 
 @pytest.fixture(scope="module")
@@ -281,3 +282,11 @@ def test_repeated_runs_that_were_joined_have_plots_without_samples(runs: list[Ru
 
 def test_completion_knows_every_kind() -> None:
     assert candidates("evalkit plot ") == list(KINDS)
+
+
+def test_figures_whose_statistics_nobody_stored_are_not_comparable(tmp_path: Path) -> None:
+    tasks = {"a": task("A", 0.1, "Clinic", compared=["wer"]), "b": task("B", 0.2, "Clinic", compared=["wer"])}
+    base, new = (read_run(write_run(tmp_path, name, tasks)) for name in ("base", "new"))
+    reasons = {each.name: each.reason for each in compare_runs(base, new, resamples=10).metrics}
+    assert reasons["a"] == reasons["b"] == "no statistics of single samples are stored"
+    assert "a" in reasons["asr_clinic"]

@@ -120,6 +120,17 @@ def test_an_average_is_judged_like_any_figure(tmp_path: Path, known: list[KnownT
     assert average.figures.interval is not None
 
 
+def test_what_an_average_is_not_over_is_no_matter(tmp_path: Path, known: list[KnownTask]) -> None:
+    values = {"common_voice_en": 0.0676, "fleurs_en": 0.0305, "librispeech_clean": 0.0133, "librispeech_other": 0.0286}
+    titles = {task.name: task.title for task in known}
+    tasks = {key: task(titles[key], value, "English") for key, value in values.items()}
+    found = held(tmp_path, known, {**tasks, "mine": task("My set", 0.5, "English", expected=1000)})
+    assert row(found, "Average", "English").judgement.verdict == "reproduced"
+    partial = {**tasks, "fleurs_en": task("FLEURS English", 0.0305, "English", expected=647)}
+    found = held(tmp_path / "partial", known, partial)
+    assert row(found, "Average", "English").judgement.reason == "24 of 647 samples of FLEURS English"
+
+
 def test_a_part_of_a_task_is_a_figure_of_its_own(tmp_path: Path, known: list[KnownTask]) -> None:
     accuracy = metric(0.732, name="Accuracy") | {"higher_is_better": True}
     found = held(

@@ -8,7 +8,8 @@ from itertools import zip_longest
 from evalkit.errors import ConfigurationError
 from evalkit.metrics.error_rate import align
 from evalkit.results.compared import AlignedAnswers
-from evalkit.results.comparison.pairing import Pairs, Rows
+from evalkit.results.comparison.pairing import Pairs
+from evalkit.results.comparison.side import Rows
 from evalkit.results.scoring_schemes import scheme_for, schemes_of_metric
 from evalkit.results.task_result import MetricResult
 from evalkit.text import Scheme

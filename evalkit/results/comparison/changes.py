@@ -9,7 +9,8 @@ import numpy.typing as npt
 from evalkit.metrics.functions import MetricFunction
 from evalkit.results.compared import Change, ChangeCounts
 from evalkit.results.comparison.answers import Answer, Answers
-from evalkit.results.comparison.pairing import Pairs, Statistics
+from evalkit.results.comparison.pairing import Pairs
+from evalkit.results.comparison.side import Statistics
 from evalkit.results.task_result import MetricResult
 
 

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from evalkit.metrics.functions import MetricFunction
 from evalkit.metrics.metric import rounded
-from evalkit.results.compared import ComparedMetric, Correction, GroupChange
+from evalkit.results.compared import ComparedMetric, GroupChange
 from evalkit.results.comparison.measuring import measured
-from evalkit.results.comparison.pairing import Pairs, Rows
+from evalkit.results.comparison.pairing import Pairs
 from evalkit.results.comparison.settings import ComparisonSettings
+from evalkit.results.comparison.side import Rows
 from evalkit.results.comparison.verdicts import CORRECTIONS, direction
 from evalkit.results.task_result import MetricResult
 
@@ -73,7 +74,7 @@ def against_the_trend(
         seed: of the figure.
     """
     groups = groups_of(pairs, metric)
-    tested: list[tuple[Group, ComparedMetric]] = []
+    tested: list[GroupChange] = []
     for group in groups:
         base, new = (statistics[group.rows] for statistics in pairs.statistics)
         difference = (function(new.sum(axis=0)) - function(base.sum(axis=0))) * metric.scale
@@ -86,8 +87,10 @@ def against_the_trend(
             if row.p_value is None or row.p_value > _FAR_FROM_EVIDENCE:
                 break
         else:
-            tested.append((group, row))
-    return _corrected(tested, len(groups), settings.correction)
+            tested.append(_change(group, row))
+    untested = [1.0] * (len(groups) - len(tested))
+    adjusted = CORRECTIONS[settings.correction]([*(each.p_value for each in tested), *untested])
+    return [replace(each, adjusted_p_value=p_value) for each, p_value in zip(tested, adjusted, strict=False)]
 
 
 def _worth_a_test(difference: float, whole: ComparedMetric) -> bool:
@@ -95,25 +98,21 @@ def _worth_a_test(difference: float, whole: ComparedMetric) -> bool:
     return opposed or (difference != 0 and direction(difference, whole.higher_is_better) == "worse")
 
 
-def _corrected(tested: list[tuple[Group, ComparedMetric]], groups: int, correction: Correction) -> list[GroupChange]:
-    with_p = [(group, row) for group, row in tested if row.p_value is not None]
-    p_values = [row.p_value or 0.0 for _, row in with_p]
-    adjusted = CORRECTIONS[correction]([*p_values, *[1.0] * (groups - len(p_values))])
-    return [
-        GroupChange(
-            field=group.field,
-            label=group.label,
-            samples=len(group.rows),
-            base=row.base or 0.0,
-            new=row.new or 0.0,
-            difference=row.difference or 0.0,
-            interval=row.interval,
-            p_value=row.p_value or 0.0,
-            adjusted_p_value=p,
-            verdict=direction(row.difference or 0.0, row.higher_is_better),
-        )
-        for (group, row), p in zip(with_p, adjusted, strict=False)
-    ]
+def _change(group: Group, row: ComparedMetric) -> GroupChange:
+    values = row.base, row.new, row.difference, row.p_value
+    base, new, difference, p_value = (0.0 if value is None else value for value in values)
+    return GroupChange(
+        field=group.field,
+        label=group.label,
+        samples=len(group.rows),
+        base=base,
+        new=new,
+        difference=difference,
+        interval=row.interval,
+        p_value=p_value,
+        adjusted_p_value=p_value,
+        verdict=direction(difference, row.higher_is_better),
+    )
 
 
 def _labelled(pairs: Pairs) -> Iterator[Group]:

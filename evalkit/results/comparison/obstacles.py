@@ -20,6 +20,8 @@ def obstacle(key: str, base: TaskResult, new: TaskResult) -> str:
     computed = [(each.function, each.scale, each.higher_is_better, tuple(each.statistics)) for each in metrics]
     if computed[0] != computed[1]:
         return "computed by another function, scale, direction or statistics; `evalkit score` can score a run again"
+    if not metrics[0].statistics:
+        return "no statistics of single samples are stored"
     return ""
 
 

@@ -18,8 +18,9 @@ from evalkit.results.comparison.groups import against_the_trend
 from evalkit.results.comparison.measuring import Measured, blank, measured
 from evalkit.results.comparison.obstacles import obstacle
 from evalkit.results.comparison.other_tests import other_test
-from evalkit.results.comparison.pairing import Pairs, Side
+from evalkit.results.comparison.pairing import Pairs
 from evalkit.results.comparison.settings import AUTO, NONE, ComparisonSettings
+from evalkit.results.comparison.side import Side
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import Aggregate, TaskResult
 

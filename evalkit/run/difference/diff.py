@@ -51,6 +51,7 @@ def diff_runs(base: RunResult | str | Path, new: RunResult | str | Path, *, allo
         evidence = gathered(name, *runs, suspected)
         note_task(evidence, drafts)
         tasks[name] = explained_task(evidence, runs, settings, drafts, other_evalkit=bool(evalkit), allow=allow)
+        evidence.release()
         gathered_tasks.append(evidence)
     figures = [figure for task in tasks.values() for figure in task.figures]
     figures += _averages(*runs, tasks, drafts)

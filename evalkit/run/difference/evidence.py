@@ -11,7 +11,7 @@ from evalkit.run.difference.attribution import FAILURES, Keys
 from evalkit.run.difference.causes import UNDER_TEST, CauseKey, Change, Example
 from evalkit.run.difference.divergence import Divergence, Part, Point, conversation, divergence
 from evalkit.run.difference.opened import OpenedRun, within
-from evalkit.run.difference.samples import Own, TaskSamples, own_differences, read_samples, said_nothing
+from evalkit.run.difference.samples import NO_SAMPLES, Own, TaskSamples, own_differences, read_samples, said_nothing
 from evalkit.run.difference.suspects import Suspects
 
 Calls = tuple[Sequence[RecordedCall], ...]
@@ -27,6 +27,8 @@ class Evidence:
         results: of both runs.
         samples: that count, in both runs.
         shared: ids of the samples that count in both, in the order of the base run.
+        only_in_one: ids of those that count in the base run alone, and in the new run alone.
+        roles: who was asked about the shared samples, in either run.
         own: the shared samples that themselves differ, by what differs.
         groups: for each shared sample, why its answers differ; empty where they do not.
         asked: of how many shared samples something was asked otherwise, by the cause.
@@ -46,6 +48,8 @@ class Evidence:
     results: tuple[TaskResult, TaskResult]
     samples: tuple[TaskSamples, TaskSamples]
     shared: Sequence[str]
+    only_in_one: tuple[Sequence[str], Sequence[str]]
+    roles: set[str] = field(default_factory=set)
     own: dict[Own, list[str]] = field(default_factory=dict)
     groups: list[Keys] = field(default_factory=list)
     asked: Counter[CauseKey] = field(default_factory=Counter)
@@ -60,16 +64,10 @@ class Evidence:
     empty_once: list[str] = field(default_factory=list)
     calls: list[Calls] = field(default_factory=list)
 
-    @property
-    def roles(self) -> set[str]:
-        """Who was asked about the shared samples, in either run."""
-        return {call.role for pair in self.calls for side in pair for call in side}
-
-    @property
-    def only_in_one(self) -> tuple[list[str], list[str]]:
-        """The samples that count in the base run alone, and in the new run alone."""
-        base, new = (side.samples for side in self.samples)
-        return [each for each in base if each not in new], [each for each in new if each not in base]
+    def release(self) -> None:
+        """Forget samples and calls, of which a run may have very many, once the figures are explained."""
+        self.samples = (NO_SAMPLES, NO_SAMPLES)
+        self.calls = []
 
 
 def gathered(name: str, base: OpenedRun, new: OpenedRun, suspects: Suspects) -> Evidence:
@@ -81,10 +79,18 @@ def gathered(name: str, base: OpenedRun, new: OpenedRun, suspects: Suspects) -> 
     runs = base, new
     results = base.result.tasks[name], new.result.tasks[name]
     sides = [read_samples(run.scores(name), result.metrics) for run, result in zip(runs, results, strict=True)]
-    shared = [sample_id for sample_id in sides[0].samples if sample_id in sides[1].samples]
-    evidence = Evidence(name, results, (sides[0], sides[1]), shared)
+    evidence = Evidence(
+        name,
+        results,
+        (sides[0], sides[1]),
+        shared=[each for each in sides[0].samples if each in sides[1].samples],
+        only_in_one=(
+            [each for each in sides[0].samples if each not in sides[1].samples],
+            [each for each in sides[1].samples if each not in sides[0].samples],
+        ),
+    )
     with RecordedCalls(base.folder / name) as base_calls, RecordedCalls(new.folder / name) as new_calls:
-        for sample_id in shared:
+        for sample_id in evidence.shared:
             calls = tuple(
                 side.of(sample_id, task.responses[sample_id])
                 for side, task in zip((base_calls, new_calls), sides, strict=True)
@@ -102,20 +108,14 @@ def _note(evidence: Evidence, sample_id: str, calls: Calls, suspects: Suspects) 
     for each in own:
         evidence.own.setdefault(each, []).append(sample_id)
     found = divergence(*calls)
+    evidence.roles.update(call.role for side in calls for call in side)
     evidence.compared.update(found.compared)
     evidence.same.update(found.compared - {point.role for point in found.asked})
     for side, recorded in enumerate(calls):
         evidence.unrecorded[side] += not all(call.request for call in recorded)
     evidence.differing += bool(found.role)
-    for point, pair in found.asked.items():
-        cause = _asked(point, own)
-        evidence.asked[cause] += 1
-        if point.part == "prompt":
-            evidence.examples.setdefault(cause, Example(evidence.name, sample_id, *map(conversation, pair)))
-        else:
-            settings = [_settings(call, point.part) for call in pair]
-            evidence.settings.setdefault(cause, {}).update(dict.fromkeys(_changes(point.role, *settings)))
     causes = frozenset(_causes(found, own, suspects))
+    _note_questions(evidence, sample_id, found, own)
     if found.role and not found.reasons and not found.failed:
         evidence.answered[found.role] += 1
         answers = [" / ".join(call.response.text for call in side if call.role == found.role) for side in calls]
@@ -129,6 +129,18 @@ def _note(evidence: Evidence, sample_id: str, calls: Calls, suspects: Suspects) 
     elif empty[0] != empty[1]:
         evidence.empty_once.append(sample_id)
     evidence.groups.append(causes)
+
+
+def _note_questions(evidence: Evidence, sample_id: str, found: Divergence, own: Sequence[Own]) -> None:
+    """Note what was asked otherwise about a sample."""
+    for point, pair in found.asked.items():
+        cause = _asked(point, own)
+        evidence.asked[cause] += 1
+        if point.part == "prompt":
+            evidence.examples.setdefault(cause, Example(evidence.name, sample_id, *map(conversation, pair)))
+        else:
+            settings = [_settings(call, point.part) for call in pair]
+            evidence.settings.setdefault(cause, {}).update(dict.fromkeys(_changes(point.role, *settings)))
 
 
 def _causes(found: Divergence, own: Sequence[Own], suspects: Suspects) -> Iterator[CauseKey]:

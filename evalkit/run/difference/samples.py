@@ -40,6 +40,9 @@ class TaskSamples:
         return {key: values[chosen] for key, values in self.statistics.items()}
 
 
+NO_SAMPLES = TaskSamples({}, {}, {}, frozenset(), {})
+
+
 def read_samples(scores: ScoresFile, metrics: Mapping[str, MetricResult]) -> TaskSamples:
     """Read a task's samples.
 

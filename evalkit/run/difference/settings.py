@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from evalkit.run.difference.causes import Change
 from evalkit.run.difference.opened import within
+from evalkit.run.stored import RUN_WIDE
 
 Matter = Literal[
     "samples",
@@ -28,13 +29,15 @@ _AGGREGATES = "aggregates"
 _MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys(("limit", "fraction", "spread", "seed"), "samples"),
     "data_root": "data",
-    "schemes": "scoring",
+    **dict.fromkeys(RUN_WIDE, "scoring"),
     "statistics": "intervals",
 }
 _WITHOUT_INFLUENCE = {
     "name": "a run's name moves no figure",
     "runs": "where run folders lie moves no figure",
     "model_name": "it is but the name under which the model was chosen",
+    "answers_of": "it tells whose answers were judged again",
+    "repeats": "each repetition is a run of its own",
     "fresh": "it decides what is kept, not what is asked",
     "max_failures": "it decides when a run stops",
     "missing_data": "it decides which tasks are left out",
@@ -88,22 +91,22 @@ def changed_settings(base: Mapping[str, Any], new: Mapping[str, Any], tasks: Col
     only_in_one = roles[0] ^ roles[1]
     other_classes = {name for name in roles[0] & roles[1] if base[name]["_target_"] != new[name]["_target_"]}
     settings = [dict(_leaves(_compared(config, tasks, only_in_one))) for config in (base, new)]
-    found = []
-    run_wide: set[tuple[str | None, str | None]] = set()
+    found: dict[tuple[str, ...], ChangedSetting] = {}
     for way in dict.fromkeys((*settings[0], *settings[1])):
         values = [each.get(way, _MISSING) for each in settings]
         if values[0] == values[1] or not _tells(way, values, other_classes):
             continue
         change = Change(".".join(way), *(None if value is _MISSING else _shown(value) for value in values))
-        if way == ("schemes",):
-            run_wide.add((change.base, change.new))
-        found.append(_placed(change, way, roles[0] | roles[1]))
-    # Tasks repeat what they take over from the run.
-    return [
-        each
-        for each in found
-        if not (each.change.what.endswith(".schemes") and (each.change.base, each.change.new) in run_wide)
-    ]
+        found[way] = _placed(change, way, roles[0] | roles[1])
+    return [each for way, each in found.items() if not _is_taken_over(way, found)]
+
+
+def _is_taken_over(way: tuple[str, ...], found: Mapping[tuple[str, ...], ChangedSetting]) -> bool:
+    """Return whether a task's setting differs as the run's own of the same name does, which it follows."""
+    of_run = found.get(way[2:]) if way[0] == "tasks" and way[-1] in RUN_WIDE else None
+    if of_run is None:
+        return False
+    return (of_run.change.base, of_run.change.new) == (found[way].change.base, found[way].change.new)
 
 
 def _is_role(name: str, node: Any) -> bool:

@@ -64,9 +64,7 @@ def explained_task(
         allow: packages of the user's own whose task classes may be made.
     """
     results = evidence.results
-    changes = [
-        each.change for each in settings if each.matter == "scoring" and each.owner in ("", evidence.name)
-    ] + list(dict.fromkeys(change for pair in _pairs(results) for change in _recipe_changes(results, pair)))
+    changes = _scoring_changes(evidence, settings, drafts)
     if changes:
         drafts.note(CauseKey("scoring"), changes=changes, task=evidence.name)
     wanted = bool(changes or other_evalkit or "references" in evidence.own or "facts" in evidence.own)
@@ -76,6 +74,17 @@ def explained_task(
         drafts.note(CauseKey("scoring"), sentence=sentence)
     figures = [_explained(evidence, pair, scored) for pair in _pairs(results)]
     return ExplainedTask(figures, not reason if wanted else None)
+
+
+def _scoring_changes(evidence: Evidence, settings: Sequence[ChangedSetting], drafts: Drafts) -> list[Change]:
+    """Return what is set otherwise for scoring a task, and in what the recipes of its figures differ."""
+    recipes = dict.fromkeys(change for pair in _pairs(evidence.results) for change in _recipe_changes(evidence, pair))
+    own = [each.change for each in settings if each.matter == "scoring" and each.owner in ("", evidence.name)]
+    # A version that knows a setting leaves it, most often, at what was done before there was the setting.
+    new_settings = [change for change in own if None in (change.base, change.new) and not recipes]
+    for change in new_settings:
+        drafts.harmless(change, "one of the versions does not have the setting, and the recipes are the same")
+    return [*(change for change in own if change not in new_settings), *recipes]
 
 
 def value_difference(base: float | None, new: float | None) -> float | None:
@@ -91,8 +100,9 @@ def _pairs(results: tuple[TaskResult, TaskResult]) -> list[tuple[str, str]]:
     return shared or [(base.headline, new.headline)]
 
 
-def _recipe_changes(results: tuple[TaskResult, TaskResult], pair: tuple[str, str]) -> Iterator[Change]:
+def _recipe_changes(evidence: Evidence, pair: tuple[str, str]) -> Iterator[Change]:
     """Yield in what the recipes of a figure differ, apart from the models that took part."""
+    results = evidence.results
     recipes = [result.metrics[key].recipe for result, key in zip(results, pair, strict=True)]
     roles = {*results[0].models, *results[1].models}
     for field in dict.fromkeys((*recipes[0], *recipes[1])):

@@ -119,8 +119,9 @@ def test_what_is_typed_wrongly(tmp_path: Path, capsys: pytest.CaptureFixture[str
     for words, message in (
         ([], "name a model"),
         (["echo", "demo"], "name one model, not echo, demo"),
-        (["echo", "--within", "-1"], "--within"),
-        (["echo", "--probe", "0"], "--probe"),
+        (["echo", "--within=-1"], "--within: '-1' is no number above 0"),
+        (["echo", "--within", "much"], "'much' is no number above 0"),
+        (["echo", "--probe", "0"], "--probe: '0' is no whole number of at least 1"),
         (["--from", str(tmp_path)], "not a run folder"),
         (["echo", "--published-table", str(tmp_path / "none.csv")], "none.csv: cannot be read"),
         (["echo", "--published", "Step-Audio 3"], "did you mean 'Step-Audio 2'"),

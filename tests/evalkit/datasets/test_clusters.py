@@ -73,6 +73,7 @@ FORMS: Mapping[str, tuple[Mapping[str, str], Clusters]] = {
         {"manifest.csv": "id,audio,text,speaker\n1,a.wav,,7\n2,b.wav,,\n"},
         [{"speaker": "7"}, {}],
     ),
+    "manifest of conversations": ({"manifest.jsonl": '{"audio": "a.wav", "text": "", "speaker": ["a", "b"]}\n'}, [{}]),
     "manifest without speakers": ({"manifest.jsonl": '{"audio": "a.wav", "text": ""}\n'}, [{}]),
 }
 

@@ -12,11 +12,13 @@ from evalkit.errors import EvalkitError
 from model_adapters.stand_ins.predictions import Predictions
 
 FORMS = {
-    ".jsonl": b'{"id":"a","audio":"a.wav","text":"x","language":"en","duration":1.5}\n{"id":"b","audio":"b.wav"}\n',
+    ".jsonl": b'{"id":"a","audio":"a.wav","text":"x","language":"en","duration":1.5,"speaker":"s"}\n'
+    b'{"id":"b","audio":"b.wav"}\n',
     ".json": b'[{"id":"a","audio":"a.wav","text":"x"}]',
     ".csv": b'id,audio,text\na,a.wav,"x, y"\n',
     ".tsv": b"id\taudio\ttext\na\ta.wav\tx\n",
     ".trn": b"hello (a)\n",
+    ".ctm": b"a A 0.5 0.25 hello 0.9\n",
     ".list": b'{"key":"a","wav":"a.wav","txt":"x"}\n',
 }
 PIECES = (

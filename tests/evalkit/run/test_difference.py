@@ -116,9 +116,9 @@ def make(
     return stored_run(folder, config, dict.fromkeys(config["tasks"], samples), answer, provenance)
 
 
-@pytest.fixture
-def base(tmp_path: Path) -> Path:
-    return make(tmp_path / "base")
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("runs") / "base")
 
 
 @pytest.fixture
@@ -182,6 +182,14 @@ def test_a_scheme_is_named_with_what_the_same_answers_are_worth_under_both(
     (effect,) = cause.effects
     assert effect.size == pytest.approx(whole(found)) == pytest.approx(100 * 2 / 16)
     assert "31.25 % in place of 18.75 %; the new run's scored as the base run's: 18.75 %" in effect.detail
+
+
+def test_an_alignment_is_named_once(difference: Callable[..., RunDifference]) -> None:
+    config = changed(CONFIG, alignment="sclite", tasks__speech__alignment="sclite")
+    found = difference(config=config)
+    assert (first(found).kind, named(first(found))) == ("scoring", ["alignment"])
+    levenshtein = difference(config=changed(CONFIG, alignment="levenshtein"))
+    assert not levenshtein.causes
 
 
 def test_several_causes_at_once_explain_the_whole_difference(difference: Callable[..., RunDifference]) -> None:
@@ -472,14 +480,16 @@ def test_a_folder_is_data_and_its_texts_are_shown_as_such(
 ) -> None:
     monkeypatch.setenv("SECRET_OF_MINE", "s3cr3t-s3cr3t")
     config = changed(scored_by("raw"), model__title="\x1b[31mred | <b>", data_root="${oc.env:SECRET_OF_MINE}")
+    config["tasks"][TASK]["dataset"] = {"_target_": "os.mkdir", "path": str(tmp_path / "SPRUNG")}
     other = make(tmp_path / "new", config=config)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    before = {path: path.read_bytes() for run in (base, other) for path in run.rglob("*") if path.is_file()}
     assert main(["diff", str(base), str(other)]) == 1
     said = capsys.readouterr().out
     assert "red" in said
     for dangerous in ("s3cr3t", "\x1b", "<b>"):
         assert dangerous not in said
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for run in (base, other) for path in run.rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "SPRUNG").exists()
 
 
 def test_everything_can_be_had_as_files(tmp_path: Path, base: Path) -> None:

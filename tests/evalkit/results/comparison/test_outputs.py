@@ -37,11 +37,12 @@ def saying(wrong: int, count: int = 12) -> list[Answered]:
     return [Answered(f"u{number:03}", SENTENCE, answer, clusters={"speaker": f"s{number}"}) for number in range(count)]
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Three runs of a task, and one of another."""
-    made = {name: store_run(tmp_path / name, saying(wrong)) for name, wrong in (("base", 2), ("same", 2), ("worse", 3))}
-    made["other"] = store_run(tmp_path / "other", {"elsewhere": saying(2)})
+    folder = tmp_path_factory.mktemp("runs")
+    made = {name: store_run(folder / name, saying(wrong)) for name, wrong in (("base", 2), ("same", 2), ("worse", 3))}
+    made["other"] = store_run(folder / "other", {"elsewhere": saying(2)})
     return {name: str(folder) for name, folder in made.items()}
 
 

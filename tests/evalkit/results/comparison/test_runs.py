@@ -42,12 +42,13 @@ def compared(base: Path, new: Path, **settings: object) -> ComparedMetric:
     return row
 
 
-@pytest.fixture
-def reacting(tmp_path: Path) -> tuple[Path, Path]:
+@pytest.fixture(scope="module")
+def reacting(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two systems that eight speakers suit differently: six by one word in favour of the base, two against."""
+    folder = tmp_path_factory.mktemp("reacting")
     speakers = "abcdefgh"
-    base = store_run(tmp_path / "base", utterances(dict.fromkeys(speakers, 2)))
-    new = store_run(tmp_path / "new", utterances({each: 3 if each in "abcdef" else 1 for each in speakers}))
+    base = store_run(folder / "base", utterances(dict.fromkeys(speakers, 2)))
+    new = store_run(folder / "new", utterances({each: 3 if each in "abcdef" else 1 for each in speakers}))
     return base, new
 
 
