@@ -79,8 +79,6 @@ def utterance(
         "language": None,
         "audio": json.dumps([{"locator": f"{sample}.flac", "duration": 2.5}]),
         "references": [reference],
-        "groups": "{}",
-        "metadata": "{}",
         "responses": [{"role": "model", "text": hypothesis}],
         "clusters": "{}",
         "reference_normalised": reference.lower(),
