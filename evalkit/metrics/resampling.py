@@ -143,6 +143,13 @@ def bootstrap(
         DataError: no samples, an array of another shape, a statistic that is not finite, or another number of labels
             than of samples.
         ConfigurationError: `resamples` or `level` out of range.
+
+    >>> from evalkit.metrics.functions import ratio
+    >>> right = [(1, 1)] * 20 + [(0, 1)] * 20
+    >>> [round(end, 2) for end in bootstrap(right, ratio)]
+    [0.34, 0.66]
+    >>> [round(end, 1) for end in bootstrap(right, ratio, clusters=[number // 4 for number in range(40)])]
+    [0.1, 0.9]
     """
     distribution = sampling_distribution(statistics, value, clusters=clusters, resamples=resamples, seed=seed)
     return percentile_interval(distribution.replicates, level)
@@ -209,6 +216,13 @@ def paired_test(
     Raises:
         DataError: as in `bootstrap`, or the two arrays differ in shape.
         ConfigurationError: `resamples` or `level` out of range.
+
+    >>> from evalkit.metrics.functions import ratio
+    >>> a, b = [(1, 1)] * 30 + [(0, 1)] * 10, [(1, 1)] * 20 + [(0, 1)] * 20
+    >>> round(paired_test(a, b, ratio).p_value, 2)
+    0.0
+    >>> paired_test(a, b, ratio, clusters=[number // 20 for number in range(40)]).p_value
+    1.0
     """
     replicates = paired_replicates(statistics_a, statistics_b, value, clusters=clusters, resamples=resamples, seed=seed)
     return summarise(replicates, level)
