@@ -15,7 +15,7 @@ from evalkit.metrics.functions import MetricFunction, corpus_bleu, corpus_error_
 
 Array = NDArray[np.float64]
 
-_SAMPLES_FOR_TRUTH = 1_000_000
+_SAMPLES_FOR_TRUTH = 600_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,13 +95,11 @@ def alarms(simulated: Sequence[Simulated]) -> float:
 
 def effect_of_size(figure: Figure, shape: Shape, difference: float) -> float:
     """Return how much harder samples must be for the second system to be worse by a difference."""
-    low, high = 0.0, 2.0
     alike = truth(figure, shape.speaker, shape.reaction)
-    for _ in range(8):
-        middle = (low + high) / 2
-        reached = abs(truth(figure, shape.speaker, shape.reaction, middle) - alike)
-        low, high = (middle, high) if reached < difference else (low, middle)
-    return (low + high) / 2
+    effect = 0.3
+    for _ in range(3):  # the difference is nearly in proportion to it
+        effect *= difference / abs(truth(figure, shape.speaker, shape.reaction, effect) - alike)
+    return effect
 
 
 def power(figure: Figure, shape: Shape, pairs: int, resamples: int) -> tuple[float, float]:

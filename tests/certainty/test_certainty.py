@@ -75,8 +75,8 @@ def test_taking_the_samples_of_a_speaker_to_be_independent_covers_nothing() -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["error rate", "accuracy", "BLEU"])
-@pytest.mark.parametrize("shape", [independent(84), speakers(40, 65)], ids=lambda shape: shape.name)
+@pytest.mark.parametrize("name", ["error rate", "accuracy"])
+@pytest.mark.parametrize("shape", [independent(500), speakers(40, 65)], ids=lambda shape: shape.name)
 def test_power_is_as_said(name: str, shape: Shape) -> None:
     _, found = power(BY_NAME[name], shape, PAIRS, 800)
     assert found == pytest.approx(0.8, abs=0.05 + allowance(0.8))
