@@ -103,7 +103,7 @@ def write_report(
             overview = Overview(
                 runs=single,
                 titles=titles,
-                comparisons=site.comparisons,
+                comparison=site.comparison,
                 pages=site.pages,
                 tables=tables,
                 chart=charts[-1].name if charts else None,

@@ -19,7 +19,10 @@ from evalkit.run.stored import read_stored_config, stored_statistics
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     """Ask the other judge, print what it makes of the answers, and return 1 if samples failed."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.samples < 0:
+        parser.error("--samples must be at least 0")
     for file in filter(None, (options.markdown, options.json)):
         check_file(file)
     judged = judge_again(options.run, options.words, folders, options.allow)

@@ -15,7 +15,6 @@ from evalkit.metrics.functions import get_metric_function
 from evalkit.metrics.metric import Metric, Statistics
 from evalkit.metrics.resampling import BootstrapSettings, SamplingDistribution, sampling_distribution
 from evalkit.results.certainty import finite_in_unit, interval_and_error
-from evalkit.results.clusters import SINGLY, cluster_label, drawn_field
 from evalkit.results.scores import ScoreWriter
 from evalkit.results.task_result import (
     FailureReason,
@@ -25,13 +24,11 @@ from evalkit.results.task_result import (
     SampleCounts,
     TaskResult,
 )
+from evalkit.run.sample_labels import Drawn, SampleLabels
 from evalkit.task import Task
 from evalkit.types import Response
 
 _MOST_GROUPS_BROKEN_DOWN = 50
-
-_Labels = tuple[tuple[str, str], ...]
-Drawn = npt.NDArray[np.int64]
 
 
 class TaskScorer:
@@ -68,8 +65,7 @@ class TaskScorer:
         self._models: Mapping[str, ModelIdentity] = {}
         self._counts: Counter[str] = Counter()
         self._statistics = {key: array("d") for key in task.metrics}
-        self._labels: dict[tuple[_Labels, _Labels], int] = {}  # each set of groups and of clusters once, by number
-        self._labelled = array("L")  # the number of each sample's
+        self._labels = SampleLabels()
         self._languages: set[str] = set()
         self._asked: set[str] = set()
         self._skipped: set[str] = set()
@@ -91,8 +87,7 @@ class TaskScorer:
         self._counts["empty"] += outcome.status == "scored" and not any(
             _says_something(exchange.response) for exchange in outcome.exchanges if not exchange.response.failed
         )
-        labels = tuple(outcome.sample.groups.items()), tuple(outcome.sample.clusters.items())
-        self._labelled.append(self._labels.setdefault(labels, len(self._labels)))
+        self._labels.add(outcome.sample)
         self._asked.update(exchange.call.role for exchange in outcome.exchanges)
         if outcome.sample.language is not None:
             self._languages.add(outcome.sample.language)
@@ -110,7 +105,7 @@ class TaskScorer:
         asked = [role for role in task.roles if role != "model" and role in self._asked]
         self._models = {role: known[role] for role in asked if role in known}
         resampled = self._resampled()
-        drawn = self._drawn(resampled)
+        drawn = self._labels.drawn(resampled)
         digest = self._writer.finish()
         total = sum(counts[status] for status in ("scored", "failed", "skipped"))
         all_skipped = total > 0 and counts["skipped"] == total
@@ -160,25 +155,10 @@ class TaskScorer:
 
     def _resampled(self) -> str:
         """Return by which field the samples are clustered for intervals, or ``sample``."""
-        if not self._labels:
-            return SINGLY
-        groups, clusters = (dict(label for labels in self._labels for label in labels[part]) for part in (0, 1))
         try:
-            return drawn_field(self._settings.cluster, clusters, groups)
+            return self._labels.drawn_field(self._settings.cluster)
         except ConfigurationError as error:
             raise ConfigurationError(f"task {self._task.name}: {error}") from error
-
-    def _drawn(self, field: str) -> Drawn | None:
-        """Return the number of each sample's cluster, or None for samples drawn singly."""
-        if field == SINGLY:
-            return None
-        numbers: dict[str, int] = {}
-        labels = [cluster_label(field, dict(clusters), dict(groups)) for groups, clusters in self._labels]
-        of_set = [-1 if label is None else numbers.setdefault(label, len(numbers)) for label in labels]
-        drawn: Drawn = np.array(of_set)[np.frombuffer(self._labelled, dtype="L")]
-        alone = drawn < 0  # what nothing is said of is a cluster of its own
-        drawn[alone] = len(numbers) + np.arange(alone.sum())
-        return drawn
 
     def _distribution(self, metric: Metric, statistics: Statistics, drawn: Drawn | None) -> SamplingDistribution | None:
         if not len(statistics):
@@ -210,15 +190,12 @@ class TaskScorer:
     def _by_group(self, arrays: Mapping[str, Statistics], drawn: Drawn | None) -> dict[str, dict[str, GroupResult]]:
         """Measure the samples of each label of each group, where the labels are few enough to be read."""
         tables: dict[str, dict[str, GroupResult]] = {}
-        sets = [dict(groups) for groups, _ in self._labels]
-        clustered = {name for _, clusters in self._labels for name, _ in clusters}
-        for name in sorted({name for labels in sets for name in labels}):
-            labels = np.array([each.get(name, "") for each in sets])[np.frombuffer(self._labelled, dtype="L")]
+        for name, labels in self._labels.groups():
             values = sorted(set(labels.tolist()) - {""})
             if len(values) > _MOST_GROUPS_BROKEN_DOWN:
                 continue
             # What is said of one speaker alone depends on the samples drawn of that speaker, and on no other.
-            units = None if name in clustered else drawn
+            units = None if self._labels.clusters_by(name) else drawn
             tables[_printable(name)] = {
                 _printable(value): self._group(arrays, labels == value, units) for value in values
             }

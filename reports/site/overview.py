@@ -25,7 +25,7 @@ class Overview:
     Attributes:
         runs: in order, the first being what others are compared with.
         titles: of their columns.
-        comparisons: of every run but the first with the first.
+        comparison: of every run but the first with the first, or None where there is one run.
         pages: for each task the name of its page.
         tables: in order.
         chart: file name of the radar chart, or None if there is none.
@@ -36,7 +36,7 @@ class Overview:
 
     runs: Sequence[RunResult]
     titles: Sequence[str]
-    comparisons: Sequence[Comparison]
+    comparison: Comparison | None
     pages: Mapping[str, str]
     tables: Sequence[Table]
     chart: str | None
@@ -62,6 +62,11 @@ def render_overview(overview: Overview) -> str:
     )
 
 
+def compared_with_first(comparison: Comparison | None, run: RunResult, name: str) -> list[ComparedMetric]:
+    """Return what a comparison found for a run in the task or average of a name."""
+    return [each for each in (comparison.metrics if comparison else ()) if (each.run, each.name) == (run.name, name)]
+
+
 def verdict(compared: ComparedMetric | None) -> Markup:
     """Return a comparison's difference and verdict, which a sign and words tell as well as the colour."""
     if compared is None:
@@ -70,7 +75,7 @@ def verdict(compared: ComparedMetric | None) -> Markup:
     if compared.difference is not None:
         text = f"{signed(compared.difference, compared.decimals)} {compared.unit}".rstrip() + " "
     kind = compared.verdict.replace(" ", "-")
-    said = element("span", f"{_SIGNS[compared.verdict]} {compared.verdict}", class_=f"verdict {kind}")
+    said = element("span", f"{_SIGNS.get(compared.verdict, '')} {compared.verdict}", class_=f"verdict {kind}")
     return join(text, said)
 
 
@@ -91,7 +96,9 @@ def _tasks(overview: Overview) -> Markup:
         texts=2,
     )
     averages = _averages(overview)
-    remarks = [element("p", remark, class_="note") for each in overview.comparisons for remark in each.remarks]
+    remarks = [
+        element("p", remark, class_="note") for remark in (overview.comparison.remarks if overview.comparison else ())
+    ]
     unfinished = [
         element("p", f"{run.name}: without {', '.join(run.unfinished)}, which it has not finished.", class_="note")
         for run in overview.runs
@@ -105,10 +112,9 @@ def _task_row(name: str, overview: Overview) -> tuple[str, ...]:
     first = next(result for result in results if result is not None)
     link = element("a", isolated(first.title), href=quote(overview.pages[name])) if name in overview.pages else ""
     cells = [_figure(results[0])]
-    for result, comparison in zip(results[1:], overview.comparisons, strict=True):
-        found = [each for each in comparison.metrics if each.name == name]
-        headline = first.metric.name
-        compared = next((each for each in found if each.metric == headline), found[0] if found else None)
+    for result, run in zip(results[1:], overview.runs[1:], strict=True):
+        found = compared_with_first(overview.comparison, run, name)
+        compared = next((each for each in found if each.metric == first.metric.name), found[0] if found else None)
         cells += [_figure(result), verdict(compared)]
     return (link or first.title, first.metric.name, *cells)
 
@@ -132,9 +138,9 @@ def _averages(overview: Overview) -> Markup:
         results = [run.aggregates.get(name) for run in overview.runs]
         first = next(result for result in results if result is not None)
         cells: list[str] = ["–" if results[0] is None else results[0].metric.text]
-        for result, comparison in zip(results[1:], overview.comparisons, strict=True):
+        for result, run in zip(results[1:], overview.runs[1:], strict=True):
             cells.append("–" if result is None else result.metric.text)
-            cells.append(verdict(next((each for each in comparison.metrics if each.name == name), None)))
+            cells.append(verdict(next(iter(compared_with_first(overview.comparison, run, name)), None)))
         rows.append((first.title, first.metric.name, *cells))
     new = [title for title in overview.titles[1:] for title in (title, "against the first")]
     head = ("Average", "Metric", *overview.titles[:1], *new)

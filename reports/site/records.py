@@ -65,7 +65,8 @@ class RecordMaker:
         if position < len(sample.calls):
             stored = sample.calls[position]
             kept = stored.response.to_json()
-            made["asked"] = shared.of(stored.asked)
+            if stored.asked:
+                made["asked"] = shared.of(dict(stored.asked))
             made |= {name: kept[name] for name in _RESPONSE_FIELDS if kept.get(name)}
         return made
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from evalkit.results.compared import Comparison
+from evalkit.results.compared import ComparedMetric
 from evalkit.results.task_result import TaskResult
 from reports.render.markup import Markup, data_table, element, isolated, join
 from reports.site.overview import signed, verdict
@@ -16,7 +16,7 @@ def render_task_page(
     name: str,
     results: Sequence[TaskResult],
     runs: Sequence[str],
-    comparisons: Sequence[Comparison | None],
+    compared: Sequence[Sequence[ComparedMetric]],
     views: Sequence[Markup],
     data: str,
 ) -> str:
@@ -26,7 +26,7 @@ def render_task_page(
         name: of the task.
         results: of each run that has it.
         runs: titles of these.
-        comparisons: of each but the first with the first, or None where there is none.
+        compared: what the comparison of each but the first with the first found.
         views: what the samples show together.
         data: name of the script that says what there is to be loaded.
     """
@@ -36,7 +36,7 @@ def render_task_page(
         element("nav", element("a", "Overview", href="../index.html"), aria_label="Pages"),
         element("h1", isolated(title)),
         _figures(results, runs),
-        _comparison(name, comparisons, runs),
+        _comparison(compared, runs),
         element(
             "section",
             element("h2", "Samples", id="samples"),
@@ -118,12 +118,10 @@ def _figures(results: Sequence[TaskResult], runs: Sequence[str]) -> Markup:
     )
 
 
-def _comparison(name: str, comparisons: Sequence[Comparison | None], runs: Sequence[str]) -> Markup:
+def _comparison(compared: Sequence[Sequence[ComparedMetric]], runs: Sequence[str]) -> Markup:
     rows: list[tuple[str, ...]] = []
-    for comparison, run in zip(comparisons, runs[1:], strict=True):
-        for each in comparison.metrics if comparison else ():
-            if each.name != name:
-                continue
+    for metrics, run in zip(compared, runs[1:], strict=True):
+        for each in metrics:
             interval = ""
             if each.interval is not None:
                 interval = f"[{', '.join(signed(end, each.decimals) for end in each.interval)}]"

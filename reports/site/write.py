@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from evalkit.errors import EvalkitError
 from evalkit.results.compared import Comparison
 from evalkit.results.comparison import compare_runs
 from evalkit.results.metrics_file import RunResult
@@ -14,6 +15,7 @@ from reports.names import FileNames
 from reports.render.markup import Markup
 from reports.samples.scored import SampleReader, ScoredSample
 from reports.site.data import ROWS_IN_A_PIECE, DataWriter, WrittenData
+from reports.site.overview import compared_with_first
 from reports.site.records import RecordMaker, index_line, score_of
 from reports.site.scripts import call
 from reports.site.sound import Sounds, recordings_folders
@@ -34,12 +36,12 @@ class Site:
     Attributes:
         files: names of all files, relative to the report.
         pages: for each task the name of its page.
-        comparisons: of every run but the first with the first.
+        comparison: of every run but the first with the first, or None where there is one run.
     """
 
     files: Sequence[str]
     pages: Mapping[str, str]
-    comparisons: Sequence[Comparison]
+    comparison: Comparison | None
 
 
 class SiteWriter:
@@ -74,18 +76,18 @@ class SiteWriter:
         for asset in sorted(files("reports.site").joinpath("assets").iterdir(), key=lambda each: each.name):
             if self._runs or asset.name.endswith(".css"):
                 self._write(f"site/{asset.name}", asset.read_text(encoding="utf-8"))
-        comparisons = [compare_runs(self._runs[0], run) for run in self._runs[1:]]
+        comparison = _compared(self._runs)
         pages = {}
         for name in dict.fromkeys(name for run in self._runs for name in run.tasks):
-            pages[name] = self._write_task(name, comparisons)
+            pages[name] = self._write_task(name, comparison)
         if pages:
             self._write("data/pages.js", call("pages", pages, [[run.name, title] for run, title in self._run_titles()]))
-        return Site([*self._files, *self._sounds.written], pages, comparisons)
+        return Site([*self._files, *self._sounds.written], pages, comparison)
 
     def _run_titles(self) -> Iterator[tuple[RunResult, str]]:
         return zip(self._runs, self._titles, strict=True)
 
-    def _write_task(self, name: str, comparisons: Sequence[Comparison]) -> str:
+    def _write_task(self, name: str, comparison: Comparison | None) -> str:
         present = [at for at, run in enumerate(self._runs) if name in run.tasks]
         results = [self._runs[at].tasks[name] for at in present]
         titles = [self._titles[at] for at in present]
@@ -102,7 +104,7 @@ class SiteWriter:
         data = f"data/tasks/{file_name}.js"
         self._write(data, call("task", task_script(name, results, described, words)))
         page = f"tasks/{file_name}.html"
-        against = [comparisons[at - 1] if present[0] == 0 else None for at in present[1:]]
+        against = [compared_with_first(comparison, self._runs[at], name) for at in present[1:]]
         self._write(page, render_task_page(name, results, titles, against, list(_rendered(views, titles)), data))
         return page
 
@@ -135,6 +137,15 @@ class SiteWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
         self._files.append(name)
+
+
+def _compared(runs: Sequence[RunResult]) -> Comparison | None:
+    if len(runs) < 2:
+        return None
+    try:
+        return compare_runs(*runs)
+    except EvalkitError as error:  # samples can be heard all the same
+        return Comparison(runs[0].name, [run.name for run in runs[1:]], 0.95, [], remarks=[f"Not compared: {error}"])
 
 
 def _described(run: RunResult, title: str, written: WrittenData) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from tests.runs import make_run
 from tests.servers.backends import Answer, ServedRequest
 from tests.servers.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.slow
+
 WORDS = "the cat sat on a mat while seventeen geese flew over colour television sets".split()
 
 
@@ -33,7 +35,6 @@ def sampled(request: ServedRequest) -> Answer:
     return Answer((str(drawn.randrange(10)),))
 
 
-@pytest.mark.slow
 def test_one_command_makes_runs_with_other_seeds_and_a_report_has_them_as_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,7 +161,6 @@ def test_groups_and_single_metrics_of_joined_runs_are_means(runs: Path, capsys: 
     assert "| SD between runs | SE of samples | SE of both |" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_groups_of_runs_are_compared_by_their_means_with_the_spread_of_both(runs: Path, tmp_path: Path) -> None:
     worse, alike = repeated(tmp_path / "w", 0.4, range(4, 8)), repeated(tmp_path / "a", 0.2, range(11, 14))
     comparison = evalkit.compare_runs(runs, worse, alike)

@@ -54,7 +54,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             each["responses"][0]["speech"] = "demo/speech/s.flac"
         run = speech_run(folder, name, made, folder / "data", title=name.capitalize())
         sound(run / "demo" / "speech" / "s.flac", 1.0, 880)
-        record = {"sample": "a1", "call": 1, "request": "r", "response": {"text": "yes"}}
+        record = {"sample": "a1", "call": 1, "request": "r", "response": {"text": "yes", "seconds": 0.1}}
         asked = {"messages": [{"role": "user", "content": ["Is it right? " * 20]}]}
         (run / "demo" / "judge.jsonl").write_text(json.dumps(record | {"asked": asked}) + "\n")
         runs.append(run)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from evalkit.run.difference.attribution import FAILURES
 from evalkit.run.difference.causes import UNDER_TEST, CauseKey, Change, Example, Kind
 from evalkit.run.difference.drafts import Drafts
 from evalkit.run.difference.evidence import Evidence
@@ -67,13 +68,15 @@ def _note_questions(evidence: Evidence, drafts: Drafts) -> None:
 
 
 def _note_failures(evidence: Evidence, drafts: Drafts) -> None:
-    if not evidence.failed_once:
-        return
+    title = evidence.results[0].title
+    if scored := evidence.groups.count(FAILURES) - len(evidence.failed_once):
+        sentence = f"{title}: {_counted(scored, 'sample')} scored although someone gave no answer in one run."
+        drafts.note(CauseKey("failures"), sentence=sentence, task=evidence.name)
     for side, run in zip(evidence.samples, ("base", "new"), strict=True):
         kinds = Counter(side.failures[each] for each in evidence.failed_once if each in side.failures)
         if kinds:
             reasons = ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common())
-            sentence = f"{evidence.results[0].title}: {_counted(kinds.total(), 'sample')} failed in the {run} run alone"
+            sentence = f"{title}: {_counted(kinds.total(), 'sample')} failed in the {run} run alone"
             drafts.note(CauseKey("failures"), sentence=f"{sentence} ({reasons}).", task=evidence.name)
 
 

@@ -67,11 +67,17 @@ def explained_task(
     changes = _scoring_changes(evidence, settings, drafts)
     if changes:
         drafts.note(CauseKey("scoring"), changes=changes, task=evidence.name)
-    wanted = bool(changes or other_evalkit or "references" in evidence.own or "facts" in evidence.own)
-    scored, reason = _scored(evidence, runs, allow, scoring=bool(changes)) if wanted else (_as_stored(evidence), "")
+    scored, reason = _as_stored(evidence), ""
+    wanted = other_evalkit or changes or "references" in evidence.own or "facts" in evidence.own
+    wanted = bool(wanted) or _alike_but_scored_otherwise(evidence, scored)
+    if wanted:
+        scored, reason = _scored(evidence, runs, allow, scoring=bool(changes))
     if reason and changes:
         sentence = f"What it explains in {results[0].title} cannot be told apart from the answers: {reason}."
         drafts.note(CauseKey("scoring"), sentence=sentence)
+    elif reason and _alike_but_scored_otherwise(evidence, scored):
+        sentence = f"{results[0].title}: answers that are alike have other scores, and cannot be scored now: {reason}."
+        drafts.note(CauseKey("unexplained"), sentence=sentence, task=evidence.name)
     figures = [_explained(evidence, pair, scored) for pair in _pairs(results)]
     return ExplainedTask(figures, not reason if wanted else None)
 
@@ -85,6 +91,16 @@ def _scoring_changes(evidence: Evidence, settings: Sequence[ChangedSetting], dra
     for change in new_settings:
         drafts.harmless(change, "one of the versions does not have the setting, and the recipes are the same")
     return [*(change for change in own if change not in new_settings), *recipes]
+
+
+def _alike_but_scored_otherwise(evidence: Evidence, scored: Scored) -> bool:
+    """Return whether answers that are alike have other scores, as where the code of a task was changed."""
+    alike = [row for row, group in enumerate(scored.groups) if not group]
+    return any(
+        scored.base[base].shape != scored.new[new].shape
+        or bool((scored.base[base][alike] != scored.new[new][alike]).any())
+        for base, new in _pairs(evidence.results)
+    )
 
 
 def value_difference(base: float | None, new: float | None) -> float | None:

@@ -364,6 +364,7 @@ def test_tables_of_the_hub_are_copied_and_verified(tmp_path: Path, data: Run, mo
             "audio": {"bytes": audio(seconds=0.1) if number != 200 else audio()[:9000], "path": f"{number}.wav"},
             "transcription": "words" if number else "",
             "gender": number % 2,
+            "id": number // 2,  # of the sentence
         }
         for number in range(647)
     ]
@@ -378,6 +379,7 @@ def test_tables_of_the_hub_are_copied_and_verified(tmp_path: Path, data: Run, mo
     assert "200: the audio is cut short" in out
     assert "samples whose reference is empty:\n  0\n" in out
     assert "gender    1      323      0.01" in out
+    assert "324 by sentence" in out
     assert "fleurs_en: differs from what is known: recordings; look at: references\n" in out
     assert data("verify", "task=fleurs_en")[0] == 1
 

@@ -43,6 +43,7 @@ def test_each_of_the_four_verdicts(
     tmp_path: Path, answers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reports.write._write_radar", lambda *_: ([], []))  # drawing takes longer than all else
     own = table(tmp_path)
     words = ["predictions", f"model.path={answers}", "task=[demo_clean,demo_noise,demo_telephone]"]
     assert main(["reproduce", *words, "--published-table", str(own), "statistics.resamples=200"]) == 1
@@ -66,7 +67,7 @@ def test_each_of_the_four_verdicts(
 def test_the_status_follows_from_the_verdicts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("evalkit.cli.reproduce._write", lambda *_: 0)  # drawing takes longer than all else
+    monkeypatch.setattr("evalkit.cli.reproduce._write", lambda *_: 0)
     run = write_run(tmp_path, "run", {"demo_clean": task("Demo clean", 0.0385), "demo_telephone": task("T", 0.0225)})
     own = table(tmp_path)
     header, same, _, _, absent = own.read_text(encoding="utf-8").splitlines(keepends=True)

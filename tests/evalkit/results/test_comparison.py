@@ -317,6 +317,10 @@ def test_averages_are_compared_as_plain_resampling_of_their_parts_says(
     assert 0.1 < np.mean(exchanged) < 0.9, "neither end could be told from a mistake"
     p_values = [each.p_value for each in (other, clean, average) if each.p_value is not None]
     assert [each.adjusted_p_value for each in (other, clean, average)] == holm(p_values)
+    assert average.drawn == 200
+    assert average.detectable is not None
+    [alone] = compare_runs(*results, only=["asr_mine"], resamples=200).metrics
+    assert (alone.name, alone.adjusted_p_value) == ("asr_mine", alone.p_value)
 
 
 def test_an_average_of_a_part_that_is_not_comparable_is_not_compared(

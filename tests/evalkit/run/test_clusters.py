@@ -157,6 +157,7 @@ def test_a_sample_of_which_nothing_is_said_is_a_cluster_of_its_own(run: Path, tm
     assert again.metric.standard_error != task_of(run).metric.standard_error
 
 
+@pytest.mark.slow
 def test_a_run_without_clusters_is_read_continued_and_scored_as_before(tmp_path: Path) -> None:
     """As evalkit wrote them before samples had clusters."""
     run = make_run(tmp_path, "old", REFERENCES, ANSWERS, "statistics.resamples=500")

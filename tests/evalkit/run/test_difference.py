@@ -420,6 +420,23 @@ def test_another_version_that_scored_otherwise_is_weighed(tmp_path: Path, base: 
     assert explained(found) == pytest.approx(whole(found))
 
 
+def test_answers_alike_that_were_scored_otherwise_are_scored_again(tmp_path: Path, base: Path) -> None:
+    other = make(tmp_path / "new", config=scored_by("raw"))
+    shutil.copy(base / "config.yaml", other)
+    metrics = (other / "metrics.json").read_text()
+    (other / "metrics.json").write_text(metrics.replace("raw-en.v1", "whisper-en.v1"))
+    found = diff_runs(base, other)
+    assert [cause.kind for cause in found.causes] == ["evalkit"]
+    assert explained(found) == pytest.approx(whole(found))
+    base = shutil.copytree(base, tmp_path / "base")
+    for run in (base, other):
+        config = (run / "config.yaml").read_text()
+        (run / "config.yaml").write_text(config.replace("tasks.asr.Transcription", "mine.Task"))
+    found = diff_runs(base, other)
+    assert "unexplained" in [cause.kind for cause in found.causes]
+    assert "answers that are alike have other scores, and cannot be scored now" in found.to_markdown()
+
+
 def test_a_run_of_an_older_version_is_explained(tmp_path: Path) -> None:
     other = shutil.copytree(STORED, tmp_path / "other")
     found = diff_runs(STORED, other)
