@@ -146,10 +146,10 @@ def bootstrap(
 
     >>> from evalkit.metrics.functions import ratio
     >>> right = [(1, 1)] * 20 + [(0, 1)] * 20
-    >>> [round(end, 2) for end in bootstrap(right, ratio)]
-    [0.34, 0.66]
-    >>> [round(end, 1) for end in bootstrap(right, ratio, clusters=[number // 4 for number in range(40)])]
-    [0.1, 0.9]
+    >>> print("from {:.2f} to {:.2f}".format(*bootstrap(right, ratio)))
+    from 0.34 to 0.66
+    >>> print("from {:.1f} to {:.1f}".format(*bootstrap(right, ratio, clusters=[n // 4 for n in range(40)])))
+    from 0.1 to 0.9
     """
     distribution = sampling_distribution(statistics, value, clusters=clusters, resamples=resamples, seed=seed)
     return percentile_interval(distribution.replicates, level)
