@@ -23,7 +23,7 @@ def test_tools_are_offered_to_the_echo_and_never_called(evalkit_command: Command
     assert figures["trigger_precision"]["value"] is None
     printed = evalkit_command("report", "runs/echo").stdout
     assert "### Demo set: Tool calling (StepEval-Audio-Toolcall)" in printed
-    assert "– / 0.0 n=4" in printed
+    assert "– / 0.0 [0.0, 84.2] n=4" in printed
 
 
 def test_written_answers_are_marked_by_the_word_judge(evalkit_command: CommandLine, tmp_path: Path) -> None:

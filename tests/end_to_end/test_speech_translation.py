@@ -32,6 +32,7 @@ TRANSLATIONS = {
     "u2": ("他每天早晨六点起床跑步。", "他每天早上六点起床去跑步。"),
     "u3": ("", "我们需要更多的时间来完成这个项目。"),
     "u4": ("请订阅。", ""),
+    "u5": ("我们下周再讨论这件事。", "我们下周再来讨论这件事情。"),
 }
 
 
@@ -46,7 +47,7 @@ def test_a_run_of_stored_translations_scores_as_sacrebleu_and_can_be_scored_anew
     assert figure["unit"] == ""
     assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
     assert figure["statistics"]["reference_length"] == expected.ref_len
-    assert (scored["samples"]["scored"], scored["samples"]["empty"], scored["partial"]) == (4, 1, True)
+    assert (scored["samples"]["scored"], scored["samples"]["empty"], scored["partial"]) == (5, 1, True)
     assert (figure["recipe"]["tok"], figure["recipe"]["smooth"]) == ("zh", "exp")
 
     again = rescore(run, ["tasks.covost2_en_zh.schemes=[raw,lmms]"]).to_json()["tasks"]["covost2_en_zh"]["metrics"]
