@@ -73,6 +73,7 @@ def test_a_gateways_error_in_200_is_a_failed_sample_and_asked_again(
         assert len(server.journal.hits) >= 2, "no failure is taken for an answer"
 
 
+@pytest.mark.slow
 def test_a_smaller_request_leaves_larger_results_as_they_are(tmp_path: Path, evalkit_command: CommandLine) -> None:
     ids = [sample.id for sample in open_dataset(DEMO_SPEECH / "manifest.jsonl")]
     write_jsonl(tmp_path / "p.jsonl", [{"id": id_, "text": "x"} for id_ in ids])

@@ -36,6 +36,7 @@ def utterance(tmp_path: Path) -> Path:
     return Path(shutil.copy(source, tmp_path / "good.flac"))
 
 
+@pytest.mark.slow
 def test_bad_audio_fails_its_own_sample_and_no_other(
     tmp_path: Path, utterance: Path, evalkit_command: CommandLine
 ) -> None:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from tests.conftest import CommandLine, write_jsonl
@@ -19,6 +20,7 @@ def recorded(folder: Path, frequency: float) -> Path:
     return write_jsonl(folder / "manifest.jsonl", [{"id": name, "audio": f"{name}.wav", "text": "x"} for name in "ab"])
 
 
+@pytest.mark.slow
 def test_recordings_of_the_same_names_are_not_answered_for(tmp_path: Path, evalkit_command: CommandLine) -> None:
     clean, noisy = recorded(tmp_path / "clean", 440), recorded(tmp_path / "noisy", 660)
     (tmp_path / "answers").write_text("a x\nb x\n")

@@ -94,6 +94,7 @@ def test_two_processes_do_not_write_to_one_run(tmp_path: Path, evalkit_command: 
     assert "runs/held: another evalkit process is writing to this run" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_what_was_answered_and_says_how_to_go_on(tmp_path: Path) -> None:
     pytest.importorskip("pocketsphinx")
     words = command("interrupted", tmp_path, ["task=demo_clean", "model=pocketsphinx"])

@@ -214,6 +214,7 @@ def test_killed_ten_times_with_servers_that_come_and_go(tmp_path: Path, environm
     assert sum(answered.values()) <= 300 + 8 * killed
 
 
+@pytest.mark.slow
 def test_a_budget_stops_the_run_and_a_raised_one_completes_it(tmp_path: Path, environment: dict[str, str]) -> None:
     manifest = recordings(tmp_path / "data", 40)
     runs = tmp_path / "runs"
@@ -240,6 +241,7 @@ def test_a_budget_stops_the_run_and_a_raised_one_completes_it(tmp_path: Path, en
     assert metrics_of(runs / "bounded") == metrics_of(runs / "whole")
 
 
+@pytest.mark.slow
 def test_the_cache_answers_another_run_and_its_savings_are_told(tmp_path: Path, environment: dict[str, str]) -> None:
     manifest = recordings(tmp_path / "data", 12)
     runs = tmp_path / "runs"

@@ -136,6 +136,7 @@ def load_transcriber() -> ModelAdapter:
     return FasterWhisper("package:whisper-tiny.en", compute_type="int8", cpu_threads=1)
 
 
+@pytest.mark.slow
 def test_spoken_translations_are_heard_and_only_what_was_heard_is_scored(tmp_path: Path, data: Path) -> None:
     silence = tmp_path / "silence.wav"
     soundfile.write(silence, np.zeros(48_000), 24_000)

@@ -49,6 +49,7 @@ def test_clean_read_speech_is_rated_as_known_and_noise_costs_a_point(shared_data
     assert np.mean(ratings(adapter, *noisy)) == pytest.approx(2.4, abs=0.2)
 
 
+@pytest.mark.slow
 def test_each_score_is_the_package_s_own(tmp_path: Path) -> None:
     from speechmos import dnsmos
 

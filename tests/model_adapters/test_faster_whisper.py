@@ -82,6 +82,7 @@ def test_languages_are_those_of_the_checkpoint(whisper: FasterWhisper, whisper_b
     assert {"en", "zh", "ar", "ja", "yue"} <= languages
 
 
+@pytest.mark.slow
 def test_mandarin_with_and_without_a_hint_and_the_hint_of_a_language_without_a_token(
     whisper_base: FasterWhisper, shared_data: Path
 ) -> None:

@@ -30,6 +30,7 @@ def pocketsphinx() -> PocketSphinx:
     return PocketSphinx()
 
 
+@pytest.mark.slow
 def test_an_answer_is_that_of_a_decoder_that_has_heard_nothing_before(
     pocketsphinx: PocketSphinx, demo_requests: list[Request]
 ) -> None:

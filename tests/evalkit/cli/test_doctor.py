@@ -40,6 +40,7 @@ def states(text: str) -> dict[str, str]:
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [None, "", "sk-secret-of-doctor"])
 def test_a_model_whose_key_is_absent_is_named_with_the_variable_that_is_to_hold_it(
     key: str | None, tmp_path: Path, server: str, evalkit_command: CommandLine, monkeypatch: pytest.MonkeyPatch
@@ -81,6 +82,7 @@ def test_weights_larger_than_memory_are_a_no(tmp_path: Path, monkeypatch: pytest
     assert model_state({"path": str(tmp_path)}) == "yes"
 
 
+@pytest.mark.slow
 def test_a_broken_file_of_the_users_is_said_in_its_line(tmp_path: Path, evalkit_command: CommandLine) -> None:
     for group in ("model", "task"):
         (tmp_path / "mine" / group).mkdir(parents=True)

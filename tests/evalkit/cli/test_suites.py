@@ -18,6 +18,7 @@ def together(suites: Iterable[str]) -> set[str]:
     return {task for suite in suites for task in tasks(f"suite={suite}")}
 
 
+@pytest.mark.slow
 def test_the_whole_readme_is_its_tables() -> None:
     assert set(tasks("suite=step_audio_2")) == together(TABLES) == set(tasks("suite=smoke"))
 
@@ -47,6 +48,7 @@ def test_the_radar_suite_fills_every_axis_of_the_readme() -> None:
     }
 
 
+@pytest.mark.slow
 def test_smoke_takes_a_few_samples_of_all_groups_unless_told_otherwise() -> None:
     config = compose_configuration(["suite=smoke", "model=predictions", "model.path=none"])
     assert (config.limit, config.spread, config.missing_data, config.missing_roles) == (4, True, "skip_remote", "skip")

@@ -23,6 +23,7 @@ def demo(tmp_path: Path) -> list[str]:
     return ["run", "task=demo_clean", "model=predictions", "model.path=answers.jsonl"]
 
 
+@pytest.mark.slow
 def test_folders_of_our_names_change_nothing(tmp_path: Path, demo: list[str], evalkit_command: CommandLine) -> None:
     for room in ROOMS:
         (tmp_path / room).mkdir()
@@ -105,6 +106,7 @@ def test_a_file_that_is_hidden_by_one_of_ours_is_said(tmp_path: Path, evalkit_co
     assert len(outcome.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_sweep_names_its_runs_by_what_it_varies(
     tmp_path: Path, demo: list[str], evalkit_command: CommandLine
 ) -> None:
