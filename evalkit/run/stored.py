@@ -29,10 +29,10 @@ _TASKS = "tasks"
 _TARGET = "_target_"
 RUN_WIDE = ("schemes", "alignment")
 """Settings of a run that its tasks take over, so that both hold them."""
-# What may be set though the run's configuration lacks it: settings that came later. So may a title of any model.
-_LATER = ("statistics.cluster",)
 # How Hydra makes an object, which is no matter once its settings are plain values.
 _MANNER = ("_convert_", "_recursive_")
+# What may be set though the run's configuration lacks it: settings that came later. So may a title of any model.
+_LATER = ("statistics.cluster",)
 
 
 class _StoredDataset(Dataset):
