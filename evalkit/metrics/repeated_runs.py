@@ -106,7 +106,7 @@ def repeated_runs(
     >>> from evalkit.metrics.functions import ratio
     >>> right = [[(float(sample % 5 != run), 1.0) for sample in range(60)] for run in range(3)]
     >>> found = repeated_runs(right, ratio)
-    >>> found.values, round(found.value, 3), found.deviation
+    >>> found.values, round(found.value, 3), round(found.deviation, 3)
     ((0.8, 0.8, 0.8), 0.8, 0.0)
     """
     drawn = _drawn(_as_runs(statistics), value, clusters, resamples, seed)
