@@ -1,14 +1,13 @@
 """``evalkit compare``: paired tests between runs, for people and for CI systems, with an exit status for pipelines."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast, get_args
 
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
-from evalkit.cli.output import check_file, write_file
+from evalkit.cli.output import check_file, write_file, write_json
 from evalkit.metrics.functions import register_functions_of
 from evalkit.printable import printable
 from evalkit.results.compared import Comparison, Correction
@@ -59,7 +58,7 @@ def _write(comparison: Comparison, conditions: Sequence[Condition], options: arg
     if options.markdown:
         write_file(options.markdown, text + "\n")
     if options.json:
-        write_file(options.json, json.dumps(comparison.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_json(options.json, comparison.to_json())
     if options.junit:
         write_file(options.junit, render_junit(comparison, conditions))
 

@@ -1,12 +1,11 @@
 """``evalkit diff``: why the figures of two runs differ, the likeliest cause first, with its size."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from evalkit.cli.main import EXIT_FOUND_FAULT
-from evalkit.cli.output import check_file, write_file
+from evalkit.cli.output import check_file, write_file, write_json
 from evalkit.printable import printable
 from evalkit.run.difference.diff import diff_runs
 
@@ -40,5 +39,5 @@ def command(arguments: Sequence[str]) -> int:
     if options.markdown:
         write_file(options.markdown, text + "\n")
     if options.json:
-        write_file(options.json, json.dumps(difference.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_json(options.json, difference.to_json())
     return EXIT_FOUND_FAULT if difference.differs else 0

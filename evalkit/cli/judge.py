@@ -1,13 +1,12 @@
 """``evalkit judge``: put a run's answers to another judge, and say how far the two agree."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from evalkit.cli.catalogue import Folders
 from evalkit.cli.main import EXIT_FOUND_FAULT
-from evalkit.cli.output import check_file, write_file
+from evalkit.cli.output import check_file, write_file, write_json
 from evalkit.cli.summary import summary
 from evalkit.errors import StoreError
 from evalkit.printable import printable
@@ -36,8 +35,7 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     if options.markdown:
         write_file(options.markdown, "\n\n".join(each.to_markdown() for each in comparisons) + "\n")
     if options.json:
-        content = [each.to_json() for each in comparisons]
-        write_file(options.json, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_json(options.json, [each.to_json() for each in comparisons])
     print(f"\nRun folder: {results.folder}\nThe same command continues it, and asks nothing twice")
     return EXIT_FOUND_FAULT if results.failed_samples else 0
 

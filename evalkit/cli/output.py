@@ -1,8 +1,10 @@
 """Files that commands write on request: whether they can be written is found out before the work, not after it."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from evalkit.errors import ConfigurationError
 
@@ -48,6 +50,15 @@ def write_file(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON values, indented; nan and infinity are refused, as JSON has none.
+
+    Raises:
+        ConfigurationError: it cannot be written; says why.
+    """
+    write_file(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -1,13 +1,12 @@
 """``evalkit repeats``: several runs of one model as one, with what the choice of runs makes of every figure."""
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evalkit.cli.output import check_file, write_file
+from evalkit.cli.output import check_file, write_json
 from evalkit.metrics.metric import rounded
 from evalkit.printable import printable
 from evalkit.results.markdown import escaped
@@ -38,7 +37,7 @@ def command(arguments: Sequence[str]) -> int:
     joined = join_runs([read_run(folder) for folder in folders], options.runs[0].resolve().name)
     print(printable("\n".join(_lines(joined)), lines=True))
     if options.json:
-        write_file(options.json, json.dumps(_to_json(joined), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_json(options.json, _to_json(joined))
     return 0
 
 

@@ -1,11 +1,10 @@
 """``evalkit sensitivity``: how much of a run's figures is the normaliser. Nothing is written to the run."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalkit.cli.output import check_file, write_file
+from evalkit.cli.output import check_file, write_file, write_json
 from evalkit.printable import printable
 from evalkit.run.sensitivity import sensitivity
 
@@ -39,6 +38,5 @@ def command(arguments: Sequence[str]) -> int:
     if options.markdown:
         write_file(options.markdown, text + "\n")
     if options.json:
-        content = [each.to_json() for each in found]
-        write_file(options.json, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_json(options.json, [each.to_json() for each in found])
     return 0
