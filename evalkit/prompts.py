@@ -32,12 +32,14 @@ class Prompt:
         user: the user message.
         language_hint: whether the model is told which language is spoken.
         generation: decoding settings.
+        kind: of question; empty where that is of no matter.
     """
 
     system: str = ""
     user: str = AUDIO_MARK
     language_hint: bool = False
     generation: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = ""
 
     @classmethod
     def from_entry(cls, kind: str, entry: Mapping[str, Any]) -> "Prompt":
@@ -55,7 +57,7 @@ class Prompt:
             type_, name = _VALUES[key]
             if not isinstance(value, type_):
                 raise ConfigurationError(f"prompt profile, {kind}.{key}: {value!r} is not {name}")
-        prompt = cls(**entry)
+        prompt = cls(**entry, kind=kind)
         if prompt.user.count(AUDIO_MARK) != 1:
             raise ConfigurationError(f"prompt profile, {kind}.user: {AUDIO_MARK} must stand in it exactly once")
         return prompt
@@ -92,6 +94,7 @@ class Prompt:
             generation=self.generation,
             tools=tuple(tools),
             output=output,
+            kind=self.kind,
         )
 
 
