@@ -123,7 +123,7 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
     },
 }
 OPEN_MAPPINGS = (
-    *("generation", "extra_body", "headers", "prompts", "prices"),
+    *("generation", "preparation", "synthesis", "extra_body", "headers", "prompts", "prices"),
     *("columns", "where", "cluster_by_id", "labels", "facts"),
 )
 """Mappings in the settings of models and tasks that take keys which the configuration does not list."""
