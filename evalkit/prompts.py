@@ -1,7 +1,7 @@
 """Prompt profiles: how a model family wants a kind of question asked. Data in ``configs/prompts/``, not code."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from evalkit.hints import hint
 from evalkit.types import Message, Request
 
 AUDIO_MARK = "{audio}"
+_FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 # The type of each value of an entry, and what to call it.
 _VALUES: Mapping[str, tuple[type, str]] = {
     "system": (str, "a text"),
@@ -110,15 +111,24 @@ class Prompts:
 
     def __init__(self, profiles: Mapping[str, Mapping[str, Mapping[str, Any] | None]] | None = None) -> None:
         self._profiles = profiles or {}
+        self._asked: dict[tuple[str, str], tuple[Prompt, frozenset[str]]] = {}  # by role and kind, with the fields
         self.kinds: set[str] = set()
 
-    def of(self, kind: str, role: str = "model", *, default: Mapping[str, Any] | None = None) -> Prompt:
+    def of(
+        self,
+        kind: str,
+        role: str = "model",
+        *,
+        default: Mapping[str, Any] | None = None,
+        fields: Collection[str] = (),
+    ) -> Prompt:
         """Return how the model of a role wants a kind of question asked.
 
         Args:
             kind: of question, such as ``asr``.
             role: of the model.
             default: the entry to use where the profile has none; without it, the bare recording is put.
+            fields: the words in braces, beside ``{audio}``, whose place the task's question takes.
 
         Raises:
             ConfigurationError: the profile's entry cannot be used.
@@ -127,7 +137,38 @@ class Prompts:
         entry = self._profiles.get(role, {}).get(kind) or default or {}
         if not isinstance(entry, Mapping):
             raise ConfigurationError(f"{role}.prompts.{kind}: {entry!r} is not a mapping of {', '.join(_VALUES)}")
-        return Prompt.from_entry(kind, entry)
+        prompt = Prompt.from_entry(kind, entry)
+        others = self._asked.get((role, kind), (prompt, frozenset()))[1]
+        self._asked[role, kind] = prompt, others.union(fields)
+        return prompt
+
+    def check_fields(self) -> None:
+        """Refuse a profile with a word in braces that no task replaces: the model would be asked with the braces.
+
+        Raises:
+            ConfigurationError: names the first such word.
+        """
+        for (role, kind), (prompt, fields) in self._asked.items():
+            for place, known in (("system", fields), ("user", fields | {"audio"})):
+                for word in _FIELD.findall(getattr(prompt, place)):
+                    if word not in known:
+                        there_are = ", ".join(f"{{{each}}}" for each in sorted(known)) or "none"
+                        raise ConfigurationError(
+                            f"{role}.prompts.{kind}.{place}: nothing takes the place of {{{word}}}{hint(word, known)} "
+                            f"(there: {there_are})"
+                        )
+
+    def gaps(self) -> list[str]:
+        """Return, in a line for people each, the kinds of question that a profile puts without what they are about.
+
+        Where a task has words for a question and the profile no entry for its kind, the model gets the bare recording.
+        """
+        return [
+            f"{role}.prompts has no entry for '{kind}': the model gets the bare recording, and is not told "
+            f"{', '.join(sorted(fields))}"
+            for (role, kind), (prompt, fields) in self._asked.items()
+            if fields and prompt.user == AUDIO_MARK and not prompt.system and self._profiles.get(role)
+        ]
 
     def check_kinds(self, known: Iterable[str]) -> None:
         """Refuse a profile with a kind of question that nobody asks, as one with a misspelt name would have.

@@ -107,7 +107,7 @@ class Mmau(DatasetTask):
         check_choice(f"task {self.name}: option_letters", option_letters, get_args(OptionLetters))
         self._extraction = extraction
         self._option_letters = option_letters
-        self._prompt = self._prompts.of("mmau", default=_PLAIN_PROMPT)
+        self._prompt = self._prompts.of("mmau", default=_PLAIN_PROMPT, fields=_FIELDS)
         for field in _FIELDS:
             if f"{{{field}}}" not in self._prompt.user:
                 raise ConfigurationError(f"prompt profile, mmau.user: {{{field}}} must stand in it")

@@ -18,6 +18,7 @@ from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.model_card import ModelCard
+from evalkit.progress import say
 from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
 from evalkit.results.aggregates import AggregateDefinition, definitions_from
@@ -99,7 +100,16 @@ def refuse_missing(config: DictConfig) -> None:
         ConfigurationError: names the setting.
     """
     for key in sorted(OmegaConf.missing_keys(config)):
-        raise ConfigurationError(f"{key} must be given: {key}=VALUE")
+        raise ConfigurationError(
+            f"{key} must be given: {key}=VALUE{_why_nobody_can_run(config, key.partition('.')[0])}"
+        )
+
+
+def _why_nobody_can_run(config: DictConfig, role: str) -> str:
+    """Return the reason as the end of a message; empty where a role has no model, or one that can be run."""
+    card = OmegaConf.select(config, f"{role}.card")
+    reason = ModelCard.from_settings(card, f"{role}.card").unavailable
+    return f" (nobody can run {config[role].get('title')}: {reason})" if reason else ""
 
 
 def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequence[Task]) -> Plan:
@@ -150,6 +160,9 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
         task.generation, task.cascade = generation, cascade
     if "prompt_kinds" in config:  # not in the configuration of a run made before there was the list
         prompts.check_kinds(config.prompt_kinds)
+    prompts.check_fields()
+    for gap in prompts.gaps():
+        say(gap)
     return tasks
 
 

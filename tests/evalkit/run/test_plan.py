@@ -69,3 +69,43 @@ def test_a_place_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="place: 'asr' must be a mapping"):
         plan_of(tmp_path, "task=demo_clean", "tasks.demo_clean.place=asr")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["task=demo_mmau", "+model.prompts.mmau={user: '{audio}{question}{choice}{choices}'}"],
+            r"model\.prompts\.mmau\.user: nothing takes the place of \{choice\}, did you mean 'choices'\? "
+            r"\(there: \{audio\}, \{choices\}, \{question\}\)",
+        ),
+        (
+            ["task=demo_clean", "+model.prompts.asr={system: 'Hear {audio}'}"],
+            r"asr\.system: .*\{audio\} \(there: none\)",
+        ),
+        (
+            ["task=demo_cvss_en_zh", "+model.prompts.spoken_translation={system: 'Into {target}.'}"],
+            r"spoken_translation\.system: nothing takes the place of \{target\}",
+        ),
+    ],
+)
+def test_a_word_in_braces_that_no_task_replaces_is_refused(tmp_path: Path, words: list[str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        plan_of(tmp_path, *words)
+
+
+def test_braces_around_other_things_are_text(tmp_path: Path) -> None:
+    plan_of(tmp_path, "task=demo_clean", "+model.prompts.asr={system: 'As {} or {\"text\": 1}.'}")
+
+
+def test_a_profile_without_words_for_a_question_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asr = "+model.prompts.asr={language_hint: true}"
+    plan_of(tmp_path, "suite=demo", asr)
+    said = capsys.readouterr().err
+    assert said.count("model.prompts has no entry for") == 2
+    assert "no entry for 'translation': the model gets the bare recording, and is not told target_language" in said
+    translated = "+model.prompts.translation={user: 'Into {target_language}: {audio}'}"
+    plan_of(tmp_path, "task=demo_covost2_en_zh", asr, translated)
+    assert "has no entry" not in capsys.readouterr().err
