@@ -100,9 +100,8 @@ def refuse_missing(config: DictConfig) -> None:
         ConfigurationError: names the setting.
     """
     for key in sorted(OmegaConf.missing_keys(config)):
-        raise ConfigurationError(
-            f"{key} must be given: {key}=VALUE{_why_nobody_can_run(config, key.partition('.')[0])}"
-        )
+        reason = _why_nobody_can_run(config, key.partition(".")[0])
+        raise ConfigurationError(f"{key} must be given: {key}=VALUE{reason}")
 
 
 def _why_nobody_can_run(config: DictConfig, role: str) -> str:

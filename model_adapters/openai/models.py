@@ -156,6 +156,10 @@ class ChatModel(OpenAICompatible):
             given += max(1, len(parts[-1].replies))
         return merge_replies(parts, request.replies)
 
+    def check_settings(self, request: Request) -> None:
+        """Refuse decoding settings that chat completions do not have."""
+        self._format.settings(request)
+
     async def _completion(self, request: Request, replies: int, given: int) -> Response:
         def read(completion: Any) -> Response:
             bare_rate = self._speech_rate if self._speaks_bare else None
@@ -187,13 +191,17 @@ class TranscriptionModel(OpenAICompatible):
         self._settings: dict[str, Any] = {"prompt": prompt, "temperature": temperature}
         self._unknown: dict[str | None, int] = {}  # how many of its hints the server does not know, by language
 
-    async def answer(self, request: Request) -> Response:
-        """Try once to have the one recording of a request transcribed."""
+    def check_settings(self, request: Request) -> None:
+        """Refuse all decoding settings: transcriptions have none but those of the configuration."""
         if request.generation:
             raise ConfigurationError(
                 f"the prompt profile or generation= sets {', '.join(request.generation)}, but model {self._model} is "
                 "a recogniser: give it the profile 'recognizer', and set its own prompt= or temperature= if need be"
             )
+
+    async def answer(self, request: Request) -> Response:
+        """Try once to have the one recording of a request transcribed."""
+        self.check_settings(request)
         if len(request.audio) != 1:
             raise PermanentError(f"a transcription takes exactly one recording, this request has {len(request.audio)}")
         (wav,) = await wavs(request.audio, self._sample_rate)
