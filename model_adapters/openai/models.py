@@ -12,7 +12,7 @@ from model_adapters.openai.chat_format import AudioPart, ChatFormat
 from model_adapters.openai.completions import SPEECH_RATE, merge_replies, read_completion, read_usage, words_of
 from model_adapters.openai.connection import OpenAIConnection
 from model_adapters.shared.languages import wider_codes
-from model_adapters.shared.server_errors import RefusedError, error_within, is_error
+from model_adapters.shared.server_errors import ErrorCodes, RefusedError, error_within, is_error
 from model_adapters.shared.values import fields
 
 
@@ -32,6 +32,8 @@ class OpenAICompatible(ServedModelAdapter):
         limits: see ``evalkit.adapter.Limits``.
         prices: see ``evalkit.adapter.Prices``; None if nobody counts.
         sample_rate: at which it is sent recordings, in hertz.
+        error_codes: what codes of errors mean at this service, where they mean something else at most; see
+            ``ErrorCodes.from_settings``.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class OpenAICompatible(ServedModelAdapter):
         limits: Mapping[str, Any] | None = None,
         prices: Mapping[str, Any] | None = None,
         sample_rate: int = 16_000,
+        error_codes: Mapping[str, str] | None = None,
     ) -> None:
         self.limits = Limits(**(limits or {}))
         self.prices = None if prices is None else Prices(**prices)
@@ -62,6 +65,7 @@ class OpenAICompatible(ServedModelAdapter):
             azure_api_version=azure_api_version,
             concurrency=self.limits.concurrency,
             answer_bytes=self.limits.answer_bytes,
+            codes=ErrorCodes.from_settings(error_codes or {}),
         )
         self.secrets = self._connection.secrets
         self._identity = {

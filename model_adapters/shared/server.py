@@ -15,7 +15,7 @@ from evalkit.progress import say
 from evalkit.redaction import redacted_text
 from evalkit.version import __version__
 from model_adapters.shared.event_stream import begins_like_events, documents
-from model_adapters.shared.server_errors import error_of_status, said
+from model_adapters.shared.server_errors import USUAL, ErrorCodes, WithinError, error_meant, error_of_status, said
 from model_adapters.shared.values import parsed
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Server:
         secrets: what no message may repeat, such as the key.
         concurrency: how many connections to keep.
         answer_bytes: the most that one answer may hold once decompressed.
+        codes: what the service's own codes of errors mean.
 
     Attributes:
         address: host, port unless it is the usual one, and path: what tells servers apart.
@@ -56,6 +57,7 @@ class Server:
         secrets: Iterable[str] = (),
         concurrency: int,
         answer_bytes: int,
+        codes: ErrorCodes = USUAL,
     ) -> None:
         _import_client()
         parts = _parts(base_url)
@@ -73,29 +75,42 @@ class Server:
         self._proxy = _proxy(parts)
         self._concurrency = concurrency
         self._answer_bytes = answer_bytes
+        self._codes = codes
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
-    async def post(self, path: str, data: "bytes | aiohttp.FormData") -> AsyncIterator["HttpReply"]:
+    async def post(
+        self,
+        path: str,
+        data: "bytes | aiohttp.FormData",
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> AsyncIterator["HttpReply"]:
         """Send a request and open its answer, which is closed on leaving.
 
         Args:
             path: to add to the base URL.
-            data: JSON as bytes, or a form.
+            data: a form, or bytes: JSON unless ``headers`` name another type.
+            headers: of this request, beside those of all.
+            query: parameters of this request's URL, beside those of all.
 
         Raises:
             TransientError: another attempt may succeed; also for any ``ValueError`` while the answer is read.
             PermanentError: the server will not answer this request, or at more length than is allowed.
             RejectedError, ServerUnavailableError: the server will answer no request.
         """
-        headers = {"Content-Type": "application/json"} if isinstance(data, bytes) else {}
-        async with self._asked("POST", path, data=data, headers=headers) as reply:
+        kind = {"Content-Type": "application/json"} if isinstance(data, bytes) else {}
+        asked = self._asked("POST", path, {**kind, **(headers or {})}, query or {}, data)
+        async with asked as reply:
             yield reply
 
     @asynccontextmanager
-    async def get(self, path: str) -> AsyncIterator["HttpReply"]:
+    async def get(
+        self, path: str, *, headers: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None
+    ) -> AsyncIterator["HttpReply"]:
         """Open the answer to a GET; see ``post``."""
-        async with self._asked("GET", path) as reply:
+        async with self._asked("GET", path, headers or {}, query or {}) as reply:
             yield reply
 
     async def close(self) -> None:
@@ -110,19 +125,27 @@ class Server:
         return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
 
     @asynccontextmanager
-    async def _asked(self, method: str, path: str, **request: Any) -> AsyncIterator["HttpReply"]:
+    async def _asked(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+        data: "bytes | aiohttp.FormData | None" = None,
+    ) -> AsyncIterator["HttpReply"]:
         reply: HttpReply | None = None
         with self._errors(lambda: reply is not None):
             asking = self._connections().request(
                 method,
                 self.url + path,
-                params=self._query,
+                params={**self._query, **query},
+                headers=headers,
+                data=data,
                 allow_redirects=False,  # a key and recordings go to nobody but this server
-                **request,
             )
             async with asking as response:
                 reply = HttpReply(response, self._answer_bytes)
-                if response.status >= 300:
+                if response.status >= 300 or self._codes.told(response.headers):
                     raise await self._status_error(response, reply)
                 yield reply
 
@@ -156,6 +179,8 @@ class Server:
             if answering() or isinstance(error, aiohttp.ClientPayloadError):
                 raise TransientError(self.told(f"the answer broke off ({reason})")) from None
             raise TransientError(self.told(f"{self.url}: {reason}"), unavailable=True) from None
+        except WithinError as error:
+            raise error_meant(error, self.told(str(error)), self.url, self._codes) from None
         except TransientError as error:
             raise TransientError(
                 self.told(str(error)),
@@ -173,11 +198,12 @@ class Server:
             body = parsed(text)
         except ValueError:
             body = None
-        words = said(body) or text.decode("utf-8", "replace").strip() or response.reason or ""
+        told = response.headers.get(self._codes.message_header, "") if self._codes.message_header else ""
+        words = told or said(body) or text.decode("utf-8", "replace").strip() or response.reason or ""
         if location := response.headers.get("location", ""):
             words = f"it sends us to {location.partition('?')[0]}"
-        message = self.told(f"HTTP {status}: {words}")
-        return error_of_status(status, body, message, response.headers, self.url)
+        message = self.told(f"{self._codes.told(response.headers) or f'HTTP {status}'}: {words}")
+        return error_of_status(status, body, message, response.headers, self.url, self._codes)
 
 
 class HttpReply:
