@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from evalkit.errors import PermanentError
 from evalkit.types import Response
 from model_adapters.recognizers.hosted import HostedRecognizer, transcript
-from model_adapters.shared.forms import form
 from model_adapters.recognizers.jobs import JobLostError, finished
+from model_adapters.shared.forms import form
 from model_adapters.shared.server_errors import ErrorCodes, Meaning
 from model_adapters.shared.values import count, fields, shown
 
