@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
+from evalkit.adapter import Beyond, Capabilities, Limits, Prices, ServedModelAdapter
 from evalkit.types import Request, Response, Usage
 from model_adapters.shared.keys import read_key
 from model_adapters.shared.languages import wider_codes
@@ -29,6 +29,8 @@ class HostedRecognizer(ServedModelAdapter):
             by itself; None to tell it ours.
         unknown_language: what it is told where the language is not said or it has no code for it; None for nothing.
         languages: codes of the languages it is asked about at all, samples of others being skipped; None for any.
+        longest_audio: seconds of the longest recording that it takes; None where no limit is known.
+        beyond: what becomes of a longer one; see ``evalkit.adapter.Capabilities``.
         recording_limits: see ``RecordingLimits``.
         error_codes: beside those of ``codes``; see ``ErrorCodes.from_settings``.
         server: what runs and the cache know the service by, in place of its address.
@@ -58,6 +60,8 @@ class HostedRecognizer(ServedModelAdapter):
         language_codes: Mapping[str, str | None] | None = None,
         unknown_language: str | None = None,
         languages: Collection[str] | None = None,
+        longest_audio: float | None = None,
+        beyond: Beyond = "refuses",
         recording_limits: Mapping[str, Any] | None = None,
         error_codes: Mapping[str, str] | None = None,
         server: str | None = None,
@@ -69,7 +73,8 @@ class HostedRecognizer(ServedModelAdapter):
     ) -> None:
         self.limits = Limits(**(limits or {}))
         self.prices = None if prices is None else Prices(**prices)
-        self.capabilities = Capabilities(None if languages is None else frozenset(languages), sample_rate=None)
+        known = None if languages is None else frozenset(languages)
+        self.capabilities = Capabilities(known, sample_rate=None, longest_audio=longest_audio, beyond=beyond)
         key = read_key(api_key_variable, api_key_file)
         self.secrets = (key,) if key else ()
         self._known_secrets = list(self.secrets)

@@ -13,16 +13,16 @@ from evalkit.types import Request
 
 @dataclass(frozen=True, slots=True)
 class RecordingLimits:
-    """What a service takes of one recording; it is not sent what is beyond, and the sample fails with the reason.
+    """What a service takes of one recording, besides its greatest length, which the engine sees to.
+
+    It is not sent what is beyond, and the sample fails with the reason.
 
     Attributes:
         shortest: seconds.
-        longest: seconds; None for no limit.
         size: bytes of the WAV file; None for no limit.
     """
 
     shortest: float = 0.0
-    longest: float | None = None
     size: int | None = None
 
     def __post_init__(self) -> None:
@@ -34,14 +34,9 @@ class RecordingLimits:
         Raises:
             PermanentError: says which, and by how much.
         """
-        seconds = seconds_of_wav(wav)
-        if seconds < self.shortest:
+        if (seconds := seconds_of_wav(wav)) < self.shortest:
             raise PermanentError(
                 f"the recording lasts {seconds:.3g} s, the service takes no less than {self.shortest:g} s"
-            )
-        if self.longest is not None and seconds > self.longest:
-            raise PermanentError(
-                f"the recording lasts {seconds:.1f} s, the service takes no more than {self.longest:g} s"
             )
         if self.size is not None and len(wav) > self.size:
             raise PermanentError(f"the recording has {len(wav)} bytes, the service takes no more than {self.size}")
