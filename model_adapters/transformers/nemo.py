@@ -10,7 +10,7 @@ from evalkit.text import resolve_language
 from evalkit.types import Request, Response
 from model_adapters.shared.one_recording import recording
 from model_adapters.transformers.prompted import PromptedCheckpoint
-from model_adapters.transformers.written import written
+from model_adapters.transformers.written import responses_of
 
 _SAMPLE_RATE = 16_000
 # Features are normalised over the frames of a recording, of which it takes two to have a variance.
@@ -170,4 +170,9 @@ class Canary(PromptedCheckpoint):
             tokens = self._model.generate(
                 **inputs, max_new_tokens=min(self._max_new_tokens, room), do_sample=False, num_beams=1
             )
-        return written(self._processor.tokenizer, tokens[:, prompt:], stop=[self._model.config.eos_token_id])
+        return responses_of(
+            self._processor.tokenizer,
+            tokens[:, prompt:],
+            stop=[self._model.config.eos_token_id],
+            input_tokens=[prompt] * len(requests),
+        )

@@ -6,7 +6,8 @@ from importlib import metadata
 from typing import Any, ClassVar
 
 from evalkit.adapter import ModelAdapter
-from evalkit.errors import ConfigurationError
+from evalkit.errors import ConfigurationError, first_line
+from evalkit.hints import install_command
 from evalkit.types import Request, Response
 from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading, weights_identity
 
@@ -51,7 +52,12 @@ class PromptedCheckpoint(ModelAdapter):
             dtype = "float32" if device == "cpu" else "bfloat16"
         source = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": False}
         with loading(path):
-            self._model, self._processor = self._load(path, checked_dtype(dtype), source)
+            try:
+                self._model, self._processor = self._load(path, checked_dtype(dtype), source)
+            except ImportError as error:  # how transformers says that a library of this checkpoint is not there
+                raise ConfigurationError(
+                    f"{path}: {first_line(error)}; what it needs comes with {install_command(self.extra)}"
+                ) from error
             self._model = self._model.eval().to(device)
         self._identity = {
             "weights": weights_identity(path, self._model),

@@ -3,6 +3,8 @@
 Their weights are scaled up so that what they write depends on what they hear.
 """
 
+import base64
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,13 @@ _ENCODER = {
     "subsampling_conv_channels": 4,
     "initializer_range": 0.5,
 }
+
+
+def _strengthen(model: Any, part: str, factor: float) -> None:
+    """Scale up the projections of a part, without which a random one says the same token whatever it hears."""
+    for name, weights in model.named_parameters():
+        if part in name and "_proj" in name:
+            weights.data *= factor
 
 
 def _nemo_tokenizer(specials: Sequence[str]) -> Any:
@@ -120,4 +129,74 @@ def save_canary(folder: Path) -> Path:
     extractor = transformers.ParakeetFeatureExtractor(feature_size=128)
     transformers.CanaryProcessor(extractor, tokenizer, chat_template=_CANARY_TEMPLATE).save_pretrained(folder)
     model.save_pretrained(folder)
+    return folder
+
+
+def save_voxtral(folder: Path, *, version: str = "v7", samples_by_itself: bool = False) -> Path:
+    """A Voxtral whose tokens are bytes behind the special ones, in a ``tekken.json`` of our own making.
+
+    Args:
+        folder: to write.
+        version: of the tokenizer; Voxtral's own is v7.
+        samples_by_itself: whether its own decoding settings would sample, as published ones may.
+    """
+    import torch
+    import transformers
+    from transformers.tokenization_mistral_common import MistralCommonBackend
+
+    torch.manual_seed(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    specials = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"]
+    specials += ["[TOOL_RESULTS]", "[/TOOL_RESULTS]", "[TOOL_CALLS]", "[IMG]", "<pad>", "[IMG_BREAK]", "[IMG_END]"]
+    specials += ["[PREFIX]", "[MIDDLE]", "[SUFFIX]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CONTENT]"]
+    specials += [f"<SPECIAL_{number}>" for number in range(20, 40)]
+    specials[24], specials[25], specials[34] = "[AUDIO]", "[BEGIN_AUDIO]", "[TRANSCRIBE]"
+    size = len(specials) + 256
+    tekken = {
+        "config": {
+            "pattern": "[a-z]+|[^a-z]+",
+            "num_vocab_tokens": 256,
+            "default_vocab_size": size,
+            "default_num_special_tokens": len(specials),
+            "version": version,
+        },
+        "vocab": [
+            {"rank": byte, "token_bytes": base64.b64encode(bytes([byte])).decode(), "token_str": None}
+            for byte in range(256)
+        ],
+        "special_tokens": [
+            {"rank": rank, "token_str": token, "is_control": True} for rank, token in enumerate(specials)
+        ],
+        "audio": {
+            "sampling_rate": 16_000,
+            "frame_rate": 12.5,
+            "audio_encoding_config": {"num_mel_bins": 128, "hop_length": 160, "window_size": 400},
+            "chunk_length_s": 30.0,
+        },
+    }
+    (folder / "tekken.json").write_text(json.dumps(tekken))
+    width = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "initializer_range": 0.5}
+    config = transformers.VoxtralConfig(
+        audio_config={**width, "intermediate_size": 32, "max_source_positions": 1500},
+        text_config={
+            **width,
+            "model_type": "llama",
+            "vocab_size": size,
+            "intermediate_size": 32,
+            "num_key_value_heads": 2,
+            "head_dim": 4,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "pad_token_id": 11,
+        },
+        audio_token_id=24,
+    )
+    model = transformers.VoxtralForConditionalGeneration(config)
+    _strengthen(model, "language_model", 4)
+    if samples_by_itself:
+        model.generation_config.update(do_sample=True, temperature=5.0, repetition_penalty=1.3)
+    model.save_pretrained(folder)
+    tokenizer = MistralCommonBackend.from_pretrained(folder)
+    extractor = transformers.WhisperFeatureExtractor(feature_size=128)
+    transformers.VoxtralProcessor(extractor, tokenizer).save_pretrained(folder)
     return folder
