@@ -16,6 +16,7 @@ from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
 from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.model_card import ModelCard
 from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
 from evalkit.results.aggregates import AggregateDefinition, definitions_from
@@ -26,7 +27,7 @@ from evalkit.run.selection import Selection
 from evalkit.task import Task
 
 _NOT_ROLES = ("executor",)
-_NOT_ARGUMENTS = ("title", "published", "prompts", "generation", "requires", "extra")
+_NOT_ARGUMENTS = ("title", "published", "prompts", "generation", "requires", "extra", "card")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,10 @@ def _check_roles(roles: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
-    return ModelSpec(role, title, _arguments(model), _generation(model))
+    settings: Any = OmegaConf.to_container(model, resolve=True)
+    ModelCard.from_settings(settings.get("card"), f"{role}.card")
+    arguments = {str(key): value for key, value in settings.items() if key not in _NOT_ARGUMENTS}
+    return ModelSpec(role, title, arguments, _generation(model))
 
 
 def _generation(model: DictConfig) -> dict[str, Any]:
@@ -214,12 +218,6 @@ def _check(value: Any, section: str) -> None:
         check_arguments(target, value, section)
     for key, inner in value.items():
         _check(inner, f"{section}.{key}")
-
-
-def _arguments(model: DictConfig) -> dict[str, Any]:
-    arguments = OmegaConf.to_container(model, resolve=True)
-    assert isinstance(arguments, dict)  # noqa: S101 - a DictConfig becomes a dict
-    return {str(key): value for key, value in arguments.items() if key not in _NOT_ARGUMENTS}
 
 
 def _cache(settings: Mapping[str, Any], known: Sequence[str]) -> CacheSettings:

@@ -53,6 +53,7 @@ _FOR_PEOPLE = {
     "place": "it decides where tables show the figure",
     "facts": "they are for people",
     "expected_samples": "it decides what tables call partial",
+    "card": "it is for people",
     "extra": "it tells how to install what is needed",
     "requires": "it tells how to install what is needed",
     "prices": "they are for the bill",
