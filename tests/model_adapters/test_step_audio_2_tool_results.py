@@ -1,4 +1,4 @@
-"""The result of a tool is the same text for both adapters of Step-Audio 2: the result, and what the caller adds to it."""
+"""The result of a tool is the same text for both adapters of Step-Audio 2, with what the caller adds to it."""
 
 from pathlib import Path
 
