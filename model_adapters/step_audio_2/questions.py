@@ -1,6 +1,5 @@
 """evalkit's requests as Step-Audio 2's conversations, for the model in this process."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.types import Message, Request
+from model_adapters.shared.seeds import seed_of
 from step_audio_2 import chat
 from step_audio_2.tool_calls import ToolCall
 
@@ -41,7 +41,7 @@ def question_of(request: Request, seed: int) -> chat.Question:
         messages=list(_messages(request)),
         spoken=request.output == "speech",
         tool_names=[tool["function"]["name"] for tool in request.tools],
-        seeds=[_seed(request, seed, number) for number in range(request.replies)],
+        seeds=[seed_of(request, seed, number) for number in range(request.replies)],
     )
 
 
@@ -107,9 +107,3 @@ def _part(part: str | Audio) -> chat.Part:
     import torch
 
     return part if isinstance(part, str) else chat.AudioPart(torch.from_numpy(part.waveform(SAMPLE_RATE)))
-
-
-def _seed(request: Request, seed: int, number: int) -> int:
-    """Hash what is asked, in which run, and which of several answers it is, to 63 bits."""
-    identity = f"{request.content_hash()} {seed} {number}"
-    return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest(), "little") >> 1
