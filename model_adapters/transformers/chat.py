@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from importlib import metadata
 from typing import Any
 
-from evalkit.adapter import Beyond, Capabilities, ModelAdapter
+from evalkit.adapter import Beyond
+from evalkit.errors import ConfigurationError
 from evalkit.types import Failure, Request, Response, Usage
-from model_adapters.shared.seeds import seed_of
 from model_adapters.transformers.chat_checkpoint import (
     add_lora,
     feature_extractor,
@@ -17,179 +17,155 @@ from model_adapters.transformers.chat_checkpoint import (
     load_processor,
     stop_ids,
 )
-from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading, weights_identity
-from model_adapters.transformers.conversation import model_inputs, recordings, refusal, sound_lengths
-from model_adapters.transformers.decoding import Decoding, decoding_of, generation_config
+from model_adapters.transformers.conversation import (
+    is_transcription,
+    model_inputs,
+    recordings,
+    refusal,
+    sound_lengths,
+)
+from model_adapters.transformers.written import WritingCheckpoint
+
+_ANSWER_AFTER = "answer_after"
 
 
-class TransformersChat(ModelAdapter):
+class TransformersChat(WritingCheckpoint):
     """A checkpoint that is talked to about recordings: Qwen2-Audio, Qwen-Omni's thinkers, Audio Flamingo 3, and others.
 
     It is asked by its processor's chat template, or where its authors give recognition a request of its own
-    (``apply_transcription_request``) and the model does nothing else, by that. Decoding is explicit: greedy, unless a
-    prompt profile says otherwise, whatever the checkpoint's own settings are. What shares a batch changes no greedy
+    (``apply_transcription_request``) and the model does nothing else, by that. What shares a batch changes no greedy
     answer in float32: texts are padded on the left, and where a family's answers change with the padding of sound
-    (Gemma 3n, Phi-4-multimodal, Fun-ASR-Nano) only recordings of equal length share a batch. Sampled answers are drawn
-    one by one, by the seed and the question. Code that comes with a checkpoint is never run.
+    (Gemma 3n, Phi-4-multimodal, Fun-ASR-Nano) only recordings of equal length share a batch.
+
+    A prompt profile may set ``answer_after`` among the decoding settings, a regular expression: what stands after its
+    first match is the answer, and everything where there is none. For models that are asked to write down the words of
+    a recording before their translation.
 
     Args:
         path: a checkpoint folder, or a name on the Hugging Face hub.
-        device: ``cpu``, ``cuda``, ``cuda:1`` and so on, or ``auto`` for a GPU if there is one.
-        dtype: ``float32``, ``float16`` or ``bfloat16``; ``auto`` for bfloat16 on a GPU, as such models are published
-            and evaluated, and float32 elsewhere. In the 16-bit ones, rounding may let a batch change a token.
-        device_map: how to spread the model over several GPUs, such as ``auto``; goes before ``device``.
-        batch_size: how many requests to get at once.
         languages: codes of the languages that the model was made for, None for any.
         chat_template: in Jinja, or a file that holds it, in place of the checkpoint's: for checkpoints without one, or
             to leave out the system message that some put where a conversation has none.
         lora: the folder within the checkpoint with weights in PEFT's format that belong to it.
         longest_audio: seconds of one recording that the model is to get, where that is less than its processor takes.
         beyond: what becomes of longer recordings; see ``Capabilities``.
-        seed: of what sampled answers draw.
-        revision: branch, tag or commit of a name on the hub.
-        local_files_only: never ask the hub, use what was downloaded before.
+        **settings: batch_size, max_new_tokens, seed, device, dtype, revision and local_files_only, as
+            ``WritingCheckpoint`` has them.
 
     Raises:
         ConfigurationError: a library or the weights are not there, or the checkpoint is not of a kind it takes.
     """
 
+    name = "transformers_chat"
+
     def __init__(
         self,
         path: str,
         *,
-        device: str = "auto",
-        dtype: str = "auto",
-        device_map: str | None = None,
-        batch_size: int = 8,
         languages: Sequence[str] | None = None,
         chat_template: str | None = None,
         lora: str | None = None,
         longest_audio: float | None = None,
         beyond: Beyond = "cuts",
-        seed: int = 0,
-        revision: str = "main",
-        local_files_only: bool = False,
+        **settings: Any,
     ) -> None:
-        import_torch()
-        import transformers
-
-        source = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": False}
-        device = chosen_device(device)
-        if dtype == "auto":
-            dtype = "float32" if device == "cpu" else "bfloat16"
-        with loading(path):
-            self._processor, self._family = load_processor(path, source, chat_template)
-            model = load_model(path, self._family, source, dtype=checked_dtype(dtype), device_map=device_map)
-            if lora is not None:
-                add_lora(model, path, lora, source)
-            self._model = (model if device_map is not None else model.to(device)).eval()
-        self._sample_rate: int = feature_extractor(self._processor).sampling_rate
-        self._stop_ids = stop_ids(self._model, self._processor.tokenizer, self._family)
-        # What generate() is not told it takes from here: samplers and penalties that nobody asked for.
-        self._model.generation_config = transformers.GenerationConfig()
+        self._chat_template = chat_template
+        self._lora = lora
+        super().__init__(path, **settings)
         limits = [limit for limit in (longest_audio, self._family.longest_audio(self._processor)) if limit is not None]
-        self.capabilities = Capabilities(
+        self.capabilities = replace(
+            self.capabilities,
             languages=None if languages is None else frozenset(languages),
-            sample_rate=self._sample_rate,
-            batch_size=batch_size,
+            sample_rate=feature_extractor(self._processor).sampling_rate,
             longest_audio=min(limits, default=None),
             beyond=beyond,
         )
-        template = json.dumps(self._processor.chat_template)
-        self._identity: dict[str, Any] = {
-            "weights": weights_identity(path, model),
+        template = json.dumps(self._processor.chat_template).encode()
+        self._identity |= {
+            "chat_template": hashlib.sha256(template).hexdigest(),
             "lora": lora,
-            "chat_template": hashlib.sha256(template.encode()).hexdigest(),
-            "dtype": dtype,
-            "seed": seed,
+            "longest_audio": self.capabilities.longest_audio,
+            "beyond": beyond,
         }
-        self._seed = seed
+
+    def _load(self, path: str, dtype: Any, source: Mapping[str, Any]) -> tuple[Any, Any]:
+        processor, self._family = load_processor(path, source, self._chat_template)
+        model = load_model(path, self._family, dtype, source)
+        if self._lora is not None:
+            add_lora(model, path, self._lora, source)
+        return model, processor
+
+    def _reset_decoding(self, path: str) -> list[int]:
+        import transformers
+
+        tokenizer = self._processor.tokenizer
+        stop = stop_ids(self._model, tokenizer, self._family)
+        if not stop:
+            raise ConfigurationError(f"{path}: names no token that ends an answer (eos_token)")
+        # Sound stands in questions alone: a model that wrote its token would look for sound where there is none.
+        audio = getattr(self._processor, "audio_token_id", None)
+        self._model.generation_config = transformers.GenerationConfig(
+            eos_token_id=stop,
+            pad_token_id=tokenizer.pad_token_id,
+            suppress_tokens=None if audio is None or audio in stop else [audio],
+        )
+        return stop
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
-        """Answer requests, those together that can share a batch without any of them noticing.
+        """Answer requests, those that may share a batch together; what the family does not take fails by itself.
 
         Raises:
             ConfigurationError: a decoding setting is not known.
             AudioError: a recording cannot be read.
         """
-        responses: dict[int, Response] = {}
-        alike: dict[Any, list[int]] = {}
-        for index, request in enumerate(requests):
-            if (reason := refusal(self._processor, self._family, request)) is not None:
-                responses[index] = Response(failure=Failure("refused", reason))
-                continue
-            settings = json.dumps(dict(request.generation), sort_keys=True)
-            lengths = sound_lengths(request, self._sample_rate) if self._family.equal_lengths else ()
-            alike.setdefault((settings, len(recordings(request)), lengths), []).append(index)
-        for together in alike.values():
-            batch = [requests[index] for index in together]
-            decoding = decoding_of(batch[0].generation, self._family)
-            answer = self._sampled if decoding.samples else self._greedy
-            responses |= zip(together, answer(batch, decoding), strict=True)
-        return [responses[index] for index in range(len(requests))]
+        reasons = [refusal(self._processor, self._family, request) for request in requests]
+        askable = [request for request, reason in zip(requests, reasons, strict=True) if reason is None]
+        answers = iter(super().generate(askable))
+        return [next(answers) if reason is None else Response(failure=Failure("refused", reason)) for reason in reasons]
 
-    def _greedy(self, batch: Sequence[Request], decoding: Decoding) -> list[Response]:
-        return [
-            replace(answer, replies=(answer.text,) * request.replies if request.replies > 1 else ())
-            for request, answer in zip(batch, self._answers(batch, decoding), strict=True)
-        ]
+    def _form(self, request: Request) -> Hashable:
+        rate = self.capabilities.sample_rate or 0
+        lengths = sound_lengths(request, rate) if self._family.equal_lengths else ()
+        return len(recordings(request)), lengths, is_transcription(self._processor, self._family, request)
 
-    def _sampled(self, batch: Sequence[Request], decoding: Decoding) -> list[Response]:
-        """Answer each request by itself: what is drawn would otherwise depend on what else is in the batch."""
-        torch = import_torch()
-        responses = []
-        for request in batch:
-            replies = []
-            for number in range(request.replies):
-                torch.manual_seed(seed_of(request, self._seed, number))
-                replies += self._answers([request], decoding)
-            texts = tuple(reply.text for reply in replies)
-            usage = sum((reply.usage or Usage() for reply in replies), Usage())
-            responses.append(replace(replies[0], replies=texts if len(texts) > 1 else (), usage=usage))
+    def _inputs(self, requests: Sequence[Request]) -> Any:
+        return model_inputs(self._processor, self._family, requests)
+
+    def _answer(self, requests: Sequence[Request]) -> list[Response]:
+        settings = dict(requests[0].generation)
+        beginning = _compiled(settings.pop(_ANSWER_AFTER, None))
+        responses = super()._answer([replace(request, generation=settings) for request in requests])
+        if beginning is not None:
+            responses = [
+                replace(
+                    response,
+                    text=_after(beginning, response.text),
+                    replies=tuple(_after(beginning, reply) for reply in response.replies),
+                )
+                for response in responses
+            ]
         return responses
 
-    def _answers(self, batch: Sequence[Request], decoding: Decoding) -> list[Response]:
-        """Generate one answer to each request."""
-        torch = import_torch()
-        tokenizer = self._processor.tokenizer
-        inputs = model_inputs(self._processor, self._family, batch).to(self._model.device, dtype=self._model.dtype)
-        audio_id = getattr(self._processor, "audio_token_id", None)
-        config = generation_config(decoding, self._stop_ids, tokenizer.pad_token_id, audio_id)
-        stopping = {"stop_strings": list(decoding.stop), "tokenizer": tokenizer} if decoding.stop else {}
-        with torch.inference_mode():
-            sequences = self._model.generate(**inputs, generation_config=config, **stopping)
-        written = sequences[:, inputs["input_ids"].shape[1] :].tolist()
-        texts = self._processor.decode(written, skip_special_tokens=True, **decoding.reading)
-        audio_tokens = (inputs["input_ids"] == (-1 if audio_id is None else audio_id)).sum(dim=1).tolist()
-        read = inputs["attention_mask"].sum(dim=1).tolist()
-        return [self._response(decoding, *answer) for answer in zip(texts, written, read, audio_tokens, strict=True)]
+    def _responses(self, requests: Sequence[Request], inputs: Any, answers: Any) -> list[Response]:
+        responses = super()._responses(requests, inputs, answers)
+        if self._family.reading and is_transcription(self._processor, self._family, requests[0]):
+            texts = self._processor.decode(answers.tolist(), skip_special_tokens=True, **self._family.reading)
+            responses = [replace(response, text=text.strip()) for response, text in zip(responses, texts, strict=True)]
+        audio = getattr(self._processor, "audio_token_id", None)
+        heard = [0] * len(responses) if audio is None else (inputs["input_ids"] == audio).sum(dim=1).tolist()
+        return [
+            replace(response, usage=replace(response.usage or Usage(), input_audio_tokens=count))
+            for response, count in zip(responses, heard, strict=True)
+        ]
 
-    def _response(
-        self, decoding: Decoding, text: str, written: Sequence[int], read: int, audio_tokens: int
-    ) -> Response:
-        length = next((at for at, token in enumerate(written) if token in self._stop_ids), None)
-        stopped = length is not None or any(stop in text for stop in decoding.stop)
-        usage = Usage(
-            input_tokens=read,
-            output_tokens=len(written) if length is None else length,
-            input_audio_tokens=audio_tokens,
-        )
-        return Response(decoding.answer(text), finish_reason="stop" if stopped else "length", usage=usage)
 
-    def fingerprint(self) -> Mapping[str, Any]:
-        """Return the weights by content, or by hub name and commit; the template, the arithmetic, the longest audio."""
-        return {
-            "adapter": "transformers_chat",
-            **self._identity,
-            "device": self._model.device.type,
-            "longest_audio": self.capabilities.longest_audio,
-            "beyond": self.capabilities.beyond,
-            "versions": {name: metadata.version(name) for name in ("torch", "transformers")},
-        }
+def _compiled(pattern: Any) -> re.Pattern[str] | None:
+    try:
+        return None if pattern is None else re.compile(pattern)
+    except (TypeError, re.error) as error:
+        raise ConfigurationError(f"{_ANSWER_AFTER}: {pattern!r} is no regular expression ({error})") from error
 
-    def close(self) -> None:
-        """Free the weights."""
-        import torch
 
-        del self._model
-        torch.cuda.empty_cache()
+def _after(beginning: re.Pattern[str], text: str) -> str:
+    match = beginning.search(text)
+    return text if match is None else text[match.end() :].strip()

@@ -32,10 +32,7 @@ def load_processor(path: str, source: Mapping[str, Any], chat_template: str | No
     family = family_of(model_type)
     for library in family.libraries:
         _import(library, model_type)
-    try:
-        processor = transformers.AutoProcessor.from_pretrained(path, **source)
-    except ImportError as error:
-        raise ConfigurationError(f"{path}: its processor wants more libraries: {first_line(error)}") from error
+    processor = transformers.AutoProcessor.from_pretrained(path, **source)
     if feature_extractor(processor) is None:
         raise ConfigurationError(f"{path}: a checkpoint of type '{model_type}' takes no audio by its processor")
     if chat_template is not None:
@@ -52,17 +49,14 @@ def load_processor(path: str, source: Mapping[str, Any], chat_template: str | No
     return processor, family
 
 
-def load_model(
-    path: str, family: Family, source: Mapping[str, Any], *, dtype: Any, device_map: str | None = None
-) -> Any:
+def load_model(path: str, family: Family, dtype: Any, source: Mapping[str, Any]) -> Any:
     """Load a checkpoint's model; of one that writes and speaks, the part that writes.
 
     Args:
         path: a checkpoint folder, or a name on the Hugging Face hub.
         family: of the checkpoint.
-        source: where from, as arguments of ``from_pretrained``.
         dtype: of the weights, a type of PyTorch.
-        device_map: how to spread it over several GPUs, such as ``auto``.
+        source: where from, as arguments of ``from_pretrained``.
 
     Raises:
         ConfigurationError: no Auto class knows it, or there are no trained weights for some of it.
@@ -74,12 +68,10 @@ def load_model(
     else:
         config = transformers.AutoConfig.from_pretrained(path, **source)
         model_class = _auto_class(path, config)
-    model, loading = model_class.from_pretrained(
-        path, dtype=dtype, device_map=device_map, output_loading_info=True, **source
-    )
-    if loading["missing_keys"]:
-        missing = ", ".join(sorted(loading["missing_keys"])[:3])
-        raise ConfigurationError(f"{path}: no trained weights for {missing}; its files are not those of one checkpoint")
+    model, found = model_class.from_pretrained(path, dtype=dtype, output_loading_info=True, **source)
+    if found["missing_keys"]:
+        missing = ", ".join(sorted(found["missing_keys"])[:3])
+        raise ConfigurationError(f"{path}: no trained weights for {missing}; the checkpoint is not whole")
     return model
 
 
@@ -102,20 +94,13 @@ def add_lora(model: Any, path: str, folder: str, source: Mapping[str, Any]) -> N
 
 
 def stop_ids(model: Any, tokenizer: Any, family: Family) -> list[int]:
-    """Return the tokens that end an answer, as the checkpoint's settings, its tokenizer and its family have them.
-
-    Raises:
-        ConfigurationError: none of them has any, so that no answer would end.
-    """
+    """Return the tokens that end an answer, as the checkpoint's settings, its tokenizer and its family have them."""
     vocabulary = tokenizer.get_vocab()
     named = [vocabulary[token] for token in (*family.stop, tokenizer.eos_token) if token in vocabulary]
     for settings in (model.generation_config, model.config.get_text_config()):
         ids = settings.eos_token_id
         named += ids if isinstance(ids, list) else [ids]
-    found = sorted({token for token in named if token is not None})
-    if not found:
-        raise ConfigurationError(f"{model.name_or_path}: names no token that ends an answer (eos_token)")
-    return found
+    return sorted({token for token in named if token is not None})
 
 
 def feature_extractor(processor: Any) -> Any:

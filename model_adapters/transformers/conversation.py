@@ -59,6 +59,12 @@ def refusal(processor: Any, family: Family, request: Request) -> str | None:
     return None
 
 
+def is_transcription(processor: Any, family: Family, request: Request) -> bool:
+    """Tell whether a request is the one by which its authors have the checkpoint transcribe: its answers are framed."""
+    words = [part.strip() for message in request.messages for part in message.content if isinstance(part, str)]
+    return family.transcribes or words == [getattr(processor, "default_transcription_prompt", None)]
+
+
 def recordings(request: Request) -> list[Audio]:
     """Return what the model is to hear; what it said itself it knows by its words."""
     return [part for message in request.messages for part in _parts(message) if isinstance(part, Audio)]

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_NO_SETTINGS: Mapping[str, Any] = {}
-
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -28,8 +26,7 @@ class Family:
         transcribes: whether each request is put by the processor's ``apply_transcription_request``, its authors' way:
             what only transcribes has no other.
         takes_language: whether that request may name the language.
-        reading: arguments of the processor's ``decode`` that make a transcript of an answer.
-        reading_settings: those that a request may give among its decoding settings.
+        reading: arguments of the processor's ``decode`` that make a transcript of the answer to a request for one.
     """
 
     model_class: str = ""
@@ -42,7 +39,6 @@ class Family:
     transcribes: bool = False
     takes_language: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
-    reading_settings: tuple[str, ...] = ()
 
 
 def family_of(model_type: str) -> Family:
@@ -94,7 +90,7 @@ _FAMILIES: Mapping[str, Family] = {
         reading={"return_format": "transcription_only"},
     ),
     "audioflamingo3": Family(
-        longest_audio=_whole_windows, most_recordings=1, stop=_QWEN_STOP, reading_settings=("strip_prefix",)
+        stop=_QWEN_STOP, longest_audio=_whole_windows, most_recordings=1, reading={"strip_prefix": True}
     ),
     "glmasr": Family(longest_audio=_whole_windows, most_recordings=1, transcribes=True),
     "gemma3n": Family(libraries=("timm",), stop=("<end_of_turn>",), longest_audio=_half_a_minute, equal_lengths=True),

@@ -155,13 +155,13 @@ def test_only_equally_long_recordings_share_a_batch_where_padding_changes_answer
     adapter = adapters("qwen2_audio")
     expected = texts(adapter, *questions)
     batches: list[int] = []
-    answers = adapter._answers
+    answer = adapter._answer
 
-    def watched(batch: Sequence[Request], decoding: Any) -> Any:
+    def watched(batch: Sequence[Request]) -> Any:
         batches.append(len(batch))
-        return answers(batch, decoding)
+        return answer(batch)
 
-    monkeypatch.setattr(adapter, "_answers", watched)
+    monkeypatch.setattr(adapter, "_answer", watched)
     assert texts(adapter, *questions) == expected
     monkeypatch.setattr(adapter, "_family", dataclasses.replace(adapter._family, equal_lengths=True))
     assert texts(adapter, *questions) == expected
@@ -190,8 +190,8 @@ def test_sampled_answers_depend_on_the_seed_and_the_question_and_on_no_batch(
     assert together[2].replies[0] == together[2].text
     assert len(set(together[2].replies)) == 3
     assert other.generate([drawn[2]])[0].text != together[2].text
-    greedy = dataclasses.replace(questions[2], generation={**SHORT, "temperature": 0}, replies=2)
-    assert adapter.generate([greedy])[0].replies == (texts(adapter, questions[2])[0],) * 2
+    greedy = dataclasses.replace(questions[2], generation={**SHORT, "temperature": 0})
+    assert texts(adapter, greedy) == texts(adapter, questions[2])
 
 
 def test_the_longest_recording_is_what_the_processor_takes_without_cutting(adapters: Adapters, tmp_path: Path) -> None:
@@ -287,18 +287,17 @@ def test_as_many_recordings_as_a_family_takes(adapters: Adapters, questions: lis
     ]
 
 
-def test_the_frame_of_a_transcript_is_removed_where_the_profile_asks_for_it(
+def test_the_frame_of_a_transcript_is_removed_and_that_of_no_other_answer(
     adapters: Adapters, questions: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What removes it also takes the full stop of an answer without a frame, and quotes that belong to it."""
     adapter = adapters("audio_flamingo_3")
-    framed = 'The spoken content of the audio is "so it is".<|im_end|>'
-    let_write(adapter, monkeypatch, framed, "A dog barks.<|im_end|>")
-    stripped = [dataclasses.replace(each, generation={**SHORT, "strip_prefix": True}) for each in questions[:2]]
-    # The full stop of an answer without a frame goes too, which is why no other question asks for this.
-    assert texts(adapter, *stripped) == ["so it is", "A dog barks"]
+    asked = [Request((Message("user", ("Transcribe the input speech.", *each.audio)),)) for each in questions[:2]]
+    let_write(
+        adapter, monkeypatch, 'The spoken content of the audio is "so it is".<|im_end|>', "A dog barks.<|im_end|>"
+    )
+    assert texts(adapter, *asked) == ["so it is", "A dog barks"]
     assert texts(adapter, *questions[:2]) == ['The spoken content of the audio is "so it is".', "A dog barks."]
-    with pytest.raises(ConfigurationError, match="'strip_prefix' is no decoding setting of this model"):
-        adapters("qwen2_audio").generate(stripped)
 
 
 def test_the_language_before_a_transcript_of_qwen3_asr_is_removed(
@@ -309,26 +308,25 @@ def test_the_language_before_a_transcript_of_qwen3_asr_is_removed(
     assert texts(adapter, *questions[:2]) == ["so it is", ""]
 
 
-def test_an_answer_may_begin_after_a_transcript_and_end_at_a_text(
+def test_an_answer_may_begin_after_a_transcript(
     adapters: Adapters, questions: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adapter = adapters("qwen2_audio")
-    let_write(adapter, monkeypatch, "你好。\nEnglish: Hello.###<|im_end|>", "Hello. ### and so")
-    settings = {**SHORT, "answer_after": r"\n\w+: ", "stop": "###"}
+    let_write(adapter, monkeypatch, "你好。\nEnglish: Hello.<|im_end|>", "Hello.")
+    settings = {**SHORT, "answer_after": r"\n\w+: "}
     answers = adapter.generate([dataclasses.replace(each, generation=settings) for each in questions[:2]])
     assert [answer.text for answer in answers] == ["Hello.", "Hello."]
-    let_write(adapter, monkeypatch, "你好<|im_end|>", "never ending")
-    endings = [(answer.finish_reason, answer.usage) for answer in adapter.generate(questions[:2])]
-    assert [reason for reason, _ in endings] == ["stop", "length"]
-    assert [usage.output_tokens for _, usage in endings if usage is not None] == [6, 12]
+    let_write(adapter, monkeypatch, "Hello.<|im_end|>and", "never ending")
+    ended, cut = adapter.generate(questions[:2])
+    assert (ended.text, ended.finish_reason, cut.finish_reason) == ("Hello.", "stop", "length")
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_tokens": 3}, "'max_tokens' is no decoding setting of this model, did you mean"),
+        ({"max_tokens": 3}, "'max_tokens' is no decoding setting of transformers_chat, did you mean"),
         ({"answer_after": "("}, r"answer_after: '\(' is no regular expression"),
-        ({"max_new_tokens": 0}, "the decoding settings cannot be: .*max_new_tokens"),
+        ({"max_new_tokens": 0}, "max_new_tokens is 0; it must be at least 1"),
     ],
 )
 def test_decoding_settings_that_cannot_be_are_refused(
@@ -377,7 +375,7 @@ def test_an_answer_ends_at_the_stop_token_even_where_the_checkpoint_names_none(
         settings = json.loads((folder / name).read_text(), object_hook=_without_stop_tokens)
         (folder / name).write_text(json.dumps(settings))
     adapter = TransformersChat(str(folder), device="cpu")
-    assert adapter._processor.tokenizer.convert_tokens_to_ids("<|im_end|>") in adapter._stop_ids
+    assert adapter._processor.tokenizer.convert_tokens_to_ids("<|im_end|>") in adapter._stop
 
 
 def _without_stop_tokens(record: dict[str, Any]) -> dict[str, Any]:
