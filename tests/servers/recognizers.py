@@ -174,7 +174,7 @@ async def form_parts(request: web.Request) -> list[tuple[str, str | None, bytes]
     parts = []
     async for part in await request.multipart():
         assert part.name is not None  # type: ignore[union-attr]
-        parts.append((part.name, part.filename, bytes(await part.read())))  # type: ignore[union-attr, arg-type]
+        parts.append((part.name, part.filename, bytes(await part.read())))  # type: ignore[union-attr]
     return parts
 
 
