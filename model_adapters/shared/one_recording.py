@@ -4,6 +4,8 @@ import io
 import wave
 from dataclasses import dataclass
 
+import numpy as np
+
 from evalkit.adapter import check_numbers
 from evalkit.audio import Waveform
 from evalkit.audio.encoding import wavs
@@ -42,10 +44,15 @@ class RecordingLimits:
             raise PermanentError(f"the recording has {len(wav)} bytes, the service takes no more than {self.size}")
 
 
-def recording(request: Request, sample_rate: int) -> Waveform:
+def recording(request: Request, sample_rate: int, *, shortest: float = 0.0) -> Waveform:
     """Return the one recording of a request, mono float32 [samples] at ``sample_rate`` hertz.
 
     Text parts are not looked at: a recogniser takes no instruction.
+
+    Args:
+        request: with one recording.
+        sample_rate: in hertz.
+        shortest: in seconds; silence fills up a recording that is shorter, of which a model can make nothing.
 
     Raises:
         ConfigurationError: the request brings decoding settings, which a recogniser has in its own configuration.
@@ -55,7 +62,9 @@ def recording(request: Request, sample_rate: int) -> Waveform:
     _refuse_settings(request)
     if len(request.audio) != 1:
         raise DataError(f"a speech recogniser takes exactly one recording, this request has {len(request.audio)}")
-    return request.audio[0].waveform(sample_rate)
+    waveform = request.audio[0].waveform(sample_rate)
+    lacking = round(shortest * sample_rate) - len(waveform)
+    return np.pad(waveform, (0, lacking)) if lacking > 0 else waveform
 
 
 async def recording_as_wav(request: Request, sample_rate: int, limits: RecordingLimits) -> bytes:

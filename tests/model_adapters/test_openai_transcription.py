@@ -1,6 +1,7 @@
 """Recognisers behind audio transcriptions, put to a server that checks every field."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_what_is_not_set_is_not_sent_and_zero_is_set() -> None:
 def test_gpt_transcribe_is_told_languages_and_keywords_and_nothing_that_it_refuses() -> None:
     backend = Backend()
     with OpenAIServer(backend, models=["gpt-transcribe"]) as server:
-        settings = {"language_field": "languages[]", "keywords": ["Ada", "Babbage"]}
+        settings: dict[str, Any] = {"language_field": "languages[]", "keywords": ["Ada", "Babbage"]}
         model = TranscriptionModel("gpt-transcribe", server.base_url, **settings)
         ask(model, asking(_demo(), language="en"), asking(_demo()))
     assert server.journal.violations == []
