@@ -118,7 +118,9 @@ class TranscriptionForm(BaseModel):
     model: Annotated[str, Field(min_length=1)]
     chunking_strategy: Literal["auto"] | None = None
     include: Annotated[list[Literal["logprobs"]], Field(alias="include[]")] = []
+    keywords: Annotated[list[str], Field(alias="keywords[]")] = []
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] | None = None
+    languages: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]{2}$")]], Field(alias="languages[]")] = []
     prompt: str | None = None
     response_format: Literal["json", "text", "verbose_json"] = "json"
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -132,6 +134,10 @@ class TranscriptionForm(BaseModel):
             raise ValueError(f"response_format '{self.response_format}' is not compatible with {self.model}; use json")
         if self.include and (self.response_format != "json" or not self.model.startswith("gpt-4o")):
             raise ValueError("include[]=logprobs needs response_format json and a model gpt-4o-...-transcribe")
+        if (self.keywords or self.languages) and self.model != "gpt-transcribe":
+            raise ValueError(f"keywords[] and languages[] are for gpt-transcribe, not for {self.model}")
+        if self.temperature is not None and self.model == "gpt-transcribe":
+            raise ValueError("temperature is not supported by gpt-transcribe")
         return self
 
 
