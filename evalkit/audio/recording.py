@@ -133,6 +133,25 @@ class Audio:
             raise AudioError(f"{self.name}: the audio holds no samples")
         return len(mono) / rate
 
+    def part(self, start: float, end: float) -> "Audio":
+        """Return a stretch of the recording, in seconds from its beginning; it shares what is decoded already.
+
+        It is named by a media fragment (W3C, Media Fragments URI 1.0), such as ``long.wav#t=0,30``.
+        """
+        begins = self._span[0] if self._span is not None else 0.0
+        part = Audio(
+            f"{self.locator}#t={start:g},{end:g}",
+            self._path,
+            content=self._content,
+            duration=end - start,
+            root=self._root,
+            span=(begins + start, begins + end),
+        )
+        if self._waveform is not None:
+            rate, waveform = self._waveform
+            part._waveform = rate, waveform[round(start * rate) : round(end * rate)]
+        return part
+
     def read_mono(self) -> tuple[Waveform, int]:
         """Decode to mono float32 [samples] in -1..1 at the recording's own rate, and that rate in hertz.
 

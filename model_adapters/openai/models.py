@@ -1,18 +1,18 @@
 """Models behind a server that speaks OpenAI's protocol: OpenAI, Azure, vLLM, SGLang, LiteLLM, or your own."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
-from evalkit.audio.encoding import wavs
-from evalkit.errors import ConfigurationError, PermanentError
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.chat_format import AudioPart, ChatFormat
 from model_adapters.openai.completions import SPEECH_RATE, merge_replies, read_completion, read_usage, words_of
 from model_adapters.openai.connection import OpenAIConnection
 from model_adapters.shared.answering_model import ExpectedModel
+from model_adapters.shared.forms import form
 from model_adapters.shared.languages import wider_codes
+from model_adapters.shared.one_recording import RecordingLimits, recording_as_wav, seconds_of_wav
 from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.server_errors import ErrorCodes, RefusedError, error_within, is_error
 from model_adapters.shared.values import fields
@@ -195,26 +195,35 @@ class TranscriptionModel(OpenAICompatible):
         base_url: of the server.
         prompt: that guides its style, as far as the server takes one; empty for none.
         temperature: of sampling; None for the server's own.
+        keywords: that may be spoken, where the model takes them.
+        language_field: in which it is told the language; ``languages[]`` for a model that takes several.
+        recording_limits: see ``RecordingLimits``.
         **connection: see ``OpenAICompatible``.
     """
 
     def __init__(
-        self, model: str, base_url: str, *, prompt: str = "", temperature: float | None = None, **connection: Any
+        self,
+        model: str,
+        base_url: str,
+        *,
+        prompt: str = "",
+        temperature: float | None = None,
+        keywords: Sequence[str] = (),
+        language_field: str = "language",
+        recording_limits: Mapping[str, Any] | None = None,
+        **connection: Any,
     ) -> None:
         super().__init__(model, base_url, **connection)
         self._settings: dict[str, Any] = {"prompt": prompt, "temperature": temperature}
+        if keywords:
+            self._settings["keywords[]"] = list(keywords)
+        self._language_field = language_field
+        self._recording_limits = RecordingLimits(**(recording_limits or {}))
         self._unknown: dict[str | None, int] = {}  # how many of its hints the server does not know, by language
 
     async def answer(self, request: Request) -> Response:
         """Try once to have the one recording of a request transcribed."""
-        if request.generation:
-            raise ConfigurationError(
-                f"the prompt profile or generation= sets {', '.join(request.generation)}, but model {self._model} is "
-                "a recogniser: give it the profile 'recognizer', and set its own prompt= or temperature= if need be"
-            )
-        if len(request.audio) != 1:
-            raise PermanentError(f"a transcription takes exactly one recording, this request has {len(request.audio)}")
-        (wav,) = await wavs(request.audio, self._sample_rate)
+        wav = await recording_as_wav(request, self._sample_rate, self._recording_limits)
         codes = _hints(request.language)
         refused = 0
         while True:
@@ -229,6 +238,8 @@ class TranscriptionModel(OpenAICompatible):
                 refused += 1
                 self._unknown[request.language] = max(tried + 1, self._unknown.get(request.language, 0))
         usage = replace(response.usage or Usage(), requests=1 + refused)
+        if self.prices is not None and self.prices.audio_minute and not usage.audio_seconds:
+            usage = replace(usage, audio_seconds=seconds_of_wav(wav))  # billed by length, though it counts tokens
         if tried:
             asked = "without a hint" if codes[tried] is None else f"as '{codes[tried]}'"
             note = f"the server does not know the language '{request.language}': asked {asked}"
@@ -236,20 +247,16 @@ class TranscriptionModel(OpenAICompatible):
         return replace(response, usage=usage)
 
     async def _transcribed(self, wav: bytes, language: str | None) -> Response:
-        import aiohttp
-
-        form = aiohttp.FormData()
-        form.add_field("file", wav, filename="audio.wav", content_type="audio/wav")
-        settings = {name: value for name, value in self._settings.items() if value not in ("", None)}
+        settings = {name: value for name, value in self._settings.items() if value != ""}
         fixed = {"model": self._model, "response_format": "json"}
-        for name, value in {**fixed, **settings, **({"language": language} if language else {})}.items():
-            form.add_field(name, str(value))
-        async with self._connection.post("/audio/transcriptions", form) as reply:
+        data = form({**fixed, **settings, self._language_field: language}, "file", wav)
+        async with self._connection.post("/audio/transcriptions", data) as reply:
             return _read_transcription(await reply.json())
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the model's name, its server and its settings."""
-        return {**self._identity, **self._settings}
+        usual = self._language_field == "language"
+        return {**self._identity, **self._settings, **({} if usual else {"language_field": self._language_field})}
 
 
 def _hints(language: str | None) -> list[str | None]:

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import urllib.request
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -36,7 +36,7 @@ class Server:
         base_url: such as ``http://127.0.0.1:8000/v1``.
         headers: of every request, such as the one with the key.
         query: parameters of every request's URL.
-        secrets: what no message may repeat, such as the key.
+        secrets: what no message may repeat, such as the key; looked at anew for each message, so that it may grow.
         concurrency: how many connections to keep.
         answer_bytes: the most that one answer may hold once decompressed.
         codes: what the service's own codes of errors mean.
@@ -55,7 +55,7 @@ class Server:
         *,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
-        secrets: Iterable[str] = (),
+        secrets: Collection[str] = (),
         concurrency: int,
         answer_bytes: int,
         codes: ErrorCodes = USUAL,
@@ -64,7 +64,7 @@ class Server:
         parts = _parts(base_url)
         self.address = _address(parts)
         self.url = base_url.rstrip("/")
-        self._secrets = tuple(secrets)
+        self._secrets = secrets
         if self._secrets and parts.scheme == "http" and not _is_here(parts.hostname or ""):
             say(f"{self.address}: the key goes there in clear, as base_url begins with http://; https:// would hide it")
         self._headers = {
@@ -86,7 +86,7 @@ class Server:
         data: "bytes | aiohttp.FormData",
         *,
         headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
+        query: Iterable[tuple[str, str]] = (),
     ) -> AsyncIterator["HttpReply"]:
         """Send a request and open its answer, which is closed on leaving.
 
@@ -94,7 +94,7 @@ class Server:
             path: to add to the base URL.
             data: a form, or bytes: JSON unless ``headers`` name another type.
             headers: of this request, beside those of all.
-            query: parameters of this request's URL, beside those of all.
+            query: names and values of parameters of this request's URL, beside those of all.
 
         Raises:
             TransientError: another attempt may succeed; also for any ``ValueError`` while the answer is read.
@@ -102,16 +102,16 @@ class Server:
             RejectedError, ServerUnavailableError: the server will answer no request.
         """
         kind = {"Content-Type": "application/json"} if isinstance(data, bytes) else {}
-        asked = self._asked("POST", path, {**kind, **(headers or {})}, query or {}, data)
+        asked = self._asked("POST", path, {**kind, **(headers or {})}, query, data)
         async with asked as reply:
             yield reply
 
     @asynccontextmanager
     async def get(
-        self, path: str, *, headers: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None
+        self, path: str, *, headers: Mapping[str, str] | None = None, query: Iterable[tuple[str, str]] = ()
     ) -> AsyncIterator["HttpReply"]:
         """Open the answer to a GET; see ``post``."""
-        async with self._asked("GET", path, headers or {}, query or {}) as reply:
+        async with self._asked("GET", path, headers or {}, query) as reply:
             yield reply
 
     @asynccontextmanager
@@ -159,7 +159,7 @@ class Server:
         method: str,
         path: str,
         headers: Mapping[str, str],
-        query: Mapping[str, str],
+        query: Iterable[tuple[str, str]],
         data: "bytes | aiohttp.FormData | None" = None,
     ) -> AsyncIterator["HttpReply"]:
         reply: HttpReply | None = None
@@ -167,7 +167,7 @@ class Server:
             asking = self._connections().request(
                 method,
                 self.url + path,
-                params={**self._query, **query},
+                params=[*self._query.items(), *query],
                 headers=headers,
                 data=data,
                 allow_redirects=False,  # a key and recordings go to nobody but this server
@@ -279,6 +279,17 @@ class HttpReply:
             return parsed(body)
         except ValueError as error:
             raise ValueError(f"{error}: {body[: 2 * _LONGEST_MESSAGE].decode('utf-8', 'replace')}") from None
+
+    async def text(self) -> str:
+        """Return the whole body as text.
+
+        Raises:
+            ValueError: it is no text, or its content type is not that of plain text, as of a page in its place.
+        """
+        body = b"".join([block async for block in self._all()])
+        if not (kind := self.headers.get("content-type", "")).startswith("text/plain"):
+            raise ValueError(f"not plain text but {kind[:40] or 'of no type'}")
+        return body.decode("utf-8")
 
     async def events(self) -> AsyncIterator[Any]:
         """Yield the documents of a stream of events; see ``documents``."""

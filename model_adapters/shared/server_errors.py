@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -50,11 +50,15 @@ class ErrorCodes:
         Raises:
             ConfigurationError: a meaning is none.
         """
-        meanings = {}
+        return cls().with_settings(settings)
+
+    def with_settings(self, settings: Mapping[Any, Any]) -> "ErrorCodes":
+        """Return these codes and those that a configuration lists, which win; see ``from_settings``."""
+        meanings = dict(self.meanings)
         for code, word in settings.items():
             check_choice(f"error_codes.{code}", word, list(Meaning))
             meanings[str(code).lower()] = Meaning(word)
-        return cls(meanings)
+        return replace(self, meanings=meanings)
 
     def told(self, headers: Mapping[str, str]) -> str:
         """Return the code of a failure that the headers of an answer tell; empty where they tell none."""
