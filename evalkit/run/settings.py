@@ -123,7 +123,7 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
     },
 }
 OPEN_MAPPINGS = (
-    *("generation", "extra_body", "headers", "prompts", "prices"),
+    *("generation", "preparation", "synthesis", "extra_body", "headers", "prompts", "prices"),
     *("settings", "job_settings", "language_codes", "error_codes", "recording_limits"),
     *("columns", "where", "cluster_by_id", "labels", "facts"),
 )
