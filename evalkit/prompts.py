@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from evalkit.audio import Audio
@@ -36,6 +36,7 @@ class Prompt:
         language_hint: whether the model is told which language is spoken.
         generation: decoding settings.
         languages: how the question is put about some languages, by code, in place of all this.
+        kind: of question; empty where that is of no matter.
     """
 
     system: str = ""
@@ -43,6 +44,7 @@ class Prompt:
     language_hint: bool = False
     generation: Mapping[str, Any] = field(default_factory=dict)
     languages: Mapping[str, "Prompt"] = field(default_factory=dict)
+    kind: str = ""
 
     @classmethod
     def from_entry(cls, kind: str, entry: Mapping[str, Any]) -> "Prompt":
@@ -70,8 +72,8 @@ class Prompt:
                 raise ConfigurationError(f"prompt profile, {where}: no such code of a language{hint(code, LANGUAGES)}")
             if not isinstance(wording, Mapping) or "languages" in wording:
                 raise ConfigurationError(f"prompt profile, {where}: {wording!r} is not a mapping of system, user, …")
-            languages[code] = cls.from_entry(where, {**usual, **wording})
-        prompt = cls(**usual, languages=languages)
+            languages[code] = replace(cls.from_entry(where, {**usual, **wording}), kind=kind)
+        prompt = cls(**usual, languages=languages, kind=kind)
         if prompt.user.count(AUDIO_MARK) != 1:
             raise ConfigurationError(f"prompt profile, {kind}.user: {AUDIO_MARK} must stand in it exactly once")
         return prompt
@@ -118,6 +120,7 @@ class Prompt:
             generation=self.generation,
             tools=tuple(tools),
             output=output,
+            kind=self.kind,
         )
 
 

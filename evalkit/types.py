@@ -177,6 +177,7 @@ class Request:
         task: name of the task that asks; not part of the content.
         sample_id: the sample that it asks about; not part of the content.
         assessment: of a question to a judge that has a reference answer, what it compares; not part of its content.
+        kind: of question that a prompt profile puts, such as ``asr``; empty if none does; not part of the content.
     """
 
     messages: tuple[Message, ...]
@@ -189,6 +190,7 @@ class Request:
     task: str = field(default="", compare=False)
     sample_id: str = field(default="", compare=False)
     assessment: Assessment | None = field(default=None, compare=False)
+    kind: str = field(default="", compare=False)
     _content: str | None = field(default=None, init=False, compare=False, repr=False)
     _content_hash: str | None = field(default=None, init=False, compare=False, repr=False)
 
@@ -229,6 +231,7 @@ class Request:
             task,
             sample_id,
             self.assessment,
+            self.kind,
         )
 
     def content(self) -> str:
@@ -252,10 +255,12 @@ class Call:
     Attributes:
         role: which model is asked: ``model``, ``transcriber``, ``judge`` or another that a task names.
         request: what it is asked.
+        answer: what earlier answers of the chain amount to, where these are the answer; nobody is asked then.
     """
 
     role: str
     request: Request
+    answer: "Response | None" = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

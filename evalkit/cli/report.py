@@ -3,7 +3,7 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,13 +126,18 @@ def usual_output(runs: Sequence[Path]) -> Path:
     return folder
 
 
-def readable_runs(named: Sequence[Path]) -> list[Path]:
+def has_results(folder: Path) -> bool:
+    """Tell whether a folder is that of a run with results, or of repeated ones."""
+    return (folder / FILE_NAME).is_file() or bool(repeated_folders(folder))
+
+
+def readable_runs(named: Sequence[Path], is_readable: Callable[[Path], object] = has_results) -> list[Path]:
     """Return the run folders among what was named; of the rest it is said why they are left out.
 
     Raises:
         StoreError: there is none among them.
     """
-    runs = [path for path in named if (path / FILE_NAME).is_file() or repeated_folders(path)]
+    runs = [path for path in named if is_readable(path)]
     reasons = [without_results(path) for path in named if path not in runs]
     if reasons and not runs:
         raise StoreError("; ".join(reasons))

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalkit.adapter import ModelAdapter, ServedModelAdapter
+from evalkit.cascade import STAGES, Cascade
 from evalkit.errors import ConfigurationError
+from evalkit.inference.composed import ComposedEndpoint
 from evalkit.inference.endpoint import Endpoint, Executor, ModelSpec
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
@@ -44,7 +46,14 @@ def open_endpoints(specs: Iterable[ModelSpec], executor: Executor, served: Serve
     specs = list(specs)
     for spec in specs:
         spec.check()
-    return {spec.role: _served(spec, served) if is_served(spec) else executor.open(spec) for spec in specs}
+    stages = [stage for stage in STAGES if any(spec.role == stage for spec in specs)]
+
+    def opened(spec: ModelSpec) -> Endpoint:
+        if _made_by(spec.target) is Cascade:
+            return ComposedEndpoint(spec.role, stages)
+        return _served(spec, served) if is_served(spec) else executor.open(spec)
+
+    return {spec.role: opened(spec) for spec in specs}
 
 
 def is_served(spec: ModelSpec) -> bool:
@@ -54,6 +63,8 @@ def is_served(spec: ModelSpec) -> bool:
         ConfigurationError: it names neither an adapter class nor a function whose return type is one.
     """
     made = _made_by(spec.target)
+    if made is Cascade:
+        return False
     if isinstance(made, type) and issubclass(made, ServedModelAdapter | ModelAdapter):
         return issubclass(made, ServedModelAdapter)
     raise ConfigurationError(

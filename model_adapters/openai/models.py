@@ -9,9 +9,11 @@ from evalkit.types import Request, Response, Usage
 from model_adapters.openai.chat_format import AudioPart, ChatFormat
 from model_adapters.openai.completions import SPEECH_RATE, merge_replies, read_completion, read_usage, words_of
 from model_adapters.openai.connection import OpenAIConnection
+from model_adapters.shared.answering_model import ExpectedModel
 from model_adapters.shared.forms import form
 from model_adapters.shared.languages import wider_codes
 from model_adapters.shared.one_recording import RecordingLimits, recording_as_wav, seconds_of_wav
+from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.server_errors import ErrorCodes, RefusedError, error_within, is_error
 from model_adapters.shared.values import fields
 
@@ -103,6 +105,9 @@ class ChatModel(OpenAICompatible):
         speech_rate: of speech that comes as bare samples, in hertz.
         audio_part: how it is sent recordings; see ``AudioPart``.
         stream: whether answers are sent piece by piece.
+        language_field: of a request's body, which tells the language; see ``ChatFormat``.
+        request_limits: see ``RequestLimits``.
+        answered_by: which names the answering model may have; see ``ExpectedModel``.
         **connection: see ``OpenAICompatible``.
     """
 
@@ -123,9 +128,13 @@ class ChatModel(OpenAICompatible):
         speech_rate: int = SPEECH_RATE,
         audio_part: AudioPart = "base64",
         stream: bool = False,
+        language_field: str | None = None,
+        request_limits: Mapping[str, Any] | None = None,
+        answered_by: str | None = None,
         **connection: Any,
     ) -> None:
         super().__init__(model, base_url, **connection)
+        self._expected = ExpectedModel(model, answered_by)
         self.capabilities = Capabilities(
             self.capabilities.languages,
             sample_rate=None,
@@ -146,8 +155,12 @@ class ChatModel(OpenAICompatible):
             audio_part=audio_part,
             sample_rate=self._sample_rate,
             stream=stream,
+            language_field=language_field,
+            request_limits=RequestLimits(**(request_limits or {})),
         )
-        self._settings = {"generation": dict(generation or {}), "extra_body": dict(extra_body or {})}
+        self._settings: dict[str, Any] = {"generation": dict(generation or {}), "extra_body": dict(extra_body or {})}
+        if language_field is not None:
+            self._settings["language_field"] = language_field
         if speech_output:
             self._settings["voice"] = {"name": voice, "format": speech_format, "rate": speech_rate}
 
@@ -162,6 +175,7 @@ class ChatModel(OpenAICompatible):
 
     async def _completion(self, request: Request, replies: int, given: int) -> Response:
         def read(completion: Any) -> Response:
+            self._expected.check(fields(completion).get("model"))
             bare_rate = self._speech_rate if self._speaks_bare else None
             return read_completion(completion, spoken=request.output == "speech", bare_rate=bare_rate)
 

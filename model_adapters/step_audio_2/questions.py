@@ -48,8 +48,8 @@ def _message(message: Message) -> chat.Message:
         # Sound that is not in the model's own codes cannot be put in its mouth.
         return chat.Message("assistant", _text(message.content) + calls)
     if message.role == "tool":
-        # As it stands: a data set decides what its tools say, and whoever wants more of the model adds to it.
-        return chat.Message("input", (_text(message.content),))
+        # As it stands: a data set decides what its tools say, and whoever wants more of the model adds another text.
+        return chat.Message("input", tuple(part for part in message.content if isinstance(part, str)))
     role = "human" if message.role == "user" else message.role
     if all(isinstance(part, str) for part in message.content):
         return chat.Message(role, _text(message.content))

@@ -25,6 +25,7 @@ from tests.servers.faults import LASTING, REFUSING_ANSWERS, FaultPlan, Refusal
 from tests.servers.journal import Journal
 from tests.servers.misbehaviour import misbehave
 from tests.servers.reading import read_request
+from tests.servers.schema import ChatRequest, VllmChatRequest
 from tests.servers.transcriptions import transcription_reply
 
 
@@ -37,6 +38,7 @@ class OpenAIServer:
         key: that clients must send; None for no check.
         models: names that it serves and lists; None for any.
         vllm: take the additional fields of vLLM and SGLang in chat requests.
+        chat: what it takes to be completed, where that is neither OpenAI's nor vLLM's form.
         latency: seconds before each good answer, or a function that tells them of a request.
         faults: what goes wrong, and when.
         refuse: which requests fail for good, and how.
@@ -60,6 +62,7 @@ class OpenAIServer:
         key: str | None = None,
         models: Sequence[str] | None = None,
         vllm: bool = False,
+        chat: type[ChatRequest] | None = None,
         latency: float | Callable[[ServedRequest], float] = 0.0,
         faults: FaultPlan = lambda request: None,
         refuse: Callable[[ServedRequest], Refusal | None] = lambda request: None,
@@ -76,7 +79,7 @@ class OpenAIServer:
         self._port = port
         self._key = key
         self._models = models
-        self._vllm = vllm
+        self._chat = chat or (VllmChatRequest if vllm else ChatRequest)
         self._latency = latency
         self._faults = faults
         self._refuse = refuse
@@ -252,7 +255,7 @@ class OpenAIServer:
 
     def _read(self, http: HttpRequest) -> ServedRequest:
         """Check a request by the protocol; raises an ``ApiError`` for one that breaks it."""
-        return read_request(http, vllm=self._vllm)
+        return read_request(http, self._chat)
 
     def _reply(self, request: ServedRequest, answer: Answer, identifier: str) -> Reply:
         """An answer in the words of the protocol."""

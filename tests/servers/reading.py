@@ -8,16 +8,20 @@ from typing import Any
 from tests.servers.backends import ServedRequest
 from tests.servers.connection import HttpRequest, parse_form
 from tests.servers.errors import ViolationError
-from tests.servers.messages import AudioPart, Message, TextPart
-from tests.servers.schema import parse_chat, parse_transcription
+from tests.servers.messages import Message, TextPart
+from tests.servers.schema import ChatRequest, parse_chat, parse_transcription
 from tests.servers.sound import Sound
 
 CHAT = "/v1/chat/completions"
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
 
 
-def read_request(http: HttpRequest, *, vllm: bool = False) -> ServedRequest:
+def read_request(http: HttpRequest, kind: type[ChatRequest] = ChatRequest) -> ServedRequest:
     """Check a request by the documents.
+
+    Args:
+        http: as it came.
+        kind: what the server takes to be completed.
 
     Raises:
         ViolationError: it breaks them.
@@ -30,7 +34,7 @@ def read_request(http: HttpRequest, *, vllm: bool = False) -> ServedRequest:
     texts: tuple[str, ...]
     sounds: tuple[Sound, ...]
     if http.path == CHAT:
-        chat, fields = parse_chat(content_type, http.body, vllm=vllm)
+        chat, fields = parse_chat(content_type, http.body, kind)
         texts, sounds = tuple(_texts(chat.messages)), tuple(_sounds(chat.messages))
     else:
         fields, sound = parse_transcription(*parse_form(content_type, http.body))
@@ -51,8 +55,8 @@ def _sounds(messages: list[Message]) -> Iterator[Sound]:
     for message in messages:
         if not isinstance(message.content, str):
             for part in message.content or ():
-                if isinstance(part, AudioPart):
-                    yield part.input_audio.sound
+                if recording := getattr(part, "input_audio", None):
+                    yield recording.sound
 
 
 def request_digest(path: str, fields: Mapping[str, Any], file: bytes = b"") -> str:

@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat/create and .../audio/createT
 import json
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -61,6 +61,7 @@ class ChatRequest(Strict):
     """The body of ``POST /v1/chat/completions``."""
 
     never_null = ("parallel_tool_calls", "response_format", "tool_choice", "tools", "user")
+    streamed_formats: ClassVar[tuple[str, ...]] = ("pcm16",)
 
     model: Annotated[str, Field(min_length=1)]
     messages: Annotated[list[Message], Field(min_length=1)]
@@ -134,8 +135,15 @@ class TranscriptionForm(BaseModel):
         return self
 
 
-def parse_chat(content_type: str, body: bytes, *, vllm: bool = False) -> tuple[ChatRequest, dict[str, Any]]:
+def parse_chat(
+    content_type: str, body: bytes, kind: type[ChatRequest] = ChatRequest
+) -> tuple[ChatRequest, dict[str, Any]]:
     """Read and check the body of a chat request.
+
+    Args:
+        content_type: of the body.
+        body: as it came.
+        kind: what the server takes.
 
     Returns:
         It, and the JSON object as it was sent.
@@ -143,7 +151,7 @@ def parse_chat(content_type: str, body: bytes, *, vllm: bool = False) -> tuple[C
     Raises:
         ViolationError: it breaks the schema; names the first place that does.
     """
-    chat, fields = parse_body(content_type, body, VllmChatRequest if vllm else ChatRequest)
+    chat, fields = parse_body(content_type, body, kind)
     _check_combinations(chat)
     _check_tool_order(chat.messages)
     return chat, fields
@@ -215,10 +223,10 @@ def _check_combinations(chat: ChatRequest) -> None:
         )
     if chat.audio is not None and not speaks:
         raise ViolationError("audio needs the modality 'audio'", param="audio", code="invalid_value")
-    if speaks and chat.audio is not None and chat.stream and chat.audio.format != "pcm16":
+    if speaks and chat.audio is not None and chat.stream and chat.audio.format not in chat.streamed_formats:
         raise ViolationError(
             f"Unsupported value: 'audio.format' does not support '{chat.audio.format}' when stream=true. "
-            "Supported values are: 'pcm16'.",
+            f"Supported values are: {', '.join(map(repr, chat.streamed_formats))}.",
             param="audio.format",
             code="unsupported_value",
         )
