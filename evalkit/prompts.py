@@ -17,6 +17,7 @@ _VALUES: Mapping[str, tuple[type, str]] = {
     "user": (str, "a text"),
     "language_hint": (bool, "true or false"),
     "generation": (Mapping, "a mapping of settings"),
+    "written": (Mapping, "a mapping of settings"),
 }
 
 
@@ -32,12 +33,14 @@ class Prompt:
         user: the user message.
         language_hint: whether the model is told which language is spoken.
         generation: decoding settings.
+        written: those that hold instead where the same may be answered in speech, and is answered in writing.
     """
 
     system: str = ""
     user: str = AUDIO_MARK
     language_hint: bool = False
     generation: Mapping[str, Any] = field(default_factory=dict)
+    written: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_entry(cls, kind: str, entry: Mapping[str, Any]) -> "Prompt":
@@ -89,7 +92,7 @@ class Prompt:
         return Request(
             tuple(messages),
             language=language if self.language_hint else None,
-            generation=self.generation,
+            generation={**self.generation, **self.written} if output == "text" else self.generation,
             tools=tuple(tools),
             output=output,
         )

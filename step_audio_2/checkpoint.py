@@ -40,8 +40,8 @@ def checkpoint_folder(name_or_path: str, **options: Any) -> Path:
 def default_voice(checkpoint: Path) -> Path | None:
     """Find the recording of the default voice, in the checkpoint or where users of the original have it.
 
-    Its authors keep it in the repository of their code, into which their README has the weights downloaded and from which
-    it has the examples started: so it is looked for beside the checkpoint's folder and in the working folder too.
+    Its authors keep it in the repository of their code, into which their README has the weights downloaded. Their
+    examples are started there: so it is looked for beside the checkpoint's folder and in the working folder too.
     """
     for folder in (checkpoint, checkpoint.absolute().parent, Path()):
         if (folder / DEFAULT_VOICE).is_file():
