@@ -99,8 +99,8 @@ def index_line(sample: ScoredSample, score: float | None, errors: int | None) ->
 
 def _calls(sample: ScoredSample) -> str:
     """Return the last calls of tools that the model made, in words."""
-    made = next((each["tool_calls"] for each in reversed(sample.responses) if each.get("tool_calls")), [])
-    return "; ".join(f"calls {call['name']} {call['arguments']}" for call in made)
+    made = [each["tool_calls"] for each in sample.responses if each.get("tool_calls")]
+    return "; ".join(f"calls {call['name']} {call['arguments']}" for call in (made[-1] if made else ()))
 
 
 def columns_of(lines: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -76,7 +76,7 @@ def _fitted(states: Tensor, due: Tensor) -> tuple[Tensor, Tensor]:
         optimizer.zero_grad()
         logits = torch.cat([states @ rows.T, others], dim=1)
         value = nn.functional.cross_entropy(logits, wanted)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
     optimizer.step(loss)
