@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -152,3 +153,21 @@ class Boastful(Model):
     """Says that it can do what no model can."""
 
     capabilities: ClassVar[dict[str, Any]] = {"telepathy": True}
+
+
+class Recogniser(Model):
+    """Writes words that are a function of what it hears, in its own time."""
+
+    capabilities: ClassVar[dict[str, Any]] = {"sample_rate": 16_000, "batch_size": 2}
+
+    def generate(self, requests: Sequence[Request]) -> list[Response]:
+        """Take a moment for each batch."""
+        time.sleep(0.15)
+        return super().generate(requests)
+
+    def answer(self, request: Request) -> Response:
+        """Write some of the words of a list, as the samples choose."""
+        (sound,) = request.sounds
+        digest = hashlib.sha256(sound.samples.tobytes()).digest()
+        words = "the author of a danger trail philip steels and so on".split()
+        return Response(" ".join(words[byte % len(words)] for byte in digest[:6]))
