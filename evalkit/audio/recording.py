@@ -70,6 +70,21 @@ class Audio:
         self._identified = False
         self.tables = tables
 
+    @classmethod
+    def of_waveform(cls, locator: str, waveform: Waveform, sample_rate: int, *, digest: str | None = None) -> "Audio":
+        """Return a recording that is decoded already.
+
+        Args:
+            locator: see ``Audio``.
+            waveform: mono float32 [samples] in -1..1.
+            sample_rate: of it, in hertz.
+            digest: of the bytes that it was decoded from; that of a WAV file of it where none is given.
+        """
+        audio = cls(locator, content=lambda: wav_of_waveform(waveform, sample_rate), digest=digest)
+        audio.duration = len(waveform) / sample_rate
+        audio._waveform = (sample_rate, waveform)
+        return audio
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Audio) and self.locator == other.locator
 
