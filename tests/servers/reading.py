@@ -8,8 +8,8 @@ from typing import Any
 from tests.servers.backends import ServedRequest
 from tests.servers.connection import HttpRequest, parse_form
 from tests.servers.errors import ViolationError
-from tests.servers.messages import AudioPart, Message, TextPart
-from tests.servers.schema import SpeechRequest, parse_body, parse_chat, parse_transcription
+from tests.servers.messages import Message, TextPart
+from tests.servers.schema import ChatRequest, SpeechRequest, parse_body, parse_chat, parse_transcription
 from tests.servers.sound import Sound
 
 CHAT = "/v1/chat/completions"
@@ -17,8 +17,12 @@ TRANSCRIPTIONS = "/v1/audio/transcriptions"
 SPEECH = "/v1/audio/speech"
 
 
-def read_request(http: HttpRequest, *, vllm: bool = False) -> ServedRequest:
+def read_request(http: HttpRequest, kind: type[ChatRequest] = ChatRequest) -> ServedRequest:
     """Check a request by the documents.
+
+    Args:
+        http: as it came.
+        kind: what the server takes to be completed.
 
     Raises:
         ViolationError: it breaks them.
@@ -31,7 +35,7 @@ def read_request(http: HttpRequest, *, vllm: bool = False) -> ServedRequest:
     texts: tuple[str, ...]
     sounds: tuple[Sound, ...]
     if http.path == CHAT:
-        chat, fields = parse_chat(content_type, http.body, vllm=vllm)
+        chat, fields = parse_chat(content_type, http.body, kind)
         texts, sounds = tuple(_texts(chat.messages)), tuple(_sounds(chat.messages))
     elif http.path == SPEECH:
         speech, fields = parse_body(content_type, http.body, SpeechRequest)
@@ -55,8 +59,8 @@ def _sounds(messages: list[Message]) -> Iterator[Sound]:
     for message in messages:
         if not isinstance(message.content, str):
             for part in message.content or ():
-                if isinstance(part, AudioPart):
-                    yield part.input_audio.sound
+                if recording := getattr(part, "input_audio", None):
+                    yield recording.sound
 
 
 def request_digest(path: str, fields: Mapping[str, Any], file: bytes = b"") -> str:

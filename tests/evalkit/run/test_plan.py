@@ -22,10 +22,13 @@ def plan_of(folder: Path, *words: str, role: str = "", choices: object = None) -
     return plan_from_config(config, CHOICES)
 
 
+OF_ONES_OWN_TASKS = {"audio_caption", "universal_caption", "text_to_speech", "spoken_text_translation"}
+
+
 def test_the_kinds_of_question_in_the_configuration_are_those_that_the_tasks_ask() -> None:
     config = compose_configuration(["suite=step_audio_2"])
     tasks = tasks_from_config(config)
-    assert set(config.prompt_kinds) == tasks[0]._prompts.kinds  # type: ignore[attr-defined]
+    assert set(config.prompt_kinds) - OF_ONES_OWN_TASKS == tasks[0]._prompts.kinds  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("role", "words"), [("model", []), ("transcriber", ["model@transcriber=whisper_tiny_en"])])
@@ -78,11 +81,11 @@ def test_a_place_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
         (
             ["task=demo_mmau", "+model.prompts.mmau={user: '{audio}{question}{choice}{choices}'}"],
             r"model\.prompts\.mmau\.user: nothing takes the place of \{choice\}, did you mean 'choices'\? "
-            r"\(there: \{audio\}, \{choices\}, \{question\}\)",
+            r"\(there are \{audio\}, \{choices\}, \{language\}, \{question\}\)",
         ),
         (
             ["task=demo_clean", "+model.prompts.asr={system: 'Hear {audio}'}"],
-            r"asr\.system: .*\{audio\} \(there: ",
+            r"asr\.system: nothing takes the place of \{audio\} \(there are \{language\}\)",
         ),
         (
             ["task=demo_cvss_en_zh", "+model.prompts.spoken_translation={system: 'Into {target}.'}"],
@@ -136,7 +139,7 @@ def test_a_row_that_nobody_can_run_says_so_where_its_answers_are_missing() -> No
                 *("task=demo_cvss_en_zh", "model.speech_output=true", "model@transcriber=openai_transcription"),
                 *("transcriber.model=m", "+transcriber.prompts.asr.generation={temperature: 0}"),
             ],
-            r"task demo_cvss_en_zh, transcriber: .*sets temperature, but model m is a recogniser",
+            r"task demo_cvss_en_zh, transcriber: .*sets temperature, but a speech recogniser",
         ),
     ],
 )
