@@ -68,24 +68,33 @@ def test_a_mixed_batch_gives_what_each_recording_gives_alone(
     assert family == "gemma_3n" or sound[2] == max(sound) > min(sound) == sound[3]
 
 
-@pytest.mark.parametrize("family", AT_HAND)
-def test_the_padding_of_a_batch_does_not_reach_the_next_token(
+def gap(adapter: TransformersChat, requests: Sequence[Request]) -> float:
+    """How far the logits of the next token lie apart in a batch and alone, at most, as a share of the largest."""
+    import torch
+
+    def logits(*together: Request) -> Any:
+        with torch.inference_mode():
+            return adapter._model(**adapter._inputs(together)).logits[:, -1]
+
+    batch, alone = logits(*requests), torch.cat([logits(request) for request in requests])
+    return float((batch - alone).abs().max() / alone.abs().max())
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_padding_changes_the_next_token_where_the_table_of_families_says_so_and_nowhere_else(
     family: str, chat_adapter: ChatAdapter, questions: list[Request]
 ) -> None:
     """Random weights repeat themselves, so that equal answers alone would prove little."""
-    import torch
-
     adapter = chat_adapter(family)
+    found = gap(adapter, questions)
+    assert found > 1e-4 if adapter._family.equal_lengths else found < 1e-5, found
 
-    def logits(*requests: Request) -> Any:
-        with torch.inference_mode():
-            return adapter._model(**model_inputs(adapter._processor, adapter._family, requests)).logits[:, -1]
 
-    together = logits(*questions)
-    alone = torch.cat([logits(question) for question in questions])
-    assert (together - alone).abs().max() < 1e-4 * alone.abs().max()
-    right = adapter._processor.tokenizer("a", padding="max_length", max_length=4, padding_side="right")
-    assert right["attention_mask"] == [1, 0, 0, 0], "the tokenizer's own side is another"
+def test_texts_are_padded_on_the_left_though_the_tokenizer_would_not(chat_adapter: ChatAdapter) -> None:
+    adapter = chat_adapter("qwen2_audio")
+    requests = [Request((Message("user", (words,)),)) for words in ("Hello?", "Is there anybody who hears this?")]
+    assert adapter._inputs(requests)["attention_mask"][0].tolist()[0] == 0
+    assert adapter._processor.tokenizer.padding_side == "right"
 
 
 def test_silence_follows_the_longest_recording_where_the_last_frame_would_change(
