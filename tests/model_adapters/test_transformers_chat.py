@@ -404,6 +404,7 @@ def test_a_library_that_a_family_needs_is_named(
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_weights_of_low_rank_lie_on_top_of_the_model(
     chat_checkpoint: ChatCheckpoint, tmp_path: Path, questions: list[Request], chat_adapter: ChatAdapter
 ) -> None:

@@ -40,6 +40,7 @@ def words(request: Request) -> str:
     return "".join(part if isinstance(part, str) else "♪" for part in request.messages[-1].content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_configuration_plans_a_run(name: str) -> None:
     path = ["model.path=folder"] if name in ("omni_r1", "transformers_chat") else []
