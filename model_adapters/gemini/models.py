@@ -142,7 +142,7 @@ class GeminiModel(ServedModelAdapter):
     async def _reply(self, request: Request, given: int) -> Response:
         body = await self._body(request, given)
         method, query = ("streamGenerateContent", {"alt": "sse"}) if self._stream else ("generateContent", {})
-        async with self._server.post(f"{self._path}:{method}", body, query=query) as reply:
+        async with self._server.post(f"{self._path}:{method}", body, query=query.items()) as reply:
             if await reply.is_event_stream():
                 answer: Any = await merge_stream(reply.events())
                 await reply.drain()
