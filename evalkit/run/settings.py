@@ -124,7 +124,7 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
 }
 OPEN_MAPPINGS = (
     *("generation", "extra_body", "headers", "prompts", "prices"),
-    *("settings", "job_settings", "language_codes", "error_codes", "recording_limits"),
+    *("settings", "job_settings", "language_codes", "error_codes", "request_limits"),
     *("columns", "where", "cluster_by_id", "labels", "facts"),
 )
 """Mappings in the settings of models and tasks that take keys which the configuration does not list."""
