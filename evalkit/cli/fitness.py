@@ -73,7 +73,7 @@ def _findings(config: DictConfig, choices: Mapping[str, Any], folders: Folders, 
         yield Finding("model", card.unavailable, fit=False)
         return
     state = model_state(settings)
-    yield Finding("here", state.removeprefix("no: "), fit=state == "yes")
+    yield Finding("here", state.removeprefix("no: ").removeprefix("yes, "), fit=state == "yes")
     if state != "yes" or not probe:
         return
     if "patience" in (settings.get("limits") or {}):
@@ -109,15 +109,10 @@ def _answered(plan: Plan, card: ModelCard) -> Iterator[Finding]:
         yield Finding("answer", f"{response.failure.kind}: {response.failure.message}", fit=False)
         return
     words = " ".join(response.text.split())
-    said = f'"{words[:_LONGEST_QUOTATION]}{"…" if len(words) > _LONGEST_QUOTATION else ""}"'
-    speech = ", speech" if response.speech is not None else ""
-    empty = not words and response.speech is None
-    yield Finding(
-        "answer",
-        f"{'empty' if empty else said}{speech} in {response.seconds or 0:.1f} s ({answered.seconds:.1f} s in all)"
-        f"{_cost(answered.usage)}",
-        fit=not empty,
-    )
+    shown = f'"{words[:_LONGEST_QUOTATION]}{"…" if len(words) > _LONGEST_QUOTATION else ""}"' if words else ""
+    given = ", ".join(filter(None, (shown, "speech" if response.speech is not None else "")))
+    took = f"in {response.seconds or 0:.1f} s ({answered.seconds:.1f} s in all)"
+    yield Finding("answer", f"{given or 'empty'} {took}{_cost(answered.usage)}", fit=bool(given))
 
 
 def _cost(usage: Usage) -> str:
