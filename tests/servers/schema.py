@@ -1,6 +1,6 @@
 """What a request may hold, by the documents, checked whole: unknown keys, types, ranges and combinations.
 
-https://platform.openai.com/docs/api-reference/chat/create and .../audio/createTranscription.
+https://platform.openai.com/docs/api-reference/chat/create, .../audio/createTranscription and .../audio/createSpeech.
 """
 
 import json
@@ -138,6 +138,24 @@ class TranscriptionForm(BaseModel):
             raise ValueError(f"keywords[] and languages[] are for gpt-transcribe, not for {self.model}")
         if self.temperature is not None and self.model == "gpt-transcribe":
             raise ValueError("temperature is not supported by gpt-transcribe")
+        return self
+
+
+class SpeechRequest(Strict):
+    """The body of ``POST /v1/audio/speech``."""
+
+    model: Annotated[str, Field(min_length=1)]
+    input: Annotated[str, Field(min_length=1, max_length=4096)]
+    voice: Annotated[str, Field(min_length=1)] | Voice
+    instructions: Annotated[str, Field(max_length=4096)] | None = None
+    response_format: Literal["mp3", "opus", "flac", "wav", "pcm"] = "mp3"  # aac, as of AudioOutput
+    speed: Annotated[float, Field(ge=0.25, le=4)] | None = None
+    stream_format: Literal["audio", "sse"] | None = None
+
+    @model_validator(mode="after")
+    def _instructions_where_taken(self) -> "SpeechRequest":
+        if self.instructions is not None and self.model.startswith("tts-1"):
+            raise ValueError("instructions do not work with tts-1 or tts-1-hd")
         return self
 
 
