@@ -76,7 +76,7 @@ def _findings(config: DictConfig, choices: Mapping[str, Any], folders: Folders, 
     yield Finding("here", state.removeprefix("no: ").removeprefix("yes, "), fit=state == "yes")
     if state != "yes" or not probe:
         return
-    if "patience" in (settings.get("limits") or {}):
+    if "patience" in (settings.get("limits") or {}) and not settings.get("launch"):  # which may take long to load
         config.model.limits.patience = min(_PATIENCE, config.model.limits.patience)
     try:
         with in_our_words():

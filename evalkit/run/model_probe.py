@@ -145,14 +145,14 @@ def _watched(plan: Plan, task: Task) -> _Watch:
 
 
 def listing(plan: Plan) -> Listing | None:
-    """Return what the list of models of the model's server says; None where there is none.
+    """Return what the list of models of the model's server says; None where there is none, or no server yet.
 
     Raises:
         RejectedError: the server turns the caller away.
         EvalkitError: the model's settings cannot be.
     """
     spec = plan.models["model"]
-    if not is_served(spec):
+    if spec.process.launch is not None or not is_served(spec):
         return None
     model = spec.make()
     assert isinstance(model, ServedModelAdapter)  # noqa: S101 - is_served says so

@@ -1,6 +1,7 @@
 """What ``evalkit doctor model=NAME --probe`` finds: of a service's end, its list of models, its key, one answer."""
 
 import json
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from evalkit.model_card import ModelCard
 from evalkit.run.composition import compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
+from tests.conftest import ROOT
 from tests.model_adapters.serving import Backend
 from tests.servers.faults import Fault, Refusal
 from tests.servers.openai_server import OpenAIServer
@@ -121,6 +123,15 @@ def test_a_model_that_reads_only_is_asked_in_writing(examined: Examined) -> None
         status, said = examined("model=qwen3_32b", f"model.base_url={server.base_url}", "model.model=local-model")
     assert (status, backend.request.sounds) == (0, ())
     assert 'answer  "Paris" in ' in said
+
+
+def test_a_server_that_the_run_starts_is_started_for_it(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    launch = f"{sys.executable} -m tests.servers.openai_server --port {{port}}"
+    status, said = examined("model=openai_chat", "model.model=local-model", f"model.launch={launch}")
+    assert status == 0
+    assert said.splitlines()[0] == "here    yes"
+    assert said.splitlines()[1].startswith("answer  ")
 
 
 def test_a_model_of_this_process_is_loaded_and_asked(examined: Examined) -> None:
