@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
+from evalkit.adapter import Capabilities, Limits, Listing, Prices, ServedModelAdapter
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.chat_format import AudioPart, ChatFormat
 from model_adapters.openai.completions import SPEECH_RATE, merge_replies, read_completion, read_usage, words_of
@@ -12,7 +12,7 @@ from model_adapters.openai.connection import OpenAIConnection
 from model_adapters.shared.answering_model import ExpectedModel
 from model_adapters.shared.forms import form
 from model_adapters.shared.languages import wider_codes
-from model_adapters.shared.one_recording import RecordingLimits, recording_as_wav, seconds_of_wav
+from model_adapters.shared.one_recording import recording_as_wav, seconds_of_wav
 from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.server_errors import ErrorCodes, RefusedError, error_within, is_error
 from model_adapters.shared.values import fields
@@ -81,6 +81,10 @@ class OpenAICompatible(ServedModelAdapter):
     async def identify(self) -> Mapping[str, Any]:
         """Ask the server what it says of the model; see ``OpenAIConnection``."""
         return await self._connection.identify()
+
+    async def listing(self) -> Listing | None:
+        """Ask the server's list of models; see ``OpenAIConnection``."""
+        return await self._connection.listing()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -197,7 +201,7 @@ class TranscriptionModel(OpenAICompatible):
         temperature: of sampling; None for the server's own.
         keywords: that may be spoken, where the model takes them.
         language_field: in which it is told the language; ``languages[]`` for a model that takes several.
-        recording_limits: see ``RecordingLimits``.
+        request_limits: what the server takes of a WAV file; see ``RequestLimits``.
         **connection: see ``OpenAICompatible``.
     """
 
@@ -210,7 +214,7 @@ class TranscriptionModel(OpenAICompatible):
         temperature: float | None = None,
         keywords: Sequence[str] = (),
         language_field: str = "language",
-        recording_limits: Mapping[str, Any] | None = None,
+        request_limits: Mapping[str, Any] | None = None,
         **connection: Any,
     ) -> None:
         super().__init__(model, base_url, **connection)
@@ -218,12 +222,12 @@ class TranscriptionModel(OpenAICompatible):
         if keywords:
             self._settings["keywords[]"] = list(keywords)
         self._language_field = language_field
-        self._recording_limits = RecordingLimits(**(recording_limits or {}))
+        self._request_limits = RequestLimits(**(request_limits or {}))
         self._unknown: dict[str | None, int] = {}  # how many of its hints the server does not know, by language
 
     async def answer(self, request: Request) -> Response:
         """Try once to have the one recording of a request transcribed."""
-        wav = await recording_as_wav(request, self._sample_rate, self._recording_limits)
+        wav = await recording_as_wav(request, self._sample_rate, self._request_limits)
         codes = _hints(request.language)
         refused = 0
         while True:
