@@ -115,12 +115,12 @@ class Server:
             yield reply
 
     @asynccontextmanager
-    async def websocket(self, path: str, *, query: Mapping[str, str] | None = None) -> AsyncIterator[JsonSocket]:
+    async def websocket(self, path: str, *, query: Iterable[tuple[str, str]] = ()) -> AsyncIterator[JsonSocket]:
         """Open a conversation over a WebSocket, which is closed on leaving and never opened again by itself.
 
         Args:
             path: to add to the base URL.
-            query: parameters of its URL, beside those of all.
+            query: names and values of parameters of its URL, beside those of all.
 
         Raises:
             TransientError, PermanentError, RejectedError, ServerUnavailableError: see ``post``.
@@ -130,7 +130,7 @@ class Server:
         answering = False
         with self._errors(lambda: answering):
             opening = self._connections().ws_connect(
-                self.url + path, params={**self._query, **(query or {})}, max_msg_size=self._answer_bytes
+                self.url + path, params=[*self._query.items(), *query], max_msg_size=self._answer_bytes
             )
             try:
                 socket = await opening
