@@ -268,13 +268,17 @@ class HttpReply:
         """Tell whether the body is a stream of events, by how it begins: content types are not to be relied on."""
         return begins_like_events(await self._peek())
 
+    async def content(self) -> bytes:
+        """Return the whole body."""
+        return b"".join([block async for block in self._all()])
+
     async def json(self) -> Any:
         """Return the whole body as JSON values, whatever its content type says.
 
         Raises:
             ValueError: it is no JSON.
         """
-        body = b"".join([block async for block in self._all()])
+        body = await self.content()
         try:
             return parsed(body)
         except ValueError as error:

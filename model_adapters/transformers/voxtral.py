@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from evalkit.audio import Audio
@@ -26,6 +27,7 @@ class Voxtral(WritingCheckpoint):
 
     Args:
         path: a checkpoint folder, or a name on the Hugging Face hub.
+        longest_audio: seconds of one recording for which its context was made; longer ones are refused.
         **settings: batch_size, max_new_tokens, seed, device, dtype, revision and local_files_only, as
             ``WritingCheckpoint`` has them.
 
@@ -38,9 +40,10 @@ class Voxtral(WritingCheckpoint):
     extra = "voxtral"
     libraries = ("torch", "transformers", "mistral-common")
 
-    def __init__(self, path: str, **settings: Any) -> None:
+    def __init__(self, path: str, *, longest_audio: float | None = 1800, **settings: Any) -> None:
         super().__init__(path, **settings)
         self._path = path
+        self.capabilities = replace(self.capabilities, longest_audio=longest_audio, beyond="refuses")
 
     def _load(self, path: str, dtype: Any, source: Mapping[str, Any]) -> tuple[Any, Any]:
         # Without it, or with one that is incomplete, the library loads another tokenizer, or no processor at all.

@@ -99,9 +99,18 @@ class WritingCheckpoint(PromptedCheckpoint):
         inputs = self._inputs(requests).to(self._model.device, dtype=self._model.dtype)
         with torch.inference_mode():
             tokens = self._model.generate(**inputs, **settings)
+        return self._responses(requests, inputs, tokens[:, inputs["input_ids"].shape[1] :])
+
+    def _responses(
+        self,
+        requests: Sequence[Request],  # noqa: ARG002 - how an answer is read may depend on what was asked
+        inputs: Any,
+        answers: Any,
+    ) -> list[Response]:
+        """Return a response to each request, of the tokens [answers, longest] that followed its prompt."""
         return responses_of(
             self._processor.tokenizer,
-            tokens[:, inputs["input_ids"].shape[1] :],
+            answers,
             stop=self._stop,
             input_tokens=inputs["attention_mask"].sum(dim=1).tolist(),
         )

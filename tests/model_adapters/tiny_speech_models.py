@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.model_adapters.tiny_chat_models import byte_tokenizer
+
 LETTERS = "etaoinshrdlu"
 _ENCODER = {
     "hidden_size": 16,
@@ -199,4 +201,51 @@ def save_voxtral(folder: Path, *, version: str = "v7", samples_by_itself: bool =
     tokenizer = MistralCommonBackend.from_pretrained(folder)
     extractor = transformers.WhisperFeatureExtractor(feature_size=128)
     transformers.VoxtralProcessor(extractor, tokenizer).save_pretrained(folder)
+    return folder
+
+
+# Like that of Granite 3.3, it puts texts together and fails on a list of parts.
+_GRANITE_TEMPLATE = (
+    "{% for message in messages %}{{ '<|start_of_role|>' + message['role'] + '<|end_of_role|>' + message['content'] "
+    "+ '<|end_of_text|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_of_role|>assistant<|end_of_role|>' }}{% endif %}"
+)
+
+
+def granite_tokenizer() -> Any:
+    """Bytes, and the special tokens of Granite Speech."""
+    roles = ["<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>"]
+    tokenizer = byte_tokenizer({"audio_token": "<|audio|>"}, special=roles)
+    tokenizer.chat_template = _GRANITE_TEMPLATE
+    return tokenizer
+
+
+def granite_model(*, has_adapter: bool) -> Any:
+    """A Granite Speech in memory; ``has_adapter`` is what its configuration says of an adapter for speech."""
+    import torch
+    import transformers
+
+    torch.manual_seed(1)
+    tokenizer = granite_tokenizer()
+    text = {"model_type": "granite", "vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 32}
+    text |= {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
+    text |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
+    projector = {"model_type": "blip_2_qformer", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.GraniteSpeechConfig(
+        text_config=text,
+        encoder_config={"num_layers": 1, "hidden_dim": 16, "num_heads": 2, "dim_head": 8, "output_dim": 8},
+        projector_config={**projector, "intermediate_size": 32, "encoder_hidden_size": 16, "vocab_size": 8},
+        audio_token_index=tokenizer.convert_tokens_to_ids("<|audio|>"),
+        has_lora_adapter=has_adapter,
+    )
+    return transformers.GraniteSpeechForConditionalGeneration(config)
+
+
+def save_granite(folder: Path) -> Path:
+    """A Granite Speech without an adapter, as its configuration says; needs torchaudio."""
+    import transformers
+
+    extractor = transformers.GraniteSpeechFeatureExtractor()
+    transformers.GraniteSpeechProcessor(extractor, granite_tokenizer()).save_pretrained(folder)
+    granite_model(has_adapter=False).save_pretrained(folder)
     return folder

@@ -26,6 +26,7 @@ from tests.servers.journal import Journal
 from tests.servers.misbehaviour import misbehave
 from tests.servers.reading import read_request
 from tests.servers.schema import ChatRequest, VllmChatRequest
+from tests.servers.speeches import speech_reply
 from tests.servers.transcriptions import transcription_reply
 
 
@@ -261,6 +262,8 @@ class OpenAIServer:
 
     def _reply(self, request: ServedRequest, answer: Answer, identifier: str) -> Reply:
         """An answer in the words of the protocol."""
+        if request.is_speech:
+            return speech_reply(request, answer)
         return (chat_reply if request.is_chat else transcription_reply)(request, answer, identifier)
 
     def _check_key(self, http: HttpRequest) -> None:
