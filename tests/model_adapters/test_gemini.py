@@ -12,6 +12,7 @@ import soundfile
 
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError, PermanentError, RejectedError, TransientError
+from evalkit.testing import check_adapter
 from evalkit.types import Message, Request, Response, ToolCall
 from model_adapters.gemini.files import SentFiles
 from model_adapters.gemini.models import GeminiModel
@@ -181,6 +182,13 @@ def test_calls_of_another_models_history_are_sent_where_the_service_can_take_the
     (outcome,) = _exchange(backend, Request(messages, tools=(WEATHER,)))
     assert isinstance(outcome, Response if sent else PermanentError)
     assert len(backend.requests) == sent
+
+
+@both_ways
+def test_what_the_engine_relies_on_holds(stream: bool) -> None:
+    with GeminiServer() as server:
+        check_adapter(GeminiModel(MODEL, server.base_url, stream=stream), [asking(_demo(number)) for number in (0, 1)])
+    assert server.journal.violations == []
 
 
 # --- what comes back, alike whole and streamed

@@ -13,6 +13,7 @@ from aiohttp import web
 from evalkit.audio import Audio
 from evalkit.audio.wav import wav_of_waveform
 from evalkit.errors import ConfigurationError, PermanentError, RejectedError, ServerUnavailableError, TransientError
+from evalkit.testing import check_adapter
 from evalkit.types import Message, Request, Response, ToolCall
 from model_adapters.openai.realtime import RealtimeModel
 from tests.conftest import DEMO_SPEECH
@@ -192,6 +193,14 @@ def test_the_ga_form_has_no_temperature_and_the_beta_has_one() -> None:
 def test_a_form_that_there_is_not_is_refused(setting: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{setting} is '{value}'; it must be"):
         RealtimeModel("m", "http://127.0.0.1/v1", **{setting: value})  # type: ignore[arg-type]
+
+
+@both_dialects
+def test_what_the_engine_relies_on_holds(dialect: str) -> None:
+    with RealtimeServer(dialect=dialect) as server:
+        model = RealtimeModel("m", server.base_url, dialect=dialect)  # type: ignore[arg-type]
+        check_adapter(model, [asking(_demo(number)) for number in (0, 1)])
+    assert server.journal.violations == []
 
 
 # --- what comes back
