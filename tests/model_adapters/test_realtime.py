@@ -13,12 +13,14 @@ from aiohttp import web
 from evalkit.audio import Audio
 from evalkit.audio.wav import wav_of_waveform
 from evalkit.errors import ConfigurationError, PermanentError, RejectedError, ServerUnavailableError, TransientError
+from evalkit.inference.served.budget import Budget, BudgetCaps
+from evalkit.inference.served.endpoint import ServedEndpoint
 from evalkit.testing import check_adapter
-from evalkit.types import Message, Request, Response, ToolCall
+from evalkit.types import Call, Message, Request, Response, ToolCall
 from model_adapters.openai.realtime import RealtimeModel
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, asking, configured, outcomes
-from tests.servers.backends import Answer, Called
+from tests.servers.backends import Answer, Called, ServedRequest
 from tests.servers.realtime_server import RealtimeServer
 from tests.servers.sound import tone
 
@@ -293,6 +295,27 @@ def test_a_conversation_that_breaks_off_is_no_answer_and_is_not_taken_up_by_itse
     assert isinstance(outcome, TransientError)
     assert "the conversation broke off (1000" in str(outcome)
     assert server.journal.connections == 1
+
+
+def test_a_conversation_that_hangs_ends_at_the_deadline_and_the_next_attempt_is_answered() -> None:
+    waits = iter([30.0])
+
+    async def answer(_: ServedRequest) -> Answer:
+        await asyncio.sleep(next(waits, 0.0))
+        return Answer(("fine",))
+
+    async def main(base_url: str) -> Response:
+        model = RealtimeModel("m", base_url, limits={"deadline": 0.5})
+        try:
+            return await ServedEndpoint("model", model, Budget(BudgetCaps())).answer(Call("model", asking()))
+        finally:
+            await model.close()
+
+    with RealtimeServer(answer) as server:
+        response = asyncio.run(main(server.base_url))
+    assert (response.text, response.failure) == ("fine", None)
+    assert response.usage is not None
+    assert response.usage.requests == 2
 
 
 def test_no_server_at_all_is_away() -> None:
