@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from evalkit.adapter import ServedModelAdapter
 from evalkit.audio import Audio
-from evalkit.errors import ConfigurationError, PermanentError, RejectedError, TransientError
+from evalkit.errors import ConfigurationError, PermanentError, RejectedError, ServerUnavailableError, TransientError
 from evalkit.testing import check_adapter
 from evalkit.types import Message, Request, Response, ToolCall
 from model_adapters.gemini.files import SentFiles
@@ -21,7 +22,7 @@ from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, configured, http, outcomes
 from tests.servers.backends import Answer, Called
 from tests.servers.gemini_server import MODEL, GeminiServer
-from tests.servers.hosted_errors import BUSY, ERRORS, ITEM, KEY, LATER, ServiceError
+from tests.servers.hosted_errors import BUSY, ERRORS, ITEM, KEY, LATER, STOP, ServiceError
 
 API_KEY = "AIza-0123456789abcdefghij"
 WEATHER = {
@@ -404,6 +405,7 @@ def test_a_recording_goes_to_nobody_but_the_service(
 _KINDS: Mapping[str, type[Exception]] = {
     BUSY: TransientError,
     LATER: TransientError,
+    STOP: ServerUnavailableError,
     KEY: RejectedError,
     ITEM: PermanentError,
 }
@@ -412,10 +414,13 @@ _KINDS: Mapping[str, type[Exception]] = {
 @pytest.mark.parametrize("error", ERRORS["gemini_2_5_flash"], ids=str)
 @both_ways
 def test_every_documented_error_means_what_the_service_says(error: ServiceError, stream: bool) -> None:
-    outcome, _ = ask_raw(http(error.body, error.status), lambda url: GeminiModel(MODEL, url, stream=stream))
+    def model(url: str) -> ServedModelAdapter:
+        return configured("gemini_2_5_flash", base_url=url, stream=stream)
+
+    outcome, _ = ask_raw(http(error.body, error.status), model)
     assert isinstance(outcome, _KINDS[error.meaning]), outcome
     assert getattr(outcome, "overloaded", False) == (error.meaning == BUSY)
-    assert getattr(outcome, "retry_after", None) == (37 if "37s" in str(error.body) else None)
+    assert getattr(outcome, "retry_after", None) == (37 if error.meaning == BUSY and "37s" in str(error.body) else None)
     assert "why" in str(outcome)
 
 

@@ -44,6 +44,10 @@ def google_error(code: int, status: str, *details: Mapping[str, Any]) -> dict[st
 
 
 _KEY_INVALID = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+_DAY = {
+    "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+    "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}],
+}
 _RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}
 
 _OPENAI = [
@@ -108,6 +112,7 @@ _DASHSCOPE = [
 _GEMINI = [
     (408, "CANCELLED", (), LATER),
     (429, "RESOURCE_EXHAUSTED", (_RETRY,), BUSY),
+    (429, "RESOURCE_EXHAUSTED", (_DAY, _RETRY), STOP),
     (500, "INTERNAL", (), LATER),
     (502, "UNAVAILABLE", (), LATER),
     (503, "UNAVAILABLE", (), BUSY),
