@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evalkit.adapter import Capabilities, Limits, Listing, Prices, ServedModelAdapter
+from evalkit.adapter import Beyond, Capabilities, Limits, Listing, Prices, ServedModelAdapter
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.chat_format import AudioPart, ChatFormat
 from model_adapters.openai.completions import SPEECH_RATE, merge_replies, read_completion, read_usage, words_of
@@ -100,6 +100,8 @@ class ChatModel(OpenAICompatible):
         audio_input: whether it hears.
         speech_output: whether it speaks.
         tools: whether it can be given functions to call.
+        longest_audio: seconds of the longest recording that it takes; None where no limit is known.
+        beyond: what becomes of a longer one; see ``evalkit.adapter.Capabilities``.
         generation: decoding settings that hold where a request says nothing else.
         extensions: names of decoding settings beyond the protocol that the server takes, such as ``top_k``.
         extra_body: further fields of every request body, as the server's documentation has them.
@@ -123,6 +125,8 @@ class ChatModel(OpenAICompatible):
         audio_input: bool = True,
         speech_output: bool = False,
         tools: bool = True,
+        longest_audio: float | None = None,
+        beyond: Beyond = "refuses",
         generation: Mapping[str, Any] | None = None,
         extensions: Collection[str] = (),
         extra_body: Mapping[str, Any] | None = None,
@@ -145,6 +149,8 @@ class ChatModel(OpenAICompatible):
             audio_input=audio_input,
             speech_output=speech_output,
             tools=tools,
+            longest_audio=longest_audio,
+            beyond=beyond,
         )
         self._speech_rate = speech_rate
         self._speaks_bare = (speech_format or "").startswith("pcm")
