@@ -12,7 +12,7 @@ from model_adapters.openai.connection import OpenAIConnection
 from model_adapters.shared.answering_model import ExpectedModel
 from model_adapters.shared.forms import form
 from model_adapters.shared.languages import wider_codes
-from model_adapters.shared.one_recording import recording_as_wav, seconds_of_wav
+from model_adapters.shared.one_recording import recording_as_wav, refuse_settings, seconds_of_wav
 from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.server_errors import ErrorCodes, RefusedError, error_within, is_error
 from model_adapters.shared.values import fields
@@ -183,6 +183,10 @@ class ChatModel(OpenAICompatible):
             given += max(1, len(parts[-1].replies))
         return merge_replies(parts, request.replies)
 
+    def check_settings(self, request: Request) -> None:
+        """Refuse decoding settings that chat completions do not have."""
+        self._format.settings(request)
+
     async def _completion(self, request: Request, replies: int, given: int) -> Response:
         def read(completion: Any) -> Response:
             self._expected.check(fields(completion).get("model"))
@@ -230,6 +234,10 @@ class TranscriptionModel(OpenAICompatible):
         self._language_field = language_field
         self._request_limits = RequestLimits(**(request_limits or {}))
         self._unknown: dict[str | None, int] = {}  # how many of its hints the server does not know, by language
+
+    def check_settings(self, request: Request) -> None:
+        """Refuse all decoding settings: transcriptions have none but those of the configuration."""
+        refuse_settings(request)
 
     async def answer(self, request: Request) -> Response:
         """Try once to have the one recording of a request transcribed."""
