@@ -7,6 +7,7 @@ from typing import Any
 
 from evalkit.errors import ConfigurationError, first_line
 from model_adapters.transformers.families import Family, family_of
+from model_adapters.transformers.sound_processor import sound_processor
 
 # Audio Flamingo 3 and Music Flamingo are known to the second alone.
 _AUTO_CLASSES = {
@@ -32,7 +33,10 @@ def load_processor(path: str, source: Mapping[str, Any], chat_template: str | No
     family = family_of(model_type)
     for library in family.libraries:
         _import(library, model_type)
-    processor = transformers.AutoProcessor.from_pretrained(path, **source)
+    if family.sound_of:
+        processor = sound_processor(path, getattr(transformers, family.sound_of), source)
+    else:
+        processor = transformers.AutoProcessor.from_pretrained(path, **source)
     if feature_extractor(processor) is None:
         raise ConfigurationError(f"{path}: a checkpoint of type '{model_type}' takes no audio by its processor")
     if chat_template is not None:
