@@ -20,6 +20,7 @@ _VALUES: Mapping[str, tuple[type, str]] = {
     "language_hint": (bool, "true or false"),
     "generation": (Mapping, "a mapping of settings"),
     "languages": (Mapping, "a mapping of wordings by language"),
+    "written": (Mapping, "a mapping of settings"),
 }
 
 
@@ -37,6 +38,7 @@ class Prompt:
         generation: decoding settings.
         languages: how the question is put about some languages, by code, in place of all this.
         kind: of question; empty where that is of no matter.
+        written: those that hold instead where the same may be answered in speech, and is answered in writing.
     """
 
     system: str = ""
@@ -45,6 +47,7 @@ class Prompt:
     generation: Mapping[str, Any] = field(default_factory=dict)
     languages: Mapping[str, "Prompt"] = field(default_factory=dict)
     kind: str = ""
+    written: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_entry(cls, kind: str, entry: Mapping[str, Any]) -> "Prompt":
@@ -117,7 +120,7 @@ class Prompt:
         return Request(
             tuple(messages),
             language=language if self.language_hint else None,
-            generation=self.generation,
+            generation={**self.generation, **self.written} if output == "text" else self.generation,
             tools=tuple(tools),
             output=output,
             kind=self.kind,

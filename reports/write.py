@@ -109,7 +109,9 @@ def write_report(
                 pages=site.pages,
                 tables=tables,
                 chart=charts[-1].name if charts else None,
-                notes=[*notes, *about_chart, *said],
+                notes=notes,
+                chart_notes=about_chart,
+                plot_notes=said,
                 plots=[
                     f"plots/{path.name}" for path in written if path.parent.name == "plots" and path.suffix == ".svg"
                 ],

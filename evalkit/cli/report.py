@@ -79,13 +79,15 @@ def command(arguments: Sequence[str]) -> int:
         _print_tables(every_table(read, options.published, options.rows, own_tables)[0])
         return 0
     from reports.render.markdown import render_markdown
-    from reports.site.size import sounds_of
+    from reports.site.size import sounds_of, tables_of
     from reports.write import write_report
 
     output = options.output or usual_output(runs)
     check_folder(output)
     if options.audio == "copy":
         print(f"copying {sounds_of(runs)} to {output}", file=sys.stderr)
+    if options.audio != "none" and (inside := tables_of(runs)):
+        print(f"copying {inside} to {output}: they are no files that could be linked", file=sys.stderr)
     report = write_report(
         runs,
         published=options.published,

@@ -5,7 +5,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalkit.cli.report import readable_runs
+from evalkit.cli.report import has_results, readable_runs
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -23,8 +23,11 @@ def command(arguments: Sequence[str]) -> int:
         parser.error("--port must lie between 0 and 65535")
     from reports.site.live import begun_folders
     from reports.site.server import ReportServer
+    from reports.site.size import tables_of
 
     runs = readable_runs(options.runs, begun_folders)
+    if inside := tables_of([run for run in runs if has_results(run)]):
+        print(f"copying {inside}, for as long as they are shown")
     with ReportServer(runs, options.port) as server:
         print(f"{server.address} (Ctrl-C ends it)", flush=True)
         if not options.no_browser:

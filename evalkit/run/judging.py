@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from evalkit.cascade import STAGES
 from evalkit.datasets import Fingerprint
+from evalkit.datasets.recordings_place import RecordingsPlace
 from evalkit.errors import ConfigurationError
 from evalkit.inference.endpoint import ModelFacts, ModelSpec
 from evalkit.inference.replay import StoredCapabilities
@@ -203,6 +204,4 @@ def _checked(path: Path, before: TaskResult, task: Task, selection: Selection) -
         fingerprint.add(sample)
     partial = before.partial or (selection.partial and task.expected_samples is None)
     recorded = Fields(PROVENANCE, read_json(path / PROVENANCE)).mappings("data").get(task.name, {})
-    folder = recorded.get("folder")
-    recordings = folder if isinstance(folder, str) else None
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings)
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, RecordingsPlace.from_json(recorded))

@@ -12,7 +12,8 @@ from evalkit.arguments import check_arguments
 from evalkit.cascade import STAGES, cascade_of
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
-from evalkit.inference.endpoint import Executor, ModelFacts, ModelSpec
+from evalkit.inference.endpoint import Executor, ModelFacts, ModelSpec, ProcessSettings
+from evalkit.inference.processes.launched import PORT
 from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
@@ -28,7 +29,8 @@ from evalkit.run.selection import Selection
 from evalkit.task import Task
 
 _NOT_ROLES = ("executor",)
-_NOT_ARGUMENTS = ("title", "published", "prompts", "generation", "requires", "extra", "card")
+_PROCESS = ("python", "batch_deadline", "launch")
+_NOT_ARGUMENTS = ("title", "published", "prompts", "generation", "requires", "extra", "card", *_PROCESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,13 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
 def refuse_missing(config: DictConfig) -> None:
     """Refuse a configuration that lacks a setting which has no default.
 
+    The address of a server which the run starts at a port of its own choice is not lacking.
+
     Raises:
         ConfigurationError: names the setting.
     """
-    for key in sorted(OmegaConf.missing_keys(config)):
+    started = {f"{role}.base_url" for role in roles_of(config) if PORT in (config[role].get("launch") or "")}
+    for key in sorted(OmegaConf.missing_keys(config) - started):
         raise ConfigurationError(f"{key} must be given: {key}=VALUE")
 
 
@@ -203,7 +208,12 @@ def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
     settings: Any = OmegaConf.to_container(model, resolve=True)
     ModelCard.from_settings(settings.get("card"), f"{role}.card")
     arguments = {str(key): value for key, value in settings.items() if key not in _NOT_ARGUMENTS}
-    return ModelSpec(role, title, arguments, _generation(model))
+    return ModelSpec(role, title, arguments, _generation(model), _process(model))
+
+
+def _process(model: DictConfig) -> ProcessSettings:
+    given = {key: model[key] for key in _PROCESS if model.get(key) is not None}
+    return ProcessSettings(**given)
 
 
 def _generation(model: DictConfig) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from evalkit.cascade import STAGES
 from evalkit.datasets import Fingerprint
-from evalkit.datasets.recordings_folder import RecordingsFolder
+from evalkit.datasets.recordings_place import RecordingsFinder, RecordingsPlace
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.results.clusters import drawn_field
 from evalkit.run.plan import Plan
@@ -26,15 +26,15 @@ class CheckedTask:
         count: how many they are.
         fingerprint: of the data set, as far as it is taken.
         partial: whether they are known to be only a part of a data set whose size is not known.
-        folder: in which its recordings lie, or None where that is no single one.
+        recordings: where they lie.
     """
 
     task: Task
     samples: SelectedSamples
     count: int
     fingerprint: Fingerprint
-    partial: bool = False
-    folder: str | None = None
+    partial: bool
+    recordings: RecordingsPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
     """Return the task with what its data set holds, or why it is left out."""
     if plan.skip_remote_data and not task.data_at_hand:
         return "its data set is not on this machine"
-    fingerprint, recordings = Fingerprint(), RecordingsFolder()
+    fingerprint, recordings = Fingerprint(), RecordingsFinder()
     samples = SelectedSamples(task, plan.selection)
     clusters: dict[str, str] = {}
     groups: dict[str, str] = {}
@@ -125,4 +125,4 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
     except ConfigurationError as error:
         raise ConfigurationError(f"task {task.name}: {error}") from error
     partial = plan.selection.partial and task.expected_samples is None
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings.path)
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings.place)

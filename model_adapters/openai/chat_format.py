@@ -1,7 +1,5 @@
 """Requests in the words of OpenAI's chat completions."""
 
-import json
-import uuid
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, get_args
 
@@ -10,6 +8,7 @@ from evalkit.audio.encoding import wavs
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.types import Message, Request
+from model_adapters.shared.base64_body import Base64Body
 from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.settings import protocol_settings
 
@@ -88,7 +87,7 @@ class ChatFormat:
         self._stream = stream
         self._language_field = language_field
         self._request_limits = request_limits or RequestLimits()
-        self._mark = uuid.uuid4().hex  # stands for a recording, and in no text
+        self._json = Base64Body()
 
     async def body(self, request: Request, replies: int, given: int = 0) -> bytes:
         """Return the request as JSON.
@@ -106,7 +105,6 @@ class ChatFormat:
         import pybase64
 
         recordings: list[Audio] = []
-        # Base64 needs no escaping, and looking for what does takes longer than all else: it is put in afterwards.
         body = {
             "model": self._model,
             "messages": [self._message(message, recordings) for message in request.messages],
@@ -132,9 +130,8 @@ class ChatFormat:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         if self._language_field and request.language:
             _put(body, self._language_field, request.language)
-        pieces = json.dumps(body).encode().split(self._mark.encode())
         encoded = [pybase64.b64encode(wav) for wav in await wavs(recordings, self._sample_rate)]
-        whole = b"".join(piece for pair in zip(pieces, [*encoded, b""], strict=True) for piece in pair)
+        whole = self._json.filled(body, encoded)
         self._request_limits.check([len(recording) for recording in encoded], len(whole))
         return whole
 
@@ -157,8 +154,8 @@ class ChatFormat:
     def _recording(self) -> dict[str, Any]:
         """Return a recording as part of a message, with the mark where its base64 goes."""
         if self._audio_part == "base64":
-            return {"type": "input_audio", "input_audio": {"data": self._mark, "format": "wav"}}
-        url = f"data:audio/wav;base64,{self._mark}"
+            return {"type": "input_audio", "input_audio": {"data": self._json.mark, "format": "wav"}}
+        url = f"data:audio/wav;base64,{self._json.mark}"
         if self._audio_part == "data_url":
             return {"type": "input_audio", "input_audio": {"data": url, "format": "wav"}}
         if self._audio_part == "data_url_alone":

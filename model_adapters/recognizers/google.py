@@ -72,9 +72,9 @@ class GoogleSpeech(HostedRecognizer):
             if not self._credentials.valid:
                 try:
                     await asyncio.to_thread(self._credentials.refresh, Request())
-                except google.auth.exceptions.TransportError as error:
-                    raise TransientError(f"no token from Google: {error}", unavailable=True) from None
                 except google.auth.exceptions.GoogleAuthError as error:
+                    if error.retryable or isinstance(error, google.auth.exceptions.TransportError):
+                        raise TransientError(f"no token from Google: {error}", unavailable=True) from None
                     raise RejectedError(f"Google's credentials give no token ({error}): see to them") from None
                 self._known_secrets.append(self._credentials.token)
                 self.secrets = tuple(self._known_secrets)

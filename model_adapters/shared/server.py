@@ -17,6 +17,7 @@ from evalkit.version import __version__
 from model_adapters.shared.event_stream import begins_like_events, documents
 from model_adapters.shared.server_errors import USUAL, ErrorCodes, WithinError, error_meant, error_of_status, said
 from model_adapters.shared.values import parsed
+from model_adapters.shared.websocket import JsonSocket
 
 if TYPE_CHECKING:
     import aiohttp
@@ -113,6 +114,34 @@ class Server:
         async with self._asked("GET", path, headers or {}, query) as reply:
             yield reply
 
+    @asynccontextmanager
+    async def websocket(self, path: str, *, query: Mapping[str, str] | None = None) -> AsyncIterator[JsonSocket]:
+        """Open a conversation over a WebSocket, which is closed on leaving and never opened again by itself.
+
+        Args:
+            path: to add to the base URL.
+            query: parameters of its URL, beside those of all.
+
+        Raises:
+            TransientError, PermanentError, RejectedError, ServerUnavailableError: see ``post``.
+        """
+        import aiohttp
+
+        answering = False
+        with self._errors(lambda: answering):
+            opening = self._connections().ws_connect(
+                self.url + path, params={**self._query, **(query or {})}, max_msg_size=self._answer_bytes
+            )
+            try:
+                socket = await opening
+            except aiohttp.WSServerHandshakeError as error:
+                message = self.told(f"HTTP {error.status}: the conversation was refused")
+                headers: Mapping[str, str] = error.headers or {}
+                raise error_of_status(error.status, None, message, headers, self.url, self._codes) from None
+            answering = True
+            async with socket:
+                yield JsonSocket(socket, self._answer_bytes)
+
     async def close(self) -> None:
         """Close all connections."""
         if self._session is not None:
@@ -161,8 +190,22 @@ class Server:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # it would be without bounds
                 proxy=self._proxy,
+                trace_configs=[self._refusing_redirects()],
             )
         return self._session
+
+    def _refusing_redirects(self) -> "aiohttp.TraceConfig":
+        """Return what stops a WebSocket from being opened elsewhere, for which the client has no setting."""
+        import aiohttp
+
+        async def refuse(_session: Any, _context: Any, sent: aiohttp.TraceRequestRedirectParams) -> None:
+            place = sent.response.headers.get("location", "").partition("?")[0]
+            message = self.told(f"HTTP {sent.response.status}: it sends us to {place}")
+            raise error_of_status(sent.response.status, None, message, {}, self.url)
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_redirect.append(refuse)
+        return trace
 
     @contextmanager
     def _errors(self, answering: Any) -> Iterator[None]:
@@ -225,13 +268,17 @@ class HttpReply:
         """Tell whether the body is a stream of events, by how it begins: content types are not to be relied on."""
         return begins_like_events(await self._peek())
 
+    async def content(self) -> bytes:
+        """Return the whole body."""
+        return b"".join([block async for block in self._all()])
+
     async def json(self) -> Any:
         """Return the whole body as JSON values, whatever its content type says.
 
         Raises:
             ValueError: it is no JSON.
         """
-        body = b"".join([block async for block in self._all()])
+        body = await self.content()
         try:
             return parsed(body)
         except ValueError as error:

@@ -94,7 +94,16 @@ _NO_CREDIT = frozenset(
         "postpaidbilloverdue",
     }
 )
-_NO_KEY = frozenset({"invalid_api_key", "invalidapikey", "authentication_error", "permission_denied", "access_denied"})
+_NO_KEY = frozenset(
+    {
+        "invalid_api_key",
+        "invalidapikey",
+        "api_key_invalid",
+        "authentication_error",
+        "permission_denied",
+        "access_denied",
+    }
+)
 _NO_MODEL = frozenset(
     {
         "model_not_found",
@@ -285,10 +294,15 @@ def _error(meaning: Meaning, message: str, server: str, status: int, wait: float
             )
 
 
-def _retry_delays(body: Any) -> Iterator[float]:
+def _details(body: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the details of an error in the form of google.rpc.Status."""
     details = fields(fields(body).get("error")).get("details")
-    for detail in details if isinstance(details, list) else ():
-        delay = fields(detail).get("retryDelay")
+    yield from map(fields, details if isinstance(details, list) else ())
+
+
+def _retry_delays(body: Any) -> Iterator[float]:
+    for detail in _details(body):
+        delay = detail.get("retryDelay")
         if isinstance(delay, str) and (match := _RETRY_DELAY.fullmatch(delay)):
             yield float(match[1])
 
@@ -299,6 +313,7 @@ def _codes(body: Any) -> set[str]:
     error = fields(record.get("error")) or fields(record.get("detail")) or record
     inner = next(filter(None, (fields(error.get(name)) for name in ("innererror", "inner_error", "innerError"))), {})
     words = {str(part.get(name)) for part in (error, inner) for name in _CODE_NAMES if part.get(name)}
+    words |= {str(detail["reason"]) for detail in _details(body) if detail.get("reason")}
     if fields(error.get("metadata")).get("flagged_input") or fields(error.get("metadata")).get("reasons"):
         words.add("moderation")
     return {word.lower() for word in words}

@@ -32,14 +32,15 @@ class StepAudio2(ModelAdapter):
     Args:
         path: a checkpoint folder, or a repository of the Hugging Face hub.
         kind: ``chat`` for mini, ``base`` for mini Base, ``think`` for mini Think.
-        device: ``cuda``, ``cpu``, or ``auto`` for the first that there is.
-        dtype: of the weights; ``auto`` for bfloat16 on CUDA, float32 elsewhere.
+        device: ``cuda``, ``cpu``, ``auto`` for the first of these that there is, or ``mps`` for an Apple GPU.
+        dtype: of the weights; ``auto`` for float32 on the CPU, bfloat16 elsewhere.
         device_map: how to spread the model over several GPUs, such as ``auto``; goes before ``device``.
         batch_size: requests to answer together.
         compile: decode with a compiled graph and a cache of fixed size; pays on CUDA, after a minute of compiling.
         token2wav: the folder that makes codes into speech; the checkpoint's own if it has one.
-        voice: a recording of the voice in which to speak; the checkpoint's own if it has one. Without the two the model
-            is asked for text only.
+        voice: a recording of the voice in which to speak; the checkpoint's own if it has one, or that of the authors'
+            repository if the checkpoint is in it. Without the two the model is asked for text only.
+        speech_dtype: what speech is computed in: ``float32``, or ``float16`` or ``bfloat16`` for speed on a GPU.
         stream: answer spoken questions one at a time, make sound of them while they are generated, and say how long it
             took until their beginning could be heard.
         padded_audio: True lets the padding of a batch into the last embedding of a shorter recording, as the original
@@ -62,6 +63,7 @@ class StepAudio2(ModelAdapter):
         compile: bool = False,  # noqa: A002 - as users of PyTorch call it
         token2wav: str | None = None,
         voice: str | None = None,
+        speech_dtype: str = "float32",
         stream: bool = False,
         padded_audio: bool = False,
         seed: int = 0,
@@ -97,8 +99,8 @@ class StepAudio2(ModelAdapter):
         }
         self._speech: tuple[Token2Wav, Voice] | None = None
         if files := speech_files(folder, token2wav, voice):
-            self._speech = load_token2wav(*files, device)
-            self._identity |= {**synthesizer_identity(*files), "stream": stream}
+            self._speech = load_token2wav(*files, device, speech_dtype)
+            self._identity |= {**synthesizer_identity(*files, speech_dtype), "stream": stream}
         self._seed = seed
         self._streams = stream
         self.capabilities = Capabilities(

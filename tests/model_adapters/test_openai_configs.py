@@ -4,10 +4,15 @@ import json
 
 import pytest
 
+from evalkit.audio import Audio
+from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, asking, configured
 from tests.servers.openai_server import OpenAIServer
 
-NAMES = ("openai_chat", "openai_transcription", "gpt_4o_audio", "gpt_4o_mini", "gpt_4o_transcribe", "qwen3_32b")
+NAMES = (
+    *("openai_chat", "openai_transcription", "gpt_4o_audio", "gpt_4o_mini", "gpt_4o_transcribe", "gpt_transcribe"),
+    "qwen3_32b",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -31,3 +36,14 @@ def test_nested_and_listed_settings_of_a_configuration_arrive_at_the_server() ->
     assert server.journal.violations == []
     assert backend.request.fields["chat_template_kwargs"] == {"enable_thinking": False}
     assert backend.request.fields["stop"] == ["a", "b"]
+
+
+def test_the_configuration_of_gpt_transcribe_asks_as_its_documentation_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    backend = Backend()
+    with OpenAIServer(backend) as server:
+        path = sorted((DEMO_SPEECH / "audio").iterdir())[0]
+        model = configured("gpt_transcribe", base_url=server.base_url)
+        ask(model, asking(Audio(path.name, path), language="en"))
+    assert server.journal.violations == []
+    assert backend.request.fields == {"model": "gpt-transcribe", "response_format": "json", "languages[]": ["en"]}

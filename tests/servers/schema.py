@@ -1,6 +1,6 @@
 """What a request may hold, by the documents, checked whole: unknown keys, types, ranges and combinations.
 
-https://platform.openai.com/docs/api-reference/chat/create and .../audio/createTranscription.
+https://platform.openai.com/docs/api-reference/chat/create, .../audio/createTranscription and .../audio/createSpeech.
 """
 
 import json
@@ -118,7 +118,9 @@ class TranscriptionForm(BaseModel):
     model: Annotated[str, Field(min_length=1)]
     chunking_strategy: Literal["auto"] | None = None
     include: Annotated[list[Literal["logprobs"]], Field(alias="include[]")] = []
+    keywords: Annotated[list[str], Field(alias="keywords[]")] = []
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] | None = None
+    languages: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]{2}$")]], Field(alias="languages[]")] = []
     prompt: str | None = None
     response_format: Literal["json", "text", "verbose_json"] = "json"
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -132,6 +134,28 @@ class TranscriptionForm(BaseModel):
             raise ValueError(f"response_format '{self.response_format}' is not compatible with {self.model}; use json")
         if self.include and (self.response_format != "json" or not self.model.startswith("gpt-4o")):
             raise ValueError("include[]=logprobs needs response_format json and a model gpt-4o-...-transcribe")
+        if (self.keywords or self.languages) and self.model != "gpt-transcribe":
+            raise ValueError(f"keywords[] and languages[] are for gpt-transcribe, not for {self.model}")
+        if self.temperature is not None and self.model == "gpt-transcribe":
+            raise ValueError("temperature is not supported by gpt-transcribe")
+        return self
+
+
+class SpeechRequest(Strict):
+    """The body of ``POST /v1/audio/speech``."""
+
+    model: Annotated[str, Field(min_length=1)]
+    input: Annotated[str, Field(min_length=1, max_length=4096)]
+    voice: Annotated[str, Field(min_length=1)] | Voice
+    instructions: Annotated[str, Field(max_length=4096)] | None = None
+    response_format: Literal["mp3", "opus", "flac", "wav", "pcm"] = "mp3"  # aac, as of AudioOutput
+    speed: Annotated[float, Field(ge=0.25, le=4)] | None = None
+    stream_format: Literal["audio", "sse"] | None = None
+
+    @model_validator(mode="after")
+    def _instructions_where_taken(self) -> "SpeechRequest":
+        if self.instructions is not None and self.model.startswith("tts-1"):
+            raise ValueError("instructions do not work with tts-1 or tts-1-hd")
         return self
 
 
