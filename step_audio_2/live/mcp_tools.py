@@ -36,7 +36,6 @@ class McpTools:
         self._request = request
         self._timeout = timeout
         self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
         self._ready: Future[list[Any]] = Future()
         self._thread = threading.Thread(target=self._work, name="mcp", daemon=True)
         self._tools: list[Tool] = []
@@ -45,6 +44,7 @@ class McpTools:
     def __enter__(self) -> Self:
         import mcp  # noqa: F401 - to fail here, in the caller's thread
 
+        self._task = self._loop.create_task(self._serve())
         self._thread.start()
         try:
             listed = self._ready.result(self._timeout)
@@ -55,8 +55,10 @@ class McpTools:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join(self._timeout)
+        if not self._thread.is_alive():
+            self._loop.close()
 
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools)
@@ -66,12 +68,11 @@ class McpTools:
         return self._server if isinstance(self._server, str) else self._server[0]
 
     def _work(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            try:
-                runner.run(self._serve())
-            except BaseException as error:
-                if not self._ready.done():
-                    self._ready.set_exception(error)
+        try:
+            self._loop.run_until_complete(self._task)
+        except BaseException as error:  # cancelled, if nothing worse
+            if not self._ready.done():
+                self._ready.set_exception(error)
 
     async def _serve(self) -> None:
         """Hold the connection: the client is to be opened and closed in one task."""
@@ -90,7 +91,7 @@ class McpTools:
                 if cursor is None:
                     break
             self._ready.set_result(listed)
-            await self._stop.wait()
+            await asyncio.Event().wait()  # until the task is cancelled
 
     def _tool(self, listed: Any) -> Tool:
         def run(**arguments: Any) -> ToolResult:

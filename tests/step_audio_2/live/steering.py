@@ -1,5 +1,6 @@
 """A model that says what it is told to: its sampling is steered, all else is as it is."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,3 +59,8 @@ def called(tokenizer: Any, name: str, arguments: str) -> list[int]:
 def ended(ids: Sequence[int]) -> list[int]:
     """An answer that ends by itself."""
     return [*ids, END_OF_TURN]
+
+
+def never() -> threading.Event:
+    """What cancels nothing."""
+    return threading.Event()

@@ -14,7 +14,6 @@ import torch
 from step_audio_2.answers import AnswerEnd, AudioCodes, SpeechDelta
 from step_audio_2.assistant import Assistant, Thought
 from step_audio_2.chat import SUMMARY_REQUEST, AudioPart
-from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV
 from step_audio_2.live.conversation import Conversation, Event, ToolFinished, ToolStarted, TurnEnd
 from step_audio_2.live.prompts import system_prompt
 from step_audio_2.live.tools import Tool, ToolError, ToolResult
@@ -32,21 +31,6 @@ from step_audio_2.tool_calls import ContentDelta
 from tests.step_audio_2.live.steering import Script, called, ended, spoken
 
 QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
-
-
-@pytest.fixture(scope="module")
-def assistant(tiny_checkpoint: Path) -> Assistant:
-    return Assistant.from_pretrained(tiny_checkpoint)
-
-
-@pytest.fixture(scope="module")
-def token2wav(tiny_checkpoint: Path) -> Token2Wav:
-    return Token2Wav.from_pretrained(tiny_checkpoint / TOKEN2WAV)
-
-
-@pytest.fixture
-def voice(tiny_checkpoint: Path) -> Path:
-    return tiny_checkpoint / DEFAULT_VOICE
 
 
 def search(query: str) -> str:
