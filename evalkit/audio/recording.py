@@ -70,6 +70,21 @@ class Audio:
         self._identified = False
         self.tables = tables
 
+    @classmethod
+    def of_waveform(cls, locator: str, waveform: Waveform, sample_rate: int, *, digest: str | None = None) -> "Audio":
+        """Return a recording that is decoded already.
+
+        Args:
+            locator: see ``Audio``.
+            waveform: mono float32 [samples] in -1..1.
+            sample_rate: of it, in hertz.
+            digest: of the bytes that it was decoded from; that of a WAV file of it where none is given.
+        """
+        audio = cls(locator, content=lambda: wav_of_waveform(waveform, sample_rate), digest=digest)
+        audio.duration = len(waveform) / sample_rate
+        audio._waveform = (sample_rate, waveform)
+        return audio
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Audio) and self.locator == other.locator
 
@@ -136,6 +151,25 @@ class Audio:
         if len(mono) == 0:
             raise AudioError(f"{self.name}: the audio holds no samples")
         return len(mono) / rate
+
+    def part(self, start: float, end: float) -> "Audio":
+        """Return a stretch of the recording, in seconds from its beginning; it shares what is decoded already.
+
+        It is named by a media fragment (W3C, Media Fragments URI 1.0), such as ``long.wav#t=0,30``.
+        """
+        begins = self._span[0] if self._span is not None else 0.0
+        part = Audio(
+            f"{self.locator}#t={start:g},{end:g}",
+            self._path,
+            content=self._content,
+            duration=end - start,
+            root=self._root,
+            span=(begins + start, begins + end),
+        )
+        if self._waveform is not None:
+            rate, waveform = self._waveform
+            part._waveform = rate, waveform[round(start * rate) : round(end * rate)]
+        return part
 
     def read_mono(self) -> tuple[Waveform, int]:
         """Decode to mono float32 [samples] in -1..1 at the recording's own rate, and that rate in hertz.

@@ -222,7 +222,7 @@ class _Session:
         cached = [role for role, spec in asked.items() if role in plan.cache.roles and is_served(spec)]
         if plan.cache.folder is not None and cached:
             cache = stack.enter_context(closing(AnswerCache(plan.cache.folder)))
-        served = ServedSettings(budget, cache, cached, plan.clock, _tell)
+        served = ServedSettings(budget, cache, cached, plan.clock, _tell, logs=plan.folder)
         replayed = {role: StoredEndpoint(role, facts) for role, facts in plan.replayed.items()}
         return {**open_endpoints(asked.values(), plan.executor, served), **replayed}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from evalkit.cascade import STAGES
 from evalkit.datasets import Fingerprint
 from evalkit.datasets.recordings_place import RecordingsPlace
 from evalkit.errors import ConfigurationError
@@ -151,7 +152,7 @@ def _refuse_itself(path: Path, plan: Plan) -> None:
 
 def _replayed(path: Path, before: RunResult, tasks: Sequence[Task], choices: Iterable[str]) -> dict[str, ModelFacts]:
     """Return what the models were that are not asked again, by role."""
-    wanted = {role for task in tasks for role in task.roles} - set(choices)
+    wanted = {role for task in tasks for role in (*task.roles, *STAGES)} - set(choices)
     refused: dict[str, dict[tuple[str, str], str]] = {}
     for task in tasks:
         result = before.tasks[task.name]

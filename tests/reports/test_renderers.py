@@ -235,6 +235,8 @@ def test_csv_has_every_field_of_every_filled_cell() -> None:
         "failed": "10",
         "skipped": "10",
         "empty": "3",
+        "audio_cut": "0",
+        "audio_split": "0",
         "recipe": "metric:WER|unit:word",
     }
 
