@@ -2,7 +2,8 @@
 
 Follows sections 3.7, 4 and 7 of the model's technical description. A spoken answer is a stream of one text token and
 four codes by turns, up to ``<tts_end>``; what comes after is written, mostly calls. An answer without ``<tts_start>``
-is written from its beginning.
+is written from its beginning. A call of a tool is written wherever it stands, as the published server's parser has it:
+the model often calls right after ``<tts_start>``.
 
 The original implementation drops the last id blindly, and with it the last word or sound of an answer that was cut at
 its longest length. Here an answer ends before the first stop token, if there is one.
@@ -18,6 +19,8 @@ from step_audio_2.special_tokens import (
     AUDIO_START,
     END_OF_TURN,
     FIRST_AUDIO_CODE,
+    TOOL_CALL_END,
+    TOOL_CALL_START,
     TTS_END,
     TTS_START,
 )
@@ -207,12 +210,18 @@ class _Sorter:
 
     def __init__(self, spoken: bool) -> None:
         self._is_speaking = spoken
+        self._is_calling = False
 
     def kind(self, token: int) -> _Kind:
+        if token in (TOOL_CALL_START, TOOL_CALL_END):
+            self._is_calling = token == TOOL_CALL_START
+            return _Kind.WRITTEN
         if token < AUDIO_START:
-            return _Kind.SPOKEN if self._is_speaking else _Kind.WRITTEN
+            return _Kind.SPOKEN if self._is_speaking and not self._is_calling else _Kind.WRITTEN
         if token in (TTS_START, TTS_END):
             self._is_speaking = token == TTS_START
+        if self._is_calling:
+            return _Kind.NEITHER
         return _Kind.CODE if FIRST_AUDIO_CODE <= token < AUDIO_CODE_PAD else _Kind.NEITHER
 
 

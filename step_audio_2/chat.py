@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 SUMMARY_REQUEST = "\n\n\n请用口语化形式总结检索结果，简短地回答用户的问题。"
-"""What the published example asks for after the result of a tool."""
+"""What the published examples ask for after the result of a web search, and of no other tool."""
 THOUGHT_STOP_STRING = "</think>"
 """Where the first of the two calls of the Think model must stop."""
 # The marks of thought are ordinary text for this tokenizer.
@@ -212,14 +212,15 @@ def tool_schemas(schemas: Sequence[Mapping[str, Any]]) -> Message:
     return Message("tool_json_schemas", json.dumps(schemas, ensure_ascii=False))
 
 
-def tool_result(result: str, request: str = SUMMARY_REQUEST) -> Message:
+def tool_result(result: str, request: str = "") -> Message:
     """Build the message that hands back a tool's result; it follows the assistant's turn with the call.
 
     Args:
         result: as text.
-        request: what the model is to do with it.
+        request: what the model is to do with it, such as ``SUMMARY_REQUEST``; empty for the result alone, as after a
+            change of voice in the published conversations.
     """
-    return Message("input", (result, request))
+    return Message("input", (result, request) if request else (result,))
 
 
 def _extend(prompt: Prompt, parts: Iterable[Part], encode: Callable[[str], list[int]]) -> None:

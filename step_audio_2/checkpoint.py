@@ -37,6 +37,18 @@ def checkpoint_folder(name_or_path: str, **options: Any) -> Path:
         ) from error
 
 
+def default_voice(checkpoint: Path) -> Path | None:
+    """Find the recording of the default voice, in the checkpoint or where users of the original have it.
+
+    Its authors keep it in the repository of their code, into which their README has the weights downloaded. Their
+    examples are started there: so it is looked for beside the checkpoint's folder and in the working folder too.
+    """
+    for folder in (checkpoint, checkpoint.absolute().parent, Path()):
+        if (folder / DEFAULT_VOICE).is_file():
+            return folder / DEFAULT_VOICE
+    return None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object of a checkpoint folder.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
-from transformers import PreTrainedConfig, Qwen2Config
+from transformers import AutoConfig, PreTrainedConfig, Qwen2Config
 from transformers.activations import ACT2FN
 
 from step_audio_2.checkpoint import read_json
@@ -224,3 +224,6 @@ def _check(audio: Any, text: Any) -> None:
     for name, value, right, expected in wanted:
         if not right:
             raise CheckpointError(f"config.json: {name} is {value}; it must be {expected}")
+
+
+AutoConfig.register(StepAudio2Config.model_type, StepAudio2Config)

@@ -11,7 +11,15 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList, PreTrainedModel, Qwen2Model
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    GenerationMixin,
+    LogitsProcessorList,
+    PreTrainedModel,
+    Qwen2Model,
+)
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
 from step_audio_2.checkpoint import check_weights, checkpoint_folder
@@ -55,7 +63,7 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
         self.encoder = AudioEncoder(config.audio_encoder_config)
         self.adapter = Adaptor(config.audio_encoder_config)
         self.post_init()
-        self.generation_config = GenerationConfig(eos_token_id=list(STOP_TOKENS), pad_token_id=PAD_TOKEN)
+        self.generation_config = _ends_and_padding()
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, **options: Any) -> Self:
@@ -82,6 +90,10 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
             raise CheckpointError(f"{folder}: config.json describes no model that can be built ({error})") from error
         check_weights(folder, expected)
         model: Self = super().from_pretrained(folder, config=config, **options | {"trust_remote_code": False})
+        # The original puts its decoding settings together for each call: what a folder's generation_config.json says of
+        # sampling and penalties would change answers here, and none there.
+        said = model.generation_config
+        model.generation_config = _ends_and_padding(said.eos_token_id, said.pad_token_id)
         return model
 
     def get_input_embeddings(self) -> nn.Module:
@@ -100,9 +112,10 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
+        labels: Tensor | None = None,
         **further: Any,
     ) -> CausalLMOutputWithPast:
-        """Compute the logits of the next token at every position.
+        """Compute the logits of the next token at every position, and the loss where it is known.
 
         Args:
             input_ids: [rows, length]; each ``<audio_start>`` is followed by as many places as its audio takes.
@@ -114,14 +127,19 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
             inputs_embeds: instead of ``input_ids``.
             use_cache: whether to return the cache.
             logits_to_keep: how many last positions to compute logits for; 0 for all.
+            labels: [rows, length], the tokens of ``input_ids`` that are to be learnt, and -100 where there are none, as
+                in the places of audio.
             **further: passed on to the decoder.
 
         Returns:
-            ``logits`` [rows, length, vocabulary] and ``past_key_values``.
+            ``logits`` [rows, length, vocabulary] and ``past_key_values``; with labels, ``loss``, the mean cross entropy
+            of each label after what goes before it.
 
         Raises:
-            ValueError: audio blocks and spectrograms do not match.
+            ValueError: audio blocks and spectrograms do not match, or there are labels for positions without logits.
         """
+        if labels is not None and (not isinstance(logits_to_keep, int) or logits_to_keep):
+            raise ValueError("labels are for all positions: leave logits_to_keep out")
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("either input_ids or inputs_embeds must be given")
@@ -138,8 +156,11 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
         )
         states = output.last_hidden_state
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(states[:, kept])
+        loss = None if labels is None else self.loss_function(logits, labels, logits.shape[-1], **further)
         return CausalLMOutputWithPast(
-            logits=self.lm_head(states[:, kept]),
+            loss=loss,
+            logits=logits,
             past_key_values=output.past_key_values,
             hidden_states=output.hidden_states,
             attentions=output.attentions,
@@ -261,6 +282,13 @@ class StepAudio2ForCausalLM(PreTrainedModel, GenerationMixin):
         return output
 
 
+def _ends_and_padding(ends: int | list[int] | None = None, padding: int | None = None) -> GenerationConfig:
+    """Return settings of generation that say when to stop, and nothing else."""
+    return GenerationConfig(
+        eos_token_id=list(STOP_TOKENS) if ends is None else ends, pad_token_id=PAD_TOKEN if padding is None else padding
+    )
+
+
 def _padded_on_the_left(ids: Tensor, mask: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Move the padding of rows to the left, and leave no more of it than needed.
 
@@ -277,3 +305,8 @@ def _padded_on_the_left(ids: Tensor, mask: Tensor, embeddings: Tensor) -> tuple[
     moved = torch.stack([torch.cat([row[:1].expand(longest - len(row)), row]) for row, _ in rows])
     places = torch.arange(longest, device=mask.device)
     return moved, (places >= longest - lengths[:, None]).to(mask.dtype), torch.stack([states for _, states in rows])
+
+
+# So that whatever asks transformers for a model by its folder finds this one, and runs no code of the folder.
+for _auto in (AutoModel, AutoModelForCausalLM):
+    _auto.register(StepAudio2Config, StepAudio2ForCausalLM)

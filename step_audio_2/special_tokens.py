@@ -4,13 +4,16 @@ Ids below 151688 are text: Qwen2.5's byte-level BPE, its added tokens, and the m
 speech follow, and after them the codes of the speech codec. Follows section 4 of the model's technical description.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from step_audio_2.checkpoint import read_json
 from step_audio_2.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 VOCABULARY_SIZE = 158_720
@@ -102,8 +105,9 @@ def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerFast":
     """Load the tokenizer of a checkpoint folder; code that the folder may hold is neither imported nor looked for.
 
     Args:
-        folder: with ``tokenizer.json``, which is taken as it is; or with ``vocab.json``, ``merges.txt`` and the added
-            tokens in ``tokenizer_config.json`` or ``added_tokens.json``, which make a Qwen2 tokenizer.
+        folder: with ``tokenizer.json``, to which tokens are added that stand in ``tokenizer_config.json`` only; or with
+            ``vocab.json``, ``merges.txt`` and the added tokens in ``tokenizer_config.json`` or ``added_tokens.json``,
+            which make a Qwen2 tokenizer.
 
     Raises:
         CheckpointError: a file is missing or cannot be read; the message names it.
@@ -120,7 +124,7 @@ def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerFast":
     try:
         if whole.is_file():
             settings = dict.fromkeys(("eos_token", "pad_token"), "<|endoftext|>")
-            tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(whole), **settings)
+            tokenizer = PreTrainedTokenizerFast(tokenizer_object=_with_added_tokens(whole), **settings)
         else:
             tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the library raises nothing more specific for a file it cannot read
@@ -128,6 +132,23 @@ def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerFast":
         name = whole if whole.is_file() else folder
         raise CheckpointError(f"{name}: cannot be read as a tokenizer ({reason[0]})") from error
     return tokenizer
+
+
+def _with_added_tokens(path: Path) -> "Tokenizer":
+    """Read a ``tokenizer.json``, and add the tokens that only ``tokenizer_config.json`` beside it has, as others do."""
+    from tokenizers import Tokenizer
+
+    settings = path.with_name("tokenizer_config.json")
+    beside = read_json(settings).get("added_tokens_decoder", {}) if settings.is_file() else {}
+    content = read_json(path)
+    known = {token["content"] for token in content["added_tokens"]}
+    added = [{**token, "id": int(id_)} for id_, token in beside.items() if token["content"] not in known]
+    if not added:
+        return Tokenizer.from_file(str(path))
+    # In the vocabulary too: the library numbers added tokens that are not in it in its own way.
+    content["model"]["vocab"] |= {token["content"]: token["id"] for token in added}
+    content["added_tokens"] += added
+    return Tokenizer.from_str(json.dumps(content))
 
 
 def _require_parts(folder: Path) -> None:

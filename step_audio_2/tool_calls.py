@@ -1,7 +1,9 @@
 r"""Calls of tools in what the model wrote: ``<tool_call>function\n{name}\n{arguments as JSON}</tool_call>``.
 
 Follows section 5.4 of the model's technical description, the rule of the published server's tool parser. What the model
-wrote is untrusted: arguments are parsed as JSON and as nothing else, and handed on as JSON text.
+wrote is untrusted: arguments are parsed as JSON and as nothing else, and handed on as JSON text. In two things this is
+more lenient than that parser, for the data on which the model is evaluated are written so: names may have spaces around
+them, and texts among the arguments may hold line breaks.
 """
 
 import json
@@ -16,7 +18,7 @@ class ToolCall:
     """One call of a tool.
 
     Attributes:
-        name: the tool's, as the model wrote it.
+        name: the tool's.
         arguments: valid JSON text, by the prompt's rules an object.
     """
 
@@ -166,7 +168,10 @@ class ToolCallStream:
 def _name(block: str, tool_names: Collection[str]) -> str | None:
     """Read the name after an opening mark; None if it is not whole yet or was not offered."""
     parts = block.split("\n", 2)
-    return parts[1] if len(parts) == 3 and (not tool_names or parts[1] in tool_names) else None
+    if len(parts) < 3:
+        return None
+    name = parts[1].strip()
+    return name if not tool_names or name in tool_names else None
 
 
 def _call(block: str, tool_names: Collection[str]) -> ToolCall | None:
@@ -175,7 +180,7 @@ def _call(block: str, tool_names: Collection[str]) -> ToolCall | None:
     if name is None:
         return None
     try:
-        value = json.loads(block.split("\n", 2)[2])
+        value = json.loads(block.split("\n", 2)[2], strict=False)
         # Python reads what others cannot: NaN and infinities, which are no JSON, and halves of a character, which
         # cannot be encoded.
         arguments = json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,7 +1,7 @@
 """What the configurations on the search path offer, listed without composing any: listing costs no imports."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from evalkit.errors import ConfigurationError
+from evalkit.model_card import ModelCard
 from evalkit.run.search_path import CONFIG_NAME, config_places
 
 # LibYAML's loader where PyYAML was built with it: ten times faster over the whole tree.
@@ -52,6 +53,34 @@ def read_options(group: str, folders: Folders = ()) -> Iterator[Option]:
         if "title" not in content and content.get("defaults") and group in ("model", "task"):
             content = _composed(group, name, folders)
         yield Option(name, description, content)
+
+
+def read_models(folders: Folders = ()) -> Iterator[tuple[Option, ModelCard]]:
+    """Read every model's configuration, with what it leaves to those that it builds on, and its card.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or its card says what no card says.
+    """
+    options = list(read_options("model", folders))
+    contents = {option.name: option.content for option in options}
+    for option in options:
+        content = _with_bases(option.name, contents)
+        card = ModelCard.from_settings(content.get("card"), f"model {option.name}: card")
+        yield replace(option, content=content), card
+
+
+def _with_bases(name: str, contents: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return what an option says itself over what the options of its group say that it builds on."""
+    own = contents[name]
+    others = {other: content for other, content in contents.items() if other != name}
+    merged: dict[str, Any] = {}
+    for base in own.get("defaults") or ():
+        if isinstance(base, str) and base in others:
+            merged |= _with_bases(base, others)
+    card = own.get("card", merged.get("card"))
+    if isinstance(card, Mapping):
+        card = {**(merged.get("card") or {}), **card}
+    return {**merged, **own, "card": card}
 
 
 def _files(group: str, folders: Folders) -> dict[str, Traversable]:

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalkit.cli.catalogue import Folders, read_options
+from evalkit.cli.catalogue import Folders, read_models, read_options
 from evalkit.cli.columns import columns
+from evalkit.cli.model_facts import abilities, languages, longest_audio, needs
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.printable import printable
 from evalkit.results.folder import PROVENANCE
@@ -39,10 +40,19 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
 
 def _models(folders: Folders) -> str:
     rows = [
-        (option.name, str(option.content.get("title", "")), option.description)
-        for option in read_options("model", folders)
+        (
+            option.name,
+            str(option.content.get("title") or ""),
+            abilities(card),
+            languages(card),
+            longest_audio(card),
+            ", ".join(needs(card, option.content)),
+            card.licence,
+            option.description,
+        )
+        for option, card in read_models(folders)
     ]
-    return columns(("model=", "title", "what it is"), rows)
+    return columns(("model=", "title", "can", "languages", "longest", "needs", "licence", "what it is"), rows)
 
 
 def _tasks(folders: Folders) -> str:

@@ -14,7 +14,7 @@ from evalkit.run.settings import OPEN_MAPPINGS, known_settings, wanted
 _LINE = re.compile(r"(?P<indent> *)(?P<key>[\w/@]+):(?: +(?P<value>.*?))??(?: +# *(?P<text>.*))?")
 _CHOICE = re.compile(r"  - (?P<key>[\w@]+): (?P<value>\S+)(?: +# *(?P<text>.*))?")
 _ARGUMENT = re.compile(r" {4,8}(?P<key>\w+): (?P<text>.*)")
-_HIDDEN = ("defaults", "hydra", "_target_", "requires", "extra", "title", "published")
+_HIDDEN = ("defaults", "hydra", "_target_", "requires", "extra", "title", "published", "card")
 
 
 @dataclass(frozen=True, slots=True)

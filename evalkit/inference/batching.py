@@ -7,10 +7,12 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 
-from evalkit.adapter import ModelAdapter
+from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import AudioError, EvalkitError, ModelDiedError
 from evalkit.inference.border import InvalidResponseError, checked_responses
+from evalkit.inference.long_audio import fitted, joined
 from evalkit.types import Call, Failure, FailureKind, Request, Response
 from evalkit_worker.errors import is_out_of_memory
 
@@ -164,6 +166,25 @@ def answer_batch(adapter: ModelAdapter, requests: Sequence[Request], batch_size:
     answered = [answer_batch(adapter, requests[start : start + half], half) for start in range(0, len(requests), half)]
     smaller = min(size for _, size in answered) if out_of_memory else batch_size
     return [response for part, _ in answered for response in part], smaller
+
+
+def answer_fitted(
+    adapter: ModelAdapter, requests: Sequence[Request], batch_size: int, capabilities: Capabilities
+) -> tuple[list[Response], int]:
+    """Return what ``answer_batch`` does, no recording being longer than the model takes.
+
+    Raises:
+        EvalkitError: as ``answer_batch`` does.
+    """
+    fits = [fitted(request, capabilities) for request in requests]
+    asked = [request for fit in fits for request in fit.requests]
+    answered: list[Response] = []
+    while len(answered) < len(asked):
+        batch = asked[len(answered) : len(answered) + batch_size]
+        responses, batch_size = answer_batch(adapter, batch, batch_size)
+        answered += responses
+    given = iter(answered)
+    return [joined(fit, list(islice(given, len(fit.requests)))) for fit in fits], batch_size
 
 
 def _reason(error: Exception, out_of_memory: bool) -> tuple[FailureKind, str]:

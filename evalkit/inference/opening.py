@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.adapter import ModelAdapter, ServedModelAdapter
+from evalkit.cascade import STAGES, Cascade
 from evalkit.errors import ConfigurationError
+from evalkit.inference.composed import ComposedEndpoint
 from evalkit.inference.endpoint import Endpoint, Executor, ModelSpec
 from evalkit.inference.processes.launched import LaunchedServer, launch_of, launched_settings
 from evalkit.inference.served.budget import Budget
@@ -50,7 +52,14 @@ def open_endpoints(specs: Iterable[ModelSpec], executor: Executor, served: Serve
         spec.check()
         if spec.process.launch is not None and not is_served(spec):
             raise ConfigurationError(f"{spec.role}.launch: {spec.title} is not behind a server; launch= starts one")
-    return {spec.role: _served(spec, served) if is_served(spec) else executor.open(spec) for spec in specs}
+    stages = [stage for stage in STAGES if any(spec.role == stage for spec in specs)]
+
+    def opened(spec: ModelSpec) -> Endpoint:
+        if _is_cascade(spec):
+            return ComposedEndpoint(spec.role, stages)
+        return _served(spec, served) if is_served(spec) else executor.open(spec)
+
+    return {spec.role: opened(spec) for spec in specs}
 
 
 def is_served(spec: ModelSpec) -> bool:
@@ -59,7 +68,7 @@ def is_served(spec: ModelSpec) -> bool:
     Raises:
         ConfigurationError: it names neither an adapter class nor a function whose return type is one.
     """
-    if spec.process.python is not None:
+    if spec.process.python is not None or _is_cascade(spec):
         return False
     made = _made_by(spec.target)
     if isinstance(made, type) and issubclass(made, ServedModelAdapter | ModelAdapter):
@@ -68,6 +77,10 @@ def is_served(spec: ModelSpec) -> bool:
         f"{spec.role}: {spec.config['_target_']} is neither a subclass of ModelAdapter or ServedModelAdapter nor a "
         "function whose return type is one"
     )
+
+
+def _is_cascade(spec: ModelSpec) -> bool:
+    return spec.process.python is None and _made_by(spec.target) is Cascade
 
 
 def _made_by(target: Callable[..., Any]) -> Any:

@@ -132,7 +132,7 @@ class _Session:
                 each.task.name: stack.enter_context(ResponseStore(plan.folder / each.task.name, settled=plan.replayed))
                 for each in tasks
             }
-            data = {each.task.name: {**each.fingerprint.to_json(), "folder": each.folder} for each in tasks}
+            data = {each.task.name: {**each.fingerprint.to_json(), **each.recordings.to_json()} for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
             stack.callback(self._record.write)
             self._say_what_is_kept()

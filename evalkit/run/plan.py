@@ -9,6 +9,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from evalkit.arguments import check_arguments
+from evalkit.cascade import STAGES, cascade_of
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.inference.endpoint import Executor, ModelFacts, ModelSpec, ProcessSettings
@@ -17,6 +18,7 @@ from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
 from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.model_card import ModelCard
 from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
 from evalkit.results.aggregates import AggregateDefinition, definitions_from
@@ -113,7 +115,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
     known = _known_roles(tasks)
     _check_roles(roles, known)
     _check_prices(config, roles)
-    titles = {**titles_from_config(config), "model": str(config.model.get("title") or model_name)}
+    titles = titles_from_config(config, model_name)
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     record = without_secrets({**resolved, "name": name, "model_name": model_name}, known_secrets(resolved))
     return Plan(
@@ -148,8 +150,9 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
     prompts = Prompts({role: _profile(config[role]) for role in roles_of(config)})
     tasks = [_made(task, f"tasks.{name}", name=name, prompts=prompts) for name, task in config.tasks.items()]
     generation = {role: _generation(config[role]) for role in roles_of(config)}
+    cascade = cascade_of({role: config[role] for role in roles_of(config)}, prompts)
     for task in tasks:
-        task.generation = generation
+        task.generation, task.cascade = generation, cascade
     if "prompt_kinds" in config:  # not in the configuration of a run made before there was the list
         prompts.check_kinds(config.prompt_kinds)
     return tasks
@@ -161,9 +164,19 @@ def roles_of(config: DictConfig) -> tuple[str, ...]:
     return tuple(name for name, node in nodes if name not in _NOT_ROLES and "_target_" in (node or {}))
 
 
-def titles_from_config(config: DictConfig) -> dict[str, str]:
-    """Return what people call the model of each role that one was chosen for."""
-    return {role: str(config[role].get("title") or config[role]["_target_"]) for role in roles_of(config)}
+def titles_from_config(config: DictConfig, model_name: str = "") -> dict[str, str]:
+    """Return what people call the model of each role that one was chosen for.
+
+    Args:
+        config: the composed configuration.
+        model_name: what the model under test is called if it has no title, unless it is a cascade, which has those of
+            its stages.
+    """
+    titles = {role: str(config[role].get("title") or config[role]["_target_"]) for role in roles_of(config)}
+    if not config.model.get("title"):
+        stages = " + ".join(titles[stage] for stage in STAGES if stage in titles)
+        titles["model"] = stages or model_name or titles["model"]
+    return titles
 
 
 def _profile(model: DictConfig) -> dict[str, Any]:
@@ -192,7 +205,10 @@ def _check_roles(roles: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
-    return ModelSpec(role, title, _arguments(model), _generation(model), _process(model))
+    settings: Any = OmegaConf.to_container(model, resolve=True)
+    ModelCard.from_settings(settings.get("card"), f"{role}.card")
+    arguments = {str(key): value for key, value in settings.items() if key not in _NOT_ARGUMENTS}
+    return ModelSpec(role, title, arguments, _generation(model), _process(model))
 
 
 def _process(model: DictConfig) -> ProcessSettings:
@@ -224,12 +240,6 @@ def _check(value: Any, section: str) -> None:
         check_arguments(target, value, section)
     for key, inner in value.items():
         _check(inner, f"{section}.{key}")
-
-
-def _arguments(model: DictConfig) -> dict[str, Any]:
-    arguments = OmegaConf.to_container(model, resolve=True)
-    assert isinstance(arguments, dict)  # noqa: S101 - a DictConfig becomes a dict
-    return {str(key): value for key, value in arguments.items() if key not in _NOT_ARGUMENTS}
 
 
 def _cache(settings: Mapping[str, Any], known: Sequence[str]) -> CacheSettings:

@@ -130,7 +130,8 @@ OF_EVERY_MODEL: Mapping[str, Reader] = {
 """Settings that every model in a role takes, beside those of its adapter."""
 
 OPEN_MAPPINGS = (
-    *("generation", "extra_body", "headers", "prompts", "prices"),
+    *("generation", "preparation", "synthesis", "extra_body", "headers", "prompts", "prices"),
+    *("settings", "job_settings", "language_codes", "error_codes", "recording_limits"),
     *("columns", "where", "cluster_by_id", "labels", "facts"),
 )
 """Mappings in the settings of models and tasks that take keys which the configuration does not list."""

@@ -11,6 +11,7 @@ from model_adapters.openai.completions import SPEECH_RATE, listed
 from model_adapters.openai.streams import AddDelta, add_delta, merge_stream
 from model_adapters.shared.keys import read_key
 from model_adapters.shared.server import HttpReply, Server
+from model_adapters.shared.server_errors import USUAL, ErrorCodes
 from model_adapters.shared.values import fields
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class OpenAIConnection:
         azure_api_version: of Azure's API of deployments; None for every other server, Azure's ``/openai/v1`` too.
         concurrency: how many connections to keep.
         answer_bytes: the most that one answer may hold.
+        codes: what the service's own codes of errors mean.
 
     Attributes:
         address: of the server; what tells servers apart.
@@ -52,6 +54,7 @@ class OpenAIConnection:
         azure_api_version: str | None,
         concurrency: int,
         answer_bytes: int,
+        codes: ErrorCodes = USUAL,
     ) -> None:
         key = read_key(api_key_variable, api_key_file)
         self.secrets: tuple[str, ...] = (key,) if key else ()
@@ -65,6 +68,7 @@ class OpenAIConnection:
             secrets=self.secrets,
             concurrency=concurrency,
             answer_bytes=answer_bytes,
+            codes=codes,
         )
         self.address = self._server.address
         self._prefix = f"/openai/deployments/{model}" if self._is_azure else ""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response, ToolCall, Usage
+from model_adapters.shared.decoding import decoding_settings
 from model_adapters.shared.weights import folder_digest
-from model_adapters.step_audio_2.questions import SAMPLE_RATE, generation_settings, question_of
+from model_adapters.step_audio_2.questions import SAMPLE_RATE, question_of
 from model_adapters.step_audio_2.speech import load_token2wav, speech_files, spoken_answer, synthesizer_identity
 from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading
 from step_audio_2.checkpoint import checkpoint_folder
@@ -31,14 +32,15 @@ class StepAudio2(ModelAdapter):
     Args:
         path: a checkpoint folder, or a repository of the Hugging Face hub.
         kind: ``chat`` for mini, ``base`` for mini Base, ``think`` for mini Think.
-        device: ``cuda``, ``cpu``, or ``auto`` for the first that there is.
-        dtype: of the weights; ``auto`` for bfloat16 on CUDA, float32 elsewhere.
+        device: ``cuda``, ``cpu``, ``auto`` for the first of these that there is, or ``mps`` for an Apple GPU.
+        dtype: of the weights; ``auto`` for float32 on the CPU, bfloat16 elsewhere.
         device_map: how to spread the model over several GPUs, such as ``auto``; goes before ``device``.
         batch_size: requests to answer together.
         compile: decode with a compiled graph and a cache of fixed size; pays on CUDA, after a minute of compiling.
         token2wav: the folder that makes codes into speech; the checkpoint's own if it has one.
-        voice: a recording of the voice in which to speak; the checkpoint's own if it has one. Without the two the model
-            is asked for text only.
+        voice: a recording of the voice in which to speak; the checkpoint's own if it has one, or that of the authors'
+            repository if the checkpoint is in it. Without the two the model is asked for text only.
+        speech_dtype: what speech is computed in: ``float32``, or ``float16`` or ``bfloat16`` for speed on a GPU.
         stream: answer spoken questions one at a time, make sound of them while they are generated, and say how long it
             took until their beginning could be heard.
         padded_audio: True lets the padding of a batch into the last embedding of a shorter recording, as the original
@@ -61,6 +63,7 @@ class StepAudio2(ModelAdapter):
         compile: bool = False,  # noqa: A002 - as users of PyTorch call it
         token2wav: str | None = None,
         voice: str | None = None,
+        speech_dtype: str = "float32",
         stream: bool = False,
         padded_audio: bool = False,
         seed: int = 0,
@@ -96,8 +99,8 @@ class StepAudio2(ModelAdapter):
         }
         self._speech: tuple[Token2Wav, Voice] | None = None
         if files := speech_files(folder, token2wav, voice):
-            self._speech = load_token2wav(*files, device)
-            self._identity |= {**synthesizer_identity(*files), "stream": stream}
+            self._speech = load_token2wav(*files, device, speech_dtype)
+            self._identity |= {**synthesizer_identity(*files, speech_dtype), "stream": stream}
         self._seed = seed
         self._streams = stream
         self.capabilities = Capabilities(
@@ -121,7 +124,7 @@ class StepAudio2(ModelAdapter):
             alike.setdefault((wanted, request.output == "speech"), []).append(index)
         responses: dict[int, Response] = {}
         for (_, spoken), together in alike.items():
-            settings = generation_settings(requests[together[0]].generation)
+            settings = decoding_settings(requests[together[0]].generation, model="Step-Audio 2")
             questions = [question_of(requests[index], self._seed) for index in together]
             if spoken and self._speech is not None:
                 answered = self._spoken(questions, settings, *self._speech)

@@ -53,11 +53,14 @@ def read_answer(completion: Any, offered: Collection[str] = ()) -> SpokenAnswer:
     spoken = _tts_content(_first_message(completion))
     text = _words(spoken["tts_text"] or response.text)
     codes = _codes(spoken["tts_audio"] or response.text)
-    calls = response.tool_calls
-    if offered and not calls:
-        parsed = parse_tool_calls(without_thought(text), offered)  # a call that is only considered is not made
-        calls = tuple(ToolCall(call.name, call.arguments) for call in parsed.tool_calls)
-        text = parsed.content if calls else text
+    calls = tuple(replace(call, name=call.name.strip()) for call in response.tool_calls)
+    if offered:
+        # The parser of speech leaves calls in its words. A call that is only considered is not made.
+        parsed = parse_tool_calls(without_thought(text), offered)
+        if parsed.tool_calls:
+            calls = calls or tuple(ToolCall(call.name, call.arguments) for call in parsed.tool_calls)
+            text = parsed.content
+            spoken["tts_text"] = spoken["tts_text"] and text  # the calls go into the history by themselves
     if codes and not spoken["tts_audio"]:
         spoken = {"tts_text": text, "tts_audio": "".join(f"<audio_{code}>" for code in codes)}
     tokens = json.dumps(spoken, ensure_ascii=False) if codes else ""  # words alone go into the history as words

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -14,11 +15,13 @@ from evalkit.audio.wav import wav_of_samples
 from evalkit.errors import ConfigurationError, PermanentError
 from evalkit.hints import install_command
 from model_adapters.shared.weights import file_digest
-from model_adapters.transformers.checkpoint import chosen_device
-from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV
+from model_adapters.transformers.checkpoint import checked_dtype, chosen_device
+from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV, default_voice
 
 if TYPE_CHECKING:
     from step_audio_2.speech import Token2Wav, Voice
+
+_WHERE_VOICES_ARE = f"github.com/stepfun-ai/Step-Audio2 has {DEFAULT_VOICE}"
 
 SPEECH_RATE = 24_000
 """Of synthesised speech, in hertz."""
@@ -160,40 +163,51 @@ def speech_files(checkpoint: Path, token2wav: str | None, voice: str | None) -> 
         voice: the recording of the voice, where one is named.
 
     Returns:
-        Both, or None where nothing is named and the checkpoint does not have both.
+        Both, or None where nothing is named and the checkpoint does not have both; that its voice alone is missing, and
+        what to do, is said in a warning.
 
     Raises:
         ConfigurationError: one is named, and the other is neither named nor the checkpoint's.
     """
     folder = Path(token2wav).expanduser() if token2wav else checkpoint / TOKEN2WAV
-    recording = Path(voice).expanduser() if voice else checkpoint / DEFAULT_VOICE
-    if (token2wav or folder.is_dir()) and (voice or recording.is_file()):
+    if not token2wav and not folder.is_dir():
+        if voice:
+            raise ConfigurationError(
+                f"the checkpoint has no folder {TOKEN2WAV} to speak with: name one with token2wav="
+            )
+        return None
+    recording = Path(voice).expanduser() if voice else default_voice(checkpoint)
+    if recording is not None:
         return folder, recording
+    remedy = f"the checkpoint has no {DEFAULT_VOICE} to speak like: name a recording with voice= ({_WHERE_VOICES_ARE})"
     if token2wav:
-        raise ConfigurationError(f"the checkpoint has no {DEFAULT_VOICE} to speak like: name a recording with voice=")
-    if voice:
-        raise ConfigurationError(f"the checkpoint has no folder {TOKEN2WAV} to speak with: name one with token2wav=")
+        raise ConfigurationError(remedy)
+    warnings.warn(f"Step-Audio 2 will write and not speak: {remedy}", stacklevel=3)
     return None
 
 
-def load_token2wav(folder: str | Path, voice: str | Path | None, device: str = "auto") -> "tuple[Token2Wav, Voice]":
+def load_token2wav(
+    folder: str | Path, voice: str | Path | None, device: str = "auto", dtype: str = "float32"
+) -> "tuple[Token2Wav, Voice]":
     """Load the published synthesizer, and the voice that it is to speak in.
 
     Args:
         folder: ``token2wav``, which comes with the weights.
         voice: a recording of the voice.
         device: ``auto`` for the GPU where there is one.
+        dtype: what the flow's products are computed in; ``float16``, as the original offers, is faster on a GPU.
 
     Raises:
         ConfigurationError: a file, or what is needed to use it, is missing or damaged.
     """
     if voice is None:
         raise ConfigurationError("token2wav speaks in the voice of a recording: give one with voice=")
+    precision = checked_dtype(dtype, "speech_dtype")
     try:
         from step_audio_2 import CheckpointError, Token2Wav
         from step_audio_2.speech import VoiceError
 
-        token2wav = Token2Wav.from_pretrained(folder, chosen_device(device))
+        token2wav = Token2Wav.from_pretrained(folder, chosen_device(device), precision)
     except ImportError as error:
         raise ConfigurationError(f"token2wav needs more: {install_command('step-audio-2')} ({error})") from error
     except CheckpointError as error:
@@ -204,9 +218,9 @@ def load_token2wav(folder: str | Path, voice: str | Path | None, device: str = "
         raise ConfigurationError(f"voice: {error}") from error
 
 
-def load_speech(folder: str, voice: str | None) -> Speech:
+def load_speech(folder: str, voice: str | None, dtype: str = "float32") -> Speech:
     """Load the published synthesizer for use beside an event loop; see ``load_token2wav``."""
-    token2wav, prompt = load_token2wav(folder, voice)
+    token2wav, prompt = load_token2wav(folder, voice, dtype=dtype)
 
     def synthesize(codes: Sequence[int]) -> Waveform:
         waveform: Waveform = token2wav(codes, prompt).numpy()
@@ -215,8 +229,10 @@ def load_speech(folder: str, voice: str | None) -> Speech:
     return Speech(synthesize, lambda: token2wav.stream(prompt))
 
 
-def synthesizer_identity(folder: str | Path, voice: str | Path) -> dict[str, Any]:
-    """Return what decides how codes sound: digests of the weights and of the voice."""
+def synthesizer_identity(folder: str | Path, voice: str | Path, dtype: str = "float32") -> dict[str, Any]:
+    """Return what decides how codes sound: digests of the weights and of the voice, and the arithmetic."""
     files = sorted(path for path in Path(folder).expanduser().iterdir() if path.is_file())
     weights = {path.name: file_digest(path) for path in files}
-    return {"token2wav": weights, "voice": file_digest(Path(voice).expanduser())}
+    identity = {"token2wav": weights, "voice": file_digest(Path(voice).expanduser())}
+    # Left out where it is as it always was, so that stored answers are known again.
+    return identity if dtype == "float32" else {**identity, "speech_dtype": dtype}

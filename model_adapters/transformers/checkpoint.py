@@ -33,25 +33,32 @@ def import_torch(extra: str = "transformers") -> Any:
 
 
 def chosen_device(device: str) -> str:
-    """Return the device itself, or what ``auto`` stands for on this machine.
+    """Return the device itself, or what ``auto`` stands for on this machine: a GPU of CUDA, or else the CPU.
 
     Raises:
         ConfigurationError: it is a GPU, and there is none.
     """
-    has_gpu = import_torch().cuda.is_available()
+    torch = import_torch()
+    has_gpu = torch.cuda.is_available()
     if device.startswith("cuda") and not has_gpu:
         raise ConfigurationError(f"device: '{device}' is not there: PyTorch sees no GPU; device=cpu does without")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ConfigurationError(f"device: '{device}' is not there: PyTorch sees no Apple GPU; device=cpu does without")
     return ("cuda" if has_gpu else "cpu") if device == "auto" else device
 
 
-def checked_dtype(dtype: str) -> Any:
+def checked_dtype(dtype: str, setting: str = "dtype") -> Any:
     """Return the type of PyTorch with this name.
+
+    Args:
+        dtype: its name.
+        setting: what the setting is called, for the message.
 
     Raises:
         ConfigurationError: it is none that a model can be loaded in.
     """
     if dtype not in _DTYPES:
-        raise ConfigurationError(f"dtype: '{dtype}' must be {', '.join(_DTYPES[:-1])} or {_DTYPES[-1]}")
+        raise ConfigurationError(f"{setting}: '{dtype}' must be {', '.join(_DTYPES[:-1])} or {_DTYPES[-1]}")
     return getattr(import_torch(), dtype)
 
 

@@ -200,7 +200,7 @@ def stopped(outcome: subprocess.CompletedProcess[str]) -> str:
 
 def test_what_is_there_is_listed_with_ones_own(typed: CommandLine) -> None:
     models = typed("list", "models", *CONFIGS).stdout
-    assert re.search(r"^my_recogniser +My recogniser +What `evalkit list models` says about it$", models, re.MULTILINE)
+    assert re.search(r"^my_recogniser .* What `evalkit list models` says about it$", models, re.MULTILINE)
     assert re.search(r"^my_set +My set +en +1,234", typed("list", "tasks", *CONFIGS).stdout, re.MULTILINE)
     doctor = typed("doctor", *CONFIGS).stdout
     assert re.search(r"^my_recogniser +yes, give model.path=$", doctor, re.MULTILINE)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from evalkit.audio import Audio
 from evalkit.errors import AudioError, ConfigurationError
 from evalkit.types import Message, Request, ToolCall
 from model_adapters.step_audio_2.local import StepAudio2
-from model_adapters.step_audio_2.questions import generation_settings, question_of
+from model_adapters.step_audio_2.questions import question_of
 from tests.model_adapters.conftest import noise
 
 pytest.importorskip("torch", reason="torch is not installed")
@@ -120,42 +121,6 @@ def test_sound_in_a_turn_of_the_assistant_that_is_not_its_own_is_left_out() -> N
     assert question_of(request, 0).messages[0].content == "Words."
 
 
-def test_decoding_settings_mean_what_they_mean_elsewhere() -> None:
-    greedy = {"do_sample": False}
-    assert generation_settings({}) == greedy
-    assert generation_settings({"temperature": 0, "top_p": 0.5}) == greedy
-    assert generation_settings({"do_sample": False, "temperature": 0.7}) == greedy
-    assert generation_settings({"temperature": 0.7}) == {"do_sample": True, "temperature": 0.7}
-    assert generation_settings({"stop": "x", "max_new_tokens": 5}) == {
-        "max_new_tokens": 5,
-        "do_sample": False,
-        "stop_strings": ["x"],
-    }
-    with pytest.raises(
-        ConfigurationError, match="'temprature' is no decoding setting of Step-Audio 2, did you mean 'temperature'"
-    ):
-        generation_settings({"temprature": 1})
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"max_new_tokens": 0}, "max_new_tokens is 0; it must be at least 1"),
-        ({"max_new_tokens": None}, "max_new_tokens is None; it must be at least 1"),
-        ({"temperature": -1}, "temperature is -1; it must be at least 0"),
-        ({"temperature": "hot"}, "temperature is 'hot'; it must be at least 0"),
-        ({"top_p": 1.5}, "top_p is 1.5; it must be above 0 and at most 1"),
-        ({"num_beams": 0}, "num_beams is 0; it must be at least 1"),
-        ({"do_sample": "yes"}, "do_sample is 'yes'; it must be true or false"),
-        ({"stop": ""}, "stop is ''; it must be a text or several"),
-        ({"num_beams": 2, "temperature": 0.7}, "beams cannot be sampled"),
-    ],
-)
-def test_a_decoding_setting_out_of_its_range_stops_the_run(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        generation_settings(settings)
-
-
 def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
     program = (
         "import sys; sys.modules['torch'] = None\n"
@@ -185,6 +150,8 @@ def test_what_cannot_be_loaded_is_a_configuration_error(tiny_step_audio_2: Path,
     [
         ({"kind": "chatt"}, "kind: 'chatt' must be chat, base or think"),
         ({"dtype": "float33"}, "dtype: 'float33' must be float32, float16 or bfloat16"),
+        ({"speech_dtype": "int8"}, "speech_dtype: 'int8' must be float32, float16 or bfloat16"),
+        ({"device": "mps"}, "device: 'mps' is not there: PyTorch sees no Apple GPU"),
         ({"device": "cuda"}, "device: 'cuda' is not there: PyTorch sees no GPU"),
         ({"voice": "nowhere.wav"}, "voice: nowhere.wav: the prompt cannot be read"),
         ({"token2wav": "nowhere"}, "token2wav: nowhere: no such folder"),
@@ -195,8 +162,9 @@ def test_settings_that_cannot_be_are_refused_by_name(
 ) -> None:
     import torch
 
-    if settings.get("device") == "cuda" and torch.cuda.is_available():
-        pytest.skip("there is a GPU")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if there.get(settings.get("device", "")):
+        pytest.skip("there is such a device")
     with pytest.raises(ConfigurationError, match=message):
         StepAudio2(str(tiny_step_audio_2), **{"device": "cpu", **settings})  # type: ignore[arg-type]
 
@@ -213,6 +181,36 @@ def test_a_voice_or_a_synthesizer_alone_is_not_enough(tiny_step_audio_2: Path, t
     voice.rename(tmp_path / "voice.wav")
     with pytest.raises(ConfigurationError, match="to speak like: name a recording with voice="):
         StepAudio2(str(folder), device="cpu", token2wav=str(elsewhere))
+
+
+def test_a_voice_that_is_missing_is_told_loudly_and_looked_for_where_the_original_has_it(
+    tiny_step_audio_2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(tiny_step_audio_2, tmp_path / "repository" / "checkpoint")
+    (folder / "assets").rename(tmp_path / "assets")
+    monkeypatch.chdir(folder)
+    with pytest.warns(UserWarning, match=r"will write and not speak: .* assets/default_female\.wav .* with voice="):
+        silent = StepAudio2(str(folder), device="cpu")
+    assert not silent.capabilities.speech_output
+    monkeypatch.chdir(tmp_path)  # as the original's examples are started from their repository
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert StepAudio2(str(folder), device="cpu").capabilities.speech_output
+    monkeypatch.chdir(folder)
+    (tmp_path / "assets").rename(folder.parent / "assets")  # as its README has the weights downloaded into it
+    assert StepAudio2(str(folder), device="cpu").capabilities.speech_output
+
+
+def test_speech_in_lower_precision_is_told_apart(tiny_step_audio_2: Path, model: StepAudio2) -> None:
+    lower = StepAudio2(str(tiny_step_audio_2), device="cpu", speech_dtype="bfloat16")
+    assert lower.fingerprint() == {**model.fingerprint(), "speech_dtype": "bfloat16"}
+    request = Request((Message("user", ("what time is it",)),), generation={"max_new_tokens": 40}, output="speech")
+    one, other = model.generate([request])[0], lower.generate([request])[0]
+    assert one.tokens == other.tokens
+    assert one.speech is not None
+    assert other.speech is not None
+    difference = abs(one.speech.waveform(24_000) - other.speech.waveform(24_000)).max()
+    assert 0 < difference < 0.5
 
 
 def test_speech_is_made_of_a_batch_as_of_each_alone(model: StepAudio2) -> None:

@@ -92,6 +92,19 @@ def test_calls_come_with_their_ids_after_speech_or_text(stream: bool) -> None:
 
 
 @both_ways
+@pytest.mark.parametrize("name", ["get_weather", "get_weather  "])
+def test_a_call_within_speech_is_neither_said_nor_put_into_the_history_twice(stream: bool, name: str) -> None:
+    call = CALL.replace("get_weather", name)
+    begun = spoken("好", [1]).removesuffix("<tts_end>")
+    for answer, words, tokens in ((call, "", ""), (begun + call, "好", {"tts_text": "好", "tts_audio": "<audio_1>"})):
+        requests = [asking(tools=(WEATHER,), **SPEECH)]
+        (response,) = exchange(Backend(answer), *requests, stream=stream, synthesizer=Codes())
+        assert response.text == words
+        assert [(made.name, made.arguments) for made in response.tool_calls] == [("get_weather", '{"city": "Köln"}')]
+        assert (json.loads(response.tokens) if response.tokens else "") == tokens
+
+
+@both_ways
 def test_several_calls_come_in_order(stream: bool) -> None:
     second = CALL.replace("Köln", "Ulm")
     (response,) = exchange(Backend(f"Both.{CALL}{second}"), asking(tools=(WEATHER,)), stream=stream)

@@ -83,9 +83,29 @@ def test_speech_may_begin_in_the_answer(tokenizer: Any) -> None:
     assert (answer.speech_text, answer.content, answer.audio_codes) == ("hi", "hihi", (0,))
 
 
-def test_a_call_within_speech_is_spoken(tokenizer: Any) -> None:
-    answer = split_answer(tokenizer.encode(CALL.text), tokenizer, spoken=True)
-    assert (answer.speech_text, answer.tool_calls) == (CALL.text, ())
+def test_a_call_is_found_wherever_it_stands_and_never_spoken(tokenizer: Any) -> None:
+    call = tokenizer.encode(CALL.text)
+    speech = interleaved(tokenizer.encode("请稍等。"), range(16))
+    # Speech may go on in the middle of a call, where it is no speech.
+    disturbed = [token for number, token in enumerate(call) for token in (token, CODE + number)][:-1]
+    for ids, words, codes in (
+        ([*call, EOT], "", ()),
+        ([*call, TTS_END, EOT], "", ()),
+        ([*speech, *call, EOT], "请稍等。", range(16)),
+        ([*speech, *call, TTS_END, EOT], "请稍等。", range(16)),
+        ([*speech, *disturbed, *speech, TTS_END, EOT], "请稍等。" * 2, [*range(16), *range(16)]),
+        ([*speech, TTS_END, *call, TTS_START, *speech, EOT], "请稍等。" * 2, [*range(16), *range(16)]),
+    ):
+        answer = split_answer(ids, tokenizer, spoken=True, tool_names=["search"])
+        assert (answer.speech_text, answer.audio_codes) == (words, tuple(codes))
+        assert (answer.tool_calls, answer.content) == ((CALL,), "")
+        assert put_together(answer.ids, streamed([ids], tokenizer, spoken=True, tool_names=["search"])) == answer
+
+
+def test_a_call_that_does_not_end_is_not_spoken_either(tokenizer: Any) -> None:
+    begun = tokenizer.encode(CALL.text)[:-1]
+    answer = split_answer([*begun, CODE + 1, EOT], tokenizer, spoken=True)
+    assert (answer.speech_text, answer.audio_codes, answer.tool_calls) == ("", (), ())
 
 
 def test_padding_and_marks_are_neither_text_nor_speech(tokenizer: Any) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from step_audio_2.chat import (
     SPEECH_ANSWER,
+    SUMMARY_REQUEST,
     TEXT_ANSWER,
     THOUGHT,
     AudioPart,
@@ -213,10 +214,15 @@ def test_tools_are_offered_as_json_with_its_characters_kept(rendered: Any, token
 
 
 def test_results_of_tools_and_what_to_do_with_them_are_two_texts(rendered: Any, tokenizer: Any) -> None:
-    ids = rendered(tool_result("晴，28度\n")).input_ids
+    ids = rendered(tool_result("晴，28度\n", SUMMARY_REQUEST)).input_ids
     pieces = ["<|BOT|>input\n", "晴，28度\n", "\n\n\n请用口语化形式总结检索结果，简短地回答用户的问题。", "<|EOT|>"]
     assert ids == [token for piece in pieces for token in tokenizer.encode(piece)]
-    assert tool_result("x", "Sum up.").content == ("x", "Sum up.")
+
+
+def test_only_whoever_asks_for_a_summary_gets_one(rendered: Any, tokenizer: Any) -> None:
+    ids = rendered(tool_result("你的音色已经更新完成，请继续对话。")).input_ids
+    pieces = ["<|BOT|>input\n", "你的音色已经更新完成，请继续对话。", "<|EOT|>"]
+    assert ids == [token for piece in pieces for token in tokenizer.encode(piece)]
 
 
 def test_a_thought_begins_in_an_open_message(rendered: Any, tokenizer: Any) -> None:

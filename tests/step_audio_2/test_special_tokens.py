@@ -119,6 +119,28 @@ def test_a_tokenizer_in_parts_is_the_same(tiny_tokenizer_folder: Path, tokenizer
     assert SpecialTokens.of(in_parts) == SpecialTokens.of(tokenizer)
 
 
+def test_tokens_that_stand_beside_the_tokenizer_only_are_added_to_it(
+    tiny_tokenizer_folder: Path, tokenizer: Any, tmp_path: Path
+) -> None:
+    for path in tiny_tokenizer_folder.iterdir():
+        shutil.copy(path, tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    added, content["added_tokens"] = content["added_tokens"], []
+    for token in added:
+        del content["model"]["vocab"][token["content"]]
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    settings["added_tokens_decoder"] = {str(token.pop("id")): token for token in added}
+    for name, changed_content in (("tokenizer.json", content), ("tokenizer_config.json", settings)):
+        (tmp_path / name).write_text(json.dumps(changed_content), encoding="utf-8")
+    completed = load_tokenizer(tmp_path)
+    text = "Hello 今天天气很好 \n\n<tool_call><|EOT|><audio_12>é  <tts_end> <|video_pad|>"
+    assert completed.encode(text) == tokenizer.encode(text)
+    assert completed.decode(tokenizer.encode(text), skip_special_tokens=True) == tokenizer.decode(
+        tokenizer.encode(text), skip_special_tokens=True
+    )
+    assert SpecialTokens.of(completed) == SpecialTokens.of(tokenizer)
+
+
 def test_code_of_the_folder_is_never_run(tiny_tokenizer_folder: Path, tmp_path: Path) -> None:
     for path in tiny_tokenizer_folder.iterdir():
         shutil.copy(path, tmp_path)

@@ -66,6 +66,17 @@ def test_a_call_as_the_model_writes_it() -> None:
         ('<tool_call>function\nf\n{"a": "<tool_call>"}</tool_call>', "", [ToolCall("f", '{"a": "<tool_call>"}')]),
         # JSON over several lines, in other characters, and with spaces around
         ('<tool_call>function\nf\n\n{\n"a":\t"\\u660e"\n}\n</tool_call>', "", [ToolCall("f", '{"a": "明"}')]),
+        # as the published data have it
+        (
+            '<tool_call>function  \ntimbre_rag  \n{"query": "海绵宝宝的声音"}</tool_call>',
+            "",
+            [ToolCall("timbre_rag", '{"query": "海绵宝宝的声音"}')],
+        ),
+        (
+            '<tool_call>function\n search\t\n{"query": "a\nb"}</tool_call>',
+            "",
+            [ToolCall("search", '{"query": "a\\nb"}')],
+        ),
         # a valid call beside one that is not
         (f"A<tool_call>nonsense</tool_call>B{SEARCH.text}", "A", [SEARCH]),
         (f"A{SEARCH.text}B<tool_call>nonsense</tool_call>C", "AC", [SEARCH]),
@@ -117,6 +128,13 @@ def test_only_offered_tools_are_called() -> None:
         assert put_together(streamed(text, tool_names)) == ParsedText("A", calls)
     assert parse_tool_calls(text, ["get_date_time"]) == ParsedText(text)
     assert not any(isinstance(event, ToolCallName) for event in streamed(text, ["get_date_time"]))
+
+
+def test_an_offered_tool_is_known_by_its_name_without_the_spaces_around_it() -> None:
+    text = "<tool_call>function  \nget_date_time  \n{}</tool_call>"
+    expected = ParsedText("", (ToolCall("get_date_time", "{}"),))
+    assert parse_tool_calls(text, ["get_date_time"]) == expected
+    assert put_together(streamed(text, ["get_date_time"])) == expected
 
 
 def test_a_stream_cut_at_every_position() -> None:

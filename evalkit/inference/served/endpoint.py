@@ -20,6 +20,7 @@ from evalkit.errors import (
 )
 from evalkit.inference.border import InvalidResponseError, checked_response
 from evalkit.inference.endpoint import ModelFacts
+from evalkit.inference.long_audio import fitted, joined
 from evalkit.inference.processes.launched import LaunchedServer
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache, identity
@@ -176,7 +177,10 @@ class ServedEndpoint:
         assert asker is not None  # noqa: S101 - a coroutine runs in a task
         self._askers.add(asker)
         try:
-            return await self._asked_in_turn(request)
+            if self.adapter.capabilities.longest_audio is None:
+                return await self._asked_in_turn(request)
+            fit = await asyncio.to_thread(fitted, request, self.adapter.capabilities)
+            return joined(fit, [await self._asked_in_turn(piece) for piece in fit.requests])
         finally:
             self._askers.discard(asker)
 

@@ -53,6 +53,7 @@ _FOR_PEOPLE = {
     "place": "it decides where tables show the figure",
     "facts": "they are for people",
     "expected_samples": "it decides what tables call partial",
+    "card": "it is for people",
     "extra": "it tells how to install what is needed",
     "requires": "it tells how to install what is needed",
     "prices": "they are for the bill",
@@ -168,7 +169,7 @@ def _of_model(change: Change, role: str, keys: list[str]) -> ChangedSetting:
         return ChangedSetting(change, "title", role, _FOR_PEOPLE["title"])
     if keys and keys[0] in _FOR_PEOPLE:
         return ChangedSetting(change, "nothing", role, _FOR_PEOPLE[keys[0]])
-    if "generation" in keys:
+    if {"generation", "written"} & set(keys):
         return ChangedSetting(change, "decoding", role)
     if keys[:1] == ["prompts"] and keys[-1] == "language_hint":
         return ChangedSetting(change, "request", role)

@@ -21,10 +21,13 @@ def plan_of(folder: Path, *words: str, role: str = "", choices: object = None) -
     return plan_from_config(config, CHOICES)
 
 
+OF_ONES_OWN_TASKS = {"audio_caption", "universal_caption", "text_to_speech", "spoken_text_translation"}
+
+
 def test_the_kinds_of_question_in_the_configuration_are_those_that_the_tasks_ask() -> None:
     config = compose_configuration(["suite=step_audio_2"])
     tasks = tasks_from_config(config)
-    assert set(config.prompt_kinds) == tasks[0]._prompts.kinds  # type: ignore[attr-defined]
+    assert set(config.prompt_kinds) - OF_ONES_OWN_TASKS == tasks[0]._prompts.kinds  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("role", "words"), [("model", []), ("transcriber", ["model@transcriber=whisper_tiny_en"])])

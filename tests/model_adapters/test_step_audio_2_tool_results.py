@@ -1,0 +1,39 @@
+"""The result of a tool is the same text for both adapters of Step-Audio 2, with what the caller adds to it."""
+
+from pathlib import Path
+
+import pytest
+
+from evalkit.types import Message, Request, ToolCall
+from model_adapters.step_audio_2.questions import question_of
+from step_audio_2.chat import SUMMARY_REQUEST, TEXT_ANSWER, render, tool_result
+from tests.model_adapters.serving import Backend
+from tests.model_adapters.step_audio_2_exchange import WEATHER, exchange
+from tests.servers.step_audio_answers import prompt_of
+
+pytest.importorskip("torch", reason="torch is not installed")
+
+from step_audio_2.special_tokens import SpecialTokens, load_tokenizer
+
+RESULT = "北京时间8月28日，晴，28度。"
+
+
+@pytest.mark.parametrize("content", [(RESULT,), (RESULT, SUMMARY_REQUEST)], ids=["alone", "with a request"])
+def test_a_result_is_the_same_text_in_process_and_served(content: tuple[str, ...], tiny_step_audio_2: Path) -> None:
+    request = Request(
+        (
+            Message("system", ("小跃",)),
+            Message("user", ("Köln?",)),
+            Message("assistant", (), tool_calls=(ToolCall("get_weather", '{"city": "Köln"}', "1"),)),
+            Message("tool", content, tool_call_id="1"),
+        ),
+        tools=(WEATHER,),
+    )
+    tokenizer = load_tokenizer(tiny_step_audio_2)
+    messages = question_of(request, 0).messages
+    ids = render([*messages, TEXT_ANSWER], tokenizer, SpecialTokens.of(tokenizer)).input_ids
+    backend = Backend()
+    exchange(backend, request)
+    assert prompt_of(backend.request) == tokenizer.decode(ids)
+    # Token by token as in the published example, where the request is a text of its own.
+    assert messages[-1] == tool_result(*content)
