@@ -39,7 +39,7 @@ def environment(*requirements: str, alone: bool = False) -> Path:
 
 def _make(folder: Path, requirements: tuple[str, ...], alone: bool) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "--quiet"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "--quiet"]
     if not alone:
         (packages,) = folder.glob("lib/python*/site-packages")
         (packages / "tests.pth").write_text(sysconfig.get_path("purelib") + "\n")  # what is there is not fetched again
