@@ -135,6 +135,8 @@ class _Session:
             data = {each.task.name: {**each.fingerprint.to_json(), **each.recordings.to_json()} for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
             stack.callback(self._record.write)
+            for line in plan.notices:
+                _tell(line)
             self._say_what_is_kept()
             self.endpoints = self._open_endpoints(stack, tasks)
             self.works = [self._work(each, stack) for each in tasks]

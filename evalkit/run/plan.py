@@ -1,7 +1,8 @@
 """From a composed configuration to everything a run is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Plan:
         skip_missing_data: whether tasks are left out whose data set cannot be had.
         skip_remote_data: whether tasks are left out whose data set is not on this machine.
         skip_missing_roles: whether tasks are left out that need a role which no model was chosen for.
+        notices: what people should know before it begins, in a line each.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Plan:
     skip_missing_data: bool = False
     skip_remote_data: bool = False
     skip_missing_roles: bool = False
+    notices: tuple[str, ...] = ()
 
 
 def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
@@ -145,6 +148,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
         skip_missing_data=config.missing_data != "error",
         skip_remote_data=config.missing_data == "skip_remote",
         skip_missing_roles=config.missing_roles == "skip",
+        notices=tuple(_endings({role: config[role] for role in roles}, titles)),
     )
 
 
@@ -226,6 +230,13 @@ def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
 def _process(model: DictConfig) -> ProcessSettings:
     given = {key: model[key] for key in _PROCESS if model.get(key) is not None}
     return ProcessSettings(**given)
+
+
+def _endings(models: Mapping[str, DictConfig], titles: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each model whose service has ended; it is asked all the same, as it may be kept up for some."""
+    for role, model in models.items():
+        if ending := ModelCard.from_settings(model.get("card"), f"{role}.card").ending(date.today()):
+            yield f"{role}, {titles[role]}: {ending}"
 
 
 def _generation(model: DictConfig) -> dict[str, Any]:

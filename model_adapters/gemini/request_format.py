@@ -140,7 +140,7 @@ def _part(part: str | Audio, sounds: Iterator[Mapping[str, Any]]) -> dict[str, A
 
 
 def _own_parts(message: Message) -> list[dict[str, Any]]:
-    """Return what the model said itself: as it gave it, where it is to know its own calls and signed thoughts again."""
+    """Return what the model said itself: as it gave it, where it is to know its own calls again."""
     if message.tokens:
         return list(json.loads(message.tokens))
     text = "".join(part for part in message.content if isinstance(part, str))
