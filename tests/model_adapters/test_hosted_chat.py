@@ -167,15 +167,15 @@ def test_a_call_beside_speech_without_content_and_finish_reason_is_read() -> Non
     assert (response.text, response.tool_calls[0].name, response.finish_reason) == ("One moment.", "search", None)
 
 
-def test_the_wordings_at_the_service_are_those_of_the_checkpoint() -> None:
-    hosted, local = (
-        compose_configuration([f"model={name}", "task=demo_clean"]).model.prompts
-        for name in ("step_audio_2", "step_audio_2_mini")
+@pytest.mark.parametrize(("name", "other"), [("step_audio_2", "step_audio_2_mini"), ("gpt_realtime", "gpt_audio")])
+def test_profiles_that_differ_in_decoding_alone_have_the_same_wordings(name: str, other: str) -> None:
+    profile, like = (
+        compose_configuration([f"model={each}", "task=demo_clean"]).model.prompts for each in (name, other)
     )
-    assert set(hosted) == set(local)
-    for kind, entry in hosted.items():
-        for part in ("system", "user"):
-            assert entry.get(part) == local[kind].get(part), (kind, part)
+    assert set(profile) == set(like)
+    for kind, entry in profile.items():
+        for part in ("system", "user", "languages"):
+            assert entry.get(part) == like[kind].get(part), (kind, part)
 
 
 # --- DashScope
@@ -251,6 +251,11 @@ def test_speech_of_vllm_omni_is_no_part_of_the_words(service: Service, oddity: A
     assert response.replies == ()
     assert response.speech is not None
     np.testing.assert_allclose(response.speech.waveform(24_000), np.frombuffer(speech, "<i2") / 32_768, atol=1e-6)
+
+
+def test_every_question_to_vllm_says_its_temperature_since_the_checkpoint_would_else() -> None:
+    prompts = compose_configuration(["model=vllm_omni", "task=demo_clean"]).model.prompts
+    assert {kind: entry.generation.get("temperature") for kind, entry in prompts.items()} == dict.fromkeys(prompts, 0)
 
 
 # --- bounds and the answering model
