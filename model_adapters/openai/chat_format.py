@@ -108,13 +108,7 @@ class ChatFormat:
         body = {
             "model": self._model,
             "messages": [self._message(message, recordings) for message in request.messages],
-            **protocol_settings(
-                {**self._generation, **request.generation},
-                self._names,
-                model=self._model,
-                protocol="chat completions",
-                remedy=_REMEDY,
-            ),
+            **self.settings(request),
             **self._extra_body,
         }
         if replies != 1:
@@ -134,6 +128,15 @@ class ChatFormat:
         whole = self._json.filled(body, encoded)
         self._request_limits.check([len(recording) for recording in encoded], len(whole))
         return whole
+
+    def settings(self, request: Request) -> dict[str, Any]:
+        """Return the decoding settings of a request in the words of the protocol.
+
+        Raises:
+            ConfigurationError: one is not the server's.
+        """
+        wanted = {**self._generation, **request.generation}
+        return protocol_settings(wanted, self._names, model=self._model, protocol="chat completions", remedy=_REMEDY)
 
     def _message(self, message: Message, recordings: list[Audio]) -> dict[str, Any]:
         # A server knows what its model said only by its words.

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evalkit.adapter import Capabilities, Limits, Listing, Prices, ServedModelAdapter
+from evalkit.adapter import Beyond, Capabilities, Limits, Listing, Prices, ServedModelAdapter
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.chat_format import AudioPart, ChatFormat
 from model_adapters.openai.completions import SPEECH_RATE, merge_replies, read_completion, read_usage, words_of
@@ -12,7 +12,7 @@ from model_adapters.openai.connection import OpenAIConnection
 from model_adapters.shared.answering_model import ExpectedModel
 from model_adapters.shared.forms import form
 from model_adapters.shared.languages import wider_codes
-from model_adapters.shared.one_recording import recording_as_wav, seconds_of_wav
+from model_adapters.shared.one_recording import recording_as_wav, refuse_settings, seconds_of_wav
 from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.server_errors import ErrorCodes, RefusedError, error_within, is_error
 from model_adapters.shared.values import fields
@@ -100,6 +100,8 @@ class ChatModel(OpenAICompatible):
         audio_input: whether it hears.
         speech_output: whether it speaks.
         tools: whether it can be given functions to call.
+        longest_audio: seconds of the longest recording that it takes; None where no limit is known.
+        beyond: what becomes of a longer one; see ``evalkit.adapter.Capabilities``.
         generation: decoding settings that hold where a request says nothing else.
         extensions: names of decoding settings beyond the protocol that the server takes, such as ``top_k``.
         extra_body: further fields of every request body, as the server's documentation has them.
@@ -123,6 +125,8 @@ class ChatModel(OpenAICompatible):
         audio_input: bool = True,
         speech_output: bool = False,
         tools: bool = True,
+        longest_audio: float | None = None,
+        beyond: Beyond = "refuses",
         generation: Mapping[str, Any] | None = None,
         extensions: Collection[str] = (),
         extra_body: Mapping[str, Any] | None = None,
@@ -145,6 +149,8 @@ class ChatModel(OpenAICompatible):
             audio_input=audio_input,
             speech_output=speech_output,
             tools=tools,
+            longest_audio=longest_audio,
+            beyond=beyond,
         )
         self._speech_rate = speech_rate
         self._speaks_bare = (speech_format or "").startswith("pcm")
@@ -176,6 +182,10 @@ class ChatModel(OpenAICompatible):
             parts.append(await self._completion(request, request.replies - given, given))
             given += max(1, len(parts[-1].replies))
         return merge_replies(parts, request.replies)
+
+    def check_settings(self, request: Request) -> None:
+        """Refuse decoding settings that chat completions do not have."""
+        self._format.settings(request)
 
     async def _completion(self, request: Request, replies: int, given: int) -> Response:
         def read(completion: Any) -> Response:
@@ -224,6 +234,10 @@ class TranscriptionModel(OpenAICompatible):
         self._language_field = language_field
         self._request_limits = RequestLimits(**(request_limits or {}))
         self._unknown: dict[str | None, int] = {}  # how many of its hints the server does not know, by language
+
+    def check_settings(self, request: Request) -> None:
+        """Refuse all decoding settings: transcriptions have none but those of the configuration."""
+        refuse_settings(request)
 
     async def answer(self, request: Request) -> Response:
         """Try once to have the one recording of a request transcribed."""

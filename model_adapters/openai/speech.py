@@ -61,13 +61,17 @@ class SpeechModel(OpenAICompatible):
         wanted = {"voice": voice, "response_format": speech_format, "instructions": instructions, "speed": speed}
         self._settings = {name: value for name, value in wanted.items() if value not in ("", None)}
 
-    async def answer(self, request: Request) -> Response:
-        """Try once to have the words of a request spoken."""
+    def check_settings(self, request: Request) -> None:
+        """Refuse all decoding settings: a voice has none."""
         if request.generation:
             raise ConfigurationError(
                 f"the prompt profile or generation= sets {', '.join(request.generation)}, but model {self._model} is a "
                 "voice: its settings are voice=, instructions= and speed="
             )
+
+    async def answer(self, request: Request) -> Response:
+        """Try once to have the words of a request spoken."""
+        self.check_settings(request)
         words = words_to_say(request)
         if self._most_characters is not None and len(words) > self._most_characters:
             raise PermanentError(f"a text of {len(words):,} characters is longer than {self._most_characters:,}")

@@ -199,7 +199,7 @@ def test_whisper_a_served_text_model_and_a_voice_killed_in_the_middle_end_as_if_
         return Answer((f"I **heard** {' and '.join('abc'[int(digit, 16) % 3] for digit in request.content[:4])}.",))
 
     def command(name: str, server: OpenAIServer) -> list[str]:
-        chosen = [f"runs={tmp_path}", f"name={name}", f"task=[{','.join(tasks)}]", "limit=4", "cache.folder=null"]
+        chosen = [f"runs={tmp_path}", f"name={name}", f"task=[{','.join(tasks)}]", "limit=3", "cache.folder=null"]
         chosen += ["model=cascade", "model@asr=whisper_base", "model@llm=openai_chat", "llm.model=writer"]
         chosen += [
             f"llm.base_url={server.base_url}",
@@ -220,7 +220,7 @@ def test_whisper_a_served_text_model_and_a_voice_killed_in_the_middle_end_as_if_
         subprocess.run(command("undisturbed", server), check=True, capture_output=True)
         whole = sum(lines("undisturbed").values())
         killed = 0
-        for part in (0.1, 0.3, 0.5, 0.7, 0.9):
+        for part in (0.2, 0.5, 0.8):
             process = subprocess.Popen(command("killed", server), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             while process.poll() is None:
                 written = sum(path.read_bytes().count(b"\n") for path in (tmp_path / "killed").glob("*/*.jsonl"))
@@ -229,7 +229,7 @@ def test_whisper_a_served_text_model_and_a_voice_killed_in_the_middle_end_as_if_
                     break
                 time.sleep(0.005)
             killed += process.wait() == -signal.SIGKILL
-        assert killed >= 3
+        assert killed >= 2
         subprocess.run(command("killed", server), check=True, capture_output=True)
         assert server.journal.violations == []
     undisturbed, resumed = ((tmp_path / name / "metrics.json").read_text() for name in ("undisturbed", "killed"))

@@ -228,6 +228,9 @@ class OpenAIServer:
                 retry_after=self._retry_after,
                 trickle_interval=self._trickle_interval,
             )
+        except ApiError as error:  # what was to be spoilt is none that is good
+            await connection.send(_error(error))
+            return True
         finally:
             if fault in LASTING:
                 self.journal.depart()
