@@ -6,7 +6,13 @@ Their templates are short ones in the manner of the published ones, which cannot
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from evalkit.types import Request
+from model_adapters.transformers.conversation import model_inputs
+
+if TYPE_CHECKING:
+    from model_adapters.transformers.chat import TransformersChat
 
 EOS, PAD = "<|im_end|>", "<|endoftext|>"
 WINDOW = 2
@@ -387,6 +393,17 @@ _GEMMA_TOKENS = {
     "eoa_token": "<end_of_audio>",
 }
 _MROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]}}
+
+
+def prompt_of(adapter: "TransformersChat", request: Request) -> str:
+    """What the model is given, with one token of sound in place of all."""
+    tokenizer, audio_token = adapter._processor.tokenizer, adapter._processor.audio_token
+    ids = model_inputs(adapter._processor, adapter._family, [request])["input_ids"][0]
+    text = tokenizer.decode(ids)
+    while audio_token * 2 in text:
+        text = text.replace(audio_token * 2, audio_token)
+    return str(text)
+
 
 BUILDERS: Mapping[str, Callable[..., Path]] = {
     "qwen2_audio": save_qwen2_audio,
