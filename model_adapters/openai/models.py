@@ -107,7 +107,8 @@ class ChatModel(OpenAICompatible):
         extra_body: further fields of every request body, as the server's documentation has them.
         max_tokens_name: ``max_completion_tokens`` for servers that no longer take ``max_tokens``.
         voice: in which it speaks.
-        speech_format: in which it is asked to speak; None for WAV, or bare samples where it streams.
+        speech_format: in which it is asked to speak; None for WAV, or for the next where it streams.
+        streamed_speech_format: what the server calls bare samples in a stream.
         speech_rate: of speech that comes as bare samples, in hertz.
         audio_part: how it is sent recordings; see ``AudioPart``.
         stream: whether answers are sent piece by piece.
@@ -133,6 +134,7 @@ class ChatModel(OpenAICompatible):
         max_tokens_name: str = "max_tokens",
         voice: str = "alloy",
         speech_format: str | None = None,
+        streamed_speech_format: str = "pcm16",
         speech_rate: int = SPEECH_RATE,
         audio_part: AudioPart = "base64",
         stream: bool = False,
@@ -162,6 +164,7 @@ class ChatModel(OpenAICompatible):
             max_tokens_name=max_tokens_name,
             voice=voice,
             speech_format=speech_format,
+            streamed_speech_format=streamed_speech_format,
             audio_part=audio_part,
             sample_rate=self._sample_rate,
             stream=stream,

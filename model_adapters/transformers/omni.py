@@ -10,7 +10,7 @@ from evalkit.hints import hint
 from evalkit.types import Request, Response
 from model_adapters.shared.decoding import request_seed
 from model_adapters.shared.hub import fetching
-from model_adapters.step_audio_2.speech import spoken_answer
+from model_adapters.shared.voice import spoken_answer
 from model_adapters.transformers.chat import TransformersChat
 from model_adapters.transformers.chat_checkpoint import load_processor
 from model_adapters.transformers.checkpoint import load_complete
@@ -20,6 +20,7 @@ _WHOLE = {
     "Qwen2_5OmniThinkerForConditionalGeneration": "Qwen2_5OmniForConditionalGeneration",
     "Qwen3OmniMoeThinkerForConditionalGeneration": "Qwen3OmniMoeForConditionalGeneration",
 }
+_SPEECH_RATE = 24_000  # hertz, of both families
 # The library fails on an answer without a word, and on speech without a code.
 _NOT_EMPTY = {"min_new_tokens": 1}
 
@@ -105,7 +106,7 @@ class QwenOmni(TransformersChat):
                 **{f"talker_{name}": value for name, value in {**_NOT_EMPTY, **self._talker}.items()},
             )
         (response,) = self._responses([request], inputs, tokens[:, inputs["input_ids"].shape[1] :])
-        return replace(response, speech=spoken_answer(waveform.reshape(-1).float().cpu().numpy()))
+        return replace(response, speech=spoken_answer(waveform.reshape(-1).float().cpu().numpy(), _SPEECH_RATE))
 
     def close(self) -> None:
         """Free the weights."""

@@ -10,9 +10,9 @@ import evalkit
 from evalkit.inference.processes.kept import KeptProcess
 from evalkit.inference.processes.launched import launch_of
 from model_adapters.whisper.packaged_weights import packaged_folder
-from tests.conftest import DEMO_SPEECH, CommandLine, write_jsonl
+from tests.conftest import CommandLine
 from tests.environments import environment
-from tests.model_adapters.tiny_chat import save_chat
+from tests.model_adapters.tiny_chat_models import save_qwen2_audio
 from tests.processes import within
 
 pytestmark = pytest.mark.slow
@@ -107,26 +107,25 @@ def test_litellm_in_front_of_it(
 def test_transformers_serve(tmp_path: Path, evalkit_command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
     programs = environment("transformers[serving]")
-    checkpoint = save_chat(tmp_path / "tiny")
-    rows = [json.loads(line) for line in (DEMO_SPEECH / "big_bench_audio.jsonl").read_text().splitlines()]
-    predictions = write_jsonl(tmp_path / "answers.jsonl", [{"id": row["id"], "text": "Six."} for row in rows])
+    # A checkpoint whose own settings would draw at random what the profile wants greedily.
+    checkpoint = save_qwen2_audio(tmp_path / "tiny", do_sample=True, temperature=5.0)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))  # where it cannot list any model
     serve = (
         f"{programs / 'python'} -m transformers.cli.transformers serve --host 127.0.0.1 --port {{port}} --device cpu"
     )
-    outcome = evalkit_command(
-        *("run", "model=predictions", f"model.path={predictions}", "task=demo_big_bench_audio", "limit=3"),
-        *("model@judge=openai_chat", f"judge.model={checkpoint}", "judge.generation.max_new_tokens=8"),
-        *(f"judge.launch={serve}", f"runs={tmp_path}", "name=run", "statistics.resamples=100"),
-        timeout=SECONDS,
-    )
-    assert outcome.returncode == 1, outcome.stderr  # what random weights reply is no verdict
-    run = evalkit.read_run(tmp_path / "run")
-    assert run.failed_samples == 3
-    replies = [
-        json.loads(line)["response"]
-        for line in (tmp_path / "run" / "demo_big_bench_audio" / "judge.jsonl").read_text().splitlines()
+    words = [
+        *("run", "model=openai_chat", f"model.model={checkpoint}", f"model.launch={serve}", "task=demo_clean"),
+        *("model.generation.max_new_tokens=8", "limit=4", f"runs={tmp_path}", "statistics.resamples=100"),
     ]
-    assert all("failure" not in reply and reply["text"] for reply in replies)
-    assert all(reply["usage"]["output_tokens"] == 8 for reply in replies), "its own decoding settings were not taken"
+    texts = []
+    for name in ("first", "second"):
+        outcome = evalkit_command(*words, f"name={name}", timeout=SECONDS)
+        assert outcome.returncode == 0, outcome.stderr
+        log = tmp_path / name / "demo_clean" / "model.jsonl"
+        answers = {each["sample"]: each["response"] for each in map(json.loads, log.read_text().splitlines())}
+        assert len(answers) == 4
+        assert all(answer["usage"]["output_tokens"] <= 8 for answer in answers.values())
+        texts.append({sample: answer["text"] for sample, answer in answers.items()})
+    assert texts[0] == texts[1], "asked for greedily, decoded greedily"
+    assert len(set(texts[0].values())) > 1, "what it writes depends on what it hears"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from evalkit.adapter import ServedModelAdapter
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
 from evalkit.inference.batching import answer_batch
@@ -19,6 +20,8 @@ from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import plan_from_config
 from evalkit.types import Message, Request, Response
 from tests.conftest import DEMO_SPEECH
+from tests.model_adapters.serving import Backend, ask
+from tests.servers.openai_server import OpenAIServer
 
 RECORDING = Audio("a", DEMO_SPEECH / "audio" / "clean-awb-01.flac")
 PACKAGE = """
@@ -130,6 +133,23 @@ def test_without_its_package_it_says_where_that_goes(monkeypatch: pytest.MonkeyP
     settings = WorkerSettings("model", sys.executable, "model_adapters.kimi_audio.KimiAudio", {"path": "x"}, {}, 60)
     with pytest.raises(ConfigurationError, match=r"kimia_infer in the environment that model\.python= names"):
         WorkerModel(settings)
+
+
+def test_behind_vllm_the_instruction_goes_first_too(tmp_path: Path) -> None:
+    backend = Backend("Welcome.")
+    with OpenAIServer(backend, vllm=True) as server:
+        words = ["model=kimi_audio_7b_server", f"model.base_url={server.base_url}", "task=demo_clean"]
+        spec = plan_from_config(compose_configuration(words), {"model": "kimi_audio_7b_server"}).models["model"]
+        model = spec.make()
+        assert isinstance(model, ServedModelAdapter)
+        prompt = Prompts({"model": compose_prompts()}).of("asr")
+        (response,) = ask(model, prompt.request((RECORDING,), language="en"))
+    assert response.text == "Welcome."
+    (message,) = backend.request.fields["messages"]
+    assert [part["type"] for part in message["content"]] == ["text", "input_audio"]
+    assert backend.request.fields["temperature"] == 0, "unsaid, vLLM takes what the checkpoint says"
+    assert not model.capabilities.tools
+    assert not model.capabilities.speech_output
 
 
 def compose_prompts() -> dict[str, Any]:

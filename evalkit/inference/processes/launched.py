@@ -26,7 +26,7 @@ _HOST = "127.0.0.1"
 _USUAL_PATH = "/v1"
 _MOST_RESTARTS = 10
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks whether it answers
-_SECONDS_TO_ANSWER = 5.0
+_SECONDS_TO_ANSWER = 30.0  # some look through a folder of models first
 _NOT_YET = (502, 503, 504)  # others come from servers at work: some answer 500 where they cannot list their models
 
 

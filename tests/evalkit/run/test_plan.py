@@ -84,7 +84,7 @@ def test_a_place_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
         (
             ["task=demo_mmau", "+model.prompts.mmau={user: '{audio}{question}{choice}{choices}'}"],
             r"model\.prompts\.mmau\.user: nothing takes the place of \{choice\}, did you mean 'choices'\? "
-            r"\(there are \{audio\}, \{choices\}, \{language\}, \{question\}\)",
+            r"\(there are \{audio\}, \{choices\}, \{language\}, \{lettered_choices\}, \{question\}\)",
         ),
         (
             ["task=demo_clean", "+model.prompts.asr={system: 'Hear {audio}'}"],

@@ -168,6 +168,13 @@ def test_what_is_killed_from_outside_is_taken_for_a_lack_of_memory(make_worker: 
     assert size == 1
 
 
+def test_a_worker_that_answers_nonsense_is_started_again(make_worker: MakeWorker, tmp_path: Path) -> None:
+    model = make_worker("Scribbler", folder=str(tmp_path))
+    assert texts(model, "a", "b") == ["a", "b"]
+    assert texts(model, "c") == ["c"]
+    assert len(process_ids(tmp_path)) == 2
+
+
 @pytest.mark.slow
 def test_a_hang_ends_with_its_deadline(make_worker: MakeWorker, tmp_path: Path) -> None:
     model = make_worker("Mortal", folder=str(tmp_path), deadline=5)
