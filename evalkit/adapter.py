@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 from evalkit.errors import ConfigurationError
 from evalkit.redaction import redacted_text
@@ -12,6 +12,9 @@ from evalkit.types import Request, Response, Usage
 
 SERVER_SAYS = "server_says"
 """Where the fingerprint of a served model holds what its server says of itself, at one time and not at another."""
+
+Beyond = Literal["cuts", "splits", "refuses"]
+"""What becomes of a recording that is longer than a model takes at once."""
 
 _PER = 1_000_000
 
@@ -103,6 +106,21 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """What a server's list of models says of one of them.
+
+    Attributes:
+        listed: whether it is there.
+        ends: the day on which its service ends, as the server writes it; empty where it says none.
+        others: some of the models that are there.
+    """
+
+    listed: bool
+    ends: str = ""
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a model can be asked.
 
@@ -114,6 +132,14 @@ class Capabilities:
         text_output: whether it writes; a model that only speaks does not.
         speech_output: whether it speaks.
         tools: whether it can be given functions to call.
+        longest_audio: seconds of one recording that it takes, or None where no limit is known. The engine sees to it
+            that none is longer.
+        beyond: what becomes of a longer recording: ``cuts``: only its beginning is put to the model; ``splits``: it is
+            put to the model in pieces, divided where it is quiet, and the texts are joined, which is right for
+            recognition and nothing else; ``refuses``: the call fails, as one of the kind ``too_long``.
+
+    Raises:
+        ConfigurationError: ``longest_audio`` or ``beyond`` cannot be.
     """
 
     languages: frozenset[str] | None = None
@@ -123,6 +149,14 @@ class Capabilities:
     text_output: bool = True
     speech_output: bool = False
     tools: bool = False
+    longest_audio: float | None = None
+    beyond: Beyond = "refuses"
+
+    def __post_init__(self) -> None:
+        if self.longest_audio is not None and not self.longest_audio > 0:
+            raise ConfigurationError(f"longest_audio is {self.longest_audio!r}; it must be more than 0, or null")
+        if self.beyond not in get_args(Beyond):
+            raise ConfigurationError(f"beyond: '{self.beyond}' must be {', '.join(get_args(Beyond)[:-1])} or refuses")
 
     def refusal(self, request: Request, language: str | None) -> str | None:
         """Return why a request about a sample in this language cannot be put to the model; None if it can."""
@@ -221,6 +255,15 @@ class ServedModelAdapter(ABC):
             RejectedError: the server turns the caller away.
         """
         return {}
+
+    async def listing(self) -> Listing | None:
+        """Ask the server's list of models for this one; None where there is no list, or none of a known form.
+
+        Raises:
+            RejectedError: the server turns the caller away.
+            TransientError, PermanentError: there is no answer.
+        """
+        return None
 
     def redact(self, text: str) -> str:
         """Return a text without the secrets, should a server have repeated one."""

@@ -158,7 +158,7 @@ class ChainRun:
         if response.failure is None:
             self._advance(self._chain.send, response)
         else:
-            self._failure = self._failure or response.failure
+            self._failure = self._failure or _whose(call.role, response.failure)
             self._advance(self._chain.throw, CallFailed(call, response.failure))
 
     def skip(self, reason: str) -> None:
@@ -188,7 +188,7 @@ class ChainRun:
             request = call.request.stamped(self._task, self._sample.id)
             if wanted := self._generation.get(call.role):
                 request = replace(request, generation={**request.generation, **wanted})
-            self.call = Call(call.role, request)
+            self.call = replace(call, request=request)
 
     def _break(self, failure: Failure) -> None:
         self._failure = self._failure or failure
@@ -198,3 +198,8 @@ class ChainRun:
         reason = self._failure or score.failure
         self.call = None
         self.outcome = Outcome(self._sample, "failed" if reason else "scored", tuple(self._exchanges), score, reason)
+
+
+def _whose(role: str, failure: Failure) -> Failure:
+    """Return a failure that says whose it is, where that is not the model under test."""
+    return failure if role == "model" else Failure(failure.kind, f"{role}: {failure.message}")

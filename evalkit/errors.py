@@ -52,6 +52,21 @@ class TransientError(Exception):
         self.retry_after = retry_after
 
 
+class ModelDiedError(Exception):
+    """A model's own process ended, or was ended for its silence, at a batch that it was given again before.
+
+    Args:
+        message: what happened, fit for a report.
+        killed: whether by SIGKILL, as by a kernel that is out of memory.
+        too_late: whether because no answer came in time.
+    """
+
+    def __init__(self, message: str, *, killed: bool = False, too_late: bool = False) -> None:
+        super().__init__(message)
+        self.killed = killed
+        self.too_late = too_late
+
+
 class PermanentError(Exception):
     """A failure that another attempt would meet again, such as a request that the server refuses."""
 

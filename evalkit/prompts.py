@@ -2,21 +2,24 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
+from evalkit.text import LANGUAGE_NAMES, LANGUAGES, resolve_language
 from evalkit.types import Message, Request
 
 AUDIO_MARK = "{audio}"
+_LANGUAGE = "{language}"
 # The type of each value of an entry, and what to call it.
 _VALUES: Mapping[str, tuple[type, str]] = {
     "system": (str, "a text"),
     "user": (str, "a text"),
     "language_hint": (bool, "true or false"),
     "generation": (Mapping, "a mapping of settings"),
+    "languages": (Mapping, "a mapping of wordings by language"),
     "written": (Mapping, "a mapping of settings"),
 }
 
@@ -26,13 +29,15 @@ class Prompt:
     """How one kind of question is put.
 
     ``{audio}`` in the user message marks where the recordings go. Other words in braces that a task offers, such as
-    ``{question}``, are replaced wherever they stand.
+    ``{question}``, are replaced wherever they stand; so is ``{language}``, by the English name of the language spoken.
 
     Attributes:
         system: the system message; empty for none.
         user: the user message.
         language_hint: whether the model is told which language is spoken.
         generation: decoding settings.
+        languages: how the question is put about some languages, by code, in place of all this.
+        kind: of question; empty where that is of no matter.
         written: those that hold instead where the same may be answered in speech, and is answered in writing.
     """
 
@@ -40,11 +45,15 @@ class Prompt:
     user: str = AUDIO_MARK
     language_hint: bool = False
     generation: Mapping[str, Any] = field(default_factory=dict)
+    languages: Mapping[str, "Prompt"] = field(default_factory=dict)
+    kind: str = ""
     written: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_entry(cls, kind: str, entry: Mapping[str, Any]) -> "Prompt":
         """Read the entry that a profile has for a kind of question.
+
+        Under ``languages`` it may have further entries, by code of a language; what these leave out is as in the entry.
 
         Raises:
             ConfigurationError: the entry has a key that is not known, or does not say where the recordings go.
@@ -58,7 +67,16 @@ class Prompt:
             type_, name = _VALUES[key]
             if not isinstance(value, type_):
                 raise ConfigurationError(f"prompt profile, {kind}.{key}: {value!r} is not {name}")
-        prompt = cls(**entry)
+        usual = {key: value for key, value in entry.items() if key != "languages"}
+        languages = {}
+        for code, wording in entry.get("languages", {}).items():
+            where = f"{kind}.languages.{code}"
+            if code not in LANGUAGES:
+                raise ConfigurationError(f"prompt profile, {where}: no such code of a language{hint(code, LANGUAGES)}")
+            if not isinstance(wording, Mapping) or "languages" in wording:
+                raise ConfigurationError(f"prompt profile, {where}: {wording!r} is not a mapping of system, user, …")
+            languages[code] = replace(cls.from_entry(where, {**usual, **wording}), kind=kind)
+        prompt = cls(**usual, languages=languages, kind=kind)
         if prompt.user.count(AUDIO_MARK) != 1:
             raise ConfigurationError(f"prompt profile, {kind}.user: {AUDIO_MARK} must stand in it exactly once")
         return prompt
@@ -82,19 +100,30 @@ class Prompt:
             history: earlier turns of the conversation, between the system message and this turn.
             tools: the functions that the model may call.
             output: whether the model is to write or to speak.
+
+        Raises:
+            ConfigurationError: the wording names the language, which is not known.
         """
+        code = _code(language)
+        if (wording := self.languages.get(code or "")) is not None:
+            return wording.request(
+                content, language=language, fields=fields, history=history, tools=tools, output=output
+            )
+        if code is None and any(_LANGUAGE in text for text in (self.system, self.user)):
+            raise ConfigurationError(f"the prompt profile names the {_LANGUAGE}, which a sample does not say")
+        fields = {**(fields or {}), **({} if code is None else {"language": LANGUAGE_NAMES[code]})}
         before, _, after = self.user.partition(AUDIO_MARK)
-        if fields:
-            before, after = fill(before, fields), fill(after, fields)
+        before, after = fill(before, fields), fill(after, fields)
         messages = [*history, Message("user", tuple(filter(None, (before, *content, after))))]
         if self.system:
-            messages.insert(0, Message("system", (fill(self.system, fields or {}),)))
+            messages.insert(0, Message("system", (fill(self.system, fields),)))
         return Request(
             tuple(messages),
             language=language if self.language_hint else None,
             generation={**self.generation, **self.written} if output == "text" else self.generation,
             tools=tuple(tools),
             output=output,
+            kind=self.kind,
         )
 
 
@@ -146,6 +175,14 @@ class Prompts:
                         f"{role}.prompts: no task asks a question of the kind '{kind}'{hint(kind, kinds)} (kinds are "
                         f"{', '.join(kinds)}; one of your own becomes known with +prompt_kinds.{kind}=DESCRIPTION)"
                     )
+
+
+def _code(language: str | None) -> str | None:
+    """Return the code of a language as normalisation knows it; None where it is not known."""
+    try:
+        return None if language is None else resolve_language(language)
+    except ConfigurationError:
+        return None
 
 
 def fill(template: str, fields: Mapping[str, str]) -> str:

@@ -25,6 +25,7 @@ _SECRET_NAME = re.compile(
     r"|secrets?|pass(?:word|wd|phrase)|pwd|auth|authorization|bearer|credentials?|cookies?)$"
 )
 _HEADERS = re.compile(r"(?:^|_)headers$")  # may hold a secret under any name
+_NAMED_WORD = re.compile(r"(?:--?([A-Za-z][\w-]*)(?:=|\s+)|\b([A-Za-z_]\w*)=)(\S+)")
 _WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s@]+(?=@)")
@@ -51,7 +52,10 @@ def without_secrets(value: Any, secrets: Iterable[str] = ()) -> Any:
 
 
 def known_secrets(config: Any) -> tuple[str, ...]:
-    """Return the keys that a configuration names by ``api_key_variable`` and ``api_key_file``, as far as they exist."""
+    """Return the keys that a configuration names by ``api_key_variable`` and ``api_key_file``, as far as they exist.
+
+    Also those that stand in a command of its own, ``launch``.
+    """
     found: set[str] = set()
     if isinstance(config, Mapping):
         for name, value in config.items():
@@ -59,11 +63,24 @@ def known_secrets(config: Any) -> tuple[str, ...]:
                 found.add(os.environ.get(value, "").strip())
             elif name == "api_key_file" and isinstance(value, str):
                 found.add(_content(value))
+            elif name == "launch" and isinstance(value, str):
+                found.update(secrets_of_command(value))
             else:
                 found.update(known_secrets(value))
     elif isinstance(config, list | tuple):
         found.update(secret for part in config for secret in known_secrets(part))
     return tuple(sorted(found - {""}))
+
+
+def secrets_of_command(command: str) -> tuple[str, ...]:
+    """Return what a command gives to options and variables whose names say that it is secret, as ``--api-key``."""
+    named = ((match[1] or match[2], match[3]) for match in _NAMED_WORD.finditer(command))
+    return tuple(value.strip("'\"") for name, value in named if _is_secret(name))
+
+
+def secrets_of_environment() -> tuple[str, ...]:
+    """Return the values of this process's environment variables whose names say that they are secret."""
+    return tuple(value.strip() for name, value in os.environ.items() if _is_secret(name))
 
 
 def redacted(response: Response, redact: Callable[[str], str]) -> Response:
@@ -101,15 +118,22 @@ def _filtered(value: Any, cut: Callable[[str], str], *, names: bool = True) -> A
         return value
     filtered = {}
     for key, part in value.items():
-        name = "_".join(word for word in _WORD_ENDS.split(str(key)) if word).lower()
-        if names and _SECRET_NAME.search(name) and not (part is None or isinstance(part, bool)):
+        if names and _is_secret(str(key)) and not (part is None or isinstance(part, bool)):
             kept: Any = REMOVED
-        elif names and _HEADERS.search(name) and isinstance(part, Mapping):
+        elif names and _HEADERS.search(_in_words(str(key))) and isinstance(part, Mapping):
             kept = {cut(str(header)): REMOVED for header in part}
         else:
             kept = _filtered(part, cut, names=names)
         filtered[cut(key) if isinstance(key, str) else key] = kept
     return filtered
+
+
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(_in_words(name)) is not None
+
+
+def _in_words(name: str) -> str:
+    return "_".join(word for word in _WORD_ENDS.split(name) if word).lower()
 
 
 def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:

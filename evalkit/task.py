@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Required, TypedDict
 
+from evalkit.cascade import Cascade
 from evalkit.chain import Chain, Score
 from evalkit.datasets.dataset import Dataset
 from evalkit.metrics.metric import Metric
@@ -26,6 +27,7 @@ class Task(ABC):
         roles: in which it asks models; any names, which the configuration fills with ``model@ROLE=NAME``.
         generation: decoding settings that the user chose for the models of this run, by role; they win over those
             that a prompt or the benchmark itself asks for.
+        cascade: the stages that are asked in the place of the model under test, where the user chose a cascade.
         compared: the metrics by which two runs are compared; the headline figure alone if there are none.
     """
 
@@ -38,6 +40,7 @@ class Task(ABC):
     roles: Sequence[str] = ("model",)
     compared: Sequence[str] = ()
     generation: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    cascade: Cascade | None = None
 
     @abstractmethod
     def samples(self) -> Iterable[Sample]:
@@ -54,6 +57,10 @@ class Task(ABC):
     @abstractmethod
     def unanswered(self, sample: Sample) -> Score:
         """Return the score of a sample whose chain broke off, as the benchmark scores no answer."""
+
+    def answer_language(self, sample: Sample) -> str | None:
+        """Return the language in which an answer about a sample is expected, or None if that is open."""
+        return sample.language
 
     @property
     def data_at_hand(self) -> bool:

@@ -41,6 +41,19 @@ def calls_in_text(text: str) -> tuple[ToolCall, ...]:
     return tuple(_tagged(said) if _OPEN in said else _bare(said))
 
 
+def without_calls(text: str) -> str:
+    r"""Return what a reply says beside the calls in it, and beside its thought.
+
+    >>> without_calls("I look it up.<tool_call>{\"name\": \"search\", \"arguments\": {}}</tool_call>")
+    'I look it up.'
+    """
+    said = without_thought(text)
+    if _OPEN in said:
+        first, *others = said.split(_OPEN)
+        return "".join((first, *(other.partition(_CLOSE)[2] for other in others)))
+    return "" if any(_bare(said)) else said
+
+
 def well_formed(call: ToolCall) -> ToolCall | None:
     """Return a call with its arguments as the JSON text of an object, or None if it has no name or no such arguments.
 

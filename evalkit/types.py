@@ -177,6 +177,7 @@ class Request:
         task: name of the task that asks; not part of the content.
         sample_id: the sample that it asks about; not part of the content.
         assessment: of a question to a judge that has a reference answer, what it compares; not part of its content.
+        kind: of question that a prompt profile puts, such as ``asr``; empty if none does; not part of the content.
     """
 
     messages: tuple[Message, ...]
@@ -189,6 +190,7 @@ class Request:
     task: str = field(default="", compare=False)
     sample_id: str = field(default="", compare=False)
     assessment: Assessment | None = field(default=None, compare=False)
+    kind: str = field(default="", compare=False)
     _content: str | None = field(default=None, init=False, compare=False, repr=False)
     _content_hash: str | None = field(default=None, init=False, compare=False, repr=False)
 
@@ -229,6 +231,7 @@ class Request:
             task,
             sample_id,
             self.assessment,
+            self.kind,
         )
 
     def content(self) -> str:
@@ -252,10 +255,12 @@ class Call:
     Attributes:
         role: which model is asked: ``model``, ``transcriber``, ``judge`` or another that a task names.
         request: what it is asked.
+        answer: what earlier answers of the chain amount to, where these are the answer; nobody is asked then.
     """
 
     role: str
     request: Request
+    answer: "Response | None" = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +331,7 @@ FailureKind = Literal[
     "overloaded",
     "unavailable",
     "unreadable_audio",
+    "too_long",
     "out_of_memory",
     "unreadable_reply",
     "invalid_response",
@@ -341,9 +347,10 @@ class Failure:
     Attributes:
         kind: ``timeout``: no whole answer within the deadline; ``refused``: the model or its server will not answer
             this request; ``overloaded``, ``unavailable``: the server had too much to do, or was away, until patience
-            ended; ``unreadable_audio``: a recording cannot be decoded; ``out_of_memory``; ``unreadable_reply``: a
-            judge or classifier answered what cannot be read; ``invalid_response``: what came back is no response;
-            ``not_applicable``: the model cannot be asked at all (a skipped sample); ``error``: anything else.
+            ended; ``unreadable_audio``: a recording cannot be decoded; ``too_long``: a recording is longer than the
+            model takes; ``out_of_memory``; ``unreadable_reply``: a judge or classifier answered what cannot be read;
+            ``invalid_response``: what came back is no response; ``not_applicable``: the model cannot be asked at all
+            (a skipped sample); ``error``: anything else.
         message: what happened, in one line for people.
     """
 
@@ -359,6 +366,10 @@ class Failure:
         """Read what ``to_json`` returned; a kind that this version does not know becomes ``error``."""
         kind = record["kind"]
         return cls(kind if kind in get_args(FailureKind) else "error", record["message"])
+
+
+Overlong = Literal["", "cut", "split"]
+"""What was done to a recording that was longer than a model takes at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +389,10 @@ class Response:
         tokens: the first answer in its model's own tokens, in a notation that its adapter alone reads: a model that
             speaks in codes cannot be reminded of what it said by words and sound. Empty where text says it all.
         usage: what it took, where that is counted.
-        notes: what of the model's or its server's answer could not be read and was left, in a line for people each.
+        notes: what of the model's or its server's answer could not be read and was left, and what was done to a
+            recording that was too long, in a line for people each.
+        overlong: what was done to a recording that was longer than the model takes: ``cut``, so that it heard only the
+            beginning, or ``split``, so that it heard pieces; empty where none was.
         answered_by: who gave it by the server's own words, such as the dated name behind an alias; empty if unsaid.
         cached: whether it was taken from the cache; ``usage`` then says what it took when it was asked.
     """
@@ -397,6 +411,7 @@ class Response:
     notes: tuple[str, ...] = ()
     answered_by: str = field(default="", compare=False)
     cached: bool = False
+    overlong: Overlong = ""
 
     @property
     def message(self) -> Message:
@@ -444,7 +459,7 @@ class Response:
             record["tool_calls"] = [call.to_json() for call in self.tool_calls]
         if self.usage is not None:
             record["usage"] = self.usage.to_json()
-        for name in ("replies", "finish_reason", "logprobs", "tokens", "notes", "answered_by", "cached"):
+        for name in ("replies", "finish_reason", "logprobs", "tokens", "notes", "answered_by", "cached", "overlong"):
             if value := getattr(self, name):
                 record[name] = value
         return record
@@ -472,6 +487,7 @@ class Response:
                 notes=tuple(record.get("notes", ())),
                 answered_by=record.get("answered_by", ""),
                 cached=record.get("cached", False),
+                overlong=record.get("overlong", ""),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a response ({type(error).__name__}: {error})") from error
@@ -505,6 +521,8 @@ class Response:
                     return f"{name} hold {_kind(item)}"
         if any(not isinstance(text, str) for call in self.tool_calls for text in (call.name, call.arguments, call.id)):
             return "tool_calls hold what is no text"
+        if self.overlong not in get_args(Overlong):
+            return f"overlong is {self.overlong!r}"
         if self.logprobs and not _is_json(self.logprobs):
             return "logprobs are no JSON values"
         if self.failure is not None and not isinstance(self.failure.message, str):
@@ -530,6 +548,7 @@ _FIELD_TYPES: Mapping[str, Any] = {
     "notes": tuple,
     "answered_by": str,
     "cached": bool,
+    "overlong": str,
 }
 
 

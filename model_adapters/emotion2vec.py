@@ -3,8 +3,6 @@
 Ma et al., "emotion2vec: Self-Supervised Pre-Training for Speech Emotion Representation" (arXiv 2312.15185).
 """
 
-import contextlib
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -16,9 +14,8 @@ import yaml
 
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
-from evalkit.hints import install_command
 from evalkit.types import Request, Response
-from model_adapters.shared.hub import fetching
+from model_adapters.shared.funasr_models import find_folder, import_funasr, load
 from model_adapters.shared.one_recording import recording
 from model_adapters.shared.weights import file_digest
 
@@ -27,8 +24,7 @@ _DECIMALS = 7
 _FILES = ("config.yaml", "model.pt", "tokens.txt")
 # FunASR evaluates this setting as Python, so that nothing but a sum of lists of numbers may reach it.
 _LAYERS = re.compile(r"[\d\s()\[\],+*]+")
-# FunASR only prints which weights it did not find, and leaves them as they happen to be. The decoder is for training.
-_NOT_FOUND = re.compile(r"miss key in ckpt: (?!\S*\.decoder\.)(\S+),")
+_FOR_TRAINING = r"\.decoder\."
 
 
 class Emotion2vec(ModelAdapter):
@@ -54,41 +50,18 @@ class Emotion2vec(ModelAdapter):
     def __init__(
         self, path: str, *, device: str = "auto", revision: str = "main", local_files_only: bool = False
     ) -> None:
-        try:
-            import torch
-
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it could not import
-                from funasr import AutoModel
-        except (ImportError, OSError) as error:  # a torch or torchaudio that does not fit the machine raises OSError
-            raise ConfigurationError(
-                f"emotion2vec needs the library FunASR: {install_command('emotion2vec')} ({error})"
-            ) from error
-        folder = _find_folder(path, revision, local_files_only)
-        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        auto_model = import_funasr("emotion2vec", "emotion2vec")
+        folder = find_folder(path, wanted=_FILES, required=_FILES, revision=revision, local_files_only=local_files_only)
         self._weights = {name: file_digest(folder / name) for name in _FILES}
-        printed = io.StringIO()
-        try:
-            # With the architecture given outright, FunASR looks up no hub and no configuration of its own.
-            with contextlib.redirect_stdout(printed):
-                self._model = AutoModel(
-                    model="Emotion2vec",
-                    **_architecture(folder),
-                    tokenizer="CharTokenizer",
-                    tokenizer_conf={"token_list": str(folder / "tokens.txt"), "unk_symbol": "<unk>"},
-                    init_param=str(folder / "model.pt"),
-                    ignore_init_mismatch=False,
-                    device=self._device,
-                    ncpu=torch.get_num_threads(),
-                    trust_remote_code=False,
-                    disable_update=True,
-                    disable_pbar=True,
-                    log_level="ERROR",
-                )
-        except Exception as error:  # whatever a wrong number in config.yaml leads to inside FunASR
-            reason = "".join(str(error).strip().splitlines()[:1])
-            raise ConfigurationError(f"{folder}: FunASR cannot load it ({type(error).__name__}: {reason})") from error
-        if missing := _NOT_FOUND.search(printed.getvalue()):
-            raise ConfigurationError(f"{folder / 'model.pt'}: no trained weights for {missing[1]}")
+        settings = {
+            "model": "Emotion2vec",
+            **_architecture(folder),
+            "tokenizer": "CharTokenizer",
+            "tokenizer_conf": {"token_list": str(folder / "tokens.txt"), "unk_symbol": "<unk>"},
+            "init_param": str(folder / "model.pt"),
+        }
+        self._model = load(auto_model, folder, settings, device=device, untrained=_FOR_TRAINING)
+        self._device = str(self._model.kwargs["device"])
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
         """Classify each request's recording, one at a time."""
@@ -115,22 +88,6 @@ class Emotion2vec(ModelAdapter):
 
         del self._model
         torch.cuda.empty_cache()
-
-
-def _find_folder(path: str, revision: str, local_files_only: bool) -> Path:
-    """Return where the files of the checkpoint lie, downloaded if need be."""
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        from huggingface_hub import snapshot_download
-
-        with fetching(path):
-            found = snapshot_download(
-                path, revision=revision, local_files_only=local_files_only, allow_patterns=list(_FILES)
-            )
-        folder = Path(found)
-    if absent := [name for name in _FILES if not (folder / name).is_file()]:
-        raise ConfigurationError(f"{folder}: no {absent[0]}, so not a folder of emotion2vec+ for FunASR")
-    return folder
 
 
 def _architecture(folder: Path) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Figure:
         failed: samples without an answer, which count as a wrong one; null of a part.
         skipped: samples that do not count; null of a part.
         empty: scored samples whose answer was empty; null of a part.
+        audio_cut: samples of whose recording a model heard only the beginning; null of a part.
+        audio_split: samples whose recording was put to a model in pieces; null of a part.
         partial: whether fewer samples than the complete data set were run.
         recipe: what the value's comparability depends on, as it is printed.
         evalkit: the version that scored the run.
@@ -78,6 +80,8 @@ class Figure:
     failed: int | None = None
     skipped: int | None = None
     empty: int | None = None
+    audio_cut: int | None = None
+    audio_split: int | None = None
     partial: bool
     recipe: str
     evalkit: str
@@ -190,4 +194,6 @@ def _counts(samples: SampleCounts) -> dict[str, Any]:
         "failed": samples.failed,
         "skipped": samples.skipped,
         "empty": samples.empty,
+        "audio_cut": samples.audio_cut,
+        "audio_split": samples.audio_split,
     }

@@ -59,6 +59,7 @@ def write_report(
     audio: AudioMode = "link",
     copy_as: AudioFormat = "same",
     link: Callable[[Path], str] | None = None,
+    notes: Sequence[str] = (),
 ) -> Report:
     """Write the report of some runs beside published results; the same input gives the same files.
 
@@ -76,6 +77,7 @@ def write_report(
             pages (``copy``), or not at all (``none``).
         copy_as: the form of copies: ``same`` as the files, ``mp3`` or ``opus``.
         link: gives the address of a linked sound, for pages that are served.
+        notes: what else has to be said on the first page.
 
     Raises:
         ConfigurationError: an unknown published model, or two tasks of a run that would fill the same cell.
@@ -89,10 +91,10 @@ def write_report(
             folder = Path(unfinished)
             written = [path for table in tables for path in write_table(table, folder)]
             written += _write_figures(runs, tables, folder, model_card=model_card)
-            charts, notes = _write_radar(chart, folder)
+            charts, about_chart = _write_radar(chart, folder)
             names = FileNames()
             plotted, said = _write_plots(runs, folder, names) if plots else ([], [])
-            written, notes = [*written, *plotted], [*notes, *said]
+            written = [*written, *plotted]
             single = told_apart([each for run in runs for each in run.repetitions or [run]])
             listings = [listing for run in single for listing in _write_listings(run, folder, names)]
             titles = _titles(single)
@@ -108,6 +110,8 @@ def write_report(
                 tables=tables,
                 chart=charts[-1].name if charts else None,
                 notes=notes,
+                chart_notes=about_chart,
+                plot_notes=said,
                 plots=[
                     f"plots/{path.name}" for path in written if path.parent.name == "plots" and path.suffix == ".svg"
                 ],

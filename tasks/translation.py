@@ -98,6 +98,10 @@ class SpeechToTextTranslation(DatasetTask):
         """Score no answer as an empty translation."""
         return Score(*self._counted(sample, ""))
 
+    def answer_language(self, sample: Sample) -> str | None:  # noqa: ARG002 - all are translated into one
+        """Return the language of the translation."""
+        return self.target_language
+
     def known_schemes(self) -> Sequence[str]:
         """Return the schemes of the target language, those that it is scored with first."""
         own = (scheme.name for scheme in self._schemes.values())

@@ -32,6 +32,7 @@ def _whole(outcome: "subprocess.CompletedProcess[str]") -> bool:
     return outcome.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["20241121", "3.5", "true", "2024_11_21", "1e5", "模型一", "Step (v2)", "step=100", "a,b"]
 )

@@ -30,6 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
     pages = [path for suffix in ("html", "css") for path in site.rglob(f"*.{suffix}")]
     assert len(pages) > 15

@@ -53,6 +53,11 @@ def file_digest(path: str) -> str | None:
     return digest.hex()
 
 
+def content_digest(content: bytes) -> str:
+    """Return the hexadecimal BLAKE2b digest of a recording's bytes, the one that a file of them has."""
+    return _digested(content).hex()
+
+
 def _digested(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 

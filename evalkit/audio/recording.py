@@ -1,15 +1,14 @@
 """One recording of a data set or of a model: where it lies, how it sounds, and what it is known by."""
 
-import hashlib
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from evalkit.audio.decoding import Waveform, read_mono, resampled, seconds_by_header
-from evalkit.audio.digests import DIGEST_BYTES, file_digest
+from evalkit.audio.digests import content_digest, file_digest
 from evalkit.audio.wav import wav_of_waveform
 from evalkit.errors import AudioError
 
@@ -25,10 +24,12 @@ class Audio:
         root: a folder that the file must lie in once links are followed, or None for anywhere.
         span: where in the file or bytes the recording begins and ends, in seconds, if it is a part of them.
         digest: of a recording that may not be at hand, as it was when it was; see ``digest``.
+        tables: files of the data set, parquet or arrow, one of which holds the bytes.
 
     Attributes:
         locator: its name within the data set, the same on every machine.
         duration: seconds, where the data set says so or the audio has been decoded; else None.
+        tables: as given.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Audio:
         "_waveform",
         "duration",
         "locator",
+        "tables",
     )
 
     def __init__(
@@ -54,6 +56,7 @@ class Audio:
         root: str | PathLike[str] | None = None,
         span: tuple[float, float] | None = None,
         digest: str | None = None,
+        tables: Sequence[str] = (),
     ) -> None:
         self.locator = locator
         self._path = path
@@ -65,6 +68,22 @@ class Audio:
         self._waveform: tuple[int, Waveform] | None = None
         self._digest = digest
         self._identified = False
+        self.tables = tables
+
+    @classmethod
+    def of_waveform(cls, locator: str, waveform: Waveform, sample_rate: int, *, digest: str | None = None) -> "Audio":
+        """Return a recording that is decoded already.
+
+        Args:
+            locator: see ``Audio``.
+            waveform: mono float32 [samples] in -1..1.
+            sample_rate: of it, in hertz.
+            digest: of the bytes that it was decoded from; that of a WAV file of it where none is given.
+        """
+        audio = cls(locator, content=lambda: wav_of_waveform(waveform, sample_rate), digest=digest)
+        audio.duration = len(waveform) / sample_rate
+        audio._waveform = (sample_rate, waveform)
+        return audio
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Audio) and self.locator == other.locator
@@ -133,6 +152,25 @@ class Audio:
             raise AudioError(f"{self.name}: the audio holds no samples")
         return len(mono) / rate
 
+    def part(self, start: float, end: float) -> "Audio":
+        """Return a stretch of the recording, in seconds from its beginning; it shares what is decoded already.
+
+        It is named by a media fragment (W3C, Media Fragments URI 1.0), such as ``long.wav#t=0,30``.
+        """
+        begins = self._span[0] if self._span is not None else 0.0
+        part = Audio(
+            f"{self.locator}#t={start:g},{end:g}",
+            self._path,
+            content=self._content,
+            duration=end - start,
+            root=self._root,
+            span=(begins + start, begins + end),
+        )
+        if self._waveform is not None:
+            rate, waveform = self._waveform
+            part._waveform = rate, waveform[round(start * rate) : round(end * rate)]
+        return part
+
     def read_mono(self) -> tuple[Waveform, int]:
         """Decode to mono float32 [samples] in -1..1 at the recording's own rate, and that rate in hertz.
 
@@ -167,7 +205,7 @@ class Audio:
     def _identify(self) -> str | None:
         digest = None if self._path is None else file_digest(os.fspath(self._path))
         if digest is None and self._digest is None and self._content is not None:
-            digest = hashlib.blake2b(self._content(), digest_size=DIGEST_BYTES).hexdigest()
+            digest = content_digest(self._content())
         if digest is None or self._span is None:
             return digest or self._digest
         return f"{digest} {self._span[0]:g}-{self._span[1]:g}"

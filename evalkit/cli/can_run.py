@@ -25,13 +25,16 @@ def model_state(settings: Mapping[str, Any]) -> str:
     """
     for reason in _reasons(settings):
         return f"no: {reason}"
-    to_give = [key for key, value in settings.items() if value == "???"]
+    begun = ("base_url",) if settings.get("launch") else ()  # which the run gives the server that it starts
+    to_give = [key for key, value in settings.items() if value == "???" and key not in begun]
     return f"yes, give {', '.join(f'model.{key}=' for key in to_give)}" if to_give else "yes"
 
 
 def _reasons(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield the reasons why a model cannot run here, the simplest first."""
-    if missing := [module for module in settings.get("requires") or () if not _installed(module)]:
+    # Another environment's libraries, and a server that the run starts, are seen to when it begins.
+    required = () if settings.get("python") else settings.get("requires") or ()
+    if missing := [module for module in required if not _installed(module)]:
         extra = settings.get("extra")
         yield f"{', '.join(missing)} not installed" + (f"; {install_command(extra)}" if extra else "")
     variable, file = settings.get("api_key_variable"), settings.get("api_key_file")
@@ -39,6 +42,8 @@ def _reasons(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"the environment variable {variable}, which is to hold the API key, is not set"
     if file and not Path(file).expanduser().is_file():
         yield f"the file {file}, which is to hold the API key, is not there"
+    if settings.get("launch"):
+        return
     if url := _given(settings.get("base_url")):
         yield from _server_away(url)
     elif path := _given(settings.get("path")):

@@ -42,7 +42,7 @@ def _models(folders: Folders) -> str:
     rows = [
         (
             option.name,
-            str(option.content.get("title", "")),
+            str(option.content.get("title") or ""),
             abilities(card),
             languages(card),
             longest_audio(card),

@@ -3,7 +3,7 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,13 +79,15 @@ def command(arguments: Sequence[str]) -> int:
         _print_tables(every_table(read, options.published, options.rows, own_tables)[0])
         return 0
     from reports.render.markdown import render_markdown
-    from reports.site.size import sounds_of
+    from reports.site.size import sounds_of, tables_of
     from reports.write import write_report
 
     output = options.output or usual_output(runs)
     check_folder(output)
     if options.audio == "copy":
         print(f"copying {sounds_of(runs)} to {output}", file=sys.stderr)
+    if options.audio != "none" and (inside := tables_of(runs)):
+        print(f"copying {inside} to {output}: they are no files that could be linked", file=sys.stderr)
     report = write_report(
         runs,
         published=options.published,
@@ -126,13 +128,18 @@ def usual_output(runs: Sequence[Path]) -> Path:
     return folder
 
 
-def readable_runs(named: Sequence[Path]) -> list[Path]:
+def has_results(folder: Path) -> bool:
+    """Tell whether a folder is that of a run with results, or of repeated ones."""
+    return (folder / FILE_NAME).is_file() or bool(repeated_folders(folder))
+
+
+def readable_runs(named: Sequence[Path], is_readable: Callable[[Path], object] = has_results) -> list[Path]:
     """Return the run folders among what was named; of the rest it is said why they are left out.
 
     Raises:
         StoreError: there is none among them.
     """
-    runs = [path for path in named if (path / FILE_NAME).is_file() or repeated_folders(path)]
+    runs = [path for path in named if is_readable(path)]
     reasons = [without_results(path) for path in named if path not in runs]
     if reasons and not runs:
         raise StoreError("; ".join(reasons))

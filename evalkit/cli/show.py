@@ -4,14 +4,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from evalkit.audio import Audio
 from evalkit.cli.catalogue import Folders
 from evalkit.cli.show_sample import show_sample
+from evalkit.inference.replay import chain_of
 from evalkit.metrics.metric import recipe_line
 from evalkit.printable import printable
 from evalkit.run.composition import compose_configuration
 from evalkit.run.explanation import in_our_words
-from evalkit.run.plan import tasks_from_config
+from evalkit.run.plan import tasks_from_config, titles_from_config
+from evalkit.run.rehearsal import STAND_IN
 from evalkit.task import Task
 from evalkit.types import Sample
 
@@ -35,7 +36,7 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     config = compose_configuration(arguments, folders)
     with in_our_words():
         for task in tasks_from_config(config):
-            lines = _lines(task, str(config.model.get("title") or config.model["_target_"]))
+            lines = _lines(task, titles_from_config(config)["model"])
             print("\n".join(printable(line) for line in lines))
     return 0
 
@@ -46,7 +47,7 @@ def _lines(task: Task, model: str) -> list[str]:
     lines.append(f"  samples expected: {task.expected_samples or 'not known'}")
     lines += ["", f"roles: {', '.join(task.roles)}"]
     sample, remark = _first_sample(task)
-    call = next(task.chain(sample), None)
+    call = next(chain_of(task, sample), None)
     lines += ["", f"request to {model}{remark}"]
     if call is not None:
         content: Any = {"role": call.role, **call.request.to_json()}
@@ -61,5 +62,4 @@ def _first_sample(task: Task) -> tuple[Sample, str]:
     if task.data_at_hand:
         for sample in task.samples():
             return sample, f", sample {sample.id}"
-    stand_in = Sample("SAMPLE", audio=(Audio("AUDIO"),), references=("",))
-    return stand_in, ", shape only: the data set is not on this machine"
+    return STAND_IN, ", shape only: the data set is not on this machine"

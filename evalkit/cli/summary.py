@@ -50,7 +50,13 @@ def _lines(run: RunResult) -> Iterator[str]:
 
 def _remarks(task: TaskResult, key: str) -> str:
     samples = task.samples
-    counts = {"failed": samples.failed, "skipped": samples.skipped, "empty": samples.empty}
+    counts = {
+        "failed": samples.failed,
+        "skipped": samples.skipped,
+        "empty": samples.empty,
+        "with their audio cut": samples.audio_cut,
+        "with their audio split": samples.audio_split,
+    }
     remarks = [f"{count} {name}" for name, count in counts.items() if count]
     if task.partial:
         whole = f" of {samples.expected:,}" if samples.expected else ""

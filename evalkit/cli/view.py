@@ -5,14 +5,15 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalkit.cli.report import readable_runs
+from evalkit.cli.report import has_results, readable_runs
 
 
 def command(arguments: Sequence[str]) -> int:
     """Serve the pages until they are interrupted."""
     parser = argparse.ArgumentParser(
         prog="evalkit view",
-        description="Show the report of runs in the browser, served to this machine alone; Ctrl-C ends it.",
+        description="Show the report of runs in the browser, served to this machine alone; Ctrl-C ends it. Runs may "
+        "have begun a moment ago: the page hears of new results.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders; the first is compared with")
     parser.add_argument("--port", type=int, default=0, help="to listen at (default: any that is free)")
@@ -20,9 +21,13 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if not 0 <= options.port < 1 << 16:
         parser.error("--port must lie between 0 and 65535")
-    runs = readable_runs(options.runs)
+    from reports.site.live import begun_folders
     from reports.site.server import ReportServer
+    from reports.site.size import tables_of
 
+    runs = readable_runs(options.runs, begun_folders)
+    if inside := tables_of([run for run in runs if has_results(run)]):
+        print(f"copying {inside}, for as long as they are shown")
     with ReportServer(runs, options.port) as server:
         print(f"{server.address} (Ctrl-C ends it)", flush=True)
         if not options.no_browser:

@@ -120,12 +120,13 @@ class HubDataset(Dataset):
     def _rows(self, table: Any) -> Iterator[tuple["_Recording", dict[str, Any]]]:
         """Yield what is known of each row's audio short of its bytes, and the columns that samples need."""
         wanted = [name for name in table.column_names if name in self._columns.names]
+        files = tuple(file["filename"] for file in table.cache_files)
         number = 0
         for batch in table.iter(_ROWS_AT_A_TIME):
             rows = batch.select(wanted).to_pylist()
             for row, (path, embedded) in zip(rows, self._audio_of(batch), strict=True):
                 number += 1
-                yield _Recording(table, self._columns.audio_column, number, path, embedded), row
+                yield _Recording(table, files, self._columns.audio_column, number, path, embedded), row
 
     def _audio_of(self, batch: Any) -> list[tuple[str | None, bool]]:
         """Yield for each row the path of its audio, if any, and whether its bytes are in the table."""
@@ -147,9 +148,10 @@ class HubDataset(Dataset):
 
 @dataclass(frozen=True, slots=True)
 class _Recording:
-    """What a row, numbered from 1, says of its audio: a path, and whether the bytes are in the table."""
+    """What a row, numbered from 1, says of its audio: a path, and whether the bytes are in the table's files."""
 
     table: Any
+    files: tuple[str, ...]
     column: str | None
     row: int
     path: str | None
@@ -157,7 +159,7 @@ class _Recording:
 
     def audio(self, sample_id: str, folder: AudioFolder | None, place: str, duration: float | None) -> Audio:
         if self.embedded:
-            return Audio(sample_id, content=self.content, duration=duration)
+            return Audio(sample_id, content=self.content, duration=duration, tables=self.files)
         if not self.path:
             raise DataError(f"{place}: the row has no audio")
         if folder is None:

@@ -275,9 +275,9 @@ class _Inference:
             # An answer that cannot be kept, such as speech of an absurd rate, costs one sample its answer.
             failure = Failure("invalid_response", f"cannot be kept: {type(error).__name__}: {error}")
             response = store.append(sample_id, position, call, Response(failure=failure))
-        if response.failure is None:
+        if response.failure is None and call.answer is None:
             self._observer.answered(task, sample_id, call, response)
-        else:
+        elif response.failure is not None:
             self._observer.failed(task, sample_id, call, response)
             self._count_failure(progress, sample_id, response.failure)
         return response

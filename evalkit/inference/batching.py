@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 
-from evalkit.adapter import ModelAdapter
-from evalkit.errors import AudioError, EvalkitError
+from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.errors import AudioError, EvalkitError, ModelDiedError
 from evalkit.inference.border import InvalidResponseError, checked_responses
+from evalkit.inference.long_audio import fitted, joined
 from evalkit.types import Call, Failure, FailureKind, Request, Response
+from evalkit_worker.errors import is_out_of_memory
 
 _log = logging.getLogger("evalkit")
 
@@ -136,7 +139,8 @@ def release(item: PendingCall) -> None:
 def answer_batch(adapter: ModelAdapter, requests: Sequence[Request], batch_size: int) -> tuple[list[Response], int]:
     """Return the responses to a batch and the batch size to go on with.
 
-    A batch that fails is divided: in halves when memory ran out, and the smaller size is kept; otherwise one by one.
+    A batch that fails is divided: in halves when memory ran out, and the smaller size is kept; in halves when it ended
+    the model's process; otherwise one by one.
 
     Raises:
         EvalkitError: the adapter says that no request can be answered as things are.
@@ -153,14 +157,34 @@ def answer_batch(adapter: ModelAdapter, requests: Sequence[Request], batch_size:
     else:
         seconds = round((time.perf_counter() - started) / len(requests), 4)
         return [replace(response, seconds=seconds) for response in responses], batch_size
-    out_of_memory = _out_of_memory(failed)
+    died = isinstance(failed, ModelDiedError)
+    out_of_memory = is_out_of_memory(failed) or (isinstance(failed, ModelDiedError) and failed.killed)
     if len(requests) == 1:
         _log.debug("sample %s: %s failed", requests[0].sample_id, type(adapter).__name__, exc_info=failed)
         return [Response(failure=Failure(*_reason(failed, out_of_memory)))], batch_size
-    half = (len(requests) + 1) // 2 if out_of_memory else 1
+    half = (len(requests) + 1) // 2 if out_of_memory or died else 1
     answered = [answer_batch(adapter, requests[start : start + half], half) for start in range(0, len(requests), half)]
     smaller = min(size for _, size in answered) if out_of_memory else batch_size
     return [response for part, _ in answered for response in part], smaller
+
+
+def answer_fitted(
+    adapter: ModelAdapter, requests: Sequence[Request], batch_size: int, capabilities: Capabilities
+) -> tuple[list[Response], int]:
+    """Return what ``answer_batch`` does, no recording being longer than the model takes.
+
+    Raises:
+        EvalkitError: as ``answer_batch`` does.
+    """
+    fits = [fitted(request, capabilities) for request in requests]
+    asked = [request for fit in fits for request in fit.requests]
+    answered: list[Response] = []
+    while len(answered) < len(asked):
+        batch = asked[len(answered) : len(answered) + batch_size]
+        responses, batch_size = answer_batch(adapter, batch, batch_size)
+        answered += responses
+    given = iter(answered)
+    return [joined(fit, list(islice(given, len(fit.requests)))) for fit in fits], batch_size
 
 
 def _reason(error: Exception, out_of_memory: bool) -> tuple[FailureKind, str]:
@@ -168,11 +192,6 @@ def _reason(error: Exception, out_of_memory: bool) -> tuple[FailureKind, str]:
         return "invalid_response", str(error)
     if isinstance(error, AudioError):
         return "unreadable_audio", str(error)
+    if isinstance(error, ModelDiedError):
+        return "timeout" if error.too_late else "out_of_memory" if error.killed else "error", f"the model {error}"
     return "out_of_memory" if out_of_memory else "error", f"{type(error).__name__}: {error}"
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Tell whether a model ran out of memory, without importing the library that raised the error."""
-    return (
-        isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "out of memory" in str(error).lower()
-    )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 from hydra.utils import instantiate
@@ -13,9 +14,27 @@ from evalkit.adapter import Capabilities, Model
 from evalkit.arguments import check_arguments
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint, import_advice
+from evalkit.inference.processes.worker import WorkerModel, WorkerSettings, check_python
 from evalkit.types import Call, Response
 
 _TARGET = "_target_"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """Which process of its own a model has, if any.
+
+    Attributes:
+        python: the interpreter of another environment, in which the model is made and asked; None for this one.
+        batch_deadline: seconds that it has there for a batch, and for being made.
+        launch: the command of its server, which the run starts; None for one that is there.
+        log: the file to which what the process prints is added; None to keep nothing.
+    """
+
+    python: str | None = None
+    batch_deadline: float = 1_800.0
+    launch: str | None = None
+    log: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +46,14 @@ class ModelSpec:
         title: what people call it.
         config: ``_target_``, the dotted name of an adapter class, and the arguments that it takes; plain values only.
         generation: decoding settings of every request to it.
+        process: that it has for itself.
     """
 
     role: str
     title: str
     config: Mapping[str, Any]
     generation: Mapping[str, Any] = field(default_factory=dict)
+    process: ProcessSettings = ProcessSettings()
 
     @property
     def target(self) -> Callable[..., Model]:
@@ -57,9 +78,14 @@ class ModelSpec:
     def check(self) -> None:
         """Refuse settings that the adapter does not take, without making it: a model may take long to load.
 
+        Those of a model in another Python are for its own process to refuse, which alone can import it.
+
         Raises:
             ConfigurationError: names the setting.
         """
+        if self.process.python is not None:
+            check_python(self.role, self.process.python)
+            return
         target = self.target
         arguments = {str(key): value for key, value in self.config.items() if key != _TARGET}
         try:
@@ -78,11 +104,26 @@ class ModelSpec:
 
     def make(self) -> Model:
         """Make the model, whole and ready to be asked; this may take minutes and much memory."""
+        if self.process.python is not None:
+            return self._elsewhere(self.process.python)
         config = dict(self.config)
         if self.generation and "generation" in inspect.signature(self.target).parameters:
             config["generation"] = dict(self.generation)
         model: Model = instantiate(config, _convert_="all")
         return model
+
+    def _elsewhere(self, python: str) -> Model:
+        arguments = {str(key): value for key, value in self.config.items() if key != _TARGET}
+        settings = WorkerSettings(
+            self.role,
+            python,
+            str(self.config.get(_TARGET)),
+            arguments,
+            self.generation,
+            self.process.batch_deadline,
+            self.process.log,
+        )
+        return WorkerModel(settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from evalkit.adapter import Capabilities, Model, ModelAdapter
 from evalkit.errors import ConfigurationError
-from evalkit.inference.batching import DecodedAhead, PendingCall, answer_batch, release
+from evalkit.inference.batching import DecodedAhead, PendingCall, answer_fitted, release
 from evalkit.inference.endpoint import ModelFacts, ModelSpec
 from evalkit.types import Call, Response
 
@@ -177,10 +177,11 @@ class LocalEndpoint:
 
     def answer_next(self, calls: list[PendingCall]) -> list[tuple[PendingCall, Response]]:
         """Answer as many of the calls as make a batch, and take them off the list."""
-        assert self._adapter is not None and self._batch_size is not None  # noqa: S101, PT018 - loaded before its turn
+        # Loaded before its turn.
+        assert self._adapter is not None and self._batch_size is not None and self._facts is not None  # noqa: S101, PT018
         batch = calls[: self._batch_size]
-        responses, self._batch_size = answer_batch(
-            self._adapter, [item.call.request for item in batch], self._batch_size
+        responses, self._batch_size = answer_fitted(
+            self._adapter, [item.call.request for item in batch], self._batch_size, self._facts.capabilities
         )
         del calls[: len(batch)]
         for item in batch:

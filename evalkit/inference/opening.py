@@ -2,12 +2,16 @@
 
 import inspect
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from evalkit.adapter import ModelAdapter, ServedModelAdapter
+from evalkit.cascade import STAGES, Cascade
 from evalkit.errors import ConfigurationError
+from evalkit.inference.composed import ComposedEndpoint
 from evalkit.inference.endpoint import Endpoint, Executor, ModelSpec
+from evalkit.inference.processes.launched import LaunchedServer, launch_of, launched_settings
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.inference.served.clock import Clock
@@ -24,6 +28,7 @@ class ServedSettings:
         cached_roles: whose answers are taken from it and put into it.
         clock: by which they wait.
         notify: told, in a line for people, of every turn for the worse.
+        logs: the folder in which what started processes print is kept, or None to keep nothing.
     """
 
     budget: Budget
@@ -31,6 +36,7 @@ class ServedSettings:
     cached_roles: Collection[str]
     clock: Clock
     notify: Callable[[str], None]
+    logs: Path | None = None
 
 
 def open_endpoints(specs: Iterable[ModelSpec], executor: Executor, served: ServedSettings) -> dict[str, Endpoint]:
@@ -41,10 +47,19 @@ def open_endpoints(specs: Iterable[ModelSpec], executor: Executor, served: Serve
     Raises:
         ConfigurationError: a description names no adapter, or settings that it does not have.
     """
-    specs = list(specs)
+    specs = [_with_log(spec, served.logs) for spec in specs]
     for spec in specs:
         spec.check()
-    return {spec.role: _served(spec, served) if is_served(spec) else executor.open(spec) for spec in specs}
+        if spec.process.launch is not None and not is_served(spec):
+            raise ConfigurationError(f"{spec.role}.launch: {spec.title} is not behind a server; launch= starts one")
+    stages = [stage for stage in STAGES if any(spec.role == stage for spec in specs)]
+
+    def opened(spec: ModelSpec) -> Endpoint:
+        if _is_cascade(spec):
+            return ComposedEndpoint(spec.role, stages)
+        return _served(spec, served) if is_served(spec) else executor.open(spec)
+
+    return {spec.role: opened(spec) for spec in specs}
 
 
 def is_served(spec: ModelSpec) -> bool:
@@ -53,6 +68,8 @@ def is_served(spec: ModelSpec) -> bool:
     Raises:
         ConfigurationError: it names neither an adapter class nor a function whose return type is one.
     """
+    if spec.process.python is not None or _is_cascade(spec):
+        return False
     made = _made_by(spec.target)
     if isinstance(made, type) and issubclass(made, ServedModelAdapter | ModelAdapter):
         return issubclass(made, ServedModelAdapter)
@@ -60,6 +77,10 @@ def is_served(spec: ModelSpec) -> bool:
         f"{spec.role}: {spec.config['_target_']} is neither a subclass of ModelAdapter or ServedModelAdapter nor a "
         "function whose return type is one"
     )
+
+
+def _is_cascade(spec: ModelSpec) -> bool:
+    return spec.process.python is None and _made_by(spec.target) is Cascade
 
 
 def _made_by(target: Callable[..., Any]) -> Any:
@@ -72,7 +93,21 @@ def _made_by(target: Callable[..., Any]) -> Any:
 
 
 def _served(spec: ModelSpec, settings: ServedSettings) -> ServedEndpoint:
+    launch = None
+    if spec.process.launch is not None:
+        launch = launch_of(spec.role, spec.process.launch, spec.config.get("base_url"))
+        spec = replace(spec, config=launched_settings(spec.config, launch))
+        spec.check()
     model = spec.make()
     assert isinstance(model, ServedModelAdapter)  # noqa: S101 - is_served says so
+    server = None
+    if launch is not None:
+        patience = model.limits.patience
+        server = LaunchedServer(spec.role, launch, spec.process.log, model.secrets, patience, settings.notify)
     cache = settings.cache if spec.role in settings.cached_roles else None
-    return ServedEndpoint(spec.role, model, settings.budget, cache, settings.clock, settings.notify)
+    return ServedEndpoint(spec.role, model, settings.budget, cache, settings.clock, settings.notify, server)
+
+
+def _with_log(spec: ModelSpec, logs: Path | None) -> ModelSpec:
+    log = None if logs is None else logs / f"process_{spec.role}.log"
+    return replace(spec, process=replace(spec.process, log=log))

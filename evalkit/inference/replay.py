@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from evalkit.adapter import Capabilities
-from evalkit.chain import ChainRun, Outcome
+from evalkit.chain import Chain, ChainRun, Outcome
 from evalkit.errors import StoreError
 from evalkit.inference.endpoint import ModelFacts
 from evalkit.task import Task
@@ -30,9 +30,15 @@ class WritableResponses(Responses, Protocol):
         """
 
 
+def chain_of(task: Task, sample: Sample) -> Chain:
+    """Return a sample's chain as the models of the run are asked: a cascade by its stages."""
+    chain = task.chain(sample)
+    return chain if task.cascade is None else task.cascade.through(chain, task.answer_language(sample))
+
+
 def begin(task: Task, sample: Sample) -> ChainRun:
     """Return a sample's chain at its first call."""
-    return ChainRun(task.chain(sample), task.unanswered, sample, task=task.name, generation=task.generation)
+    return ChainRun(chain_of(task, sample), task.unanswered, sample, task=task.name, generation=task.generation)
 
 
 def replay(task: Task, responses: Responses, sample: Sample) -> ChainRun:

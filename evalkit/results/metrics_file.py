@@ -171,11 +171,16 @@ def read_run(folder: str | Path) -> RunResult:
     return RunResult.from_json(read_json(path), str(path), folder)
 
 
+def has_begun(folder: Path) -> bool:
+    """Tell whether a folder is that of a run, whether it has results yet or not."""
+    return any((folder / name).is_file() for name in ("config.yaml", FILE_NAME))
+
+
 def without_results(folder: Path) -> str:
     """Return why a folder without a ``metrics.json`` has no results to read."""
     if not folder.exists():
         return f"{folder}: there is no such folder"
-    if (folder / "config.yaml").is_file():
+    if has_begun(folder):
         return f"{folder}: the run has no results yet; the command that began it continues it"
     return f"{folder}: not a run folder, it has no {FILE_NAME}"
 

@@ -21,6 +21,7 @@ from evalkit.results.task_result import (
 
 _MOST_DECIMALS = 20
 _INHERITED = ("name", "level", "unit", "scale", "decimals", "higher_is_better", "function", "recipe")
+_COUNTED_IF_ANY = ("audio_cut", "audio_split")
 
 
 def task_to_json(task: TaskResult) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def task_to_json(task: TaskResult) -> dict[str, Any]:
     return {
         "title": task.title,
         "place": task.place.to_json(),
-        "samples": asdict(task.samples),
+        "samples": _counts_to_json(task.samples),
         "partial": task.partial,
         "not_applicable": task.not_applicable,
         "headline": task.headline,
@@ -97,7 +98,7 @@ def aggregate_to_json(aggregate: Aggregate) -> dict[str, Any]:
         "place": aggregate.place.to_json(),
         "members": list(aggregate.members),
         "missing": list(aggregate.missing),
-        "samples": asdict(aggregate.samples),
+        "samples": _counts_to_json(aggregate.samples),
         "partial": aggregate.partial,
         "metric": _metric_to_json(aggregate.metric),
     }
@@ -135,9 +136,17 @@ def _place_from_json(fields: Fields) -> TablePlace:
         raise StoreError(str(error)) from error
 
 
+def _counts_to_json(samples: SampleCounts) -> dict[str, Any]:
+    return {name: count for name, count in asdict(samples).items() if count or name not in _COUNTED_IF_ANY}
+
+
 def _counts_from_json(fields: Fields) -> SampleCounts:
     names = ("total", "scored", "failed", "skipped", "empty")
-    return SampleCounts(fields.optional("expected", fields.count), *(fields.count(name) for name in names))
+    return SampleCounts(
+        fields.optional("expected", fields.count),
+        *(fields.count(name) for name in names),
+        **{name: fields.count(name) for name in _COUNTED_IF_ANY if name in fields},
+    )
 
 
 def _metric_to_json(metric: MetricResult) -> dict[str, Any]:

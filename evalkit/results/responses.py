@@ -80,7 +80,7 @@ class ResponseStore:
     def append(self, sample_id: str, position: int, call: Call, response: Response) -> Response:
         """Record a response, failed or good, and make it the one that ``get`` finds.
 
-        What the model said is written first, as a file named after its content.
+        What the model said is written first, as a file named after its content, unless it is such a file already.
 
         Returns:
             The response as ``get`` will give it.
@@ -90,7 +90,7 @@ class ResponseStore:
         """
         request_hash = call.request.content_hash()
         log = self._log(call.role)
-        if response.speech is not None:
+        if response.speech is not None and response.speech.path != self._folder / response.speech.locator:
             response = self._with_stored_speech(response, response.speech)
         line = (
             f'{{"sample":{_json(sample_id)},"call":{position},"request":"{request_hash}",'

@@ -241,10 +241,11 @@ class ScoresFile:
                 if name not in known and name not in _ADDED:
                     raise KeyError(name)
             columns = None if names is None else [name for name in names if name in known]
-            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns):
-                for row in batch.to_pylist():
-                    _check_row(row)
-                    yield row | added if added else row
+            for group in range(file.num_row_groups):  # asked for all at once, the library holds on to every one
+                for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, row_groups=[group], columns=columns):
+                    for row in batch.to_pylist():
+                        _check_row(row)
+                        yield row | added if added else row
 
     @property
     def path(self) -> Path:

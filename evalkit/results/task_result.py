@@ -49,6 +49,8 @@ class SampleCounts:
         failed: samples without one; they count as a wrong answer.
         skipped: samples that could not be asked or scored; they do not count.
         empty: scored samples whose answer was empty.
+        audio_cut: samples of whose recording a model heard only the beginning, as it was too long for it.
+        audio_split: samples whose recording was put to a model in pieces, as it was too long for it.
     """
 
     expected: int | None
@@ -57,6 +59,8 @@ class SampleCounts:
     failed: int
     skipped: int
     empty: int
+    audio_cut: int = 0
+    audio_split: int = 0
 
     @property
     def counted(self) -> int:
@@ -73,6 +77,8 @@ class SampleCounts:
             self.failed + other.failed,
             self.skipped + other.skipped,
             self.empty + other.empty,
+            self.audio_cut + other.audio_cut,
+            self.audio_split + other.audio_split,
         )
 
 

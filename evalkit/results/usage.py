@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from evalkit.cascade import STAGES
 from evalkit.types import Response, Usage
 
 _SHOWN = 3
@@ -22,6 +23,7 @@ class RoleUsage:
         saved: what the answers from the cache took when they were asked.
         streamed: how many answers could be heard before they were whole.
         first_sound: how many seconds these took, in all, until their beginning could be heard.
+        seconds: that answering took, the time of a batch being shared by its members, those from the cache left aside.
         answered_by: how many answers came from whom, where servers say so; more than one means that the model changed.
     """
 
@@ -32,6 +34,7 @@ class RoleUsage:
     saved: Usage = field(default_factory=Usage)
     streamed: int = 0
     first_sound: float = 0.0
+    seconds: float = 0.0
     answered_by: Counter[str] = field(default_factory=Counter)
 
     def add(self, response: Response) -> None:
@@ -41,6 +44,8 @@ class RoleUsage:
         self.cached += response.cached
         if response.answered_by:
             self.answered_by[response.answered_by] += 1
+        if response.seconds is not None and not response.cached:
+            self.seconds += response.seconds
         if response.first_sound is not None and not response.cached:
             self.streamed += 1
             self.first_sound += response.first_sound
@@ -59,6 +64,7 @@ class RoleUsage:
             self.saved + other.saved,
             self.streamed + other.streamed,
             self.first_sound + other.first_sound,
+            self.seconds + other.seconds,
             self.answered_by + other.answered_by,
         )
 
@@ -70,6 +76,7 @@ class RoleUsage:
             "cached": self.cached,
             "spent": self.spent.to_json(),
             "saved": self.saved.to_json(),
+            **({"seconds": round(self.seconds, 3)} if self.seconds else {}),
             **({"answered_by": dict(sorted(self.answered_by.items()))} if self.answered_by else {}),
             **({"streamed": self.streamed, "first_sound": round(self.first_sound, 4)} if self.streamed else {}),
         }
@@ -78,13 +85,13 @@ class RoleUsage:
     def from_json(cls, record: Mapping[str, Any]) -> "RoleUsage":
         """Read what ``to_json`` wrote."""
         counts = (record["answers"], record["failures"], record["cached"])
-        streamed = (record.get("streamed", 0), record.get("first_sound", 0.0))
+        streamed = (record.get("streamed", 0), record.get("first_sound", 0.0), record.get("seconds", 0.0))
         spent = (Usage.from_json(record["spent"]), Usage.from_json(record["saved"]))
         return cls(*counts, *spent, *streamed, Counter(record.get("answered_by", {})))
 
 
 def usage_lines(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return one line for each role whose model is served, or streams its speech, for the terminal.
+    """Return one line for each role whose model is served, streams its speech or is a stage, for the terminal.
 
     Args:
         tasks: the section ``usage`` of ``provenance.json``: by task, then by role.
@@ -93,12 +100,22 @@ def usage_lines(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for roles in tasks.values():
         for role, record in roles.items():
             sums[role] = sums.get(role, RoleUsage()) + RoleUsage.from_json(record)
-    return [f"  {role}: {line}" for role, usage in sums.items() if (line := _line(usage))]
+    stages = sum(usage.seconds for role, usage in sums.items() if role in STAGES)
+    shares = {role: usage.seconds / stages for role, usage in sums.items() if role in STAGES and stages}
+    return [f"  {role}: {line}" for role, usage in sums.items() if (line := _line(usage, shares.get(role)))]
 
 
-def _line(usage: RoleUsage) -> str:
+def _line(usage: RoleUsage, share: float | None) -> str:
+    """Say what a model took.
+
+    Args:
+        usage: of its role.
+        share: which part of the time of a cascade's stages was its own; None if it is no stage.
+    """
     calls = usage.answers + usage.failures - usage.cached
     parts = []
+    if share is not None:
+        parts.append(f"{share:.0%} of the cascade's time, {usage.seconds:,.1f} s for {calls:,} calls")
     if usage.spent.requests or usage.cached:
         parts.append(f"{usage.spent.requests:,} requests for {calls:,} calls")
         if usage.spent.input_tokens or usage.spent.output_tokens:

@@ -132,9 +132,11 @@ class _Session:
                 each.task.name: stack.enter_context(ResponseStore(plan.folder / each.task.name, settled=plan.replayed))
                 for each in tasks
             }
-            data = {each.task.name: {**each.fingerprint.to_json(), "folder": each.folder} for each in tasks}
+            data = {each.task.name: {**each.fingerprint.to_json(), **each.recordings.to_json()} for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
             stack.callback(self._record.write)
+            for line in plan.notices:
+                _tell(line)
             self._say_what_is_kept()
             self.endpoints = self._open_endpoints(stack)
             self.works = [self._work(each, stack) for each in tasks]
@@ -222,7 +224,7 @@ class _Session:
         cached = [role for role, spec in asked.items() if role in plan.cache.roles and is_served(spec)]
         if plan.cache.folder is not None and cached:
             cache = stack.enter_context(closing(AnswerCache(plan.cache.folder)))
-        served = ServedSettings(budget, cache, cached, plan.clock, _tell)
+        served = ServedSettings(budget, cache, cached, plan.clock, _tell, logs=plan.folder)
         replayed = {role: StoredEndpoint(role, facts) for role, facts in plan.replayed.items()}
         return {**open_endpoints(asked.values(), plan.executor, served), **replayed}
 

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-from evalkit.audio import Audio
-from evalkit.chain import ChainRun, Score
+from evalkit.chain import ChainRun
 from evalkit.errors import DataError
 from evalkit.inference.replay import Responses, begin, replay
 from evalkit.results.responses import ResponseStore
 from evalkit.run.plan import Plan
 from evalkit.run.preflight import missing_role
-from evalkit.run.rehearsal import Load, Rehearsal, seconds_of
+from evalkit.run.rehearsal import STAND_IN, Load, Rehearsal, loads_of_a_sample, seconds_of
 from evalkit.run.selection import SelectedSamples, Selection
 from evalkit.task import Task
 from evalkit.types import Call, Response, Sample
@@ -107,7 +106,8 @@ class _Answered:
         response = None if self._store is None else self._store.get(sample_id, position, call)
         if response is None or response.failed:
             return None
-        self.counts[call.role] = self.counts.get(call.role, 0) + 1
+        if call.answer is None:
+            self.counts[call.role] = self.counts.get(call.role, 0) + 1
         return response
 
 
@@ -150,8 +150,8 @@ def _by_facts(plan: Plan, task: Task) -> TaskForecast:
     if isinstance(hours, int | float) and samples and whole:
         seconds = hours * 3600 * samples / whole
     loads = {role: load * (samples or 0) for role, load in _loads_of_a_sample(task).items()}
-    if "model" in loads:
-        loads["model"].audio_seconds = seconds or 0
+    if (hears := "model" if task.cascade is None else "asr") in loads:
+        loads[hears].audio_seconds = seconds or 0
     return TaskForecast(
         name=task.name,
         title=task.title,
@@ -166,12 +166,9 @@ def _by_facts(plan: Plan, task: Task) -> TaskForecast:
 
 def _loads_of_a_sample(task: Task) -> dict[str, Load]:
     """Return what is asked about a sample of which nothing is known; roles not reached are taken to be asked once."""
-    sample = Sample("SAMPLE", audio=(Audio("AUDIO"),), references=("",))
-    rehearsal = Rehearsal()
-    rehearsal.follow(
-        ChainRun(task.chain(sample), lambda _: Score({}), sample, task=task.name, generation=task.generation)
-    )
-    return {role: rehearsal.loads.get(role, Load(1, 1)) for role in (*task.roles, *rehearsal.loads)}
+    loads = loads_of_a_sample(task, STAND_IN)
+    roles = [role for role in task.roles if task.cascade is None or role != "model"]
+    return {role: loads.get(role, Load(1, 1)) for role in (*roles, *loads)}
 
 
 def _selected(selection: Selection, whole: int) -> int:

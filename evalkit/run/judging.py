@@ -12,7 +12,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from evalkit.cascade import STAGES
 from evalkit.datasets import Fingerprint
+from evalkit.datasets.recordings_place import RecordingsPlace
 from evalkit.errors import ConfigurationError
 from evalkit.inference.endpoint import ModelFacts, ModelSpec
 from evalkit.inference.replay import StoredCapabilities
@@ -150,7 +152,7 @@ def _refuse_itself(path: Path, plan: Plan) -> None:
 
 def _replayed(path: Path, before: RunResult, tasks: Sequence[Task], choices: Iterable[str]) -> dict[str, ModelFacts]:
     """Return what the models were that are not asked again, by role."""
-    wanted = {role for task in tasks for role in task.roles} - set(choices)
+    wanted = {role for task in tasks for role in (*task.roles, *STAGES)} - set(choices)
     refused: dict[str, dict[tuple[str, str], str]] = {}
     for task in tasks:
         result = before.tasks[task.name]
@@ -202,6 +204,4 @@ def _checked(path: Path, before: TaskResult, task: Task, selection: Selection) -
         fingerprint.add(sample)
     partial = before.partial or (selection.partial and task.expected_samples is None)
     recorded = Fields(PROVENANCE, read_json(path / PROVENANCE)).mappings("data").get(task.name, {})
-    folder = recorded.get("folder")
-    recordings = folder if isinstance(folder, str) else None
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings)
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, RecordingsPlace.from_json(recorded))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evalkit.cascade import STAGES
 from evalkit.errors import ConfigurationError
 
 # Of the name in UTF-8: file systems take 255, and files are written beside it under longer names.
@@ -21,6 +22,8 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069
 def run_name(name: str | None, choices: Mapping[str, Any], swept: str = "") -> str:
     """Return the name of a run: the one given, or one of the model, of what it is asked, and of what a sweep varies.
 
+    A cascade is named by its stages too.
+
     Args:
         name: as configured; None for the default.
         choices: which option was chosen in each config group.
@@ -31,7 +34,9 @@ def run_name(name: str | None, choices: Mapping[str, Any], swept: str = "") -> s
     """
     if name is None:
         what = _choice(choices, "suite") or _choice(choices, "task") or "run"
-        return _short("-".join(part for part in (str(choices.get("model")), what, _plain(swept)) if part))
+        stages = "+".join(stage for role in STAGES if (stage := _choice(choices, f"model@{role}")))
+        parts = (str(choices.get("model")), stages, what, _plain(swept))
+        return _short("-".join(part for part in parts if part))
     reason = _refusal(name)
     if reason:
         raise ConfigurationError(f"name: '{name}' {reason}; runs= says where the folder goes")

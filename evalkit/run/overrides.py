@@ -12,8 +12,10 @@ from evalkit.run.settings import OPEN_MAPPINGS
 # Settings that are names or paths, so that 2024_11_21 is no number and "Step (v2)" no function call.
 _TEXT_SETTINGS = re.compile(
     r"\+{0,2}(?:name|runs|data_root|cache\.folder"
-    r"|[\w.@-]+\.(?:title|path|root|model|base_url|deployment|server|voice|token2wav|api_key_file|api_key_variable))"
+    r"|[\w.@-]+\.(?:title|path|root|model|base_url|deployment|server|voice|token2wav|api_key_file|api_key_variable|python|launch))"
 )
+# Every model in a role has these, whether its configuration names them or not.
+_OF_EVERY_MODEL = re.compile(r"[\w@-]+\.(?:python|launch|batch_deadline)")
 _OPEN = re.compile(rf"(?:prompt_kinds|[\w.@-]+\.(?:{'|'.join(OPEN_MAPPINGS)}))\.[\w.-]+")
 # Groups of which nothing needs to be chosen; Hydra's grammar has no null for a group, and takes a choice away instead.
 _OPTIONAL_GROUPS = re.compile(r"suite|task|model@\w+")
@@ -36,7 +38,7 @@ def _grammatical(word: str, sweep: bool) -> str:
         return word
     if value == "null" and _OPTIONAL_GROUPS.fullmatch(key):
         return f"~{key}"
-    if _OPEN.fullmatch(key):
+    if _OPEN.fullmatch(key) or _OF_EVERY_MODEL.fullmatch(key):
         key = f"++{key}"
     as_it_stands = f"{key}={value}"
     if value[:1] in ("'", '"') or value in ("", "null") or (sweep and _SWEEP.search(value)):

@@ -1,7 +1,8 @@
 """From a composed configuration to everything a run is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from evalkit.arguments import check_arguments
+from evalkit.cascade import STAGES, cascade_of
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
-from evalkit.inference.endpoint import Executor, ModelFacts, ModelSpec
+from evalkit.inference.endpoint import Executor, ModelFacts, ModelSpec, ProcessSettings
+from evalkit.inference.processes.launched import PORT
 from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
@@ -27,7 +30,8 @@ from evalkit.run.selection import Selection
 from evalkit.task import Task
 
 _NOT_ROLES = ("executor",)
-_NOT_ARGUMENTS = ("title", "published", "prompts", "generation", "requires", "extra", "card")
+_PROCESS = ("python", "batch_deadline", "launch")
+_NOT_ARGUMENTS = ("title", "published", "prompts", "generation", "requires", "extra", "card", *_PROCESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Plan:
         skip_missing_data: whether tasks are left out whose data set cannot be had.
         skip_remote_data: whether tasks are left out whose data set is not on this machine.
         skip_missing_roles: whether tasks are left out that need a role which no model was chosen for.
+        notices: what people should know before it begins, in a line each.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Plan:
     skip_missing_data: bool = False
     skip_remote_data: bool = False
     skip_missing_roles: bool = False
+    notices: tuple[str, ...] = ()
 
 
 def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
@@ -94,10 +100,13 @@ def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
 def refuse_missing(config: DictConfig) -> None:
     """Refuse a configuration that lacks a setting which has no default.
 
+    The address of a server which the run starts at a port of its own choice is not lacking.
+
     Raises:
         ConfigurationError: names the setting.
     """
-    for key in sorted(OmegaConf.missing_keys(config)):
+    started = {f"{role}.base_url" for role in roles_of(config) if PORT in (config[role].get("launch") or "")}
+    for key in sorted(OmegaConf.missing_keys(config) - started):
         raise ConfigurationError(f"{key} must be given: {key}=VALUE")
 
 
@@ -109,7 +118,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
     known = _known_roles(tasks)
     _check_roles(roles, known)
     _check_prices(config, roles)
-    titles = {**titles_from_config(config), "model": str(config.model.get("title") or model_name)}
+    titles = titles_from_config(config, model_name)
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     record = without_secrets({**resolved, "name": name, "model_name": model_name}, known_secrets(resolved))
     return Plan(
@@ -130,6 +139,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
         skip_missing_data=config.missing_data != "error",
         skip_remote_data=config.missing_data == "skip_remote",
         skip_missing_roles=config.missing_roles == "skip",
+        notices=tuple(_endings({role: config[role] for role in roles}, titles)),
     )
 
 
@@ -144,8 +154,9 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
     prompts = Prompts({role: _profile(config[role]) for role in roles_of(config)})
     tasks = [_made(task, f"tasks.{name}", name=name, prompts=prompts) for name, task in config.tasks.items()]
     generation = {role: _generation(config[role]) for role in roles_of(config)}
+    cascade = cascade_of({role: config[role] for role in roles_of(config)}, prompts)
     for task in tasks:
-        task.generation = generation
+        task.generation, task.cascade = generation, cascade
     if "prompt_kinds" in config:  # not in the configuration of a run made before there was the list
         prompts.check_kinds(config.prompt_kinds)
     return tasks
@@ -157,9 +168,19 @@ def roles_of(config: DictConfig) -> tuple[str, ...]:
     return tuple(name for name, node in nodes if name not in _NOT_ROLES and "_target_" in (node or {}))
 
 
-def titles_from_config(config: DictConfig) -> dict[str, str]:
-    """Return what people call the model of each role that one was chosen for."""
-    return {role: str(config[role].get("title") or config[role]["_target_"]) for role in roles_of(config)}
+def titles_from_config(config: DictConfig, model_name: str = "") -> dict[str, str]:
+    """Return what people call the model of each role that one was chosen for.
+
+    Args:
+        config: the composed configuration.
+        model_name: what the model under test is called if it has no title, unless it is a cascade, which has those of
+            its stages.
+    """
+    titles = {role: str(config[role].get("title") or config[role]["_target_"]) for role in roles_of(config)}
+    if not config.model.get("title"):
+        stages = " + ".join(titles[stage] for stage in STAGES if stage in titles)
+        titles["model"] = stages or model_name or titles["model"]
+    return titles
 
 
 def _profile(model: DictConfig) -> dict[str, Any]:
@@ -191,7 +212,19 @@ def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
     settings: Any = OmegaConf.to_container(model, resolve=True)
     ModelCard.from_settings(settings.get("card"), f"{role}.card")
     arguments = {str(key): value for key, value in settings.items() if key not in _NOT_ARGUMENTS}
-    return ModelSpec(role, title, arguments, _generation(model))
+    return ModelSpec(role, title, arguments, _generation(model), _process(model))
+
+
+def _process(model: DictConfig) -> ProcessSettings:
+    given = {key: model[key] for key in _PROCESS if model.get(key) is not None}
+    return ProcessSettings(**given)
+
+
+def _endings(models: Mapping[str, DictConfig], titles: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each model whose service has ended; it is asked all the same, as it may be kept up for some."""
+    for role, model in models.items():
+        if ending := ModelCard.from_settings(model.get("card"), f"{role}.card").ending(date.today()):
+            yield f"{role}, {titles[role]}: {ending}"
 
 
 def _generation(model: DictConfig) -> dict[str, Any]:

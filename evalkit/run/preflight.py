@@ -1,13 +1,15 @@
 """What is checked before any model is asked: roles that nobody fills, data sets that cannot be read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from evalkit.cascade import STAGES
 from evalkit.datasets import Fingerprint
-from evalkit.datasets.recordings_folder import RecordingsFolder
+from evalkit.datasets.recordings_place import RecordingsFinder, RecordingsPlace
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.results.clusters import drawn_field
 from evalkit.run.plan import Plan
+from evalkit.run.rehearsal import STAND_IN, loads_of_a_sample
 from evalkit.run.selection import SelectedSamples
 from evalkit.task import Task
 
@@ -24,15 +26,15 @@ class CheckedTask:
         count: how many they are.
         fingerprint: of the data set, as far as it is taken.
         partial: whether they are known to be only a part of a data set whose size is not known.
-        folder: in which its recordings lie, or None where that is no single one.
+        recordings: where they lie.
     """
 
     task: Task
     samples: SelectedSamples
     count: int
     fingerprint: Fingerprint
-    partial: bool = False
-    folder: str | None = None
+    partial: bool
+    recordings: RecordingsPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +83,28 @@ def check(plan: Plan) -> Preflight:
 
 def missing_role(plan: Plan, task: Task) -> str | None:
     """Return what is to be said of a role of a task that no model was chosen for; None if all are filled."""
-    for role in task.roles:
+    for role in (*task.roles, *_stages(task)):
         if role not in plan.models:
             return f"it needs a model in the role '{role}'; choose one with model@{role}=NAME"
     return None
+
+
+def _stages(task: Task) -> Iterable[str]:
+    """Return the stages of a cascade that a task's samples are put to, as far as the first one shows."""
+    if task.cascade is None:
+        return ()
+    try:
+        sample = next(iter(task.samples()), STAND_IN) if task.data_at_hand else STAND_IN
+    except DataError:
+        return ()  # whoever reads the data set through says what is wrong
+    return [role for role in loads_of_a_sample(task, sample) if role in STAGES]
 
 
 def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
     """Return the task with what its data set holds, or why it is left out."""
     if plan.skip_remote_data and not task.data_at_hand:
         return "its data set is not on this machine"
-    fingerprint, recordings = Fingerprint(), RecordingsFolder()
+    fingerprint, recordings = Fingerprint(), RecordingsFinder()
     samples = SelectedSamples(task, plan.selection)
     clusters: dict[str, str] = {}
     groups: dict[str, str] = {}
@@ -112,4 +125,4 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
     except ConfigurationError as error:
         raise ConfigurationError(f"task {task.name}: {error}") from error
     partial = plan.selection.partial and task.expected_samples is None
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings.path)
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings.place)

@@ -14,9 +14,12 @@ import numpy as np
 
 from evalkit.audio import Audio
 from evalkit.audio.wav import wav_of_waveform
-from evalkit.chain import ChainRun
+from evalkit.cascade import STAGES
+from evalkit.chain import ChainRun, Score
 from evalkit.errors import AudioError
-from evalkit.types import Request, Response, ToolCall
+from evalkit.inference.replay import chain_of
+from evalkit.task import Task
+from evalkit.types import Request, Response, Sample, ToolCall
 
 SPOKEN_SECONDS = 8.0
 """How long an answer is taken to be that is spoken."""
@@ -55,6 +58,10 @@ class Load:
         return Load(*(getattr(self, name) * factor for name in self.__slots__))
 
 
+STAND_IN = Sample("SAMPLE", audio=(Audio("AUDIO"),), references=("",))
+"""The shape of a sample, where no real one is at hand."""
+
+
 @dataclass(slots=True)
 class Rehearsal:
     """What is asked about samples, role by role.
@@ -70,10 +77,21 @@ class Rehearsal:
         for _ in range(_MOST_CALLS):
             if run.call is None:
                 return
+            if run.call.answer is not None:
+                run.send(run.call.answer)
+                continue
             role, request = run.call.role, run.call.request
             if not request.attempt:
                 self.loads[role] = self.loads.get(role, Load()) + _load(request)
             run.send(_stand_in(role, request))
+
+
+def loads_of_a_sample(task: Task, sample: Sample) -> dict[str, Load]:
+    """Return what is asked about one sample, or about ``STAND_IN``, role by role."""
+    rehearsal = Rehearsal()
+    chain = chain_of(task, sample)
+    rehearsal.follow(ChainRun(chain, lambda _: Score({}), sample, task=task.name, generation=task.generation))
+    return rehearsal.loads
 
 
 def _load(request: Request) -> Load:
@@ -98,7 +116,7 @@ def _stand_in(role: str, request: Request) -> Response:
     text = _WORDS
     if request.assessment is not None and request.assessment.verdicts:
         text = request.assessment.verdicts[-1]
-    elif role not in ("model", "transcriber"):
+    elif role not in ("model", "transcriber", *STAGES):
         text = _VERDICTS[request.attempt % len(_VERDICTS)]
     return Response(
         text,

@@ -29,6 +29,7 @@ from evalkit.task import Task
 from evalkit.types import Response
 
 _MOST_GROUPS_BROKEN_DOWN = 50
+_COUNTED = ("scored", "failed", "skipped", "empty", "audio_cut", "audio_split")
 
 
 class TaskScorer:
@@ -87,6 +88,8 @@ class TaskScorer:
         self._counts["empty"] += outcome.status == "scored" and not any(
             _says_something(exchange.response) for exchange in outcome.exchanges if not exchange.response.failed
         )
+        for overlong in {exchange.response.overlong for exchange in outcome.exchanges} - {""}:
+            self._counts[f"audio_{overlong}"] += 1
         self._labels.add(outcome.sample)
         self._asked.update(exchange.call.role for exchange in outcome.exchanges)
         if outcome.sample.language is not None:
@@ -120,9 +123,7 @@ class TaskScorer:
             name=task.name,
             title=task.title,
             place=task.place,
-            samples=SampleCounts(
-                task.expected_samples, total, *(counts[each] for each in ("scored", "failed", "skipped", "empty"))
-            ),
+            samples=SampleCounts(task.expected_samples, total, *(counts[each] for each in _COUNTED)),
             partial=self._partial or (task.expected_samples is not None and total < task.expected_samples),
             not_applicable="; ".join(sorted(map(_printable, self._skipped))) if all_skipped else None,
             headline=headline,

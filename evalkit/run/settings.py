@@ -122,8 +122,16 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
         "cluster": _text,
     },
 }
+OF_EVERY_MODEL: Mapping[str, Reader] = {
+    "python": _or_null(_text),
+    "batch_deadline": _number(math.ulp(0.0), math.inf, "a number of seconds above 0"),
+    "launch": _or_null(_text),
+}
+"""Settings that every model in a role takes, beside those of its adapter."""
+
 OPEN_MAPPINGS = (
-    *("generation", "extra_body", "headers", "prompts", "prices"),
+    *("generation", "preparation", "synthesis", "extra_body", "headers", "prompts", "prices"),
+    *("settings", "job_settings", "language_codes", "error_codes", "request_limits"),
     *("columns", "where", "cluster_by_id", "labels", "facts"),
 )
 """Mappings in the settings of models and tasks that take keys which the configuration does not list."""
@@ -222,6 +230,8 @@ def _check_built(name: str, value: Any) -> None:
     for key in _MAPPINGS:
         if key in value and not OmegaConf.is_missing(value, key) and not isinstance(value[key], DictConfig | None):
             raise ConfigurationError(f"{name}.{key}: '{_shown(value[key])}' must be a mapping, or null")
+    if not name.startswith(f"{_TASKS}."):
+        _check_section(value, OF_EVERY_MODEL, f"{name}.")
 
 
 def _shown(value: Any) -> str:

@@ -14,6 +14,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from evalkit.cascade import cascade_of
 from evalkit.datasets.dataset import Dataset
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError, one_line
 from evalkit.hints import hint
@@ -140,9 +141,10 @@ def stored_tasks(config: Mapping[str, Any], names: Collection[str], allow: Seque
     profiles = {role: node.get("prompts") or {} for role, node in models.items()}
     prompts = Prompts({role: profile for role, profile in profiles.items() if isinstance(profile, dict)})
     generation = {role: _generation(role, node) for role, node in models.items()}
+    cascade = cascade_of(models, prompts)
     tasks = [_task(name, task, prompts, allow) for name, task in config["tasks"].items() if name in names]
     for task in tasks:
-        task.generation = generation
+        task.generation, task.cascade = generation, cascade
     return tasks
 
 

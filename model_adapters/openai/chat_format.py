@@ -1,7 +1,5 @@
 """Requests in the words of OpenAI's chat completions."""
 
-import json
-import uuid
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, get_args
 
@@ -10,6 +8,8 @@ from evalkit.audio.encoding import wavs
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.types import Message, Request
+from model_adapters.shared.base64_body import Base64Body
+from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.settings import protocol_settings
 
 # Decoding settings of the protocol, by the names that requests use.
@@ -31,8 +31,9 @@ _SETTINGS = {
 }
 _REMEDY = "if the server takes it, add it to the model's extensions=, else drop it from the prompt profile"
 
-AudioPart = Literal["base64", "data_url", "audio_url"]
-"""How a recording stands in a message: ``input_audio`` with bare base64 or with a data URL, or ``audio_url``."""
+AudioPart = Literal["base64", "data_url", "data_url_alone", "audio_url"]
+"""How a recording stands in a message: ``input_audio`` with bare base64, with a data URL, or with a data URL and no
+``format`` beside it; or ``audio_url``."""
 
 
 class ChatFormat:
@@ -49,6 +50,9 @@ class ChatFormat:
         audio_part: how it is sent recordings.
         sample_rate: at which it is sent them, in hertz.
         stream: whether answers are sent piece by piece.
+        language_field: of the body, in which the language is told that a request hints at, such as
+            ``asr_options.language``; None for a server that is told none.
+        request_limits: what the server takes in one request.
 
     Raises:
         ConfigurationError: there is no such kind of ``audio_part``.
@@ -67,6 +71,8 @@ class ChatFormat:
         audio_part: AudioPart,
         sample_rate: int,
         stream: bool,
+        language_field: str | None = None,
+        request_limits: RequestLimits | None = None,
     ) -> None:
         if audio_part not in (kinds := get_args(AudioPart)):
             raise ConfigurationError(f"audio_part: '{audio_part}' must be {', '.join(kinds)}{hint(audio_part, kinds)}")
@@ -79,7 +85,9 @@ class ChatFormat:
         self._audio_part = audio_part
         self._sample_rate = sample_rate
         self._stream = stream
-        self._mark = uuid.uuid4().hex  # stands for a recording, and in no text
+        self._language_field = language_field
+        self._request_limits = request_limits or RequestLimits()
+        self._json = Base64Body()
 
     async def body(self, request: Request, replies: int, given: int = 0) -> bytes:
         """Return the request as JSON.
@@ -92,11 +100,11 @@ class ChatFormat:
         Raises:
             AudioError: a recording cannot be read.
             ConfigurationError: a decoding setting is not one of the server's.
+            PermanentError: it holds more than the server takes.
         """
         import pybase64
 
         recordings: list[Audio] = []
-        # Base64 needs no escaping, and looking for what does takes longer than all else: it is put in afterwards.
         body = {
             "model": self._model,
             "messages": [self._message(message, recordings) for message in request.messages],
@@ -120,9 +128,12 @@ class ChatFormat:
             body["audio"] = {"voice": self._voice, "format": self._speech_format}
         if self._stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        pieces = json.dumps(body).encode().split(self._mark.encode())
+        if self._language_field and request.language:
+            _put(body, self._language_field, request.language)
         encoded = [pybase64.b64encode(wav) for wav in await wavs(recordings, self._sample_rate)]
-        return b"".join(piece for pair in zip(pieces, [*encoded, b""], strict=True) for piece in pair)
+        whole = self._json.filled(body, encoded)
+        self._request_limits.check([len(recording) for recording in encoded], len(whole))
+        return whole
 
     def _message(self, message: Message, recordings: list[Audio]) -> dict[str, Any]:
         # A server knows what its model said only by its words.
@@ -143,10 +154,12 @@ class ChatFormat:
     def _recording(self) -> dict[str, Any]:
         """Return a recording as part of a message, with the mark where its base64 goes."""
         if self._audio_part == "base64":
-            return {"type": "input_audio", "input_audio": {"data": self._mark, "format": "wav"}}
-        url = f"data:audio/wav;base64,{self._mark}"
+            return {"type": "input_audio", "input_audio": {"data": self._json.mark, "format": "wav"}}
+        url = f"data:audio/wav;base64,{self._json.mark}"
         if self._audio_part == "data_url":
             return {"type": "input_audio", "input_audio": {"data": url, "format": "wav"}}
+        if self._audio_part == "data_url_alone":
+            return {"type": "input_audio", "input_audio": {"data": url}}
         return {"type": "audio_url", "audio_url": {"url": url}}
 
 
@@ -161,3 +174,13 @@ def tool_fields(message: Message) -> dict[str, Any]:
     if message.tool_call_id:
         fields["tool_call_id"] = message.tool_call_id
     return fields
+
+
+def _put(body: dict[str, Any], path: str, value: str) -> None:
+    """Set the field of a body that a dotted path leads to; what is on the way is copied, for others hold it too."""
+    name, _, rest = path.partition(".")
+    if rest:
+        body[name] = dict(body.get(name) or {})
+        _put(body[name], rest, value)
+    else:
+        body[name] = value

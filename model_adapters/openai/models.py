@@ -1,18 +1,20 @@
 """Models behind a server that speaks OpenAI's protocol: OpenAI, Azure, vLLM, SGLang, LiteLLM, or your own."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
-from evalkit.audio.encoding import wavs
-from evalkit.errors import ConfigurationError, PermanentError
+from evalkit.adapter import Beyond, Capabilities, Limits, Listing, Prices, ServedModelAdapter
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.chat_format import AudioPart, ChatFormat
 from model_adapters.openai.completions import SPEECH_RATE, merge_replies, read_completion, read_usage, words_of
 from model_adapters.openai.connection import OpenAIConnection
+from model_adapters.shared.answering_model import ExpectedModel
+from model_adapters.shared.forms import form
 from model_adapters.shared.languages import wider_codes
-from model_adapters.shared.server_errors import RefusedError, error_within, is_error
+from model_adapters.shared.one_recording import recording_as_wav, seconds_of_wav
+from model_adapters.shared.request_limits import RequestLimits
+from model_adapters.shared.server_errors import ErrorCodes, RefusedError, error_within, is_error
 from model_adapters.shared.values import fields
 
 
@@ -32,6 +34,8 @@ class OpenAICompatible(ServedModelAdapter):
         limits: see ``evalkit.adapter.Limits``.
         prices: see ``evalkit.adapter.Prices``; None if nobody counts.
         sample_rate: at which it is sent recordings, in hertz.
+        error_codes: what codes of errors mean at this service, where they mean something else at most; see
+            ``ErrorCodes.from_settings``.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class OpenAICompatible(ServedModelAdapter):
         limits: Mapping[str, Any] | None = None,
         prices: Mapping[str, Any] | None = None,
         sample_rate: int = 16_000,
+        error_codes: Mapping[str, str] | None = None,
     ) -> None:
         self.limits = Limits(**(limits or {}))
         self.prices = None if prices is None else Prices(**prices)
@@ -62,6 +67,7 @@ class OpenAICompatible(ServedModelAdapter):
             azure_api_version=azure_api_version,
             concurrency=self.limits.concurrency,
             answer_bytes=self.limits.answer_bytes,
+            codes=ErrorCodes.from_settings(error_codes or {}),
         )
         self.secrets = self._connection.secrets
         self._identity = {
@@ -75,6 +81,10 @@ class OpenAICompatible(ServedModelAdapter):
     async def identify(self) -> Mapping[str, Any]:
         """Ask the server what it says of the model; see ``OpenAIConnection``."""
         return await self._connection.identify()
+
+    async def listing(self) -> Listing | None:
+        """Ask the server's list of models; see ``OpenAIConnection``."""
+        return await self._connection.listing()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -90,6 +100,8 @@ class ChatModel(OpenAICompatible):
         audio_input: whether it hears.
         speech_output: whether it speaks.
         tools: whether it can be given functions to call.
+        longest_audio: seconds of the longest recording that it takes; None where no limit is known.
+        beyond: what becomes of a longer one; see ``evalkit.adapter.Capabilities``.
         generation: decoding settings that hold where a request says nothing else.
         extensions: names of decoding settings beyond the protocol that the server takes, such as ``top_k``.
         extra_body: further fields of every request body, as the server's documentation has them.
@@ -99,6 +111,9 @@ class ChatModel(OpenAICompatible):
         speech_rate: of speech that comes as bare samples, in hertz.
         audio_part: how it is sent recordings; see ``AudioPart``.
         stream: whether answers are sent piece by piece.
+        language_field: of a request's body, which tells the language; see ``ChatFormat``.
+        request_limits: see ``RequestLimits``.
+        answered_by: which names the answering model may have; see ``ExpectedModel``.
         **connection: see ``OpenAICompatible``.
     """
 
@@ -110,6 +125,8 @@ class ChatModel(OpenAICompatible):
         audio_input: bool = True,
         speech_output: bool = False,
         tools: bool = True,
+        longest_audio: float | None = None,
+        beyond: Beyond = "refuses",
         generation: Mapping[str, Any] | None = None,
         extensions: Collection[str] = (),
         extra_body: Mapping[str, Any] | None = None,
@@ -119,15 +136,21 @@ class ChatModel(OpenAICompatible):
         speech_rate: int = SPEECH_RATE,
         audio_part: AudioPart = "base64",
         stream: bool = False,
+        language_field: str | None = None,
+        request_limits: Mapping[str, Any] | None = None,
+        answered_by: str | None = None,
         **connection: Any,
     ) -> None:
         super().__init__(model, base_url, **connection)
+        self._expected = ExpectedModel(model, answered_by)
         self.capabilities = Capabilities(
             self.capabilities.languages,
             sample_rate=None,
             audio_input=audio_input,
             speech_output=speech_output,
             tools=tools,
+            longest_audio=longest_audio,
+            beyond=beyond,
         )
         self._speech_rate = speech_rate
         self._speaks_bare = (speech_format or "").startswith("pcm")
@@ -142,8 +165,12 @@ class ChatModel(OpenAICompatible):
             audio_part=audio_part,
             sample_rate=self._sample_rate,
             stream=stream,
+            language_field=language_field,
+            request_limits=RequestLimits(**(request_limits or {})),
         )
-        self._settings = {"generation": dict(generation or {}), "extra_body": dict(extra_body or {})}
+        self._settings: dict[str, Any] = {"generation": dict(generation or {}), "extra_body": dict(extra_body or {})}
+        if language_field is not None:
+            self._settings["language_field"] = language_field
         if speech_output:
             self._settings["voice"] = {"name": voice, "format": speech_format, "rate": speech_rate}
 
@@ -158,6 +185,7 @@ class ChatModel(OpenAICompatible):
 
     async def _completion(self, request: Request, replies: int, given: int) -> Response:
         def read(completion: Any) -> Response:
+            self._expected.check(fields(completion).get("model"))
             bare_rate = self._speech_rate if self._speaks_bare else None
             return read_completion(completion, spoken=request.output == "speech", bare_rate=bare_rate)
 
@@ -177,26 +205,35 @@ class TranscriptionModel(OpenAICompatible):
         base_url: of the server.
         prompt: that guides its style, as far as the server takes one; empty for none.
         temperature: of sampling; None for the server's own.
+        keywords: that may be spoken, where the model takes them.
+        language_field: in which it is told the language; ``languages[]`` for a model that takes several.
+        request_limits: what the server takes of a WAV file; see ``RequestLimits``.
         **connection: see ``OpenAICompatible``.
     """
 
     def __init__(
-        self, model: str, base_url: str, *, prompt: str = "", temperature: float | None = None, **connection: Any
+        self,
+        model: str,
+        base_url: str,
+        *,
+        prompt: str = "",
+        temperature: float | None = None,
+        keywords: Sequence[str] = (),
+        language_field: str = "language",
+        request_limits: Mapping[str, Any] | None = None,
+        **connection: Any,
     ) -> None:
         super().__init__(model, base_url, **connection)
         self._settings: dict[str, Any] = {"prompt": prompt, "temperature": temperature}
+        if keywords:
+            self._settings["keywords[]"] = list(keywords)
+        self._language_field = language_field
+        self._request_limits = RequestLimits(**(request_limits or {}))
         self._unknown: dict[str | None, int] = {}  # how many of its hints the server does not know, by language
 
     async def answer(self, request: Request) -> Response:
         """Try once to have the one recording of a request transcribed."""
-        if request.generation:
-            raise ConfigurationError(
-                f"the prompt profile or generation= sets {', '.join(request.generation)}, but model {self._model} is "
-                "a recogniser: give it the profile 'recognizer', and set its own prompt= or temperature= if need be"
-            )
-        if len(request.audio) != 1:
-            raise PermanentError(f"a transcription takes exactly one recording, this request has {len(request.audio)}")
-        (wav,) = await wavs(request.audio, self._sample_rate)
+        wav = await recording_as_wav(request, self._sample_rate, self._request_limits)
         codes = _hints(request.language)
         refused = 0
         while True:
@@ -211,6 +248,8 @@ class TranscriptionModel(OpenAICompatible):
                 refused += 1
                 self._unknown[request.language] = max(tried + 1, self._unknown.get(request.language, 0))
         usage = replace(response.usage or Usage(), requests=1 + refused)
+        if self.prices is not None and self.prices.audio_minute and not usage.audio_seconds:
+            usage = replace(usage, audio_seconds=seconds_of_wav(wav))  # billed by length, though it counts tokens
         if tried:
             asked = "without a hint" if codes[tried] is None else f"as '{codes[tried]}'"
             note = f"the server does not know the language '{request.language}': asked {asked}"
@@ -218,20 +257,16 @@ class TranscriptionModel(OpenAICompatible):
         return replace(response, usage=usage)
 
     async def _transcribed(self, wav: bytes, language: str | None) -> Response:
-        import aiohttp
-
-        form = aiohttp.FormData()
-        form.add_field("file", wav, filename="audio.wav", content_type="audio/wav")
-        settings = {name: value for name, value in self._settings.items() if value not in ("", None)}
+        settings = {name: value for name, value in self._settings.items() if value != ""}
         fixed = {"model": self._model, "response_format": "json"}
-        for name, value in {**fixed, **settings, **({"language": language} if language else {})}.items():
-            form.add_field(name, str(value))
-        async with self._connection.post("/audio/transcriptions", form) as reply:
+        data = form({**fixed, **settings, self._language_field: language}, "file", wav)
+        async with self._connection.post("/audio/transcriptions", data) as reply:
             return _read_transcription(await reply.json())
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the model's name, its server and its settings."""
-        return {**self._identity, **self._settings}
+        usual = self._language_field == "language"
+        return {**self._identity, **self._settings, **({} if usual else {"language_field": self._language_field})}
 
 
 def _hints(language: str | None) -> list[str | None]:

@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import urllib.request
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -15,8 +15,9 @@ from evalkit.progress import say
 from evalkit.redaction import redacted_text
 from evalkit.version import __version__
 from model_adapters.shared.event_stream import begins_like_events, documents
-from model_adapters.shared.server_errors import error_of_status, said
+from model_adapters.shared.server_errors import USUAL, ErrorCodes, WithinError, error_meant, error_of_status, said
 from model_adapters.shared.values import parsed
+from model_adapters.shared.websocket import JsonSocket
 
 if TYPE_CHECKING:
     import aiohttp
@@ -25,6 +26,7 @@ _LONGEST_MESSAGE = 500
 _MOST_OF_AN_ERROR = 1 << 20  # bytes of an error's body that are read
 _PIECE = 1 << 18  # bytes that compressed data may grow into at a time
 _DRAIN_SECONDS = 0.5
+_CLOSE_SECONDS = 1.0  # for a server to say good-bye
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -35,9 +37,10 @@ class Server:
         base_url: such as ``http://127.0.0.1:8000/v1``.
         headers: of every request, such as the one with the key.
         query: parameters of every request's URL.
-        secrets: what no message may repeat, such as the key.
+        secrets: what no message may repeat, such as the key; looked at anew for each message, so that it may grow.
         concurrency: how many connections to keep.
         answer_bytes: the most that one answer may hold once decompressed.
+        codes: what the service's own codes of errors mean.
 
     Attributes:
         address: host, port unless it is the usual one, and path: what tells servers apart.
@@ -53,15 +56,16 @@ class Server:
         *,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
-        secrets: Iterable[str] = (),
+        secrets: Collection[str] = (),
         concurrency: int,
         answer_bytes: int,
+        codes: ErrorCodes = USUAL,
     ) -> None:
         _import_client()
         parts = _parts(base_url)
         self.address = _address(parts)
         self.url = base_url.rstrip("/")
-        self._secrets = tuple(secrets)
+        self._secrets = secrets
         if self._secrets and parts.scheme == "http" and not _is_here(parts.hostname or ""):
             say(f"{self.address}: the key goes there in clear, as base_url begins with http://; https:// would hide it")
         self._headers = {
@@ -73,30 +77,74 @@ class Server:
         self._proxy = _proxy(parts)
         self._concurrency = concurrency
         self._answer_bytes = answer_bytes
+        self._codes = codes
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
-    async def post(self, path: str, data: "bytes | aiohttp.FormData") -> AsyncIterator["HttpReply"]:
+    async def post(
+        self,
+        path: str,
+        data: "bytes | aiohttp.FormData",
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Iterable[tuple[str, str]] = (),
+    ) -> AsyncIterator["HttpReply"]:
         """Send a request and open its answer, which is closed on leaving.
 
         Args:
             path: to add to the base URL.
-            data: JSON as bytes, or a form.
+            data: a form, or bytes: JSON unless ``headers`` name another type.
+            headers: of this request, beside those of all.
+            query: names and values of parameters of this request's URL, beside those of all.
 
         Raises:
             TransientError: another attempt may succeed; also for any ``ValueError`` while the answer is read.
             PermanentError: the server will not answer this request, or at more length than is allowed.
             RejectedError, ServerUnavailableError: the server will answer no request.
         """
-        headers = {"Content-Type": "application/json"} if isinstance(data, bytes) else {}
-        async with self._asked("POST", path, data=data, headers=headers) as reply:
+        kind = {"Content-Type": "application/json"} if isinstance(data, bytes) else {}
+        asked = self._asked("POST", path, {**kind, **(headers or {})}, query, data)
+        async with asked as reply:
             yield reply
 
     @asynccontextmanager
-    async def get(self, path: str) -> AsyncIterator["HttpReply"]:
+    async def get(
+        self, path: str, *, headers: Mapping[str, str] | None = None, query: Iterable[tuple[str, str]] = ()
+    ) -> AsyncIterator["HttpReply"]:
         """Open the answer to a GET; see ``post``."""
-        async with self._asked("GET", path) as reply:
+        async with self._asked("GET", path, headers or {}, query) as reply:
             yield reply
+
+    @asynccontextmanager
+    async def websocket(self, path: str, *, query: Iterable[tuple[str, str]] = ()) -> AsyncIterator[JsonSocket]:
+        """Open a conversation over a WebSocket, which is closed on leaving and never opened again by itself.
+
+        Args:
+            path: to add to the base URL.
+            query: names and values of parameters of its URL, beside those of all.
+
+        Raises:
+            TransientError, PermanentError, RejectedError, ServerUnavailableError: see ``post``.
+        """
+        import aiohttp
+
+        answering = False
+        with self._errors(lambda: answering):
+            opening = self._connections().ws_connect(
+                self.url + path,
+                params=[*self._query.items(), *query],
+                max_msg_size=self._answer_bytes,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
+            )
+            try:
+                socket = await opening
+            except aiohttp.WSServerHandshakeError as error:
+                message = self.told(f"HTTP {error.status}: the conversation was refused")
+                headers: Mapping[str, str] = error.headers or {}
+                raise error_of_status(error.status, None, message, headers, self.url, self._codes) from None
+            answering = True
+            async with socket:
+                yield JsonSocket(socket, self._answer_bytes)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -110,19 +158,27 @@ class Server:
         return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + " …"
 
     @asynccontextmanager
-    async def _asked(self, method: str, path: str, **request: Any) -> AsyncIterator["HttpReply"]:
+    async def _asked(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        query: Iterable[tuple[str, str]],
+        data: "bytes | aiohttp.FormData | None" = None,
+    ) -> AsyncIterator["HttpReply"]:
         reply: HttpReply | None = None
         with self._errors(lambda: reply is not None):
             asking = self._connections().request(
                 method,
                 self.url + path,
-                params=self._query,
+                params=[*self._query.items(), *query],
+                headers=headers,
+                data=data,
                 allow_redirects=False,  # a key and recordings go to nobody but this server
-                **request,
             )
             async with asking as response:
                 reply = HttpReply(response, self._answer_bytes)
-                if response.status >= 300:
+                if response.status >= 300 or self._codes.told(response.headers):
                     raise await self._status_error(response, reply)
                 yield reply
 
@@ -138,8 +194,22 @@ class Server:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # it would be without bounds
                 proxy=self._proxy,
+                trace_configs=[self._refusing_redirects()],
             )
         return self._session
+
+    def _refusing_redirects(self) -> "aiohttp.TraceConfig":
+        """Return what stops a WebSocket from being opened elsewhere, for which the client has no setting."""
+        import aiohttp
+
+        async def refuse(_session: Any, _context: Any, sent: aiohttp.TraceRequestRedirectParams) -> None:
+            place = sent.response.headers.get("location", "").partition("?")[0]
+            message = self.told(f"HTTP {sent.response.status}: it sends us to {place}")
+            raise error_of_status(sent.response.status, None, message, {}, self.url)
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_redirect.append(refuse)
+        return trace
 
     @contextmanager
     def _errors(self, answering: Any) -> Iterator[None]:
@@ -156,6 +226,8 @@ class Server:
             if answering() or isinstance(error, aiohttp.ClientPayloadError):
                 raise TransientError(self.told(f"the answer broke off ({reason})")) from None
             raise TransientError(self.told(f"{self.url}: {reason}"), unavailable=True) from None
+        except WithinError as error:
+            raise error_meant(error, self.told(str(error)), self.url, self._codes) from None
         except TransientError as error:
             raise TransientError(
                 self.told(str(error)),
@@ -173,11 +245,12 @@ class Server:
             body = parsed(text)
         except ValueError:
             body = None
-        words = said(body) or text.decode("utf-8", "replace").strip() or response.reason or ""
+        told = response.headers.get(self._codes.message_header, "") if self._codes.message_header else ""
+        words = told or said(body) or text.decode("utf-8", "replace").strip() or response.reason or ""
         if location := response.headers.get("location", ""):
             words = f"it sends us to {location.partition('?')[0]}"
-        message = self.told(f"HTTP {status}: {words}")
-        return error_of_status(status, body, message, response.headers, self.url)
+        message = self.told(f"{self._codes.told(response.headers) or f'HTTP {status}'}: {words}")
+        return error_of_status(status, body, message, response.headers, self.url, self._codes)
 
 
 class HttpReply:
@@ -199,17 +272,32 @@ class HttpReply:
         """Tell whether the body is a stream of events, by how it begins: content types are not to be relied on."""
         return begins_like_events(await self._peek())
 
+    async def content(self) -> bytes:
+        """Return the whole body."""
+        return b"".join([block async for block in self._all()])
+
     async def json(self) -> Any:
         """Return the whole body as JSON values, whatever its content type says.
 
         Raises:
             ValueError: it is no JSON.
         """
-        body = b"".join([block async for block in self._all()])
+        body = await self.content()
         try:
             return parsed(body)
         except ValueError as error:
             raise ValueError(f"{error}: {body[: 2 * _LONGEST_MESSAGE].decode('utf-8', 'replace')}") from None
+
+    async def text(self) -> str:
+        """Return the whole body as text.
+
+        Raises:
+            ValueError: it is no text, or its content type is not that of plain text, as of a page in its place.
+        """
+        body = b"".join([block async for block in self._all()])
+        if not (kind := self.headers.get("content-type", "")).startswith("text/plain"):
+            raise ValueError(f"not plain text but {kind[:40] or 'of no type'}")
+        return body.decode("utf-8")
 
     async def events(self) -> AsyncIterator[Any]:
         """Yield the documents of a stream of events; see ``documents``."""

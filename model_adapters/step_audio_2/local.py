@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response, ToolCall, Usage
+from model_adapters.shared.decoding import decoding_settings
 from model_adapters.shared.weights import folder_digest
-from model_adapters.step_audio_2.questions import SAMPLE_RATE, generation_settings, question_of
+from model_adapters.step_audio_2.questions import SAMPLE_RATE, question_of
 from model_adapters.step_audio_2.speech import load_token2wav, speech_files, spoken_answer, synthesizer_identity
 from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading
 from step_audio_2.checkpoint import checkpoint_folder
@@ -123,7 +124,7 @@ class StepAudio2(ModelAdapter):
             alike.setdefault((wanted, request.output == "speech"), []).append(index)
         responses: dict[int, Response] = {}
         for (_, spoken), together in alike.items():
-            settings = generation_settings(requests[together[0]].generation)
+            settings = decoding_settings(requests[together[0]].generation, model="Step-Audio 2")
             questions = [question_of(requests[index], self._seed) for index in together]
             if spoken and self._speech is not None:
                 answered = self._spoken(questions, settings, *self._speech)

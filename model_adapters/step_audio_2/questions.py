@@ -1,30 +1,15 @@
 """evalkit's requests as Step-Audio 2's conversations, for the model in this process."""
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from evalkit.audio import Audio
-from evalkit.errors import ConfigurationError
-from evalkit.hints import hint
 from evalkit.types import Message, Request
+from model_adapters.shared.decoding import request_seed
 from step_audio_2 import chat
 from step_audio_2.tool_calls import ToolCall
 
 SAMPLE_RATE = 16_000
-
-# Decoding settings, and what must hold of them.
-_SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "max_new_tokens": (lambda value: value >= 1, "at least 1"),
-    "do_sample": (lambda value: isinstance(value, bool), "true or false"),
-    "temperature": (lambda value: value >= 0, "at least 0"),
-    "top_p": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
-    "top_k": (lambda value: value >= 0, "at least 0"),
-    "repetition_penalty": (lambda value: value > 0, "above 0"),
-    "num_beams": (lambda value: value >= 1, "at least 1"),
-    "stop": (lambda value: bool(value), "a text or several"),
-}
 
 
 def question_of(request: Request, seed: int) -> chat.Question:
@@ -41,36 +26,8 @@ def question_of(request: Request, seed: int) -> chat.Question:
         messages=list(_messages(request)),
         spoken=request.output == "speech",
         tool_names=[tool["function"]["name"] for tool in request.tools],
-        seeds=[_seed(request, seed, number) for number in range(request.replies)],
+        seeds=[request_seed(request, seed, number) for number in range(request.replies)],
     )
-
-
-def generation_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Translate a prompt profile's decoding settings to what ``StepAudio2ForCausalLM.generate`` takes.
-
-    Raises:
-        ConfigurationError: one is not known, or out of its range.
-    """
-    wanted = dict(settings)
-    for name, value in wanted.items():
-        if name not in _SETTINGS:
-            raise ConfigurationError(
-                f"'{name}' is no decoding setting of Step-Audio 2{hint(name, _SETTINGS)}; "
-                f"there are {', '.join(_SETTINGS)}"
-            )
-        holds, requirement = _SETTINGS[name]
-        if (isinstance(value, str) and name != "stop") or value is None or not holds(value):
-            raise ConfigurationError(f"the decoding setting {name} is {value!r}; it must be {requirement}")
-    sample = wanted.pop("do_sample", "temperature" in wanted) and wanted.get("temperature") != 0
-    if not sample:
-        for name in ("temperature", "top_p", "top_k"):
-            wanted.pop(name, None)
-    if "stop" in wanted:
-        stop = wanted.pop("stop")
-        wanted["stop_strings"] = [stop] if isinstance(stop, str) else list(stop)
-    if sample and wanted.get("num_beams", 1) > 1:
-        raise ConfigurationError("beams cannot be sampled from seeds: choose num_beams=1 or do_sample=false")
-    return {**wanted, "do_sample": bool(sample)}
 
 
 def _messages(request: Request) -> Iterator[chat.Message]:
@@ -107,9 +64,3 @@ def _part(part: str | Audio) -> chat.Part:
     import torch
 
     return part if isinstance(part, str) else chat.AudioPart(torch.from_numpy(part.waveform(SAMPLE_RATE)))
-
-
-def _seed(request: Request, seed: int, number: int) -> int:
-    """Hash what is asked, in which run, and which of several answers it is, to 63 bits."""
-    identity = f"{request.content_hash()} {seed} {number}"
-    return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest(), "little") >> 1

@@ -33,7 +33,7 @@ def running(runs: Sequence[RunResult], task: str, key: str | None = None, seed: 
         curve = _curve(title, samples, seed)
         if curve.points:
             curves.append(curve)
-            sentences.append(_last(curve, samples))
+            sentences.append(f"{title}, {task_of(run, task).title}: {_last(curve, samples)}")
     if not curves:
         raise ConfigurationError(f"{task}: no run has a value of it")
     result = task_of(runs[0], task)
@@ -62,9 +62,9 @@ def _last(curve: Curve, samples: MeasuredSamples) -> str:
     last: Point = curve.points[-1]
     count, decimals = int(curve.x[-1]), samples.metric.decimals
     if last.low is None or last.high is None:
-        return f"{curve.title}: no interval can be given over {count:,} samples."
+        return f"no interval can be given over {count:,} samples."
     half = (last.high - last.low) / 2
     return (
-        f"{curve.title}: the interval is ± {rounded(half, decimals)} {samples.metric.unit}".rstrip()
+        f"the interval is ± {rounded(half, decimals)} {samples.metric.unit}".rstrip()
         + f" over {count:,} samples; half as wide an interval needs some {4 * count:,}."
     )

@@ -8,7 +8,8 @@ from decimal import Decimal
 from reports.tables.model import Cell, Table, stub_titles
 
 _FIELDS = ("source", "published", "metric", "text", "value", "low", "high", "n")
-_COUNTS = ("expected", "partial", "failed", "skipped", "empty", "recipe")
+_OF_SAMPLES = ("failed", "skipped", "empty", "audio_cut", "audio_split")
+_COUNTS = ("expected", "partial", *_OF_SAMPLES, "recipe")
 
 
 def render_csv(table: Table) -> str:
@@ -53,7 +54,7 @@ def _fields(cell: Cell) -> list[object]:
         "" if cell.n is None else cell.n,
         samples.expected if samples else "",
         "" if cell.n is None else int(cell.partial),
-        *((samples.failed, samples.skipped, samples.empty) if samples else ("", "", "")),
+        *(getattr(samples, name) if samples else "" for name in _OF_SAMPLES),
         spreadsheet_safe(cell.recipe),
     ]
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+import regex
+
+from reports.render.markdown import render_markdown
 from reports.tables.model import Cell, RowGroup, Table, Title, column_spans, stub_titles
 
 _ESCAPES = str.maketrans(
@@ -24,6 +27,18 @@ _ESCAPES = str.maketrans(
         "]": "{]}",
     }
 )
+_OTHER_SCRIPTS = (
+    (
+        regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"),
+        r"holds Chinese, Japanese or Korean: use XeLaTeX or LuaLaTeX with \usepackage{fontspec} and a font that has "
+        r"it, such as \setmainfont{Noto Serif CJK SC}",
+    ),
+    (
+        regex.compile(r"[\p{Arabic}\p{Hebrew}]"),
+        r"holds Arabic or Hebrew: use LuaLaTeX with \usepackage[bidi=basic]{babel} and a font that has it, such as "
+        r"\babelfont{rm}{FreeSerif}",
+    ),
+)
 _MARKS = {
     "†": r"\dag{}",
     "‡": r"\ddag{}",
@@ -43,7 +58,9 @@ def render_latex(table: Table) -> str:
 
 
 def _lines(table: Table) -> Iterator[str]:
-    yield r"% \usepackage{booktabs,multirow}; other scripts need XeLaTeX or LuaLaTeX and a font that has them"
+    yield r"% \usepackage{booktabs,multirow}"
+    held = render_markdown(table)  # every text of the table
+    yield from (f"% {needed}" for script, needed in _OTHER_SCRIPTS if script.search(held))
     yield r"\begin{table*}"
     yield r"\centering"
     yield rf"\caption{{{_escaped(table.title)}}}"

@@ -130,6 +130,12 @@ class SampleReader:
         """Return the ids of all samples."""
         return [str(each) for each in self._scores.table(["id"])["id"].to_pylist()]
 
+    def recordings(self) -> Iterator[Mapping[str, Any]]:
+        """Yield what is recorded of the recordings of every sample."""
+        with self._reading():
+            for row in self._scores.rows(["id", "audio"]):
+                yield from _parsed("audio", row)
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:

@@ -1,11 +1,13 @@
 """A sample for the terminal: answers by role, alignment, what it counts; nothing that a model wrote is carried out."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evalkit.metrics.metric import rounded
 from evalkit.printable import folded, printable
 from reports.samples.alignment import blocks
+from reports.samples.flags import FLAGS
 from reports.samples.scored import MOST_UNITS_ALIGNED
 from reports.samples.single import FoundSample
 
@@ -41,9 +43,10 @@ def _lines(found: FoundSample, width: int) -> Iterator[str]:
     facts = {"language": sample.language, **sample.clusters, **sample.groups, **sample.metadata}
     for name, fact in facts.items():
         if fact is not None:
-            yield from _folded(f"{name}: {str(fact)[:_SHOWN_FACTS]}", width)
+            text = fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
+            yield from _folded(f"{name}: {text[:_SHOWN_FACTS]}", width)
     if sample.flags:
-        yield from _folded(f"odd about the answer: {', '.join(sample.flags)}", width)
+        yield from _folded(f"odd about the answer: {', '.join(FLAGS[flag] for flag in sample.flags)}", width)
     yield ""
     for reference in sample.references:
         yield from _answer("reference", reference, width)
@@ -63,7 +66,8 @@ def _worth(found: FoundSample, width: int) -> Iterator[str]:
             yield f"  (the first {MOST_UNITS_ALIGNED:,} of {sample.units:,} units)"
     else:
         for name, text in sample.details.items():
-            yield from _answer(name, text, width)
+            if text.strip():
+                yield from _answer(name, text, width)
     if sample.status != "skipped":
         yield ""
         for key in sample.values:

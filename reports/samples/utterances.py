@@ -64,9 +64,9 @@ class Utterance:
         return f"alignment of the first {_MOST_UNITS_ALIGNED:,} of {self.units:,} units" if self.units else ""
 
     @property
-    def order(self) -> tuple[Any, ...]:
-        """By what utterances are sorted: most errors first, skipped ones last."""
-        return self.counts is None, -self.errors, self.counts, self.id
+    def order(self) -> tuple[int, ...]:
+        """Six numbers by which utterances are sorted: most errors first, skipped ones last."""
+        return self.counts is None, -self.errors, *(self.counts or (0, 0, 0, 0))
 
     @property
     def errors(self) -> int:
@@ -75,7 +75,7 @@ class Utterance:
 
 
 def read_utterances(run: RunResult, result: TaskResult) -> list[Utterance]:
-    """Return the utterances of a task: most errors first, skipped ones last; see ``iterate_utterances``."""
+    """Return the utterances of a task: most errors first, skipped ones last, equal ones in the data set's order."""
     return sorted(iterate_utterances(run, result), key=lambda each: each.order)
 
 

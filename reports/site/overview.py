@@ -9,7 +9,7 @@ from evalkit.metrics.metric import rounded
 from evalkit.results.compared import ComparedMetric, Comparison
 from evalkit.results.folder import PROVENANCE, read_json
 from evalkit.results.metrics_file import RunResult
-from evalkit.results.task_result import TaskResult
+from evalkit.results.task_result import Aggregate, TaskResult
 from reports.render.html import render_html
 from reports.render.markup import Markup, data_table, element, isolated, join
 from reports.site.shell import page
@@ -29,8 +29,10 @@ class Overview:
         pages: for each task the name of its page.
         tables: in order.
         chart: file name of the radar chart, or None if there is none.
-        notes: what has to be said about the chart and the plots.
+        notes: what has to be said about the runs.
+        chart_notes: about the chart.
         plots: names of the files of further plots.
+        plot_notes: about these.
         listings: text files of samples by task and run: what they are called, and their names.
     """
 
@@ -41,7 +43,9 @@ class Overview:
     tables: Sequence[Table]
     chart: str | None
     notes: Sequence[str]
+    chart_notes: Sequence[str]
     plots: Sequence[str]
+    plot_notes: Sequence[str]
     listings: Sequence[tuple[str, Sequence[str]]]
 
 
@@ -52,10 +56,11 @@ def render_overview(overview: Overview) -> str:
         "evalkit report",
         element("h1", "evalkit report"),
         element("p", ", ".join(overview.titles), class_="lead") if runs else "",
+        *_notes(overview.notes),
         _tasks(overview) if runs else "",
         _chart(overview),
         *(_table(table) for table in overview.tables),
-        _plots(overview.plots),
+        _plots(overview),
         _runs(overview) if runs else "",
         _listings(overview),
         scripts=("site/overview.js",) if runs else (),
@@ -115,8 +120,13 @@ def _task_row(name: str, overview: Overview) -> tuple[str, ...]:
     for result, run in zip(results[1:], overview.runs[1:], strict=True):
         found = compared_with_first(overview.comparison, run, name)
         compared = next((each for each in found if each.metric == first.metric.name), found[0] if found else None)
-        cells += [_figure(result), verdict(compared)]
+        # Where one of two figures is missing, their cells say why; that they do not compare goes without saying.
+        cells += [_figure(result), verdict(compared if _has_value(results[0]) and _has_value(result) else None)]
     return (link or first.title, first.metric.name, *cells)
+
+
+def _has_value(result: TaskResult | Aggregate | None) -> bool:
+    return result is not None and result.metric.value is not None
 
 
 def _figure(result: TaskResult | None) -> Markup:
@@ -139,8 +149,9 @@ def _averages(overview: Overview) -> Markup:
         first = next(result for result in results if result is not None)
         cells: list[str] = ["–" if results[0] is None else results[0].metric.text]
         for result, run in zip(results[1:], overview.runs[1:], strict=True):
+            compared = next(iter(compared_with_first(overview.comparison, run, name)), None)
             cells.append("–" if result is None else result.metric.text)
-            cells.append(verdict(next(iter(compared_with_first(overview.comparison, run, name)), None)))
+            cells.append(verdict(compared if _has_value(results[0]) and _has_value(result) else None))
         rows.append((first.title, first.metric.name, *cells))
     new = [title for title in overview.titles[1:] for title in (title, "against the first")]
     head = ("Average", "Metric", *overview.titles[:1], *new)
@@ -148,7 +159,7 @@ def _averages(overview: Overview) -> Markup:
 
 
 def _chart(overview: Overview) -> Markup:
-    notes = [element("p", text, class_="note") for text in overview.notes]
+    notes = _notes(overview.chart_notes)
     if overview.chart is None:
         return join(*notes)
     image = element(
@@ -157,15 +168,20 @@ def _chart(overview: Overview) -> Markup:
     return element("section", element("h2", "At a glance"), element("figure", image), *notes)
 
 
-def _plots(names: Sequence[str]) -> Markup:
+def _notes(texts: Sequence[str]) -> list[Markup]:
+    return [element("p", text, class_="note") for text in texts]
+
+
+def _plots(overview: Overview) -> Markup:
     figures = []
-    for name in names:
-        title = name.rpartition("/")[2].removesuffix(".svg").replace("_", " ")
+    for name in overview.plots:
+        title = name.rpartition("/")[2].removesuffix(".svg").replace("-", ", ", 1).replace("_", " ")
         image = element("img", src=quote(name), alt=f"Plot: {title}")
         figures.append(element("figure", image, element("figcaption", title)))
-    return (
-        element("section", element("h2", "Plots"), element("div", *figures, class_="beside")) if figures else Markup("")
-    )
+    if not figures:
+        return Markup("")
+    notes = _notes(overview.plot_notes)
+    return element("section", element("h2", "Plots"), element("div", *figures, class_="beside"), *notes)
 
 
 def _table(table: Table) -> Markup:

@@ -92,9 +92,15 @@ def index_line(sample: ScoredSample, score: float | None, errors: int | None) ->
         "flags": ",".join(sample.flags),
         "groups": {**sample.clusters, **sample.groups},
         "label": (" / ".join(sample.references) or sample.answer)[:_LISTED],
-        "answer": sample.answer[:_LISTED],
+        "answer": (sample.answer or _calls(sample))[:_LISTED],
         "text": folded("\n".join(text[:_SEARCHED] for text in texts)),
     }
+
+
+def _calls(sample: ScoredSample) -> str:
+    """Return the last calls of tools that the model made, in words."""
+    made = [each["tool_calls"] for each in sample.responses if each.get("tool_calls")]
+    return "; ".join(f"calls {call['name']} {call['arguments']}" for call in (made[-1] if made else ()))
 
 
 def columns_of(lines: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from evalkit.errors import ConfigurationError, EvalkitError
 from evalkit.results.metrics_file import FILE_NAME
+from reports.site.live import begun_folders, shown_runs, write_waiting_page
 from reports.site.shell import POLICY
 from reports.write import write_report
 
@@ -43,7 +44,7 @@ class ReportServer(AbstractContextManager["ReportServer"]):
     it; and only to pages of this server: a name of another host that leads here is refused.
 
     Args:
-        runs: the run folders.
+        runs: run folders and folders of repeated runs; they may go on, and need no results yet.
         port: to listen at; 0 for any that is free.
 
     Raises:
@@ -106,8 +107,12 @@ class ReportServer(AbstractContextManager["ReportServer"]):
 
     def _write(self) -> None:
         folder = Path(self._folder.name)
-        report = write_report(self._runs, output_folder=folder, link=self._link)
-        files = {path.relative_to(folder).as_posix(): path for path in report.files}
+        shown = shown_runs(self._runs)
+        if shown.runs:
+            written = write_report(shown.runs, output_folder=folder, link=self._link, notes=shown.notes).files
+        else:
+            written = tuple(write_waiting_page(folder, shown.notes))
+        files = {path.relative_to(folder).as_posix(): path for path in written}
         self._files = {**files, **{name: path for path, name in self._sounds.items()}}
         self.version += 1
 
@@ -122,14 +127,15 @@ class ReportServer(AbstractContextManager["ReportServer"]):
                     self._write()
                     self._state = state
 
-    def _look(self) -> list[tuple[int, int] | None]:
-        found: list[tuple[int, int] | None] = []
-        for run in self._runs:
+    def _look(self) -> dict[Path, tuple[int, int] | None]:
+        """Return what changes when a run begins, or has new results."""
+        found: dict[Path, tuple[int, int] | None] = {}
+        for run in (each for folder in self._runs for each in (folder, *begun_folders(folder))):
             try:
                 status = (run / FILE_NAME).stat()
-                found.append((status.st_mtime_ns, status.st_size))
+                found[run] = (status.st_mtime_ns, status.st_size)
             except OSError:
-                found.append(None)
+                found[run] = None
         return found
 
 

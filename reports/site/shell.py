@@ -11,7 +11,8 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
 
-_REFRESH = "site/refresh.js"
+REFRESH = "site/refresh.js"
+"""The script by which a served page hears of new results; every page with scripts loads it."""
 
 
 def page(title: str, *content: str, root: str = "", scripts: Sequence[str] = (), name: str = "") -> str:
@@ -33,7 +34,7 @@ def page(title: str, *content: str, root: str = "", scripts: Sequence[str] = (),
         element("link", rel="stylesheet", href=f"{root}site/report.css"),
         *(
             element("script", src=f"{root}{script}", defer="")
-            for script in (*scripts, *([_REFRESH] if scripts else ()))
+            for script in dict.fromkeys((*scripts, *([REFRESH] if scripts else ())))
         ),
     ]
     body = element("body", element("main", *content, id="main"), data_root=root, data_page=name)

@@ -95,9 +95,9 @@ def _figures(results: Sequence[TaskResult], runs: Sequence[str]) -> Markup:
         label = join(name, " ", element("small", recipe)) if recipe else name
         cells = ["–" if metric is None or metric.value is None else metric.text for metric in metrics]
         rows.append((label, *cells))
-    counts = ("scored", "failed", "skipped", "empty")
+    counts = ("scored", "failed", "skipped", "empty", "audio_cut", "audio_split")
     rows += [
-        (f"samples {count}", *(f"{getattr(result.samples, count):,}" for result in results))
+        (f"samples {count}".replace("_", " "), *(f"{getattr(result.samples, count):,}" for result in results))
         for count in counts
         if count == "scored" or any(getattr(result.samples, count) for result in results)
     ]

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from evalkit.datasets.recordings_place import RecordingsPlace
 from evalkit.errors import EvalkitError
 from evalkit.results.compared import Comparison
 from evalkit.results.comparison import compare_runs
@@ -18,7 +19,7 @@ from reports.site.data import ROWS_IN_A_PIECE, DataWriter, WrittenData
 from reports.site.overview import compared_with_first
 from reports.site.records import RecordMaker, index_line, score_of
 from reports.site.scripts import call
-from reports.site.sound import Sounds, recordings_folders
+from reports.site.sound import Sounds, recordings_places
 from reports.site.task_page import render_task_page, task_script
 from reports.views.answers import Choices, Rounds, Speech, ToolCalls, Verdicts
 from reports.views.faults import Faults
@@ -63,7 +64,7 @@ class SiteWriter:
         self._folder = folder
         self._names = names
         self._sounds = sounds
-        self._recordings = [recordings_folders(run) for run in runs]
+        self._recordings = [recordings_places(run) for run in runs]
         self._files: list[str] = []
 
     def write(self) -> Site:
@@ -113,8 +114,10 @@ class SiteWriter:
         assert run.folder is not None  # noqa: S101 - SampleReader refuses a run without one
         samples = SampleReader(run, result)
         views = [view(result) for view in VIEWS]
-        recordings = self._recordings[at].get(result.name)
-        maker = RecordMaker(self._sounds, run.folder, recordings)
+        place = self._recordings[at].get(result.name, RecordingsPlace())
+        if place.tables:
+            self._sounds.unpack(place.tables, {str(each.get("digest")) for each in samples.recordings()})
+        maker = RecordMaker(self._sounds, run.folder, place.folder)
         score = score_of(result.headline, result.compared)
         run_name, task_name = self._names.of("runs", run.name), self._names.of("tasks", result.name)
         writer = DataWriter(self._folder, f"data/runs/{run_name}/{task_name}")

@@ -74,6 +74,8 @@ def remarks_on(result: TaskResult, published_metric: str | None) -> list[Remark]
             (samples.failed, "failed (scored as an empty answer)"),
             (samples.skipped, "skipped (not scored)"),
             (samples.empty, "answered with nothing"),
+            (samples.audio_cut, "with audio cut to what the model takes"),
+            (samples.audio_split, "with audio split for the model"),
         )
         if count
     ]

@@ -128,7 +128,8 @@ def _rounds(row: Mapping[str, Any], place: str) -> Sequence[Mapping[str, Any]]:
 def _recording(turn: Mapping[str, Any], folder: AudioFolder, place: str) -> Audio:
     wav = turn.get("source_wav")
     if isinstance(wav, Mapping) and isinstance(content := wav.get("bytes"), bytes):
-        return Audio(str(wav.get("path") or place.rpartition("/")[2]), content=lambda: content)
+        file = place.rpartition(" row ")[0]
+        return Audio(str(wav.get("path") or place.rpartition("/")[2]), content=lambda: content, tables=(file,))
     path = _text(wav if isinstance(wav, Mapping) else turn, "path" if isinstance(wav, Mapping) else "source_wav", place)
     if not path:
         raise DataError(f"{place}: 'source_wav' is empty; it must name a recording")

@@ -13,6 +13,8 @@ from tests.servers import oddities
 from tests.servers.backends import digest_backend
 from tests.servers.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.slow  # a whole run for each
+
 ADAPTER = """
 from evalkit.adapter import ModelAdapter
 

@@ -14,6 +14,8 @@ from evalkit.cli.main import main
 from tests.end_to_end.damage import Damage, damages
 from tests.runs import make_run
 
+pytestmark = pytest.mark.slow  # a whole run for each
+
 REFERENCES = {f"s{number}": "the cat sat on a mat" for number in range(6)}
 ANSWERS = {id_: "the cat sat on mat" if id_ < "s3" else text for id_, text in REFERENCES.items()}
 TASK = "librispeech_other"

@@ -14,6 +14,7 @@ def metrics(folder: Path) -> dict[str, Any]:
     return tasks
 
 
+@pytest.mark.slow
 def test_tools_are_offered_to_the_echo_and_never_called(evalkit_command: CommandLine, tmp_path: Path) -> None:
     words = ("task=demo_toolcall", "model=echo", "model@judge=word_judge", "name=echo")
     outcome = evalkit_command("run", *words)

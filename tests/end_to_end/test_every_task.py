@@ -354,6 +354,7 @@ def test_tool_calls(tmp_path: Path, mode: str) -> None:
 # Big Bench Audio
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["text", "speech"])
 def test_big_bench_audio(tmp_path: Path, mode: str) -> None:
     asked = [

@@ -31,6 +31,8 @@ from tests.end_to_end.task_runs import (
 from tests.servers.backends import Backend, transcriber_backend
 from tests.servers.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.slow  # a whole run for each
+
 pytest.importorskip("openai", reason="the openai extra is not installed")
 
 

@@ -41,6 +41,8 @@ from tests.servers.backends import Answer, Backend, Called, ServedRequest
 from tests.servers.openai_server import OpenAIServer
 from tests.tasks.toolcall.replica import reply, write_replica
 
+pytestmark = pytest.mark.slow  # a whole run for each
+
 pytest.importorskip("openai", reason="the openai extra is not installed")
 pytest.importorskip("pocketsphinx", reason="the pocketsphinx extra is not installed")
 

@@ -23,6 +23,8 @@ from tasks.paralinguistic import ParalinguisticQuestions, open_questions
 from tests.conftest import DEMO_SPEECH
 from tests.live_models import specs_of
 
+pytestmark = pytest.mark.slow  # a whole run for each
+
 
 class Parrot(ModelAdapter):
     """Says what it hears, sound for sound, but for recordings that leave it speechless."""

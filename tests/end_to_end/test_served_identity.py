@@ -26,6 +26,7 @@ def _run(manifest: Path, server: OpenAIServer, runs: Path, name: str, *overrides
     evaluate(make_plan(words(manifest, server.base_url, runs, name, *overrides)))
 
 
+@pytest.mark.slow
 def test_two_checkpoints_on_two_ports_share_no_answers_unless_told_to(tmp_path: Path) -> None:
     manifest, runs = recordings(tmp_path / "data", 3), tmp_path / "runs"
     with OpenAIServer(model_and_judge, key=KEY) as first, OpenAIServer(model_and_judge, key=KEY) as second:
@@ -42,6 +43,7 @@ def test_two_checkpoints_on_two_ports_share_no_answers_unless_told_to(tmp_path: 
         assert len(second.journal.hits) == 6, "the same model has moved: nothing is asked again"
 
 
+@pytest.mark.slow
 def test_a_server_that_says_it_holds_other_weights_is_another_model(tmp_path: Path) -> None:
     manifest, runs = recordings(tmp_path / "data", 2), tmp_path / "runs"
     models = ["speaker", "judge"]

@@ -103,6 +103,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.slow
 def test_every_kind_of_task_that_is_answered_in_writing(tmp_path: Path, judge_of_calls: list[str]) -> None:
     with StepAudioServer(Model(), models=["step-audio-2-mini"]) as server:
         run = proven(words(tmp_path, server.base_url, *judge_of_calls), server)

@@ -14,6 +14,8 @@ from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import plan_from_config
 from tests.conftest import DEMO_SPEECH, write_jsonl
 
+pytestmark = pytest.mark.slow  # a whole run for each
+
 pytest.importorskip("pocketsphinx")
 
 CLIPS = {

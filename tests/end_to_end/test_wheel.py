@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import DEMO_SPEECH, ROOT, write_jsonl
 
-TYPED = ("evalkit", "model_adapters", "reports", "step_audio_2", "tasks")
+TYPED = ("evalkit", "evalkit_worker", "model_adapters", "reports", "step_audio_2", "tasks")
 
 
 @pytest.mark.slow

@@ -36,9 +36,31 @@ def test_a_kind_of_question_the_profile_does_not_know_is_the_bare_recording() ->
     assert Prompts().of("asr").request((AUDIO,), language="en").messages == (Message("user", (AUDIO,)),)
 
 
+def test_a_question_may_be_worded_by_language() -> None:
+    entry = {
+        "system": "You listen.",
+        "user": "Write the {language} audio{audio}down.",
+        "languages": {"zh": {"user": "{audio}听写。"}, "yue": {"user": "{audio}聽寫。", "system": ""}},
+    }
+    prompt = Prompt.from_entry("asr", entry)
+    worded = {code: prompt.request((AUDIO,), language=code).messages for code in ("ru", "zh-CN", "yue", "eng")}
+    assert worded["ru"] == (
+        Message("system", ("You listen.",)),
+        Message("user", ("Write the Russian audio", AUDIO, "down.")),
+    )
+    assert worded["eng"][1].content[0] == "Write the English audio"
+    assert worded["zh-CN"] == (Message("system", ("You listen.",)), Message("user", (AUDIO, "听写。")))
+    assert worded["yue"] == (Message("user", (AUDIO, "聽寫。")),)
+    with pytest.raises(ConfigurationError, match="names the {language}, which a sample does not say"):
+        prompt.request((AUDIO,), language=None)
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
+        ({"languages": {"xx": {}}}, r"asr\.languages\.xx: no such code"),
+        ({"languages": {"zh": {"user": "no mark"}}}, r"asr\.languages\.zh\.user: \{audio\} must stand"),
+        ({"languages": {"zh": {"languages": {}}}}, r"asr\.languages\.zh: .* is not a mapping of system"),
         ({"sytem": "x"}, "unknown key 'sytem', did you mean 'system'"),
         ({"user": "no mark"}, "must stand in it exactly once"),
         ({"user": 3}, r"asr\.user: 3 is not a text"),

@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import ROOT, CommandLine
 
+pytestmark = pytest.mark.slow  # a whole run for each
+
 EXAMPLES = ROOT / "examples"
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join((str(EXAMPLES), str(ROOT)))}
 CONFIGS = ("--config-dir", str(EXAMPLES / "my_configs"))

@@ -4,9 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from evalkit.adapter import ServedModelAdapter
+from evalkit.inference.endpoint import ModelSpec
+from evalkit.run.composition import compose_configuration
+from evalkit.run.plan import plan_from_config
 from evalkit.types import Message, Request, Response
 from tests.servers.backends import Answer, ServedRequest
 
@@ -31,6 +36,26 @@ class Backend:
         """The only request there was."""
         (request,) = self.requests
         return request
+
+
+def configured(name: str, *overrides: str, **settings: Any) -> ServedModelAdapter:
+    """The model of a configuration, made as ``evalkit run`` makes it.
+
+    Args:
+        name: of the configuration.
+        overrides: of its settings; what they come to is composed once in all tests.
+        **settings: that take the place of those of the configuration, such as the ``base_url`` of a server.
+    """
+    spec = _spec(name, overrides)
+    model = replace(spec, config={**spec.config, **settings}).make()
+    assert isinstance(model, ServedModelAdapter)
+    return model
+
+
+@cache
+def _spec(name: str, overrides: tuple[str, ...]) -> ModelSpec:
+    config = compose_configuration([f"model={name}", "task=demo_clean", *overrides])
+    return plan_from_config(config, {"model": name, "task": "demo_clean"}).models["model"]
 
 
 def outcomes(model: ServedModelAdapter, *requests: Request, seconds: float = 20) -> list[Response | Exception]:

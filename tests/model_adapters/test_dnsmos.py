@@ -13,6 +13,8 @@ from evalkit.types import Message, Request
 from model_adapters.dnsmos import SCORES, Dnsmos
 from tests.model_adapters.conftest import asking, noise
 
+pytestmark = pytest.mark.slow  # librosa compiles for twenty seconds
+
 ONE_WINDOW = 9.1  # seconds; shorter recordings are repeated, and take longer
 
 

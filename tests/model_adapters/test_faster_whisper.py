@@ -54,6 +54,7 @@ def test_real_speech_is_transcribed(whisper: FasterWhisper, shared_data: Path) -
     assert len(set(spoken) & set(heard)) > 0.8 * len(set(spoken))
 
 
+@pytest.mark.slow
 def test_a_recording_longer_than_the_window_is_heard_to_the_end(whisper: FasterWhisper, tmp_path: Path) -> None:
     clean = [item for item in utterances(DEMO_SPEECH) if item.request.sample_id.startswith("clean")]
     pause = np.zeros(8_000, dtype=np.float32)

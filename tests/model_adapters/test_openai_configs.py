@@ -4,20 +4,15 @@ import json
 
 import pytest
 
-from evalkit.adapter import ServedModelAdapter
-from evalkit.run.composition import compose_configuration
-from evalkit.run.plan import plan_from_config
-from tests.model_adapters.serving import Backend, ask, asking
+from evalkit.audio import Audio
+from tests.conftest import DEMO_SPEECH
+from tests.model_adapters.serving import Backend, ask, asking, configured
 from tests.servers.openai_server import OpenAIServer
 
-NAMES = ("openai_chat", "openai_transcription", "gpt_4o_audio", "gpt_4o_mini", "gpt_4o_transcribe", "qwen3_32b")
-
-
-def _model(name: str, *overrides: str) -> ServedModelAdapter:
-    config = compose_configuration([f"model={name}", "task=demo_clean", *overrides])
-    model = plan_from_config(config, {"model": name, "task": "demo_clean"}).models["model"].make()
-    assert isinstance(model, ServedModelAdapter)
-    return model
+NAMES = (
+    *("openai_chat", "openai_transcription", "gpt_4o_audio", "gpt_4o_mini", "gpt_4o_transcribe", "gpt_transcribe"),
+    "qwen3_32b",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -26,7 +21,7 @@ def test_every_configuration_makes_a_model_whose_fingerprint_is_json(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
     generic = ["model.model=m", "model.base_url=http://127.0.0.1:1/v1"] if name.startswith("openai") else []
-    model = _model(name, *generic)
+    model = configured(name, *generic)
     fingerprint = dict(model.fingerprint())
     assert json.loads(json.dumps(fingerprint)) == fingerprint
     assert "sk-x" not in str(fingerprint)
@@ -36,8 +31,19 @@ def test_every_configuration_makes_a_model_whose_fingerprint_is_json(
 def test_nested_and_listed_settings_of_a_configuration_arrive_at_the_server() -> None:
     backend = Backend()
     with OpenAIServer(backend, vllm=True) as server:
-        model = _model("qwen3_32b", f"model.base_url={server.base_url}", "+model.generation.stop=[a,b]")
+        model = configured("qwen3_32b", "+model.generation.stop=[a,b]", base_url=server.base_url)
         ask(model, asking())
     assert server.journal.violations == []
     assert backend.request.fields["chat_template_kwargs"] == {"enable_thinking": False}
     assert backend.request.fields["stop"] == ["a", "b"]
+
+
+def test_the_configuration_of_gpt_transcribe_asks_as_its_documentation_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    backend = Backend()
+    with OpenAIServer(backend) as server:
+        path = sorted((DEMO_SPEECH / "audio").iterdir())[0]
+        model = configured("gpt_transcribe", base_url=server.base_url)
+        ask(model, asking(Audio(path.name, path), language="en"))
+    assert server.journal.violations == []
+    assert backend.request.fields == {"model": "gpt-transcribe", "response_format": "json", "languages[]": ["en"]}

@@ -1,6 +1,7 @@
 """Recognisers behind audio transcriptions, put to a server that checks every field."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,32 @@ def test_what_is_not_set_is_not_sent_and_zero_is_set() -> None:
     assert bare.fields == {"model": "m", "response_format": "json"}
     assert float(cold.fields["temperature"]) == 0
     assert server.journal.violations == []
+
+
+def test_gpt_transcribe_is_told_languages_and_keywords_and_nothing_that_it_refuses() -> None:
+    backend = Backend()
+    with OpenAIServer(backend, models=["gpt-transcribe"]) as server:
+        settings: dict[str, Any] = {"language_field": "languages[]", "keywords": ["Ada", "Babbage"]}
+        model = TranscriptionModel("gpt-transcribe", server.base_url, **settings)
+        ask(model, asking(_demo(), language="en"), asking(_demo()))
+    assert server.journal.violations == []
+    fixed = {"model": "gpt-transcribe", "response_format": "json", "keywords[]": ["Ada", "Babbage"]}
+    assert [request.fields for request in backend.requests] == [{**fixed, "languages[]": ["en"]}, fixed]
+    assert {"language_field", "keywords[]"} <= set(model.fingerprint())
+
+
+def test_what_is_billed_by_the_minute_is_counted_though_the_server_counts_tokens() -> None:
+    with OpenAIServer(Backend("two words")) as server:
+        model = TranscriptionModel("gpt-transcribe", server.base_url, prices={"audio_minute": 0.0045})
+        (response,) = ask(model, asking(_demo()))
+    assert response.usage is not None
+    assert response.usage.audio_seconds == pytest.approx(_demo().waveform(16_000).size / 16_000)
+
+
+def test_a_recording_larger_than_the_server_takes_is_not_sent() -> None:
+    with OpenAIServer(Backend()) as server, pytest.raises(PermanentError, match="the service takes 1000"):
+        ask(TranscriptionModel("m", server.base_url, request_limits={"recording_bytes": 1_000}), asking(_demo()))
+    assert server.journal.hits == []
 
 
 def test_the_recording_that_arrives_is_the_one_that_evalkit_decodes(tmp_path: Path) -> None:

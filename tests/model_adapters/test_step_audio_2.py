@@ -14,7 +14,7 @@ from evalkit.audio import Audio
 from evalkit.errors import AudioError, ConfigurationError
 from evalkit.types import Message, Request, ToolCall
 from model_adapters.step_audio_2.local import StepAudio2
-from model_adapters.step_audio_2.questions import generation_settings, question_of
+from model_adapters.step_audio_2.questions import question_of
 from tests.model_adapters.conftest import noise
 
 pytest.importorskip("torch", reason="torch is not installed")
@@ -119,42 +119,6 @@ def test_tools_come_first_where_there_is_no_system_message() -> None:
 def test_sound_in_a_turn_of_the_assistant_that_is_not_its_own_is_left_out() -> None:
     request = Request((Message("assistant", ("Words.", Audio("speech/1.flac"))), Message("user", ("Go on.",))))
     assert question_of(request, 0).messages[0].content == "Words."
-
-
-def test_decoding_settings_mean_what_they_mean_elsewhere() -> None:
-    greedy = {"do_sample": False}
-    assert generation_settings({}) == greedy
-    assert generation_settings({"temperature": 0, "top_p": 0.5}) == greedy
-    assert generation_settings({"do_sample": False, "temperature": 0.7}) == greedy
-    assert generation_settings({"temperature": 0.7}) == {"do_sample": True, "temperature": 0.7}
-    assert generation_settings({"stop": "x", "max_new_tokens": 5}) == {
-        "max_new_tokens": 5,
-        "do_sample": False,
-        "stop_strings": ["x"],
-    }
-    with pytest.raises(
-        ConfigurationError, match="'temprature' is no decoding setting of Step-Audio 2, did you mean 'temperature'"
-    ):
-        generation_settings({"temprature": 1})
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"max_new_tokens": 0}, "max_new_tokens is 0; it must be at least 1"),
-        ({"max_new_tokens": None}, "max_new_tokens is None; it must be at least 1"),
-        ({"temperature": -1}, "temperature is -1; it must be at least 0"),
-        ({"temperature": "hot"}, "temperature is 'hot'; it must be at least 0"),
-        ({"top_p": 1.5}, "top_p is 1.5; it must be above 0 and at most 1"),
-        ({"num_beams": 0}, "num_beams is 0; it must be at least 1"),
-        ({"do_sample": "yes"}, "do_sample is 'yes'; it must be true or false"),
-        ({"stop": ""}, "stop is ''; it must be a text or several"),
-        ({"num_beams": 2, "temperature": 0.7}, "beams cannot be sampled"),
-    ],
-)
-def test_a_decoding_setting_out_of_its_range_stops_the_run(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        generation_settings(settings)
 
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:

@@ -99,3 +99,39 @@ def save_wav2vec2(folder: Path, *, trained_for_recognition: bool = True) -> Path
     model_class = transformers.Wav2Vec2ForCTC if trained_for_recognition else transformers.Wav2Vec2ForPreTraining
     model_class(config).save_pretrained(folder)
     return folder
+
+
+def save_vits(folder: Path, alphabet: str = " abcdefghijklmnopqrstuvwxyz'-012") -> Path:
+    """A VITS checkpoint in the form of MMS-TTS, whose alphabet has neither the digits from 3 on nor Chinese."""
+    import torch
+    import transformers
+
+    torch.manual_seed(1)
+    symbols = ["<pad>", *alphabet, "<unk>"]
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = folder / "vocab.json"
+    vocabulary.write_text(json.dumps({symbol: index for index, symbol in enumerate(symbols)}), encoding="utf-8")
+    transformers.VitsTokenizer(str(vocabulary), language="eng", phonemize=False).save_pretrained(folder)
+    config = transformers.VitsConfig(
+        vocab_size=len(symbols),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        ffn_dim=16,
+        flow_size=16,
+        spectrogram_bins=9,
+        duration_predictor_filter_channels=16,
+        depth_separable_num_layers=1,
+        duration_predictor_num_flows=1,
+        prior_encoder_num_flows=1,
+        prior_encoder_num_wavenet_layers=1,
+        posterior_encoder_num_wavenet_layers=1,
+        upsample_initial_channel=16,
+        upsample_rates=[8, 8],
+        upsample_kernel_sizes=[16, 16],
+        resblock_kernel_sizes=[3],
+        resblock_dilation_sizes=[[1]],
+        wavenet_kernel_size=3,
+    )
+    transformers.VitsModel(config).save_pretrained(folder)
+    return folder

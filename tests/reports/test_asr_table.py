@@ -178,12 +178,13 @@ def test_a_measured_cell_has_interval_count_and_recipe(tmp_path: Path) -> None:
 
 
 def test_failed_samples_count_skipped_ones_do_not_and_both_are_said(tmp_path: Path) -> None:
-    run = run_of(tmp_path, task("Demo clean", 0.1, scored=20, failed=3, skipped=1, empty=2))
+    counted = {"expected": 24, "total": 24, "scored": 20, "failed": 3, "skipped": 1, "empty": 2}
+    run = run_of(tmp_path, task("Demo clean", 0.1) | {"samples": {**counted, "audio_cut": 5, "audio_split": 4}})
     table = asr_table([run], [])
     [cell] = cells(table, "Demo clean")
     assert cell.detail.endswith("n=23")
     assert cell.marks == "¶"
-    for words in ("3 failed", "1 skipped", "2 answered with nothing"):
+    for words in ("3 failed", "1 skipped", "2 answered with nothing", "5 with audio cut", "4 with audio split"):
         assert words in footnote(table, "¶")
 
 

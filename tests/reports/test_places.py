@@ -73,6 +73,7 @@ def test_the_command_line_lists_the_averages_that_do_not_reproduce(evalkit_comma
     assert len(recomputed_averages()) == 124
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_every_table_of_a_release(evalkit_command: CommandLine) -> None:
     printed = evalkit_command("report", "--published", "@2025-09-15").stdout
     assert printed.count("### ") == 8

@@ -121,7 +121,8 @@ def test_what_samples_lack_is_said(runs: list[RunResult]) -> None:
 def test_the_running_estimate_ends_at_the_value_and_says_how_many_samples_it_wants(runs: list[RunResult]) -> None:
     drawing = running(runs[:1], "demo")
     assert re.fullmatch(
-        r"Whisper tiny.en: the interval is ± \d+\.\d\d % over 60 samples; half as wide an interval needs some 240\.",
+        r"Whisper tiny.en, Demo: the interval is ± \d+\.\d\d % over 60 samples; "
+        r"half as wide an interval needs some 240\.",
         drawing.notes[0],
     )
     samples = read_samples(runs[0], "demo")

@@ -177,17 +177,37 @@ def test_latex_is_balanced_whatever_the_titles() -> None:
     assert not re.search(r"(?<!\\)%", latex.partition("\n")[2])
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles_with_hostile_titles(tmp_path: Path) -> None:
-    if subprocess.run(["kpsewhich", "multirow.sty", "booktabs.sty"], capture_output=True).returncode:
-        pytest.skip("the LaTeX packages booktabs and multirow are not installed")
-    (tmp_path / "table.tex").write_text(render_latex(table(title=NASTY, group=NASTY, test_set=NASTY)))
-    (tmp_path / "page.tex").write_text(
-        r"\documentclass{article}\usepackage{booktabs,multirow}\begin{document}\input{table}\end{document}"
-    )
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "page.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+def typeset(engine: str, latex: str, folder: Path, preamble: str = "") -> str:
+    """The log of a page with a table; the test is skipped where the engine or a package is not installed."""
+    wanted = ["booktabs", "multirow", *re.findall(r"\\usepackage(?:\[.*?\])?\{(\w+)\}", preamble)]
+    if shutil.which(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    if subprocess.run(["kpsewhich", *(f"{name}.sty" for name in wanted)], capture_output=True).returncode:
+        pytest.skip(f"one of the LaTeX packages {', '.join(wanted)} is not installed")
+    (folder / "table.tex").write_text(latex, encoding="utf-8")
+    page = rf"\documentclass{{article}}\usepackage{{booktabs,multirow}}{preamble}\begin{{document}}\input{{table}}"
+    (folder / "page.tex").write_text(page + r"\end{document}")
+    command = [engine, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "page.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+    return (folder / "page.log").read_text(encoding="utf-8", errors="replace")
+
+
+def test_latex_compiles_with_hostile_titles(tmp_path: Path) -> None:
+    typeset("pdflatex", render_latex(table(title=NASTY, group=NASTY, test_set=NASTY)), tmp_path)
+
+
+def test_latex_says_what_other_scripts_need(tmp_path: Path) -> None:
+    assert render_latex(table()).splitlines()[1] == r"\begin{table*}"
+    assert "LuaLaTeX with \\usepackage[bidi=basic]{babel}" in render_latex(table(test_set="ذهب الولد"))
+    latex = render_latex(table(title="中文识别", test_set="日本語"))
+    [needed] = [line for line in latex.splitlines() if line.startswith("% holds")]
+    preamble = "".join(re.findall(r"\\(?:usepackage|setmainfont)\{[^}]*\}", needed))
+    assert preamble == r"\usepackage{fontspec}\setmainfont{Noto Serif CJK SC}"
+    lister = shutil.which("fc-list")
+    if lister is None or "Noto Serif CJK SC" not in subprocess.run([lister], capture_output=True, text=True).stdout:
+        pytest.skip("the font Noto Serif CJK SC is not installed")
+    assert "Missing character" not in typeset("xelatex", latex, tmp_path, preamble)
 
 
 def test_csv_has_every_field_of_every_filled_cell() -> None:
@@ -215,6 +235,8 @@ def test_csv_has_every_field_of_every_filled_cell() -> None:
         "failed": "10",
         "skipped": "10",
         "empty": "3",
+        "audio_cut": "0",
+        "audio_split": "0",
         "recipe": "metric:WER|unit:word",
     }
 

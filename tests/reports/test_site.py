@@ -3,8 +3,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
+from evalkit.audio.digests import content_digest
+from evalkit.cli.main import main
 from evalkit.results.metrics_file import read_run
 from reports.samples.scored import SampleReader
 from reports.site.data import ROWS_IN_A_PIECE
@@ -175,3 +179,31 @@ def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(tmp_path: Path
     for page in pages:
         assert "default-src 'none'; script-src 'self'; style-src 'self'" in page
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script>|https?:", page)
+
+
+def test_recordings_inside_tables_are_copied_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tone = sound(tmp_path / "tone.flac").read_bytes()
+    mp3 = sound(tmp_path / "tone.mp3").read_bytes()
+    rows = [{"audio": {"bytes": content}} for content in (tone, mp3, b"no sound")]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "data.parquet")
+    digests = [content_digest(content) for content in (tone, mp3, b"no sound", b"not there")]
+    audio = json.dumps([{"locator": f"u{at}", "duration": None, "digest": each} for at, each in enumerate(digests)])
+    run = speech_run(tmp_path, "run", [row("u", "a", "a", (0, 0, 0, 1), audio=audio)])
+    provenance = json.loads((run / "provenance.json").read_text())
+    provenance["data"]["demo"]["tables"] = [str(tmp_path / "data.parquet"), str(tmp_path / "gone.parquet")]
+    (run / "provenance.json").write_text(json.dumps(provenance))
+    for mode in ("link", "copy", "none"):
+        output = tmp_path / mode
+        assert main(["report", str(run), "--output", str(output), "--audio", mode]) == 0
+        said = "copying the recordings inside a table (0.0 MB at most)"
+        assert (said in capsys.readouterr().err) == (mode != "none")
+        heard = piece(output)[2][0]["audio"]
+        if mode == "none":
+            assert not any("url" in each for each in heard)
+            continue
+        assert [(output / each["url"]).read_bytes() for each in heard[:2]] == [tone, mp3]
+        assert [each["url"].rpartition(".")[2] for each in heard[:2]] == ["flac", "mp3"]
+        assert {"seconds", "peaks", "spectrogram"} <= heard[0].keys()
+        assert not any("url" in each for each in heard[2:])

@@ -118,3 +118,63 @@ def test_the_command_says_what_it_copies_first(run: Path, tmp_path: Path, capsys
     printed = capsys.readouterr()
     assert printed.err == f"copying 1 sounds (0.0 MB) to {output}\n"
     assert len(list((output / "audio").glob("*.flac"))) == 1
+
+
+def begun(folder: Path) -> Path:
+    """A run folder as it is before its first task ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text("{}")
+    return folder
+
+
+def wait_for(server: ReportServer, version: bytes) -> bytes:
+    """The first page, once it has been written so many times."""
+    for _ in range(400):
+        if ask(server, "/version")[1] == version:
+            return ask(server, "/")[1]
+        server._ended.wait(0.05)
+    raise AssertionError(f"version {ask(server, '/version')[1]!r} instead of {version!r}")
+
+
+def test_a_run_that_has_just_begun_is_shown_as_soon_as_there_is_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.site.server._SECONDS_BETWEEN_LOOKS", 0.05)
+    run = begun(tmp_path / "run")
+    with serving(run) as server:
+        page = ask(server, "/")[1]
+        assert b"Nothing finished yet" in page
+        assert b"the first task ends" in page
+        for name in ("site/report.css", "site/refresh.js"):
+            assert f'"{name}"'.encode() in page
+            assert ask(server, f"/{name}")[0] == 200
+        assert ask(server, "/tasks/demo.html")[0] == 404
+        speech_run(tmp_path, "run", [row("u", "a", "a", (0, 0, 0, 1))])
+        assert b"Demo clean" in wait_for(server, b"2")
+        assert ask(server, "/tasks/demo.html")[0] == 200
+
+
+def test_repeated_runs_are_shown_by_themselves_until_all_are_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.site.server._SECONDS_BETWEEN_LOOKS", 0.05)
+    folder = tmp_path / "x"
+    for name in ("x-1", "x-2"):
+        begun(folder / name)
+    with serving(folder) as server:
+        assert b"Nothing finished yet" in ask(server, "/")[1]
+        speech_run(folder, "x-1", [row("u", "a", "a", (0, 0, 0, 1))])
+        page = wait_for(server, b"2")
+        assert b"1 of its repeated runs have results so far" in page
+        assert b"Tiny (2 runs)" not in page
+        speech_run(folder, "x-2", [row("u", "a", "b", (1, 0, 0, 1))])
+        page = wait_for(server, b"3")
+        assert b"so far" not in page
+        assert b"Tiny (2 runs)" in page
+
+
+def test_a_run_that_goes_on_stands_beside_one_that_is_finished(run: Path, tmp_path: Path) -> None:
+    with ReportServer([run, begun(tmp_path / "new")]) as server:
+        page = server.find("index.html")
+        assert page is not None
+        assert f"{tmp_path / 'new'}: nothing is finished yet" in page.read_text()

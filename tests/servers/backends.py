@@ -41,6 +41,11 @@ class ServedRequest:
         return self.path.endswith("/chat/completions")
 
     @property
+    def is_speech(self) -> bool:
+        """Speech of a text is wanted."""
+        return self.path.endswith("/audio/speech")
+
+    @property
     def messages(self) -> list[dict[str, Any]]:
         """Of a chat request."""
         return list(self.fields.get("messages", ()))

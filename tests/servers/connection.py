@@ -21,15 +21,17 @@ class HttpRequest:
     """A request as it came.
 
     Attributes:
-        method, path: of its first line; the query is cut off.
+        method, path: of its first line.
         headers: by lower-case name.
         body: whole.
+        query: what follows the path; empty for nothing.
     """
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,8 @@ class Connection:
             elif isinstance(event, h11.EndOfMessage):
                 assert head is not None
                 headers = {name.decode().lower(): value.decode("latin-1") for name, value in head.headers}
-                path = head.target.decode().partition("?")[0]
-                return HttpRequest(head.method.decode(), path, headers, bytes(body))
+                path, _, query = head.target.decode().partition("?")
+                return HttpRequest(head.method.decode(), path, headers, bytes(body), query)
             elif isinstance(event, h11.ConnectionClosed):
                 return None
 

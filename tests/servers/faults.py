@@ -39,6 +39,8 @@ class Fault(StrEnum):
             return request.is_chat and request.streamed
         if self is Fault.FEWER_CHOICES:
             return request.is_chat and request.replies > 1
+        if request.is_speech and self is Fault.MALFORMED_JSON:
+            return False  # a good answer is no JSON
         if self in (Fault.MALFORMED_JSON, Fault.WRONG_SCHEMA):
             return request.fields.get("response_format") != "text"  # where nobody could tell it from an answer
         return request.is_chat or self is not Fault.NO_CHOICES

@@ -25,6 +25,8 @@ from tests.servers.faults import LASTING, REFUSING_ANSWERS, FaultPlan, Refusal
 from tests.servers.journal import Journal
 from tests.servers.misbehaviour import misbehave
 from tests.servers.reading import read_request
+from tests.servers.schema import ChatRequest, VllmChatRequest
+from tests.servers.speeches import speech_reply
 from tests.servers.transcriptions import transcription_reply
 
 
@@ -37,6 +39,7 @@ class OpenAIServer:
         key: that clients must send; None for no check.
         models: names that it serves and lists; None for any.
         vllm: take the additional fields of vLLM and SGLang in chat requests.
+        chat: what it takes to be completed, where that is neither OpenAI's nor vLLM's form.
         latency: seconds before each good answer, or a function that tells them of a request.
         faults: what goes wrong, and when.
         refuse: which requests fail for good, and how.
@@ -46,6 +49,7 @@ class OpenAIServer:
         trickle_interval: seconds between the bytes of a trickle.
         keep_bodies: keep the bodies of requests in the journal.
         root: where the listing says that the weights come from; None for nothing said.
+        shutdown_date: when the listing says that the models end; None for nothing said.
         oddity: what becomes of every good answer before it is sent; see ``tests.servers.oddities``.
 
     Attributes:
@@ -60,6 +64,7 @@ class OpenAIServer:
         key: str | None = None,
         models: Sequence[str] | None = None,
         vllm: bool = False,
+        chat: type[ChatRequest] | None = None,
         latency: float | Callable[[ServedRequest], float] = 0.0,
         faults: FaultPlan = lambda request: None,
         refuse: Callable[[ServedRequest], Refusal | None] = lambda request: None,
@@ -69,6 +74,7 @@ class OpenAIServer:
         trickle_interval: float = 0.1,
         keep_bodies: bool = False,
         root: str | None = None,
+        shutdown_date: str | None = None,
         oddity: Callable[[Reply], Reply] = lambda reply: reply,
     ) -> None:
         self.journal = Journal(keep_bodies)
@@ -76,7 +82,7 @@ class OpenAIServer:
         self._port = port
         self._key = key
         self._models = models
-        self._vllm = vllm
+        self._chat = chat or (VllmChatRequest if vllm else ChatRequest)
         self._latency = latency
         self._faults = faults
         self._refuse = refuse
@@ -86,6 +92,7 @@ class OpenAIServer:
         self._trickle_interval = trickle_interval
         self._oddity = oddity
         self._root = root
+        self._shutdown_date = shutdown_date
         self._answers = 0
         self._bugs: list[Exception] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -186,8 +193,8 @@ class OpenAIServer:
 
     async def _answer(self, connection: Connection, http: HttpRequest) -> bool:
         """Answer a request, note it in the journal, and tell whether the connection is still good."""
-        if http.method == "GET" and http.path in ("/v1/models", "/journal"):
-            await connection.send(self._listing(http))
+        if (aside := self._aside(http)) is not None:
+            await connection.send(aside)
             return True
         arrived = self.journal.arrive()
         content, outcome, reply, fault = http.path, "abandoned", None, None
@@ -221,14 +228,16 @@ class OpenAIServer:
                 retry_after=self._retry_after,
                 trickle_interval=self._trickle_interval,
             )
+        except ApiError as error:  # what was to be spoilt is none that is good
+            await connection.send(_error(error))
+            return True
         finally:
             if fault in LASTING:
                 self.journal.depart()
 
     def _admit(self, http: HttpRequest) -> ServedRequest:
         """Check a request; raises an ``ApiError`` for one that gets no answer."""
-        if self._key is not None:
-            check_key(http.headers, self._key)
+        self._check_key(http)
         request = self._read(http)
         if self._models is not None and request.fields["model"] not in self._models:
             raise ApiError(404, f"The model '{request.fields['model']}' does not exist.", code="model_not_found")
@@ -252,24 +261,33 @@ class OpenAIServer:
 
     def _read(self, http: HttpRequest) -> ServedRequest:
         """Check a request by the protocol; raises an ``ApiError`` for one that breaks it."""
-        return read_request(http, vllm=self._vllm)
+        return read_request(http, self._chat)
 
     def _reply(self, request: ServedRequest, answer: Answer, identifier: str) -> Reply:
         """An answer in the words of the protocol."""
+        if request.is_speech:
+            return speech_reply(request, answer)
         return (chat_reply if request.is_chat else transcription_reply)(request, answer, identifier)
 
-    def _listing(self, http: HttpRequest) -> Reply:
-        """The models served, or the counts so far."""
+    def _check_key(self, http: HttpRequest) -> None:
+        """Refuse a request without the key, if there is one; raises an ``ApiError``."""
+        if self._key is not None:
+            check_key(http.headers, self._key)
+
+    def _aside(self, http: HttpRequest) -> Reply | None:
+        """The answer to what is no question to a model, None where it is one: the models served, the counts so far."""
+        if http.method != "GET" or http.path not in ("/v1/models", "/journal"):
+            return None
         document: Mapping[str, object] = self.journal.summary()
         if http.path == "/v1/models":
-            if self._key is not None:
-                try:
-                    check_key(http.headers, self._key)
-                except ApiError as error:
-                    return _error(error)
+            try:
+                self._check_key(http)
+            except ApiError as error:
+                return _error(error)
             models = self._models or ("local-model",)
             entry = {"object": "model", "created": 1_700_000_000, "owned_by": "tests"}
             entry |= {} if self._root is None else {"root": self._root}
+            entry |= {} if self._shutdown_date is None else {"shutdown_date": self._shutdown_date}
             served = [{"id": name, **entry} for name in models]
             document = {"object": "list", "data": served}
         return Reply(200, "application/json", (json.dumps(document).encode(),))

@@ -8,21 +8,26 @@ from typing import Any
 from tests.servers.backends import ServedRequest
 from tests.servers.connection import HttpRequest, parse_form
 from tests.servers.errors import ViolationError
-from tests.servers.messages import AudioPart, Message, TextPart
-from tests.servers.schema import parse_chat, parse_transcription
+from tests.servers.messages import Message, TextPart
+from tests.servers.schema import ChatRequest, SpeechRequest, parse_body, parse_chat, parse_transcription
 from tests.servers.sound import Sound
 
 CHAT = "/v1/chat/completions"
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
+SPEECH = "/v1/audio/speech"
 
 
-def read_request(http: HttpRequest, *, vllm: bool = False) -> ServedRequest:
+def read_request(http: HttpRequest, kind: type[ChatRequest] = ChatRequest) -> ServedRequest:
     """Check a request by the documents.
+
+    Args:
+        http: as it came.
+        kind: what the server takes to be completed.
 
     Raises:
         ViolationError: it breaks them.
     """
-    if http.path not in (CHAT, TRANSCRIPTIONS):
+    if http.path not in (CHAT, TRANSCRIPTIONS, SPEECH):
         raise ViolationError(f"Invalid URL ({http.method} {http.path})", status=404)
     if http.method != "POST":
         raise ViolationError(f"Not allowed to {http.method} on {http.path}", status=405)
@@ -30,12 +35,15 @@ def read_request(http: HttpRequest, *, vllm: bool = False) -> ServedRequest:
     texts: tuple[str, ...]
     sounds: tuple[Sound, ...]
     if http.path == CHAT:
-        chat, fields = parse_chat(content_type, http.body, vllm=vllm)
+        chat, fields = parse_chat(content_type, http.body, kind)
         texts, sounds = tuple(_texts(chat.messages)), tuple(_sounds(chat.messages))
+    elif http.path == SPEECH:
+        speech, fields = parse_body(content_type, http.body, SpeechRequest)
+        texts, sounds = (speech.input,), ()
     else:
         fields, sound = parse_transcription(*parse_form(content_type, http.body))
         texts, sounds = ((fields["prompt"],) if "prompt" in fields else ()), (sound,)
-    content = request_digest(http.path, fields, b"" if http.path == CHAT else sounds[0].data)
+    content = request_digest(http.path, fields, sounds[0].data if http.path == TRANSCRIPTIONS else b"")
     return ServedRequest(http.path, http.headers, fields, http.body, texts, sounds, content)
 
 
@@ -51,8 +59,8 @@ def _sounds(messages: list[Message]) -> Iterator[Sound]:
     for message in messages:
         if not isinstance(message.content, str):
             for part in message.content or ():
-                if isinstance(part, AudioPart):
-                    yield part.input_audio.sound
+                if recording := getattr(part, "input_audio", None):
+                    yield recording.sound
 
 
 def request_digest(path: str, fields: Mapping[str, Any], file: bytes = b"") -> str:

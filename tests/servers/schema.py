@@ -1,12 +1,12 @@
 """What a request may hold, by the documents, checked whole: unknown keys, types, ranges and combinations.
 
-https://platform.openai.com/docs/api-reference/chat/create and .../audio/createTranscription.
+https://platform.openai.com/docs/api-reference/chat/create, .../audio/createTranscription and .../audio/createSpeech.
 """
 
 import json
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -61,6 +61,7 @@ class ChatRequest(Strict):
     """The body of ``POST /v1/chat/completions``."""
 
     never_null = ("parallel_tool_calls", "response_format", "tool_choice", "tools", "user")
+    streamed_formats: ClassVar[tuple[str, ...]] = ("pcm16",)
 
     model: Annotated[str, Field(min_length=1)]
     messages: Annotated[list[Message], Field(min_length=1)]
@@ -117,7 +118,9 @@ class TranscriptionForm(BaseModel):
     model: Annotated[str, Field(min_length=1)]
     chunking_strategy: Literal["auto"] | None = None
     include: Annotated[list[Literal["logprobs"]], Field(alias="include[]")] = []
+    keywords: Annotated[list[str], Field(alias="keywords[]")] = []
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] | None = None
+    languages: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]{2}$")]], Field(alias="languages[]")] = []
     prompt: str | None = None
     response_format: Literal["json", "text", "verbose_json"] = "json"
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -131,11 +134,40 @@ class TranscriptionForm(BaseModel):
             raise ValueError(f"response_format '{self.response_format}' is not compatible with {self.model}; use json")
         if self.include and (self.response_format != "json" or not self.model.startswith("gpt-4o")):
             raise ValueError("include[]=logprobs needs response_format json and a model gpt-4o-...-transcribe")
+        if (self.keywords or self.languages) and self.model != "gpt-transcribe":
+            raise ValueError(f"keywords[] and languages[] are for gpt-transcribe, not for {self.model}")
+        if self.temperature is not None and self.model == "gpt-transcribe":
+            raise ValueError("temperature is not supported by gpt-transcribe")
         return self
 
 
-def parse_chat(content_type: str, body: bytes, *, vllm: bool = False) -> tuple[ChatRequest, dict[str, Any]]:
+class SpeechRequest(Strict):
+    """The body of ``POST /v1/audio/speech``."""
+
+    model: Annotated[str, Field(min_length=1)]
+    input: Annotated[str, Field(min_length=1, max_length=4096)]
+    voice: Annotated[str, Field(min_length=1)] | Voice
+    instructions: Annotated[str, Field(max_length=4096)] | None = None
+    response_format: Literal["mp3", "opus", "flac", "wav", "pcm"] = "mp3"  # aac, as of AudioOutput
+    speed: Annotated[float, Field(ge=0.25, le=4)] | None = None
+    stream_format: Literal["audio", "sse"] | None = None
+
+    @model_validator(mode="after")
+    def _instructions_where_taken(self) -> "SpeechRequest":
+        if self.instructions is not None and self.model.startswith("tts-1"):
+            raise ValueError("instructions do not work with tts-1 or tts-1-hd")
+        return self
+
+
+def parse_chat(
+    content_type: str, body: bytes, kind: type[ChatRequest] = ChatRequest
+) -> tuple[ChatRequest, dict[str, Any]]:
     """Read and check the body of a chat request.
+
+    Args:
+        content_type: of the body.
+        body: as it came.
+        kind: what the server takes.
 
     Returns:
         It, and the JSON object as it was sent.
@@ -143,7 +175,7 @@ def parse_chat(content_type: str, body: bytes, *, vllm: bool = False) -> tuple[C
     Raises:
         ViolationError: it breaks the schema; names the first place that does.
     """
-    chat, fields = parse_body(content_type, body, VllmChatRequest if vllm else ChatRequest)
+    chat, fields = parse_body(content_type, body, kind)
     _check_combinations(chat)
     _check_tool_order(chat.messages)
     return chat, fields
@@ -215,10 +247,10 @@ def _check_combinations(chat: ChatRequest) -> None:
         )
     if chat.audio is not None and not speaks:
         raise ViolationError("audio needs the modality 'audio'", param="audio", code="invalid_value")
-    if speaks and chat.audio is not None and chat.stream and chat.audio.format != "pcm16":
+    if speaks and chat.audio is not None and chat.stream and chat.audio.format not in chat.streamed_formats:
         raise ViolationError(
             f"Unsupported value: 'audio.format' does not support '{chat.audio.format}' when stream=true. "
-            "Supported values are: 'pcm16'.",
+            f"Supported values are: {', '.join(map(repr, chat.streamed_formats))}.",
             param="audio.format",
             code="unsupported_value",
         )

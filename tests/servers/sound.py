@@ -61,7 +61,7 @@ def decode(data: bytes, format_: str) -> Sound:
 
 def encode_speech(pcm16: bytes, format_: str) -> bytes:
     """Speech of one channel at ``SPEECH_RATE`` in an output format of the protocol."""
-    if format_ == "pcm16":
+    if format_.startswith("pcm"):
         return pcm16
     container, subtype = _ENCODINGS[format_]
     file = io.BytesIO()

@@ -199,6 +199,7 @@ def test_the_official_client_hears_speech_streamed_and_whole() -> None:
             np.testing.assert_array_equal(samples, expected)
 
 
+@pytest.mark.slow
 def test_a_real_recogniser_behind_the_transcription_endpoint() -> None:
     pytest.importorskip("pocketsphinx", reason="pocketsphinx is not installed")
     from evalkit.audio import Audio

@@ -64,7 +64,7 @@ def test_every_documented_field_is_checked_or_refused_on_purpose() -> None:
     }
     documented = set(CompletionCreateParamsBase.__annotations__) | {"stream"}
     assert set(ChatRequest.model_fields) == documented - refused
-    refused = {"keywords", "known_speaker_names", "known_speaker_references", "languages"}
+    refused = {"known_speaker_names", "known_speaker_references"}
     documented = set(TranscriptionCreateParamsBase.__annotations__) - {"file"}
     taken = {(field.alias or name).removesuffix("[]") for name, field in TranscriptionForm.model_fields.items()}
     assert taken == documented - refused

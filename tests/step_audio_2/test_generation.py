@@ -60,6 +60,7 @@ GREEDY: dict[str, Any] = {"do_sample": False}
 SAMPLED: dict[str, Any] = {"do_sample": True, "temperature": 0.8, "top_p": 0.9}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -83,6 +84,7 @@ def test_a_static_cache_changes_no_token(
     assert answers(model, questions, **GREEDY, cache_implementation="static") == answers(model, questions, **GREEDY)
 
 
+@pytest.mark.slow
 def test_decoding_is_one_graph_that_is_compiled_once(
     model: StepAudio2ForCausalLM, questions: list[tuple[list[int], list[torch.Tensor]]]
 ) -> None:

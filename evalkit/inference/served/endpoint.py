@@ -20,6 +20,8 @@ from evalkit.errors import (
 )
 from evalkit.inference.border import InvalidResponseError, checked_response
 from evalkit.inference.endpoint import ModelFacts
+from evalkit.inference.long_audio import fitted, joined
+from evalkit.inference.processes.launched import LaunchedServer
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache, identity
 from evalkit.inference.served.clock import Clock
@@ -46,6 +48,7 @@ class ServedEndpoint:
         cache: of answers, or None.
         clock: by which it waits.
         notify: told, in a line for people, of every turn for the worse.
+        server: of the model, where the run starts it itself.
     """
 
     def __init__(
@@ -56,8 +59,10 @@ class ServedEndpoint:
         cache: AnswerCache | None = None,
         clock: Clock | None = None,
         notify: Callable[[str], None] = lambda _: None,
+        server: LaunchedServer | None = None,
     ) -> None:
         self.adapter = adapter
+        self._server = server
         self.role = role
         self._budget = budget
         self._cache = cache
@@ -82,9 +87,12 @@ class ServedEndpoint:
 
         Raises:
             RejectedError: the server turns the caller away.
+            ServerUnavailableError: a server of the run's own cannot be started.
         """
         async with self._identifying:
             if self._facts is None:
+                if self._server is not None:
+                    await self._server.ready()
                 fingerprint = dict(self.adapter.fingerprint())
                 if said := await self._said():
                     fingerprint[SERVER_SAYS] = said
@@ -117,17 +125,22 @@ class ServedEndpoint:
             asker.cancel()
         await asyncio.gather(*self._askers, return_exceptions=True)
         await self.adapter.close()
+        if self._server is not None:
+            await self._server.stop()
 
     async def _said(self) -> dict[str, Any]:
         """Return what the server says of itself; an empty mapping where it does not say it soon."""
         try:
             async with asyncio.timeout(_PATIENCE_TO_IDENTIFY):
-                return dict(await self.adapter.identify())
+                said = dict(await self.adapter.identify())
         except TimeoutError:
             return {}
         except RejectedError as error:
             self._rejected = self._stop(error)
             raise self._rejected from error
+        if self._server is not None:
+            said.pop("created", None)  # the moment of its start, which is another one every time
+        return said
 
     def _stop(self, error: RejectedError) -> RejectedError:
         return RejectedError(
@@ -164,7 +177,10 @@ class ServedEndpoint:
         assert asker is not None  # noqa: S101 - a coroutine runs in a task
         self._askers.add(asker)
         try:
-            return await self._asked_in_turn(request)
+            if self.adapter.capabilities.longest_audio is None:
+                return await self._asked_in_turn(request)
+            fit = await asyncio.to_thread(fitted, request, self.adapter.capabilities)
+            return joined(fit, [await self._asked_in_turn(piece) for piece in fit.requests])
         finally:
             self._askers.discard(asker)
 
@@ -210,6 +226,8 @@ class ServedEndpoint:
                 await self._clock.sleep(max(error.retry_after or 0.0, random.uniform(0.0, longest)))  # noqa: S311
 
     async def _attempt(self, call: "_Attempts") -> Response:
+        if self._server is not None and await self._server.ready():
+            self._last_sign = self._clock.now()  # it was known to be away while it was started again
         if self._requests is not None:
             await self._requests.take()
         expected_tokens = self._tokens_each

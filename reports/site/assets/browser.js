@@ -146,7 +146,7 @@
       ...scores,
       runs.length > 1 ? element("td", { class: `change ${kind}` }, SIGNS[kind] ?? "") : "",
       element("td", { class: "n" }, number(of(row, "seconds"), 1)),
-      element("td", { class: "said" }, text(of(row, "label") ?? ""), element("br"), element("span", { class: "answer" }, text(of(row, "answer", last) || of(row, "answer") || ""))),
+      element("td", { class: "said" }, text((of(row, "label") ?? "").replace(evalkit.WRITTEN_CALL, "calls $1 $2")), element("br"), element("span", { class: "answer" }, text(of(row, "answer", last) || of(row, "answer") || ""))),
     );
   }
 

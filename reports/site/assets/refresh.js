@@ -15,6 +15,7 @@
     }
     first ??= version;
     if (version === first) { setTimeout(look, 2000); return; }
+    if (document.body.dataset.page === "waiting") { location.reload(); return; }
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = "There are new results: load them";

@@ -67,17 +67,39 @@ evalkit.sample = (() => {
     return words || record.flags ? element("p", { class: "state" }, words ? text(words) : "", ...(record.flags ?? []).map((flag) => element("span", { class: "flag" }, evalkit.FLAGS[flag] ?? flag))) : "";
   }
 
+  // A reference: the calls of tools that it holds, taken apart, and what else it says.
+  function reference(written, language) {
+    const calls = [...written.matchAll(evalkit.WRITTEN_CALL)].map(([, name, json]) => ({ name, arguments: json }));
+    const said = calls.length ? written.replace(evalkit.WRITTEN_CALL, "").trim() : written;
+    return [said ? element("p", { class: "reference", dir: "auto", lang: language }, visible(said)) : "", ...toolCalls(calls)];
+  }
+
   function toolCalls(calls) {
-    return calls.map((call) => element("div", { class: "call" }, element("b", {}, text(call.name || "malformed call")), preformatted(indented(call.arguments))));
+    return calls.map((call) => element("div", { class: "call" }, "calls ", element("b", {}, text(call.name || "nothing that can be read")), preformatted(indented(call.arguments))));
   }
 
   function indented(json) {
     try { return JSON.stringify(JSON.parse(json), null, 2); } catch { return json; }
   }
 
+  // The title of each call of the chain: whose it is, numbered where one was asked several times.
+  function titles(calls) {
+    const count = {};
+    return calls.map(({ role }) => {
+      count[role] = (count[role] ?? 0) + 1;
+      const name = role === "model" ? "Answer" : (role[0].toUpperCase() + role.slice(1)).replaceAll("_", " ");
+      return calls.filter((each) => each.role === role).length > 1 ? `${name} ${count[role]}` : name;
+    });
+  }
+
+  // What the model was told last, of which the answer is the reply: shown where a conversation has several rounds.
+  function heard(call, title) {
+    const last = call.role === "model" && /\d$/u.test(title) ? (call.asked?.messages ?? []).filter((message) => message.role !== "assistant").at(-1) : null;
+    return last ? element("div", { class: "turn" }, ...parts(last)) : "";
+  }
+
   // One call of the chain: who was asked, what came back, and on request all of both.
-  function exchange(call, position, run) {
-    const title = `${call.role === "model" ? "Answer" : call.role[0].toUpperCase() + call.role.slice(1)} ${position + 1}`;
+  function exchange(call, title, run) {
     const facts = [
       call.seconds ? `${call.seconds} s` : "",
       call.first_sound ? `first sound after ${call.first_sound} s` : "",
@@ -88,11 +110,13 @@ evalkit.sample = (() => {
     const about = call.role === "judge" && asked ? folded("What the judge was asked", ...conversation(asked)) : "";
     return element(
       "div", { class: `exchange ${/^[\w-]+$/.test(call.role) ? call.role : ""}` },
+      heard(call, title),
       element("h5", {}, text(title), facts ? element("small", {}, " ", text(facts)) : ""),
       call.failure ? element("p", { class: "state" }, text(`${call.failure.kind}: ${call.failure.message}`)) : "",
       call.text ? element("p", { class: "said", dir: "auto" }, visible(call.text)) : "",
-      call.speech ? evalkit.sounds.player(call.speech, `${run.title}: speech ${position + 1}`, "") : "",
+      call.speech ? evalkit.sounds.player(call.speech, `${run.title}: ${title.toLowerCase()}`, "") : "",
       call.tool_calls ? toolCalls(call.tool_calls) : "",
+      call.failure || call.text || call.speech || call.tool_calls ? "" : element("p", { class: "note" }, "nothing"),
       call.notes ? element("p", { class: "note" }, text(call.notes.join("; "))) : "",
       about,
       asked ? folded("Request and response as stored", preformatted({ asked, response })) : "",
@@ -101,10 +125,12 @@ evalkit.sample = (() => {
 
   function conversation(asked) {
     return (asked.messages ?? []).map((message) => element(
-      "div", { class: "turn" }, element("b", {}, text(message.role)),
-      ...(message.content ?? []).map((each) => (typeof each === "string" ? preformatted(each) : element("p", {}, "♪ ", text(each.audio ?? "")))),
-      ...toolCalls(message.tool_calls ?? []),
+      "div", { class: "turn" }, element("b", {}, text(message.role)), ...parts(message), ...toolCalls(message.tool_calls ?? []),
     ));
+  }
+
+  function parts(message) {
+    return (message.content ?? []).map((each) => (typeof each === "string" ? preformatted(each) : element("p", {}, "♪ ", text(each.audio ?? ""))));
   }
 
   // What the data set says: options with the right one, turns of a conversation, and the rest by name.
@@ -126,7 +152,8 @@ evalkit.sample = (() => {
       ...(record.language ? [["language", record.language]] : []),
     ];
     return [
-      ...[question, ...(Array.isArray(questions) ? questions : [])].filter((each) => typeof each === "string").map((each) => element("p", { dir: "auto" }, visible(each))),
+      typeof question === "string" ? element("p", { dir: "auto" }, visible(question)) : "",
+      Array.isArray(questions) ? element(questions.length > 1 ? "ol" : "div", {}, ...questions.map((each) => element(questions.length > 1 ? "li" : "p", { dir: "auto" }, visible(each)))) : "",
       options, said,
       rows.length ? element("dl", {}, ...rows.flatMap(([name, value]) => [element("dt", {}, text(name)), element("dd", {}, text(value))])) : "",
     ];
@@ -165,7 +192,7 @@ evalkit.sample = (() => {
         "section", { class: "answers", "aria-label": run.title },
         element("h4", {}, text(run.title)),
         state(record), values(record, settings.metrics), alignment(record),
-        ...(record.calls ?? []).map((call, at) => exchange(call, at, run)),
+        ...(record.calls ?? []).map((call, at, all) => exchange(call, titles(all)[at], run)),
         details(record),
       );
       return { made, own: evalkit.sounds.players.length > own ? own : -1 };
@@ -179,7 +206,7 @@ evalkit.sample = (() => {
       element("h3", { tabindex: -1 }, text(first.id), change.words ? element("span", { class: `change ${change.kind}` }, change.words) : ""),
       element("p", { class: "tools" }, both, ...copyButton(found.map(({ run, record }) => ({ run: run.name, task: settings.name, ...record })))),
       part("Recording", sounds),
-      part(first.references?.length > 1 ? "References" : "Reference", (first.references ?? []).map((each) => element("p", { class: "reference", dir: "auto", lang: first.language }, visible(each)))),
+      part(first.references?.length > 1 ? "References" : "Reference", (first.references ?? []).map((each) => reference(each, first.language))),
       part("What is known of it", asked(first)),
       element("div", { class: "runs" }, ...answers.map((each) => each.made)),
     );
@@ -187,7 +214,7 @@ evalkit.sample = (() => {
   }
 
   function details(record) {
-    const rows = Object.entries(record.details ?? {}).filter(([name]) => !record.steps || !/_normalised$/.test(name));
+    const rows = Object.entries(record.details ?? {}).filter(([name, value]) => value.trim() && (!record.steps || !/_normalised$/.test(name)));
     return rows.length
       ? element("dl", { class: "details" }, ...rows.flatMap(([name, value]) => [element("dt", {}, text(name.replaceAll("_", " "))), element("dd", { dir: "auto" }, visible(value))]))
       : "";

@@ -146,7 +146,7 @@ evalkit.sounds = (() => {
       } else if (served) {
         drawSpectrogram(canvas, transformed(await decoded(address(sound))));
       } else {
-        message.textContent = "From disk, spectrograms are shown of copied sounds: evalkit report --audio copy, or evalkit view.";
+        message.textContent = "A page from disk may play this sound, not read it. For its spectrogram open the run with evalkit view, or write the report with --audio copy.";
       }
     } catch (error) {
       message.textContent = `The sound cannot be read (${error.message}).`;

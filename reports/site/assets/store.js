@@ -103,6 +103,9 @@ const evalkit = (() => {
   // What is odd about an answer, in words.
   store.FLAGS = { empty: "empty answer", loop: "the same over and over", hallucination: "much that nobody said", cut: "cut short" };
 
+  // A call of a tool as benchmarks write it in their references: its name and its arguments.
+  store.WRITTEN_CALL = /<tool_call>\s*function\s*\n\s*([^\n]*?)\s*\n\s*([\s\S]*?)\s*<\/tool_call>/gu;
+
   store.folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
   return store;

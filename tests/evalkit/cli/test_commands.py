@@ -120,6 +120,7 @@ def test_show_prints_the_exact_request_of_a_real_sample(tmp_path: Path, evalkit_
     assert '"max_new_tokens": 256' in outcome.stdout
 
 
+@pytest.mark.slow
 def test_doctor_says_what_is_missing_and_what_to_do(tmp_path: Path, evalkit_command: CommandLine) -> None:
     (tmp_path / "data" / "data_aishell").mkdir(parents=True)
     outcome = evalkit_command("doctor", env={"EVALKIT_DATA": str(tmp_path / "data")})

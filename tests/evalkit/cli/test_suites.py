@@ -35,6 +35,7 @@ def test_uro_bench_is_its_four_tracks() -> None:
     assert len(tasks("suite=uro_bench")) == 40
 
 
+@pytest.mark.slow
 def test_the_radar_suite_fills_every_axis_of_the_readme() -> None:
     assert set(tasks("suite=radar")) == {
         "aishell_2",

@@ -120,6 +120,7 @@ def test_a_sweep_names_its_runs_by_what_it_varies(
     ]
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_samples_failed_exits_with_1(tmp_path: Path, evalkit_command: CommandLine) -> None:
     write_jsonl(tmp_path / "answers.jsonl", [{"id": "other", "text": "x"}])
     words = ["run", "task=demo_clean", "model=predictions", "model.path=answers.jsonl", "-m", "limit=1,2"]
@@ -215,6 +216,7 @@ def test_completion_knows_the_folders_that_the_line_names(tmp_path: Path) -> Non
     assert candidates("evalkit run 'model=whisper_t") == ["model=whisper_tiny_en"]
 
 
+@pytest.mark.slow
 def test_escape_sequences_of_a_configuration_do_not_reach_the_terminal(
     demo: list[str], evalkit_command: CommandLine
 ) -> None:
@@ -226,6 +228,7 @@ def test_escape_sequences_of_a_configuration_do_not_reach_the_terminal(
     assert "a\\x1b[31mb\\u202ec" in outcome.stdout
 
 
+@pytest.mark.slow
 def test_no_file_of_a_sweep_holds_a_secret_setting(tmp_path: Path, evalkit_command: CommandLine) -> None:
     (tmp_path / "answers.jsonl").write_text('{"id": "x", "text": ""}\n')
     words = ["task=demo_clean", "limit=1,2", "hydra.output_subdir=.hydra", "+prompt_kinds.api_key=PLANTED-0123456789"]

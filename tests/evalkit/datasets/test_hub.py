@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from evalkit.datasets import HubDataset
+from evalkit.datasets.recordings_in_tables import recordings_in_tables
 from evalkit.errors import AudioError, ConfigurationError, DataError
 
 datasets = pytest.importorskip("datasets", reason="the hub extra is not installed")
@@ -101,6 +102,8 @@ def test_every_form_on_disk_gives_the_same_samples(tmp_path: Path, make: Callabl
     assert samples[4].language == "en"
     assert [len(sample.audio[0].waveform(16000)) for sample in samples] == list(range(1600, 1610))
     assert list(dataset) == samples
+    digests = {str(sample.audio[0].digest()): sample.audio[0].encoded() for sample in samples}
+    assert dict(recordings_in_tables(samples[0].audio[0].tables, digests)) == digests
 
 
 def test_rows_are_selected_and_their_audio_stays_with_them(tmp_path: Path) -> None:

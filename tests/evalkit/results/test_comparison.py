@@ -274,6 +274,7 @@ def two_task_run(folder: Path, name: str, references: Mapping[str, str], rates: 
     return folder / name
 
 
+@pytest.mark.slow
 def test_averages_are_compared_as_plain_resampling_of_their_parts_says(
     tmp_path: Path, references: dict[str, str]
 ) -> None:

@@ -1,5 +1,7 @@
 """What the calls of a run took, added up."""
 
+from typing import Any
+
 from evalkit.results.usage import RoleUsage, usage_lines
 from evalkit.types import Failure, Response, Usage
 
@@ -28,3 +30,20 @@ def test_a_model_in_this_process_that_does_not_stream_has_no_line() -> None:
     usage.add(Response(usage=Usage(input_tokens=3, output_tokens=2)))
     assert usage_lines({"one": {"model": usage.to_json()}}) == []
     assert "streamed" not in usage.to_json()
+
+
+def test_the_stages_of_a_cascade_say_their_share_of_the_time() -> None:
+    stages = {"asr": (Response(seconds=3.0), Response(seconds=9.0, cached=True)), "llm": (Response(seconds=1.0),)}
+    tasks: dict[str, dict[str, Any]] = {"one": {}, "other": {}}
+    for role, responses in stages.items():
+        usage = RoleUsage()
+        for response in responses:
+            usage.add(response)
+        for task in tasks.values():
+            task[role] = usage.to_json()
+    tasks["one"]["judge"] = tasks["one"]["llm"]
+    assert usage_lines(tasks) == [
+        "  asr: 75% of the cascade's time, 6.0 s for 2 calls; 0 requests for 2 calls; "
+        "2 answers from the cache (0 requests saved)",
+        "  llm: 25% of the cascade's time, 2.0 s for 2 calls",
+    ]

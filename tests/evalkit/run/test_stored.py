@@ -47,6 +47,7 @@ def run(tmp_path: Path) -> Path:
     return make_run(tmp_path, "run", dict.fromkeys("abcdef", "good day"), dict.fromkeys("abcdef", "good night"))
 
 
+@pytest.mark.slow
 def test_what_a_data_set_or_a_task_names_is_not_carried_out(
     tmp_path: Path, run: Path, evalkit_command: CommandLine
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_damaged_configuration_is_one_line(run: Path, content: str, evalkit_co
     assert "config.yaml" in line
 
 
+@pytest.mark.slow
 def test_a_run_whose_class_is_gone_compares_and_reports(tmp_path: Path, evalkit_command: CommandLine) -> None:
     old = Path(shutil.copytree(STORED, tmp_path / "old"))
     outcome = evalkit_command("compare", str(old), str(old))
@@ -136,6 +138,7 @@ def test_schemes_follow_the_run_wide_setting_and_others_are_named(run: Path) -> 
         rescore(run, ["statistics=5"])
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_is_scored_reported_and_marked(run: Path, evalkit_command: CommandLine) -> None:
     import json
 

@@ -3,15 +3,19 @@ from pathlib import Path
 import pytest
 
 from evalkit.audio import Audio
-from evalkit.datasets.recordings_folder import RecordingsFolder, find_recording
+from evalkit.datasets.recordings_place import RecordingsFinder, RecordingsPlace, find_recording
 from evalkit.types import Sample
 
 
 def folder_of(*recordings: Audio) -> str | None:
-    folder = RecordingsFolder()
+    return place_of(*recordings).folder
+
+
+def place_of(*recordings: Audio) -> RecordingsPlace:
+    finder = RecordingsFinder()
     for number, each in enumerate(recordings):
-        folder.add(Sample(str(number), (each,)))
-    return folder.path
+        finder.add(Sample(str(number), (each,)))
+    return finder.place
 
 
 def test_the_folder_is_the_one_in_which_every_recording_is_found_by_its_name(tmp_path: Path) -> None:
@@ -46,3 +50,16 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "link.wav").symlink_to(tmp_path / "secret.wav")
     assert find_recording(tmp_path / "data", name) is None
+
+
+def test_tables_that_hold_recordings_are_named_once(tmp_path: Path) -> None:
+    table, other = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
+    held = [Audio(str(number), content=bytes, tables=(table, other)) for number in range(2)]
+    place = place_of(*held, Audio("1.wav", tmp_path / "1.wav"))
+    assert place == RecordingsPlace(None, (table, other))
+    assert RecordingsPlace.from_json(place.to_json()) == place
+
+
+def test_a_record_of_somebody_else_says_nothing_that_it_cannot() -> None:
+    assert RecordingsPlace.from_json({"folder": 1, "tables": ["a", None, 2]}) == RecordingsPlace(None, ("a",))
+    assert RecordingsPlace.from_json({"tables": "a"}) == RecordingsPlace()

@@ -2,15 +2,44 @@
 
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evalkit.types import Sample
 
 _UPWARD = re.compile(r"(?:\.{1,2}/+)+")
 
 
-class RecordingsFolder:
-    """The folder in which every recording of a data set is found by its locator, in constant memory.
+@dataclass(frozen=True, slots=True)
+class RecordingsPlace:
+    """Where the recordings of a data set lie, on the machine that a run was made on.
+
+    Attributes:
+        folder: in which every recording is found by its locator; None where there is no single one.
+        tables: files, parquet or arrow, that hold recordings which are no files of their own.
+    """
+
+    folder: str | None = None
+    tables: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is recorded of it in ``provenance.json``."""
+        return {"folder": self.folder, "tables": list(self.tables)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "RecordingsPlace":
+        """Return what was recorded, as far as it is of the right kind: the record may be someone else's."""
+        folder, tables = record.get("folder"), record.get("tables")
+        return cls(
+            folder if isinstance(folder, str) else None,
+            tuple(each for each in tables if isinstance(each, str)) if isinstance(tables, list) else (),
+        )
+
+
+class RecordingsFinder:
+    """Finds the place of a data set's recordings, in constant memory.
 
     Steps upward at the beginning of a locator count for nothing: ``../audio/1.wav`` lies in the folder that holds
     ``audio``, so that no recording lies outside.
@@ -19,10 +48,12 @@ class RecordingsFolder:
     def __init__(self) -> None:
         self._folder: str | None = None
         self._alike = True
+        self._tables: dict[str, None] = {}
 
     def add(self, sample: Sample) -> None:
         """Take in one more sample."""
         for audio in sample.audio:
+            self._tables.update(dict.fromkeys(map(os.path.abspath, audio.tables)))
             if audio.path is None:
                 self._alike = False
             elif self._alike:
@@ -31,9 +62,9 @@ class RecordingsFolder:
                 self._folder = folder
 
     @property
-    def path(self) -> str | None:
-        """The folder, or None where there is no single one, or recordings are no files of their own."""
-        return self._folder if self._alike else None
+    def place(self) -> RecordingsPlace:
+        """Where the recordings of all samples so far lie."""
+        return RecordingsPlace(self._folder if self._alike else None, tuple(self._tables))
 
 
 def find_recording(folder: str | Path, locator: str) -> Path | None:

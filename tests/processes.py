@@ -1,0 +1,42 @@
+"""Processes that tests look after: whether they are gone, and which ones another started. Linux's /proc tells."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_SECONDS = 20.0
+
+
+def has_ended(process_id: int) -> bool:
+    """Whether a process is gone, or will be soon."""
+    return within(lambda: not is_at_work(process_id))
+
+
+def is_at_work(process_id: int) -> bool:
+    """Whether there is such a process, and not only what nobody has taken note of yet."""
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def processes_saying(words: str) -> list[int]:
+    """The processes at work on whose command line something stands."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if words in line and is_at_work(int(folder.name)):
+            found.append(int(folder.name))
+    return found
+
+
+def within(condition: Callable[[], object], seconds: float = _SECONDS) -> bool:
+    """Whether something comes true before the time is over."""
+    end = time.monotonic() + seconds
+    while not (true := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return bool(true)
