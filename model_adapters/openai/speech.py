@@ -78,7 +78,8 @@ class SpeechModel(OpenAICompatible):
         body = json.dumps({"model": self._model, "input": words, **self._settings}).encode()
         async with self._connection.post("/audio/speech", body) as reply:
             speech = _speech(await reply.content(), self._rate if self._settings["response_format"] == "pcm" else None)
-        return Response(words, speech=speech, usage=Usage(requests=1))
+        # The answer says nothing of what it took; who pays by the minute of speech can count that.
+        return Response(words, speech=speech, usage=Usage(requests=1, audio_seconds=round(speech.duration or 0.0, 3)))
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the model's name, its server and its settings."""

@@ -19,9 +19,11 @@ from evalkit.errors import ConfigurationError
 from evalkit.run.composition import compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.forecast import forecast
+from evalkit.run.judging import judge_again
 from evalkit.run.plan import Plan, plan_from_config
 from evalkit.run.rescore import rescore
 from reports.samples.scored import SampleReader
+from reports.write import write_report
 from tests.model_adapters.tiny_checkpoints import save_vits, save_whisper
 from tests.servers.backends import Answer, ServedRequest
 from tests.servers.openai_server import OpenAIServer
@@ -122,6 +124,23 @@ def test_spoken_tasks_go_through_all_stages_and_everything_else_finds_what_it_ne
     evaluate(plan_of(*chosen))
     assert llm.journal.outcomes() == requests, "nothing is asked twice"
     assert (folder / "metrics.json").read_bytes() == before
+
+
+def test_another_judge_asks_no_stage_and_the_report_has_every_stage(
+    checkpoints: tuple[Path, Path], llm: OpenAIServer, tmp_path: Path
+) -> None:
+    evaluate(plan_of(*words(checkpoints, llm, tmp_path, "task=demo_big_bench_audio")))
+    asked = llm.journal.outcomes()
+    again = judge_again(tmp_path / "run", ["model@judge=word_judge"])
+    assert llm.journal.outcomes() == asked
+    before, after = (run.tasks["demo_big_bench_audio"] for run in (again.before, again.evaluation.results))
+    assert after.metrics == before.metrics
+    assert again.evaluation.results.model == "Ear + Pen + Mouth"
+    comparison = evalkit.compare_runs(tmp_path / "run", again.evaluation.results.folder or tmp_path, resamples=20)
+    assert comparison.metrics, "two cascades of one recipe can be compared"
+    write_report([tmp_path / "run"], output_folder=tmp_path / "report")
+    pages = "".join(path.read_text(encoding="utf-8", errors="replace") for path in (tmp_path / "report").rglob("*.*"))
+    assert "Ear + Pen + Mouth" in pages
 
 
 def test_a_pure_recognition_needs_no_text_model_and_no_voice(checkpoints: tuple[Path, Path], tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from evalkit.errors import ConfigurationError
+from evalkit.prompts import Prompts
 from evalkit.run.composition import compose_configuration, compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config, roles_of, tasks_from_config
+from tests.conftest import ROOT
 from tests.servers.openai_server import OpenAIServer
 
 CHOICES = {"model": "word_judge", "model@transcriber": None, "model@judge": None}
@@ -154,3 +157,15 @@ def test_a_setting_that_a_protocol_does_not_have_is_refused_before_anything_is_a
         with pytest.raises(ConfigurationError, match=message):
             evaluate(plan_from_config(composition.config, composition.choices))
     assert not server.journal.outcomes()
+
+
+def test_every_profile_of_ours_has_words_that_the_tasks_replace() -> None:
+    asked = tasks_from_config(compose_configuration(["suite=step_audio_2"]))[0]._prompts._asked  # type: ignore[attr-defined]
+    fields = {kind: fields for (role, kind), (_, fields) in asked.items() if role == "model"}
+    profiles = sorted((ROOT / "configs/prompts").glob("*.yaml"))
+    assert len(profiles) > 5
+    for path in profiles:
+        prompts = Prompts({"model": yaml.safe_load(path.read_text(encoding="utf-8"))})
+        for kind, names in fields.items():
+            prompts.of(kind, fields=names)
+        prompts.check_fields()
