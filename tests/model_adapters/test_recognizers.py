@@ -246,6 +246,17 @@ def test_doubao_of_the_old_console_is_told_two_things() -> None:
     _one(DoubaoService, act)
 
 
+def test_a_code_that_the_configuration_explains_means_what_it_says() -> None:
+    def act(service: DoubaoService, server: RecognizerServer) -> None:
+        service.fault = lambda _: Reply(200, {}, {"X-Api-Status-Code": "45000131", "X-Api-Message": "too long"})
+        model = made(service, server, error_codes={"45000131": "busy"})
+        (failure,) = outcomes(model, asking(noise(1)))
+        assert isinstance(failure, TransientError)
+        assert failure.overloaded
+
+    _one(DoubaoService, act)
+
+
 def test_doubao_is_told_a_language_that_it_does_not_find_out_and_says_what_it_is_not_told() -> None:
     def act(service: DoubaoService, server: RecognizerServer) -> None:
         model = made(service, server)
