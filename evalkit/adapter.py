@@ -245,6 +245,13 @@ class ServedModelAdapter(ABC):
         name. Without anything secret: a cache and a run folder keep it.
         """
 
+    def check_settings(self, request: Request) -> None:  # noqa: B027 - some take whatever they are given
+        """Refuse a request by its decoding settings alone, before anything is asked.
+
+        Raises:
+            ConfigurationError: the server's protocol does not have one of them.
+        """
+
     async def identify(self) -> Mapping[str, Any]:
         """Ask the server what it says of itself, as JSON values; empty where it says nothing.
 

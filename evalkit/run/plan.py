@@ -20,6 +20,7 @@ from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.model_card import ModelCard
+from evalkit.progress import say
 from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
 from evalkit.results.aggregates import AggregateDefinition, definitions_from
@@ -107,7 +108,15 @@ def refuse_missing(config: DictConfig) -> None:
     """
     started = {f"{role}.base_url" for role in roles_of(config) if PORT in (config[role].get("launch") or "")}
     for key in sorted(OmegaConf.missing_keys(config) - started):
-        raise ConfigurationError(f"{key} must be given: {key}=VALUE")
+        reason = _why_nobody_can_run(config, key.partition(".")[0])
+        raise ConfigurationError(f"{key} must be given: {key}=VALUE{reason}")
+
+
+def _why_nobody_can_run(config: DictConfig, role: str) -> str:
+    """Return the reason as the end of a message; empty where a role has no model, or one that can be run."""
+    card = OmegaConf.select(config, f"{role}.card")
+    reason = ModelCard.from_settings(card, f"{role}.card").unavailable
+    return f" (nobody can run {config[role].get('title')}: {reason})" if reason else ""
 
 
 def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequence[Task]) -> Plan:
@@ -159,6 +168,9 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
         task.generation, task.cascade = generation, cascade
     if "prompt_kinds" in config:  # not in the configuration of a run made before there was the list
         prompts.check_kinds(config.prompt_kinds)
+    prompts.check_fields()
+    for gap in prompts.gaps():
+        say(gap)
     return tasks
 
 

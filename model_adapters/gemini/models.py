@@ -123,6 +123,10 @@ class GeminiModel(ServedModelAdapter):
         parts = [await self._reply(request, given) for given in range(request.replies)]
         return merge_replies(parts, request.replies)
 
+    def check_settings(self, request: Request) -> None:
+        """Refuse decoding settings that the service does not have."""
+        self._format.settings(request)
+
     async def identify(self) -> Mapping[str, Any]:
         """Return what the service says of the model.
 

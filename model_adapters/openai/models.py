@@ -12,7 +12,7 @@ from model_adapters.openai.connection import OpenAIConnection
 from model_adapters.shared.answering_model import ExpectedModel
 from model_adapters.shared.forms import form
 from model_adapters.shared.languages import wider_codes
-from model_adapters.shared.one_recording import recording_as_wav, seconds_of_wav
+from model_adapters.shared.one_recording import recording_as_wav, refuse_settings, seconds_of_wav
 from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.server_errors import ErrorCodes, RefusedError, error_within, is_error
 from model_adapters.shared.values import fields
@@ -107,7 +107,8 @@ class ChatModel(OpenAICompatible):
         extra_body: further fields of every request body, as the server's documentation has them.
         max_tokens_name: ``max_completion_tokens`` for servers that no longer take ``max_tokens``.
         voice: in which it speaks.
-        speech_format: in which it is asked to speak; None for WAV, or bare samples where it streams.
+        speech_format: in which it is asked to speak; None for WAV, or for the next where it streams.
+        streamed_speech_format: what the server calls bare samples in a stream.
         speech_rate: of speech that comes as bare samples, in hertz.
         audio_part: how it is sent recordings; see ``AudioPart``.
         stream: whether answers are sent piece by piece.
@@ -133,6 +134,7 @@ class ChatModel(OpenAICompatible):
         max_tokens_name: str = "max_tokens",
         voice: str = "alloy",
         speech_format: str | None = None,
+        streamed_speech_format: str = "pcm16",
         speech_rate: int = SPEECH_RATE,
         audio_part: AudioPart = "base64",
         stream: bool = False,
@@ -162,6 +164,7 @@ class ChatModel(OpenAICompatible):
             max_tokens_name=max_tokens_name,
             voice=voice,
             speech_format=speech_format,
+            streamed_speech_format=streamed_speech_format,
             audio_part=audio_part,
             sample_rate=self._sample_rate,
             stream=stream,
@@ -182,6 +185,10 @@ class ChatModel(OpenAICompatible):
             parts.append(await self._completion(request, request.replies - given, given))
             given += max(1, len(parts[-1].replies))
         return merge_replies(parts, request.replies)
+
+    def check_settings(self, request: Request) -> None:
+        """Refuse decoding settings that chat completions do not have."""
+        self._format.settings(request)
 
     async def _completion(self, request: Request, replies: int, given: int) -> Response:
         def read(completion: Any) -> Response:
@@ -230,6 +237,10 @@ class TranscriptionModel(OpenAICompatible):
         self._language_field = language_field
         self._request_limits = RequestLimits(**(request_limits or {}))
         self._unknown: dict[str | None, int] = {}  # how many of its hints the server does not know, by language
+
+    def check_settings(self, request: Request) -> None:
+        """Refuse all decoding settings: transcriptions have none but those of the configuration."""
+        refuse_settings(request)
 
     async def answer(self, request: Request) -> Response:
         """Try once to have the one recording of a request transcribed."""

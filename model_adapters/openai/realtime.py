@@ -125,6 +125,10 @@ class RealtimeModel(ServedModelAdapter):
         """Try once to have a request answered, in a session for each reply that is wanted."""
         return merge_replies([await self._reply(request) for _ in range(request.replies)], request.replies)
 
+    def check_settings(self, request: Request) -> None:
+        """Refuse decoding settings that the protocol does not have."""
+        self._format.session(request)
+
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the model's name, its server, its voice, its decoding settings and how it is asked."""
         return self._fingerprint

@@ -10,7 +10,7 @@ from evalkit.adapter import Beyond, Capabilities, Limits, Prices, ServedModelAda
 from evalkit.types import Request, Response, Usage
 from model_adapters.shared.keys import read_key
 from model_adapters.shared.languages import wider_codes
-from model_adapters.shared.one_recording import recording_as_wav
+from model_adapters.shared.one_recording import recording_as_wav, refuse_settings
 from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.server import Server
 from model_adapters.shared.server_errors import USUAL, EmptyAnswerError, ErrorCodes
@@ -107,6 +107,10 @@ class HostedRecognizer(ServedModelAdapter):
             TransientError, PermanentError, RejectedError: as ``answer`` does.
             ValueError: the answer is not of the documented form; raised only while a reply is open.
         """
+
+    def check_settings(self, request: Request) -> None:
+        """Refuse all decoding settings, of which recognisers have none."""
+        refuse_settings(request)
 
     async def answer(self, request: Request) -> Response:
         """Try once to have the one recording of a request transcribed; see ``ServedModelAdapter.answer``."""

@@ -27,7 +27,7 @@ def recording(request: Request, sample_rate: int, *, shortest: float = 0.0) -> W
         DataError: the request holds no recording, or several.
         AudioError: the recording cannot be read.
     """
-    _refuse_settings(request)
+    refuse_settings(request)
     if len(request.audio) != 1:
         raise DataError(f"a speech recogniser takes exactly one recording, this request has {len(request.audio)}")
     waveform = request.audio[0].waveform(sample_rate)
@@ -51,7 +51,7 @@ async def recording_as_wav(
         PermanentError: the request holds no recording, or several, or one that the service does not take.
         AudioError: the recording cannot be read.
     """
-    _refuse_settings(request)
+    refuse_settings(request)
     if len(request.audio) != 1:
         raise PermanentError(f"a transcription takes exactly one recording, this request has {len(request.audio)}")
     (wav,) = await wavs(request.audio, sample_rate)
@@ -67,7 +67,12 @@ def seconds_of_wav(wav: bytes) -> float:
         return float(file.getnframes() / file.getframerate())
 
 
-def _refuse_settings(request: Request) -> None:
+def refuse_settings(request: Request) -> None:
+    """Refuse decoding settings, which a recogniser has in its own configuration.
+
+    Raises:
+        ConfigurationError: names those of the request.
+    """
     if request.generation:
         raise ConfigurationError(
             f"the prompt profile or generation= sets {', '.join(request.generation)}, but a speech recogniser takes "

@@ -61,13 +61,13 @@ SERVICES = (
     Service("gpt_audio", ChatRequest),
     Service("gpt_audio", ChatRequest, {"stream": True}),
     Service("step_audio_2", StepFunRequest),
-    Service("step_audio_2", StepFunRequest, {"stream": True, "speech_format": "pcm"}),
+    Service("step_audio_2", StepFunRequest, {"stream": True}),
     Service("step_audio_2_mini_hosted", StepFunRequest),
     Service("qwen_omni_turbo", DashScopeRequest),
     Service("qwen3_omni_flash", DashScopeRequest),
     Service("qwen3_asr_flash", DashScopeAsrRequest, speaks=False),
     Service("vllm_omni", VllmOmniRequest),
-    Service("vllm_omni", VllmOmniRequest, {"stream": True, "speech_format": "pcm"}),
+    Service("vllm_omni", VllmOmniRequest, {"stream": True}),
     Service("openai_chat", SglangRequest, {"audio_part": "audio_url"}, speaks=False),
 )
 every_service = pytest.mark.parametrize("service", SERVICES, ids=str)
@@ -117,7 +117,7 @@ def test_a_spoken_answer_is_heard_whole_in_whatever_form_it_comes(service: Servi
         (SERVICES[2], {"audio_part": "base64"}),
         (SERVICES[2], {"audio_part": "data_url"}),
         (SERVICES[2], {"extra_body": {}}),
-        (SERVICES[3], {"speech_format": None}),
+        (SERVICES[3], {"streamed_speech_format": "pcm16"}),
         (SERVICES[5], {"stream": False}),
         (SERVICES[5], {"audio_part": "base64"}),
         (SERVICES[5], {"speech_format": "pcm16"}),
@@ -167,15 +167,15 @@ def test_a_call_beside_speech_without_content_and_finish_reason_is_read() -> Non
     assert (response.text, response.tool_calls[0].name, response.finish_reason) == ("One moment.", "search", None)
 
 
-def test_the_wordings_at_the_service_are_those_of_the_checkpoint() -> None:
-    hosted, local = (
-        compose_configuration([f"model={name}", "task=demo_clean"]).model.prompts
-        for name in ("step_audio_2", "step_audio_2_mini")
+@pytest.mark.parametrize(("name", "other"), [("step_audio_2", "step_audio_2_mini"), ("gpt_realtime", "gpt_audio")])
+def test_profiles_that_differ_in_decoding_alone_have_the_same_wordings(name: str, other: str) -> None:
+    profile, like = (
+        compose_configuration([f"model={each}", "task=demo_clean"]).model.prompts for each in (name, other)
     )
-    assert set(hosted) == set(local)
-    for kind, entry in hosted.items():
-        for part in ("system", "user"):
-            assert entry.get(part) == local[kind].get(part), (kind, part)
+    assert set(profile) == set(like)
+    for kind, entry in profile.items():
+        for part in ("system", "user", "languages"):
+            assert entry.get(part) == like[kind].get(part), (kind, part)
 
 
 # --- DashScope
@@ -251,6 +251,11 @@ def test_speech_of_vllm_omni_is_no_part_of_the_words(service: Service, oddity: A
     assert response.replies == ()
     assert response.speech is not None
     np.testing.assert_allclose(response.speech.waveform(24_000), np.frombuffer(speech, "<i2") / 32_768, atol=1e-6)
+
+
+def test_every_question_to_vllm_says_its_temperature_since_the_checkpoint_would_else() -> None:
+    prompts = compose_configuration(["model=vllm_omni", "task=demo_clean"]).model.prompts
+    assert {kind: entry.generation.get("temperature") for kind, entry in prompts.items()} == dict.fromkeys(prompts, 0)
 
 
 # --- bounds and the answering model

@@ -168,13 +168,23 @@ class _Worker:
         with self._deadline() as passed:
             try:
                 write_frame(self._requests, content)
-                return read_frame(self._responses)
+                return self._read()
             except (EOFError, OSError):
                 pass
+            except MemoryError:  # perhaps in the middle of a frame, after which no other can be told
+                self._process.end()
+                raise
         if passed.is_set():
             limit = self._settings.batch_deadline
             raise ModelDiedError(f"gave no answer within batch_deadline={limit:g} s and was ended", too_late=True)
         raise ModelDiedError(self._process.epitaph(), killed=self._process.was_killed)
+
+    def _read(self) -> Frame:
+        try:
+            return read_frame(self._responses)
+        except (ValueError, KeyError, TypeError) as error:
+            self._process.end()
+            raise ModelDiedError(f"answered what is no frame ({error}) and was ended") from error
 
     def close(self) -> None:
         """Let the model be closed, then end what is left."""

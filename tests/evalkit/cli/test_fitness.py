@@ -18,6 +18,8 @@ from tests.conftest import ROOT
 from tests.model_adapters.serving import Backend
 from tests.servers.faults import Fault, Refusal
 from tests.servers.openai_server import OpenAIServer
+from tests.servers.recognizers import KEY as RECOGNIZER_KEY
+from tests.servers.recognizers import ElevenLabsService, RecognizerServer, Reply
 
 _MODEL = "gpt-transcribe"
 KEY = "sk-probe-0123456789abcdef"
@@ -115,6 +117,23 @@ def test_nothing_that_answers_is_told_before_anything_is_asked(examined: Examine
     status, said = examined(*words)
     assert status == 1
     assert said.startswith("here    NO: nothing answers at http://127.0.0.1:9/v1")
+
+
+def test_a_recogniser_without_a_list_of_models_is_judged_by_its_answer(
+    examined: Examined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_KEY", RECOGNIZER_KEY)
+    service = ElevenLabsService()
+    with RecognizerServer(service) as server:
+        words = ["model=elevenlabs_scribe", f"model.base_url={server.base_url}", "model.api_key_variable=SOME_KEY"]
+        fit, answered = examined(*words, "model.prices={audio_minute: 0.6}")
+        service.fault = lambda _: Reply(401, {"detail": {"status": "invalid_api_key", "message": "Invalid API key"}})
+        unfit, turned_away = examined(*words)
+    assert (fit, unfit) == (0, 1)
+    assert answered.startswith(f'here    yes\nanswer  "{service.heard[0].text}" in ')
+    assert ", cost 0.0" in answered
+    assert "stopped NO: " in turned_away
+    assert "Invalid API key" in turned_away
 
 
 def test_a_model_that_reads_only_is_asked_in_writing(examined: Examined) -> None:

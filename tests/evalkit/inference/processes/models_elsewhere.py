@@ -94,6 +94,18 @@ class Mortal(Model):
         return super().answer(request)
 
 
+class Scribbler(Model):
+    """Has a library that writes where it should not, once."""
+
+    def generate(self, requests: Sequence[Request]) -> list[Response]:
+        """Write into the pipe of the responses, then answer."""
+        assert self.folder is not None
+        if not (self.folder / "scribbled").exists():
+            (self.folder / "scribbled").write_text("")
+            os.write(int(sys.argv[2]), b"loading the weights of another model")
+        return super().generate(requests)
+
+
 class Greedy(Model):
     """Runs out of memory where it gets more than two requests at once."""
 
