@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Answer = Callable[[str, Mapping[str, str], Mapping[str, str]], tuple[int, Any] | None]
-"""From path, parameters and headers to status and content; None refuses. Bytes are sent as they are."""
+"""From path, parameters and headers (names in small letters) to status and content, JSON or bytes; None refuses."""
 
 
 @contextmanager
@@ -22,7 +22,8 @@ def json_server(answer: Answer) -> Iterator[str]:
             parts = urlsplit(self.path)
             given = parse_qs(parts.query, strict_parsing=True, keep_blank_values=True) if parts.query else {}
             parameters = {name: values[0] for name, values in given.items() if len(values) == 1}
-            answered = answer(parts.path, parameters, self.headers) if len(parameters) == len(given) else None
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answered = answer(parts.path, parameters, headers) if len(parameters) == len(given) else None
             if answered is None:
                 refused.append(self.path)
             status, content = answered or (400, {"error": "not as documented"})

@@ -79,7 +79,7 @@ def test_searxng_is_asked_and_answered_in_prose() -> None:
 
 
 def brave(path: str, given: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, Any] | None:
-    if path != "/res/v1/web/search" or set(given) != {"q"} or headers.get("X-Subscription-Token") != KEY:
+    if path != "/res/v1/web/search" or set(given) != {"q"} or headers.get("x-subscription-token") != KEY:
         return None
     if given["q"] == "nothing":
         return 200, {"type": "search", "query": {"original": "nothing"}}
