@@ -74,7 +74,7 @@ def write_report(
         own_tables: tables and a chart of one's own, before those of the README or in their place.
         model_card: whether a model card with the figures is written too, for the Hugging Face hub.
         audio: whether recordings and spoken answers are played from where they lie (``link``), from copies beside the
-            pages (``copy``), or not at all (``none``).
+            pages (``copy``), or not at all (``none``). Recordings inside tables are copied for ``link`` too.
         copy_as: the form of copies: ``same`` as the files, ``mp3`` or ``opus``.
         link: gives the address of a linked sound, for pages that are served.
         notes: what else has to be said on the first page.

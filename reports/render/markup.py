@@ -45,11 +45,14 @@ def data_table(caption: str, head: tuple[str, ...], rows: list[tuple[str, ...]],
 
     Args:
         caption: says what it shows.
-        head: titles of the columns.
+        head: titles of the columns; empty above one that heads its rows and needs none.
         rows: each as long as the head.
         texts: how many columns are texts; the first heads its row.
     """
-    headings = [element("th", title, scope="col", class_=None if at < texts else "n") for at, title in enumerate(head)]
+    headings = [
+        element("th", title, scope="col", class_=None if at < texts else "n") if title else element("td")
+        for at, title in enumerate(head)
+    ]
     lines = [element("tr", *(_cell(at, cell, texts) for at, cell in enumerate(row))) for row in rows]
     table = element(
         "table",

@@ -13,6 +13,7 @@ from evalkit.results.metrics_file import read_run
 from reports.samples.scored import SampleReader
 from reports.site.data import ROWS_IN_A_PIECE
 from reports.site.scripts import Shared, call
+from reports.site.server import ReportServer
 from reports.write import write_report
 from tests.reports.site_runs import HOSTILE, row, sound, speech_run
 
@@ -194,19 +195,26 @@ def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(tmp_path: Path
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script>|https?:", page)
 
 
+def run_with_table(folder: Path, held: list[bytes], asked: list[bytes]) -> Path:
+    """A run of one sample with so many recordings, which lie in a table as far as it holds them."""
+    rows = [{"audio": {"bytes": content}} for content in held]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "data.parquet")
+    digests = [content_digest(content) for content in asked]
+    audio = json.dumps([{"locator": f"u{at}", "duration": None, "digest": each} for at, each in enumerate(digests)])
+    run = speech_run(folder, "run", [row("u", "a", "a", (0, 0, 0, 1), audio=audio)])
+    provenance = json.loads((run / "provenance.json").read_text())
+    provenance["data"]["demo"]["tables"] = [str(folder / "data.parquet"), str(folder / "gone.parquet")]
+    (run / "provenance.json").write_text(json.dumps(provenance))
+    return run
+
+
 def test_recordings_inside_tables_are_copied_and_that_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tone = sound(tmp_path / "tone.flac").read_bytes()
     mp3 = sound(tmp_path / "tone.mp3").read_bytes()
-    rows = [{"audio": {"bytes": content}} for content in (tone, mp3, b"no sound")]
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "data.parquet")
-    digests = [content_digest(content) for content in (tone, mp3, b"no sound", b"not there")]
-    audio = json.dumps([{"locator": f"u{at}", "duration": None, "digest": each} for at, each in enumerate(digests)])
-    run = speech_run(tmp_path, "run", [row("u", "a", "a", (0, 0, 0, 1), audio=audio)])
-    provenance = json.loads((run / "provenance.json").read_text())
-    provenance["data"]["demo"]["tables"] = [str(tmp_path / "data.parquet"), str(tmp_path / "gone.parquet")]
-    (run / "provenance.json").write_text(json.dumps(provenance))
+    held = [tone, mp3, b"no sound"]
+    run = run_with_table(tmp_path, held, [*held, b"not there"])
     for mode in ("link", "copy", "none"):
         output = tmp_path / mode
         assert main(["report", str(run), "--output", str(output), "--audio", mode]) == 0
@@ -220,3 +228,18 @@ def test_recordings_inside_tables_are_copied_and_that_is_said(
         assert [each["url"].rpartition(".")[2] for each in heard[:2]] == ["flac", "mp3"]
         assert {"seconds", "peaks", "spectrogram"} <= heard[0].keys()
         assert not any("url" in each for each in heard[2:])
+
+
+def test_recordings_inside_tables_are_served_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tone = sound(tmp_path / "tone.flac").read_bytes()
+    run = run_with_table(tmp_path, [tone], [tone])
+    with ReportServer([run]) as server:
+        [url] = [name for name in server._files if name.endswith(".flac")]
+        served = server.find(url)
+        assert served is not None
+        assert served.read_bytes() == tone
+    monkeypatch.setattr(ReportServer, "serve", lambda server: None)
+    assert main(["view", str(run), "--no-browser"]) == 0
+    assert "copying the recordings inside a table (0.0 MB at most), for as long as" in capsys.readouterr().out
