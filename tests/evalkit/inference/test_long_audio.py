@@ -139,6 +139,26 @@ def test_a_piece_that_fails_fails_the_sample_and_is_named(tmp_path: Path, model:
     assert "too loud" in answers["long"].failure.message
 
 
+def test_a_recording_whose_length_cannot_be_told_costs_one_sample_its_answer(tmp_path: Path) -> None:
+    (tmp_path / "damaged.flac").write_bytes(b"fLaC" + bytes(100))
+
+    def broken() -> bytes:
+        raise KeyError("no such row")
+
+    audios = {"damaged": Audio("d", tmp_path / "damaged.flac"), "broken": Audio("b", content=broken)}
+    calls = [Call("model", Request((Message("user", (audio,)),), sample_id=name)) for name, audio in audios.items()]
+    answers = asked(ServedListener(3, "splits"), [*calls, call(tmp_path, "fits", 2)])
+    assert answers["fits"].text == "2000"
+    assert [answers[name].failure.kind for name in audios] == ["unreadable_audio"] * 2  # type: ignore[union-attr]
+    assert answers["broken"].error == "KeyError: 'no such row'"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_was_done_is_kept_with_the_response(tmp_path: Path, model: Any) -> None:
+    response = asked(model(3, "cuts"), [call(tmp_path, "long", 4)])["long"]
+    assert Response.from_json(json.loads(json.dumps(response.to_json()))) == response
+
+
 def test_questions_about_several_recordings_are_not_split(tmp_path: Path) -> None:
     first, second = (call(tmp_path, name, 4).request.audio[0] for name in "ab")
     both = Call("model", Request((Message("user", (first, second)),), sample_id="both"))
