@@ -14,6 +14,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.testing import check_adapter
 from evalkit.types import Request, Response
 from model_adapters.transformers.omni import QwenOmni
+from tests.model_adapters.conftest import cached_as_from_the_hub
 from tests.model_adapters.tiny_chat_models import save_qwen2_audio
 from tests.model_adapters.tiny_omni import save_qwen2_5_omni, save_qwen3_omni
 
@@ -173,9 +174,7 @@ def test_speakers_are_those_of_the_revision(tmp_path: Path, monkeypatch: pytest.
     older = shutil.copytree(newest, repository / "snapshots" / ("b" * 40))
     speakers = torch.load(older / "spk_dict.pt", weights_only=True)
     torch.save({"Aiden": speakers["Ethan"]}, older / "spk_dict.pt")
-    (repository / "refs").mkdir()
-    for name, folder in (("main", newest), ("older", older)):
-        (repository / "refs" / name).write_text(folder.name)
+    cached_as_from_the_hub(tmp_path, "own/omni", {"main": newest, "older": older})
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     hub: dict[str, Any] = {"device": "cpu", "speech": True, "local_files_only": True}
     adapter = QwenOmni("own/omni", speaker="Aiden", revision="older", **hub)
