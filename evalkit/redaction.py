@@ -80,7 +80,8 @@ def secrets_of_command(command: str) -> tuple[str, ...]:
 
 def secrets_of_environment() -> tuple[str, ...]:
     """Return the values of this process's environment variables whose names say that they are secret."""
-    return tuple(value.strip() for name, value in os.environ.items() if _is_secret(name))
+    folders = ("PWD", "OLDPWD")  # which are no passwords
+    return tuple(value.strip() for name, value in os.environ.items() if _is_secret(name) and name not in folders)
 
 
 def redacted(response: Response, redact: Callable[[str], str]) -> Response:

@@ -1,8 +1,9 @@
 """Frames over a pipe: JSON, and the samples of the sounds in it as they are.
 
-A frame is the length of its JSON in bytes (unsigned, 4 bytes, little-endian), the count of its samples (unsigned, 8
-bytes), the JSON in UTF-8, and the samples (float32, little-endian) of all sounds one after another. The JSON's field
-``sounds`` lists them, each ``{samples, rate, name, digest}``; where one belongs, it stands as ``{"sound": NUMBER}``.
+A frame is the four letters ``ekw1``, the length of its JSON in bytes (unsigned, 4 bytes, little-endian), the count of
+its samples (unsigned, 8 bytes), the JSON in UTF-8, and the samples (float32, little-endian) of all sounds one after
+another. The JSON's field ``sounds`` lists them, each ``{samples, rate, name, digest}``; where one belongs, it stands as
+``{"sound": NUMBER}``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 
 from evalkit_worker.types import Message, Request, Response, Sound
 
-_HEAD = struct.Struct("<IQ")
+_HEAD = struct.Struct("<4sIQ")
+_BEGINNING = b"ekw1"
 _SAMPLE = np.dtype("<f4")
 Frame = Mapping[str, Any]
 """The JSON of a frame that was read; ``sounds`` holds them whole."""
@@ -42,7 +44,7 @@ def write_frame(pipe: BinaryIO, content: Mapping[str, Any]) -> None:
         for sound in sounds
     ]
     text = json.dumps({**values, "sounds": listed}, allow_nan=False).encode()
-    pipe.write(_HEAD.pack(len(text), sum(map(len, samples))) + text)
+    pipe.write(_HEAD.pack(_BEGINNING, len(text), sum(map(len, samples))) + text)
     for channel in samples:
         pipe.write(channel.tobytes())
     pipe.flush()
@@ -55,7 +57,9 @@ def read_frame(pipe: BinaryIO) -> Frame:
         EOFError: the other side is gone, be it in the middle of a frame.
         ValueError: it is no frame.
     """
-    length, count = _HEAD.unpack(_exactly(pipe, _HEAD.size))
+    beginning, length, count = _HEAD.unpack(_exactly(pipe, _HEAD.size))
+    if beginning != _BEGINNING:
+        raise ValueError(f"it begins with {beginning!r}")
     content = json.loads(_exactly(pipe, length))
     samples = np.frombuffer(_exactly(pipe, count * _SAMPLE.itemsize), _SAMPLE).astype(np.float32)
     if sum(each["samples"] for each in content["sounds"]) != count:

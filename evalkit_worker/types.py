@@ -63,6 +63,7 @@ class Request:
         task: name of the task that asks.
         sample_id: the sample that it asks about.
         assessment: of a question to a judge that has a reference answer: ``{references, answers, verdicts}``.
+        kind: of question, such as ``asr``; empty where none is said.
     """
 
     messages: tuple[Message, ...]
@@ -75,6 +76,7 @@ class Request:
     task: str = ""
     sample_id: str = ""
     assessment: Mapping[str, Any] | None = None
+    kind: str = ""
 
     @property
     def sounds(self) -> tuple[Sound, ...]:
@@ -97,6 +99,7 @@ class Response:
         logprobs: of the tokens of the answer, each a mapping.
         tokens: the answer in the model's own tokens, in a notation that it alone reads.
         notes: what is to be known of the answer, a line for people each.
+        overlong: ``cut`` or ``split``: what the model did to a recording that it could not take whole; else empty.
     """
 
     text: str = ""
@@ -109,3 +112,4 @@ class Response:
     logprobs: tuple[Mapping[str, Any], ...] = ()
     tokens: str = ""
     notes: tuple[str, ...] = ()
+    overlong: str = ""

@@ -21,6 +21,7 @@ Extraction = Literal["response_tag", "none"]
 OptionLetters = Literal["kept", "stripped"]
 
 _FIELDS = ("question", "choices")
+_LETTERED_CHOICES = "lettered_choices"
 _PLAIN_PROMPT = {
     "user": "{audio}{question} Please choose the answer from the following options: [{choices}] "
     "Output the final answer in <RESPONSE> </RESPONSE>."
@@ -108,8 +109,8 @@ class Mmau(DatasetTask):
         check_choice(f"task {self.name}: option_letters", option_letters, get_args(OptionLetters))
         self._extraction = extraction
         self._option_letters = option_letters
-        self._prompt = self._prompts.of("mmau", default=_PLAIN_PROMPT)
-        for field, others in (("question", ()), ("choices", ("lettered_choices",))):
+        self._prompt = self._prompts.of("mmau", default=_PLAIN_PROMPT, fields=(*_FIELDS, _LETTERED_CHOICES))
+        for field, others in (("question", ()), ("choices", (_LETTERED_CHOICES,))):
             if not any(f"{{{name}}}" in self._prompt.user for name in (field, *others)):
                 raise ConfigurationError(f"prompt profile, mmau.user: {{{field}}} must stand in it")
         recipe = {"rule": "mmau_string_match.v1", "extraction": extraction, "option_letters": option_letters}
@@ -130,7 +131,7 @@ class Mmau(DatasetTask):
             choices: Sequence[str] = sample.metadata["choices"]
             fields["choices"] = ", ".join(choices)
             bare = strip_option_letters("", "", choices)[2]
-            fields["lettered_choices"] = "\n".join(f"({chr(ord('A') + at)}) {choice}" for at, choice in enumerate(bare))
+            fields[_LETTERED_CHOICES] = "\n".join(f"({chr(ord('A') + at)}) {choice}" for at, choice in enumerate(bare))
         request = self._prompt.request(sample.audio, language=sample.language, fields=fields)
         response = yield Call("model", request)
         return self._score(sample, response.text)

@@ -25,12 +25,18 @@ def model_state(settings: Mapping[str, Any]) -> str:
     """
     for reason in _reasons(settings):
         return f"no: {reason}"
-    to_give = [key for key, value in settings.items() if value == "???"]
+    begun = ("base_url",) if settings.get("launch") else ()  # which the run gives the server that it starts
+    to_give = [key for key, value in settings.items() if value == "???" and key not in begun]
     return f"yes, give {', '.join(f'model.{key}=' for key in to_give)}" if to_give else "yes"
 
 
 def _reasons(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield the reasons why a model cannot run here, the simplest first."""
+    if python := _given(settings.get("python")):
+        # Its libraries and weights are for that environment to have.
+        if shutil.which(Path(python).expanduser()) is None:
+            yield f"{python}, in which it is to work, is no program"
+        return
     if missing := [module for module in settings.get("requires") or () if not _installed(module)]:
         extra = settings.get("extra")
         yield f"{', '.join(missing)} not installed" + (f"; {install_command(extra)}" if extra else "")
@@ -39,7 +45,10 @@ def _reasons(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"the environment variable {variable}, which is to hold the API key, is not set"
     if file and not Path(file).expanduser().is_file():
         yield f"the file {file}, which is to hold the API key, is not there"
-    if url := _given(settings.get("base_url")):
+    if launch := _given(settings.get("launch")):
+        if shutil.which(program := launch.split()[0]) is None:
+            yield f"{program}, which is to start its server, is no program"
+    elif url := _given(settings.get("base_url")):
         yield from _server_away(url)
     elif path := _given(settings.get("path")):
         yield from _weights_away(path)

@@ -32,6 +32,13 @@ class Setting:
     text: str
 
 
+_OF_EVERY_MODEL = (
+    Setting("python", "null", "the interpreter of another environment, in which a model of a process works"),
+    Setting("batch_deadline", "1800", "seconds that it has there for a batch, and for being made"),
+    Setting("launch", "null", "the command that starts a served model's server; {port} stands for a free port"),
+)
+
+
 def run_help() -> str:
     """Return what ``evalkit run --help`` prints."""
     text = _file(f"{CONFIG_NAME}.yaml")
@@ -110,6 +117,9 @@ def _page() -> Iterator[str]:
     open_mappings = ", ".join(f"`{name}`" for name in OPEN_MAPPINGS)
     yield from ("", "## Of models", "")
     yield f"Written `model.NAME=VALUE`, or `judge.NAME=VALUE` for another role. Open to keys of yours: {open_mappings}."
+    yield from ("", "### Every model", "")
+    yield from ("See [A model in another Python](other_python.md) and [Models behind a server](served_models.md).", "")
+    yield from _table(("Setting", "Default", "What it does"), _OF_EVERY_MODEL)
     for name, text in _options("model"):
         rows = settings(text)
         if rows:

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from evalkit.errors import ConfigurationError
-from evalkit.inference.endpoint import ModelSpec
+from evalkit.inference.endpoint import ModelSpec, ProcessSettings
 from evalkit.inference.opening import is_served
 from evalkit.results.metrics_file import FILE_NAME
 from evalkit.results.repeated import repeated_folders
@@ -60,7 +60,8 @@ def _repetition(config: DictConfig, folder: Path, name: str, number: int) -> Dic
     again = deepcopy(config)
     with open_dict(again):
         again.runs, again.name, again.repeats = str(folder), f"{name}-{number + 1}", 1
-        spec = ModelSpec("model", "", _plain(again.model))
+        process = ProcessSettings(again.model.get("python"))
+        spec = ModelSpec("model", "", _plain(again.model), process=process)
         if _has_seed(spec):
             again.model.seed = int(again.model.get("seed") or 0) + number
         elif is_served(spec):
@@ -76,6 +77,8 @@ def _plain(model: DictConfig) -> dict[str, Any]:
 
 def _has_seed(spec: ModelSpec) -> bool:
     """Tell whether a model's adapter has a setting for its seed."""
+    if spec.process.python is not None:  # where alone its class can be imported; its configuration names its settings
+        return "seed" in spec.config
     try:
         return "seed" in inspect.signature(spec.target).parameters
     except (TypeError, ValueError):

@@ -16,6 +16,8 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("pocketsphinx", reason="the pocketsphinx extra is not installed")
 pytestmark = pytest.mark.slow
 
+COMMON = ["statistics.resamples=100", "name=run", "cache.folder=null"]
+
 
 def test_an_omni_writes_and_speaks_through_the_smoke_suite(evalkit_command: CommandLine, tmp_path: Path) -> None:
     checkpoint = save_qwen2_5_omni(tmp_path / "omni")
@@ -46,15 +48,7 @@ def test_an_omni_writes_and_speaks_through_the_smoke_suite(evalkit_command: Comm
 @pytest.mark.parametrize("model", ["parakeet", "canary"])
 def test_a_recogniser_of_nemo_transcribes_the_demo(evalkit_command: CommandLine, tmp_path: Path, model: str) -> None:
     checkpoint = save_canary(tmp_path / model) if model == "canary" else save_parakeet(tmp_path / model, "tdt")
-    words = [
-        "suite=demo_asr",
-        "limit=3",
-        "name=run",
-        "cache.folder=null",
-        f"model={model}",
-        f"model.path={checkpoint}",
-        "model.device=cpu",
-    ]
+    words = ["suite=demo_asr", "limit=3", *COMMON, f"model={model}", f"model.path={checkpoint}", "model.device=cpu"]
     done = evalkit_command("run", *words, timeout=300)
     assert done.returncode == 0, done.stderr[-2_000:]
     tasks = json.loads((tmp_path / "runs" / "run" / "metrics.json").read_text())["tasks"]

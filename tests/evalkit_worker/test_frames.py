@@ -1,5 +1,6 @@
 """Frames over a pipe: what is written is read, and what is cut short is not taken for whole."""
 
+import ast
 import io
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from evalkit_worker import Message, Request, Response, Sound
 from evalkit_worker.frames import read_frame, requests_from, responses_from, write_frame
+from tests.conftest import ROOT
 
 SOUND = Sound(np.linspace(-1, 1, 7, dtype=np.float32), 16_000, "a.wav", "abc")
 SILENCE = Sound(np.zeros(0, np.float32), 24_000)
@@ -103,3 +105,18 @@ def test_samples_that_do_not_add_up_are_refused() -> None:
     whole = written({"responses": [Response(speech=SOUND)]})
     with pytest.raises(ValueError, match="other samples"):
         read_frame(io.BytesIO(whole.replace(b'"samples": 7', b'"samples": 6')))
+
+
+def test_what_does_not_begin_like_a_frame_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="begins with b'load'"):
+        read_frame(io.BytesIO(b"loading the weights of the model"))
+
+
+def test_all_that_works_there_is_written_for_python_3_9() -> None:
+    files = [*(ROOT / "evalkit_worker").rglob("*.py"), ROOT / "model_adapters" / "kimi_audio.py"]
+    assert len(files) > 5
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        ast.parse(text, str(file), feature_version=(3, 9))
+        needed = " |" not in text or "from __future__ import annotations" in text
+        assert needed, f"{file}: unions in annotations want the import that keeps them from being evaluated"

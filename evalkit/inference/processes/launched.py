@@ -26,7 +26,8 @@ _HOST = "127.0.0.1"
 _USUAL_PATH = "/v1"
 _MOST_RESTARTS = 10
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two looks whether it answers
-_SECONDS_TO_ANSWER = 5.0
+_SECONDS_TO_ANSWER = 30.0  # some look through a folder of models first
+_NOT_YET = (502, 503, 504)  # others come from servers at work: some answer 500 where they cannot list their models
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +186,12 @@ def _free_port() -> int:
 
 
 def _answers(url: str) -> bool:
-    """Tell whether a server answers, be it that it wants a key or has no such path; not while it says it is loading."""
+    """Tell whether a server answers, in whatever way; not while it, or a gateway, says that it is not there yet."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
     try:
         with opener.open(url, timeout=_SECONDS_TO_ANSWER):
             return True
     except urllib.error.HTTPError as error:
-        return error.code < 500
+        return error.code not in _NOT_YET
     except (OSError, ValueError, http.client.HTTPException):
         return False

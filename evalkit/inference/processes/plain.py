@@ -12,6 +12,9 @@ from evalkit.types import Assessment, Failure, Message, Request, Response, ToolC
 from evalkit_worker import types as plain
 
 _SPEECH = "spoken answer"
+# What is the same in both kinds of types.
+_REQUEST = ("language", "generation", "tools", "output", "replies", "attempt", "task", "sample_id", "kind")
+_RESPONSE = ("text", "first_sound", "replies", "finish_reason", "logprobs", "tokens", "notes", "overlong")
 
 
 def plain_request(request: Request, sample_rate: int | None) -> plain.Request:
@@ -26,16 +29,9 @@ def plain_request(request: Request, sample_rate: int | None) -> plain.Request:
     """
     assessment = request.assessment
     return plain.Request(
-        tuple(_plain_message(message, sample_rate) for message in request.messages),
-        request.language,
-        request.generation,
-        request.tools,
-        request.output,
-        request.replies,
-        request.attempt,
-        request.task,
-        request.sample_id,
-        None if assessment is None else asdict(assessment),
+        messages=tuple(_plain_message(message, sample_rate) for message in request.messages),
+        assessment=None if assessment is None else asdict(assessment),
+        **_alike(request, _REQUEST),
     )
 
 
@@ -43,16 +39,9 @@ def request_of(request: plain.Request) -> Request:
     """Return the request that stands in plain types."""
     assessment = request.assessment
     return Request(
-        tuple(_message_of(message) for message in request.messages),
-        request.language,
-        request.generation,
-        request.tools,
-        "speech" if request.output == "speech" else "text",
-        request.replies,
-        request.attempt,
-        request.task,
-        request.sample_id,
-        None if assessment is None else Assessment(**{key: tuple(texts) for key, texts in assessment.items()}),
+        messages=tuple(_message_of(message) for message in request.messages),
+        assessment=None if assessment is None else Assessment(**{key: tuple(each) for key, each in assessment.items()}),
+        **_alike(request, _REQUEST),
     )
 
 
@@ -63,16 +52,10 @@ def plain_response(response: Response) -> plain.Response:
         AudioError: its speech cannot be read.
     """
     return plain.Response(
-        response.text,
-        None if response.failure is None else response.failure.to_json(),
-        None if response.speech is None else _sound(response.speech, None),
-        response.first_sound,
-        tuple(call.to_json() for call in response.tool_calls),
-        response.replies,
-        response.finish_reason,
-        response.logprobs,
-        response.tokens,
-        response.notes,
+        failure=None if response.failure is None else response.failure.to_json(),
+        speech=None if response.speech is None else _sound(response.speech, None),
+        tool_calls=tuple(call.to_json() for call in response.tool_calls),
+        **_alike(response, _RESPONSE),
     )
 
 
@@ -84,16 +67,10 @@ def response_of(response: plain.Response) -> Response:
     """
     speech = response.speech
     return Response(
-        response.text,
-        None if response.failure is None else Failure.from_json(response.failure),
+        failure=None if response.failure is None else Failure.from_json(response.failure),
         speech=None if speech is None else Audio.of_waveform(_SPEECH, speech.samples, speech.rate),
-        first_sound=response.first_sound,
         tool_calls=tuple(ToolCall.from_json({"arguments": "{}", **call}) for call in response.tool_calls),
-        replies=response.replies,
-        finish_reason=response.finish_reason,
-        logprobs=response.logprobs,
-        tokens=response.tokens,
-        notes=response.notes,
+        **_alike(response, _RESPONSE),
     )
 
 
@@ -149,6 +126,10 @@ class PlainAdapter:
     def close(self) -> None:
         """Free what the adapter holds."""
         self._adapter.close()
+
+
+def _alike(value: Any, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
 
 
 def _plain_message(message: Message, sample_rate: int | None) -> plain.Message:

@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,3 +94,20 @@ def test_a_broken_file_of_the_users_is_said_in_its_line(tmp_path: Path, evalkit_
     assert len(broken) == 2
     assert all("broken.yaml, line 2" in line for line in broken)
     assert "demo_clean " in outcome.stdout
+
+
+def test_what_a_model_in_another_python_needs_is_not_looked_for_here(tmp_path: Path) -> None:
+    settings = {"requires": ["a_library_of_another_world"], "path": "/no/weights", "extra": "x"}
+    assert model_state(settings).startswith("no: a_library_of_another_world not installed")
+    assert model_state({**settings, "python": sys.executable}) == "yes"
+    assert model_state({**settings, "python": "???", "requires": []}).startswith("no: /no/weights")
+    state = model_state({**settings, "python": str(tmp_path / "python")})
+    assert state == f"no: {tmp_path / 'python'}, in which it is to work, is no program"
+
+
+def test_a_server_that_the_run_starts_need_not_be_there() -> None:
+    settings = {"base_url": "http://127.0.0.1:9/v1"}
+    assert model_state(settings).startswith("no: nothing answers at")
+    assert model_state({**settings, "launch": "sh serve --port {port}"}) == "yes"
+    state = model_state({**settings, "launch": "vlm-of-nobody serve {port}"})
+    assert state == "no: vlm-of-nobody, which is to start its server, is no program"

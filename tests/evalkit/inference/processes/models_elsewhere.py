@@ -64,7 +64,7 @@ class Talkative(Model):
         """Print, then answer."""
         print("loading: 10 %\rloading: 100 %")
         os.write(1, b"\x00\x01\x02\x03 bytes like those of a frame \xff\n")
-        print("a warning", file=sys.stderr)
+        print("a warning with", os.environ.get("WORKER_TOKEN"), file=sys.stderr)
         subprocess.run(["sh", "-c", "echo a child; echo its errors >&2"], check=True)
         return super().generate(requests)
 
@@ -92,6 +92,18 @@ class Mortal(Model):
         elif words == "hang":
             time.sleep(1000)
         return super().answer(request)
+
+
+class Scribbler(Model):
+    """Has a library that writes where it should not, once."""
+
+    def generate(self, requests: Sequence[Request]) -> list[Response]:
+        """Write into the pipe of the responses, then answer."""
+        assert self.folder is not None
+        if not (self.folder / "scribbled").exists():
+            (self.folder / "scribbled").write_text("")
+            os.write(int(sys.argv[2]), b"loading the weights of another model")
+        return super().generate(requests)
 
 
 class Greedy(Model):

@@ -1,6 +1,7 @@
 """Servers that a run starts: waited for, started again when they die, ended with the run."""
 
 import asyncio
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -56,26 +57,27 @@ def die(base_url: str) -> None:
 
 def test_it_is_started_once_when_wanted_and_ended_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINY_TOKEN", "t0ken-of-the-environment")
+    monkeypatch.setenv("PWD", os.getcwd())  # no password
 
     async def use(server: LaunchedServer, base_url: str, told: list[str]) -> None:
         assert get(base_url) == 0, "not before it is wanted"
         started = await asyncio.gather(server.ready(), server.ready(), server.ready())
         assert sorted(started) == [False, False, True]
-        assert get(base_url) == 404
+        assert get(base_url) == 500
         assert not await server.ready()
 
     (line,) = serve(COMMAND, tmp_path / "log", use)
     assert line.startswith("model: starting its server at http://127.0.0.1:")
     assert line.endswith(f"; what it prints is kept in {tmp_path / 'log'}")
     printed = (tmp_path / "log").read_text()
-    assert "the token is (key removed)" in printed
+    assert f"the token is (key removed), the folder is {os.getcwd()}" in printed
     assert "t0ken" not in printed
 
 
 def test_a_server_that_says_it_is_loading_is_waited_for() -> None:
     async def use(server: LaunchedServer, base_url: str, told: list[str]) -> None:
         await server.ready()
-        assert get(base_url) == 404
+        assert get(base_url) == 500
 
     serve(f"{COMMAND} 3", None, use)
 

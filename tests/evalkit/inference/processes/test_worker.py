@@ -95,14 +95,30 @@ def test_nothing_but_numpy_is_needed_there(make_worker: MakeWorker, tmp_path: Pa
         make_worker("model_adapters.pocketsphinx.PocketSphinx", str(tmp_path / "venv" / "bin" / "python"))
 
 
-def test_whatever_libraries_print_goes_to_the_log(make_worker: MakeWorker, tmp_path: Path) -> None:
+def test_the_example_of_the_documentation_works(
+    make_worker: MakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "other_python.md").read_text(encoding="utf-8")
+    example = page.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "my_loudness.py").write_text(example)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    model = make_worker("my_loudness.Loudness", decimals=2)
+    assert model.capabilities.batch_size == 8
+    peak = round(float(abs(Audio("a", RECORDING).waveform(16_000)).max()), 2)
+    assert [response.text for response in model.generate([asking(Audio("a", RECORDING))])] == [str(peak)]
+
+
+def test_whatever_libraries_print_goes_to_the_log_without_keys(
+    make_worker: MakeWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKER_TOKEN", "hf_0123456789abcdef")
     model = make_worker("Talkative")
     assert texts(model, "one", "two") == ["one", "two"]
     assert texts(model, "three") == ["three"]
     model.close()
     lines = (tmp_path / "worker.log").read_text().splitlines()
     assert lines.count("loading: 100 %") == 2
-    assert {"a warning", "a child", "its errors"} < set(lines)
+    assert {"a warning with (key removed)", "a child", "its errors"} < set(lines)
 
 
 def test_an_adapter_of_evalkits_own_works_there_as_it_is(make_worker: MakeWorker) -> None:
@@ -153,6 +169,13 @@ def test_what_is_killed_from_outside_is_taken_for_a_lack_of_memory(make_worker: 
         "c",
     ]
     assert size == 1
+
+
+def test_a_worker_that_answers_nonsense_is_started_again(make_worker: MakeWorker, tmp_path: Path) -> None:
+    model = make_worker("Scribbler", folder=str(tmp_path))
+    assert texts(model, "a", "b") == ["a", "b"]
+    assert texts(model, "c") == ["c"]
+    assert len(process_ids(tmp_path)) == 2
 
 
 @pytest.mark.slow
