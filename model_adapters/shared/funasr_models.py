@@ -2,8 +2,9 @@
 
 import contextlib
 import io
+import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def import_funasr(model: str, extra: str) -> Any:
         ConfigurationError: it is not there, or does not fit the machine.
     """
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it could not import
+        with _contained():
             from funasr import AutoModel
     except (ImportError, OSError) as error:  # a torch or torchaudio that does not fit the machine raises OSError
         raise ConfigurationError(f"{model} needs the library FunASR: {install_command(extra)} ({error})") from error
@@ -79,9 +80,8 @@ def load(auto_model: Any, folder: Path, settings: Mapping[str, Any], *, device: 
     """
     import torch
 
-    printed = io.StringIO()
     try:
-        with contextlib.redirect_stdout(printed):
+        with _contained() as printed:
             model = auto_model(
                 **settings,
                 ignore_init_mismatch=False,
@@ -99,3 +99,18 @@ def load(auto_model: Any, folder: Path, settings: Mapping[str, Any], *, device: 
     if missing:
         raise ConfigurationError(f"{folder / 'model.pt'}: no trained weights for {missing[0]}")
     return model
+
+
+@contextlib.contextmanager
+def _contained() -> Iterator[io.StringIO]:
+    """Catch what FunASR prints, and keep it from the root logger, by which all lines of a run would be printed too."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.addHandler(logging.NullHandler())  # with one there, nobody's basicConfig adds another
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield printed
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)

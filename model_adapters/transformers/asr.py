@@ -59,7 +59,7 @@ class TransformersAsr(ModelAdapter):
         with loading(path):
             self._processor, model = _load(path, checked_dtype(dtype), source)
             self._model = model.eval().to(self._device)
-        self._weights = weights_identity(path, model)
+        self._weights = weights_identity(path, revision)
         self._generation = {"do_sample": False, "num_beams": 1, **(generation or {})}
         self._language_tokens: tuple[str, ...] = ()
         if model.config.model_type == "whisper":

@@ -56,7 +56,7 @@ class AudioClassifier(ModelAdapter):
         with loading(path):
             self._extractor, model = _load(path, source)
             self._model = model.eval().to(chosen_device(device))
-        self._weights = weights_identity(path, model)
+        self._weights = weights_identity(path, revision)
         self._labels = _renamed(
             path, [str(model.config.id2label[index]) for index in range(model.config.num_labels)], labels
         )

@@ -94,7 +94,18 @@ def load_complete(from_pretrained: Callable[..., Any], path: str, dtype: Any, so
     return model
 
 
-def weights_identity(path: str, model: Any) -> dict[str, Any]:
-    """Return what tells a loaded model's weights apart: a digest of a local folder, or the commit on the hub."""
+def weights_identity(path: str, revision: str) -> dict[str, Any]:
+    """Return what tells a loaded model's weights apart: a digest of a local folder, or the commit on the hub.
+
+    Args:
+        path: a checkpoint folder, or a name on the Hugging Face hub.
+        revision: branch, tag or commit of a name on the hub, as it was loaded.
+    """
     folder = Path(path)
-    return {"sha256": folder_digest(folder)} if folder.is_dir() else {"hub": path, "commit": model.config._commit_hash}
+    if folder.is_dir():
+        return {"sha256": folder_digest(folder)}
+    from huggingface_hub import try_to_load_from_cache
+
+    # Its folder is named after the commit; the library itself stopped saying which it loaded.
+    config = try_to_load_from_cache(path, "config.json", revision=revision)
+    return {"hub": path, "commit": Path(config).parent.name if isinstance(config, str) else None}

@@ -67,9 +67,6 @@ class QwenOmni(TransformersChat):
         self._speaker = speaker
         self._talker = dict(talker or {})
         self._identity |= {"speaker": self._speaker, "talker": self._talker}
-        if not Path(path).is_dir():
-            # It was loaded from the folder of one commit, and named after it.
-            self._identity["weights"] = {"hub": path, "commit": Path(self._whole.name_or_path).name}
         self.capabilities = replace(self.capabilities, speech_output=True)
 
     def _load(self, path: str, dtype: Any, source: Mapping[str, Any]) -> tuple[Any, Any]:

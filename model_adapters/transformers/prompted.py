@@ -67,7 +67,7 @@ class PromptedCheckpoint(ModelAdapter):
                 ) from error
             self._model = self._model.eval().to(device)
         self._identity = {
-            "weights": weights_identity(path, self._model),
+            "weights": weights_identity(path, revision),
             "device": self._model.device.type,
             "dtype": dtype,
             "versions": {library: metadata.version(library) for library in self.libraries},

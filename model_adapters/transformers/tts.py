@@ -61,7 +61,7 @@ class TransformersTts(ModelAdapter):
         source = {"revision": revision, "local_files_only": local_files_only, "trust_remote_code": False}
         with loading(path):
             self._pipeline = _pipeline(path, chosen_device(device), checked_dtype(dtype), source)
-        self._weights = weights_identity(path, self._pipeline.model)
+        self._weights = weights_identity(path, revision)
         self._leaves_out = unknown_characters == "leave_out"
         self._seed = seed
         self._settings = {

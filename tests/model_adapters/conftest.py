@@ -116,3 +116,17 @@ def chat_adapter(chat_checkpoint: ChatCheckpoint) -> Iterator[ChatAdapter]:
     yield of
     for adapter in loaded.values():
         adapter.close()
+
+
+def cached_as_from_the_hub(cache: Path, name: str, commits: dict[str, Path]) -> None:
+    """Lay checkpoints out as the hub's client keeps what it downloaded, by branch; their folders' names are commits.
+
+    Args:
+        cache: what ``HF_HUB_CACHE`` of huggingface_hub must be set to.
+        name: of the repository, such as ``own/model``.
+        commits: by branch, a folder in ``snapshots`` of the repository's folder.
+    """
+    refs = cache / f"models--{name.replace('/', '--')}" / "refs"
+    refs.mkdir(parents=True)
+    for branch, folder in commits.items():
+        (refs / branch).write_text(folder.name)

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,24 @@ def test_the_arguments_are_those_that_the_library_takes() -> None:
     source = inspect.getsource(AutoModel) + inspect.getsource(SenseVoiceSmall.inference)
     for name in ("language", "use_itn", "merge_vad", "merge_length_s", "vad_kwargs", "disable_update", "disable_pbar"):
         assert f'"{name}"' in source
+
+
+@pytest.mark.slow
+def test_a_run_is_not_written_to_the_terminal_by_the_librarys_logging(tmp_path: Path) -> None:
+    """Neither by its import nor by its models, which both configure the root logger; seen in a process of its own."""
+    _needs_funasr()
+    folder = save_paraformer(tmp_path)
+    program = (
+        "import logging\n"
+        "from model_adapters.funasr import Paraformer\n"
+        f"Paraformer({str(folder)!r}, device='cpu')\n"
+        "logging.getLogger('evalkit').info('a line of the run')\n"
+        "assert not logging.getLogger().handlers"
+    )
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout == ""
+    assert "[INFO]" not in outcome.stderr
 
 
 def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.testing import check_adapter
 from evalkit.types import Request, Response
 from model_adapters.transformers.omni import QwenOmni
+from tests.model_adapters.conftest import cached_as_from_the_hub
 from tests.model_adapters.tiny_chat_models import save_qwen2_audio
 from tests.model_adapters.tiny_omni import save_qwen2_5_omni, save_qwen3_omni
 
@@ -158,6 +159,28 @@ def test_weights_speakers_and_the_part_that_speaks_must_be_there(tmp_path: Path)
         speaker("qwen2_5_omni", folder)
     with pytest.raises(ConfigurationError, match=r"not a checkpoint of Qwen2\.5-Omni or Qwen3-Omni"):
         speaker("qwen2_5_omni", save_qwen2_audio(tmp_path / "other"))
+
+
+@pytest.mark.slow
+def test_speakers_are_those_of_the_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library takes them in their newest version. In a cache as that of the hub, with two commits."""
+    import shutil
+
+    import huggingface_hub
+    import torch
+
+    repository = tmp_path / "models--own--omni"
+    newest = save_qwen2_5_omni(repository / "snapshots" / ("a" * 40))
+    older = shutil.copytree(newest, repository / "snapshots" / ("b" * 40))
+    speakers = torch.load(older / "spk_dict.pt", weights_only=True)
+    torch.save({"Aiden": speakers["Ethan"]}, older / "spk_dict.pt")
+    cached_as_from_the_hub(tmp_path, "own/omni", {"main": newest, "older": older})
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    hub: dict[str, Any] = {"device": "cpu", "speech": True, "local_files_only": True}
+    adapter = QwenOmni("own/omni", speaker="Aiden", revision="older", **hub)
+    assert adapter.fingerprint()["weights"] == {"hub": "own/omni", "commit": "b" * 40}
+    with pytest.raises(ConfigurationError, match="own/omni: has no speaker 'Aiden'; it has Chelsie, Ethan"):
+        QwenOmni("own/omni", speaker="Aiden", **hub)
 
 
 def test_speakers_that_would_run_code_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import soundfile
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request
 from model_adapters.transformers.asr import TransformersAsr
-from tests.model_adapters.conftest import asking, noise
+from tests.model_adapters.conftest import asking, cached_as_from_the_hub, noise
 from tests.model_adapters.tiny_checkpoints import WINDOW_SECONDS, save_wav2vec2, save_whisper
 
 
@@ -109,6 +109,17 @@ def test_the_fingerprint_follows_the_weights_and_not_their_place(tiny_wav2vec2: 
     weights["lm_head.bias"] += 1
     safetensors.numpy.save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     assert TransformersAsr(str(copy), device="cpu").fingerprint() != original
+
+
+def test_a_checkpoint_of_the_hub_is_known_by_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it lies in the cache of the hub's client: the library does not say which commit it loaded."""
+    import huggingface_hub
+
+    folder = save_whisper(tmp_path / "models--own--whisper" / "snapshots" / ("a" * 40))
+    cached_as_from_the_hub(tmp_path, "own/whisper", {"main": folder})
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    adapter = TransformersAsr("own/whisper", device="cpu", local_files_only=True)
+    assert adapter.fingerprint()["weights"] == {"hub": "own/whisper", "commit": "a" * 40}
 
 
 def test_a_checkpoint_that_was_not_trained_for_recognition_is_refused(tmp_path: Path) -> None:
