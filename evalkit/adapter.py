@@ -106,6 +106,21 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """What a server's list of models says of one of them.
+
+    Attributes:
+        listed: whether it is there.
+        ends: the day on which its service ends, as the server writes it; empty where it says none.
+        others: some of the models that are there.
+    """
+
+    listed: bool
+    ends: str = ""
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a model can be asked.
 
@@ -230,6 +245,13 @@ class ServedModelAdapter(ABC):
         name. Without anything secret: a cache and a run folder keep it.
         """
 
+    def check_settings(self, request: Request) -> None:  # noqa: B027 - some take whatever they are given
+        """Refuse a request by its decoding settings alone, before anything is asked.
+
+        Raises:
+            ConfigurationError: the server's protocol does not have one of them.
+        """
+
     async def identify(self) -> Mapping[str, Any]:
         """Ask the server what it says of itself, as JSON values; empty where it says nothing.
 
@@ -240,6 +262,15 @@ class ServedModelAdapter(ABC):
             RejectedError: the server turns the caller away.
         """
         return {}
+
+    async def listing(self) -> Listing | None:
+        """Ask the server's list of models for this one; None where there is no list, or none of a known form.
+
+        Raises:
+            RejectedError: the server turns the caller away.
+            TransientError, PermanentError: there is no answer.
+        """
+        return None
 
     def redact(self, text: str) -> str:
         """Return a text without the secrets, should a server have repeated one."""

@@ -77,6 +77,20 @@ class ModelCard:
         """Tell whether the service has ended by a day."""
         return self.ends is not None and self.ends <= today
 
+    def ending(self, today: date, *, soon: int = 0) -> str:
+        """Return what is to be said of the end of the service; empty where it is not known, or further off.
+
+        Args:
+            today: the day.
+            soon: days before the end from which on it is spoken of.
+        """
+        if self.ends is None or (self.ends - today).days > soon:
+            return ""
+        ended = self.ended(today)
+        left = "" if ended else f", in {(self.ends - today).days} days"
+        instead = f"; use model={self.successor}{'' if ended else ' afterwards'}" if self.successor else ""
+        return f"its service {'ended' if ended else 'ends'} on {self.ends}{left}{instead}"
+
 
 def _day(value: Any, setting: str) -> date:
     try:

@@ -1,7 +1,7 @@
 """Prompt profiles: how a model family wants a kind of question asked. Data in ``configs/prompts/``, not code."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from evalkit.types import Message, Request
 
 AUDIO_MARK = "{audio}"
 _LANGUAGE = "{language}"
+_FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 # The type of each value of an entry, and what to call it.
 _VALUES: Mapping[str, tuple[type, str]] = {
     "system": (str, "a text"),
@@ -139,15 +140,24 @@ class Prompts:
 
     def __init__(self, profiles: Mapping[str, Mapping[str, Mapping[str, Any] | None]] | None = None) -> None:
         self._profiles = profiles or {}
+        self._asked: dict[tuple[str, str], tuple[Prompt, frozenset[str]]] = {}  # by role and kind, with the fields
         self.kinds: set[str] = set()
 
-    def of(self, kind: str, role: str = "model", *, default: Mapping[str, Any] | None = None) -> Prompt:
+    def of(
+        self,
+        kind: str,
+        role: str = "model",
+        *,
+        default: Mapping[str, Any] | None = None,
+        fields: Collection[str] = (),
+    ) -> Prompt:
         """Return how the model of a role wants a kind of question asked.
 
         Args:
             kind: of question, such as ``asr``.
             role: of the model.
             default: the entry to use where the profile has none; without it, the bare recording is put.
+            fields: the words in braces, beside ``{audio}``, whose place the task's question takes.
 
         Raises:
             ConfigurationError: the profile's entry cannot be used.
@@ -156,7 +166,33 @@ class Prompts:
         entry = self._profiles.get(role, {}).get(kind) or default or {}
         if not isinstance(entry, Mapping):
             raise ConfigurationError(f"{role}.prompts.{kind}: {entry!r} is not a mapping of {', '.join(_VALUES)}")
-        return Prompt.from_entry(kind, entry)
+        prompt = Prompt.from_entry(kind, entry)
+        others = self._asked.get((role, kind), (prompt, frozenset()))[1]
+        self._asked[role, kind] = prompt, others.union(fields)
+        return prompt
+
+    def check_fields(self) -> None:
+        """Refuse a profile with a word in braces that no task replaces: the model would be asked with the braces.
+
+        Raises:
+            ConfigurationError: names the first such word.
+        """
+        for (role, kind), (prompt, fields) in self._asked.items():
+            for wording in (prompt, *prompt.languages.values()):
+                for place, known in (("system", fields | {"language"}), ("user", fields | {"language", "audio"})):
+                    _refuse_others(getattr(wording, place), known, f"{role}.prompts.{kind}.{place}")
+
+    def gaps(self) -> list[str]:
+        """Return, in a line for people each, the kinds of question that a profile puts without what they are about.
+
+        Where a task has words for a question and the profile no entry for its kind, the model gets the bare recording.
+        """
+        return [
+            f"{role}.prompts has no entry for '{kind}': the model gets the bare recording, and is not told "
+            f"{', '.join(sorted(fields))}"
+            for (role, kind), (prompt, fields) in self._asked.items()
+            if fields and prompt.user == AUDIO_MARK and not prompt.system and self._profiles.get(role)
+        ]
 
     def check_kinds(self, known: Iterable[str]) -> None:
         """Refuse a profile with a kind of question that nobody asks, as one with a misspelt name would have.
@@ -183,6 +219,15 @@ def _code(language: str | None) -> str | None:
         return None if language is None else resolve_language(language)
     except ConfigurationError:
         return None
+
+
+def _refuse_others(text: str, known: Collection[str], setting: str) -> None:
+    for word in _FIELD.findall(text):
+        if word not in known:
+            there_are = ", ".join(f"{{{each}}}" for each in sorted(known))
+            raise ConfigurationError(
+                f"{setting}: nothing takes the place of {{{word}}}{hint(word, known)} (there are {there_are})"
+            )
 
 
 def fill(template: str, fields: Mapping[str, str]) -> str:

@@ -1,8 +1,11 @@
 """Answer conversations with a checkpoint and its tokenizer: many at a time, or one as a stream."""
 
-from collections.abc import Callable, Generator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
 from step_audio_2.answers import Answer, AnswerEvent, AnswerStream, split_answer
@@ -34,6 +37,21 @@ Event = TypeVar("Event")
 MOST_NEW_TOKENS = 2048
 """The most tokens of an answer unless another number is asked for, as in the original."""
 _CACHE_STEP = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What the Think model wrote before it answers; no part of the answer, nor of the history.
+
+    Attributes:
+        text: the thought.
+        tokens: how many it took.
+        seconds: how long.
+    """
+
+    text: str
+    tokens: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +125,7 @@ class Assistant:
         self.tokenizer = tokenizer
         self.special = SpecialTokens.of(tokenizer)
         self.stop_tokens = [self.special.end_of_text if kind == "base" else self.special.end_of_turn]
-        self._kind = kind
+        self.kind = kind
         self._special_tokens_in_text = special_tokens_in_text
         self._static_cache = static_cache
 
@@ -155,7 +173,7 @@ class Assistant:
         Raises:
             ValueError: it is longer than the model can read.
         """
-        if self._kind == "base":
+        if self.kind == "base":
             parts: list[Part] = []
             for message in question.messages:
                 content = message.content
@@ -198,7 +216,7 @@ class Assistant:
             return []
         settings["max_new_tokens"] = max_new_tokens
         rows = [(question, seed) for question in questions for seed in question.seeds]
-        if self._kind != "think":
+        if self.kind != "think":
             prompts = {id(question): self.prompt(question) for question in questions}
             generated = self._generate([prompts[id(question)] for question, _ in rows], rows, settings)
             replies = [self._reply(question, (step,)) for (question, _), step in zip(rows, generated, strict=True)]
@@ -207,16 +225,30 @@ class Assistant:
         remaining = iter(replies)
         return [[next(remaining) for _ in question.seeds] for question in questions]
 
+    def token_count(self, messages: Sequence[Message]) -> int:
+        """Count the tokens that messages take in a prompt."""
+        return len(
+            render(
+                messages, self.tokenizer, self.special, special_tokens_in_text=self._special_tokens_in_text
+            ).input_ids
+        )
+
     def stream(
-        self, question: Question, *, max_new_tokens: int = MOST_NEW_TOKENS, **settings: Any
-    ) -> Generator[AnswerEvent, None, Reply]:
+        self,
+        question: Question,
+        *,
+        max_new_tokens: int = MOST_NEW_TOKENS,
+        cancelled: Flag | None = None,
+        **settings: Any,
+    ) -> Generator[Thought | AnswerEvent, None, Reply]:
         """Answer one question, and give text, codes of speech and calls as soon as they are certain.
 
-        The Think model's thought is not part of the stream, which begins when it is over.
+        The Think model's thought comes first, when it is over.
 
         Args:
             question: answered once, by its first seed.
             max_new_tokens: where the answer, or the thought before it, is cut.
+            cancelled: once it is set, from whatever thread, the answer ends where it is.
             **settings: of ``StepAudio2ForCausalLM.generate``.
 
         Returns:
@@ -225,22 +257,37 @@ class Assistant:
         Raises:
             ValueError: see ``answer``; a beam search cannot be streamed.
         """
+        cancelled = cancelled or Flag()
         last = None
         thoughts: list[_Generated] = []
         settings["max_new_tokens"] = max_new_tokens
-        if self._kind == "think":
-            thoughts = self._think([(question, question.seeds[0])], settings)
-            last = self._after_thought(question, thoughts[0])
+        if self.kind == "think":
+            started = time.perf_counter()
+            prompt = self.prompt(question, THOUGHT)
+            stopping = {**settings, "stop_strings": [THOUGHT_STOP_STRING]}
+            thought = _Generated(prompt, list(self._tokens(prompt, question, stopping, cancelled)))
+            yield Thought(self._thought(thought), len(thought.ids), time.perf_counter() - started)
+            thoughts = [thought]
+            last = self._after_thought(question, thought)
         prompt = self.prompt(question, last)
-        ids = []
+        ids: list[int] = []
         splitter = AnswerStream(
             self.tokenizer, spoken=question.spoken, tool_names=question.tool_names, stop_ids=self.stop_tokens
         )
-        for (token,) in stream(self.model, **self._arguments([prompt], question.seeds[:1], settings)):
+        for token in self._tokens(prompt, question, settings, cancelled):
             ids.append(token)
             yield from splitter.push([token])
         yield from splitter.finish()
         return self._reply(question, [*thoughts, _Generated(prompt, ids)])
+
+    def _tokens(self, prompt: Prompt, question: Question, settings: dict[str, Any], cancelled: Flag) -> Iterator[int]:
+        if cancelled.is_set():
+            return
+        with closing(stream(self.model, **self._arguments([prompt], question.seeds[:1], settings))) as steps:
+            for (token,) in steps:
+                yield token
+                if cancelled.is_set():
+                    return
 
     def _generate(
         self, prompts: Sequence[Prompt], rows: Sequence[tuple[Question, int]], settings: dict[str, Any]

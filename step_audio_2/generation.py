@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Any
 
 import torch
@@ -79,7 +79,7 @@ class _Cancelled(StoppingCriteria):
         return torch.full((len(input_ids),), self.event.is_set(), device=input_ids.device)
 
 
-def stream(model: StepAudio2ForCausalLM, **arguments: Any) -> Iterator[list[int]]:
+def stream(model: StepAudio2ForCausalLM, **arguments: Any) -> Generator[list[int], None, None]:
     """Generate, and give each step's tokens at once.
 
     A consumer that stops early, by closing the iterator, stops the generation too.

@@ -4,12 +4,13 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from threading import Event as Flag
 from typing import Any
 
 from torch import Tensor
 
 from step_audio_2.answers import AnswerEnd, AnswerEvent, AudioCodes
-from step_audio_2.assistant import Assistant, Reply
+from step_audio_2.assistant import Assistant, Reply, Thought
 from step_audio_2.chat import Question
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
 
@@ -28,8 +29,14 @@ class Sound:
 
 
 def speak(
-    assistant: Assistant, question: Question, token2wav: Token2Wav, voice: VoiceOrPath, **settings: Any
-) -> Generator[AnswerEvent | Sound, None, Reply]:
+    assistant: Assistant,
+    question: Question,
+    token2wav: Token2Wav,
+    voice: VoiceOrPath,
+    *,
+    cancelled: Flag | None = None,
+    **settings: Any,
+) -> Generator[Thought | AnswerEvent | Sound, None, Reply]:
     """Answer a question, and give text, codes, calls and sound as soon as there are any.
 
     The model goes on generating while a piece of sound is made. Sound comes in pieces of a second; the end of the
@@ -40,6 +47,7 @@ def speak(
         question: with one seed, to be answered in speech.
         token2wav: makes codes into sound.
         voice: a recording of at most 17 seconds, or a voice made of one.
+        cancelled: once it is set, from whatever thread, the answer ends where it is, and nothing more of it is said.
         **settings: of ``Assistant.stream``.
 
     Returns:
@@ -49,15 +57,16 @@ def speak(
         ValueError: the question is too long, a setting cannot be, or the voice cannot be streamed in.
     """
     started = time.perf_counter()
+    cancelled = cancelled or Flag()
     speech = token2wav.stream(voice)
-    with closing(assistant.stream(question, **settings)) as answer:
+    with closing(assistant.stream(question, cancelled=cancelled, **settings)) as answer:
         while True:
             try:
                 event = next(answer)
             except StopIteration as end:
                 reply: Reply = end.value
                 return reply
-            if isinstance(event, AnswerEnd):
+            if isinstance(event, AnswerEnd) and not cancelled.is_set():
                 yield from _sound(speech.flush(), started)
             yield event
             if isinstance(event, AudioCodes):

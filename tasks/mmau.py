@@ -21,6 +21,7 @@ Extraction = Literal["response_tag", "none"]
 OptionLetters = Literal["kept", "stripped"]
 
 _FIELDS = ("question", "choices")
+_LETTERED_CHOICES = "lettered_choices"
 _PLAIN_PROMPT = {
     "user": "{audio}{question} Please choose the answer from the following options: [{choices}] "
     "Output the final answer in <RESPONSE> </RESPONSE>."
@@ -87,7 +88,8 @@ class Mmau(DatasetTask):
         **common: see ``DatasetTask``. The data set yields samples with one recording, the right choice as their
             reference, and ``question`` and ``choices`` in their metadata; where the right answer is not public there
             is no reference: such a sample is asked, but counts as failed and adds nothing to the accuracy. The kind of
-            question is ``mmau``, with the fields ``{question}`` and ``{choices}``.
+            question is ``mmau``, with the fields ``{question}`` and ``{choices}``, or ``{lettered_choices}`` for a line
+            ``(A) …`` each.
 
     Raises:
         ConfigurationError: an option is unknown, or the prompt leaves out the question or the choices.
@@ -107,9 +109,9 @@ class Mmau(DatasetTask):
         check_choice(f"task {self.name}: option_letters", option_letters, get_args(OptionLetters))
         self._extraction = extraction
         self._option_letters = option_letters
-        self._prompt = self._prompts.of("mmau", default=_PLAIN_PROMPT)
-        for field in _FIELDS:
-            if f"{{{field}}}" not in self._prompt.user:
+        self._prompt = self._prompts.of("mmau", default=_PLAIN_PROMPT, fields=(*_FIELDS, _LETTERED_CHOICES))
+        for field, others in (("question", ()), ("choices", (_LETTERED_CHOICES,))):
+            if not any(f"{{{name}}}" in self._prompt.user for name in (field, *others)):
                 raise ConfigurationError(f"prompt profile, mmau.user: {{{field}}} must stand in it")
         recipe = {"rule": "mmau_string_match.v1", "extraction": extraction, "option_letters": option_letters}
         self.metrics = {"accuracy": mean_metric("Accuracy", recipe=recipe)}
@@ -124,9 +126,12 @@ class Mmau(DatasetTask):
 
     def chain(self, sample: Sample) -> Chain:
         """Ask the one question; what a stand-in for a sample does not know stays in braces."""
-        fields = {"question": sample.metadata.get("question", "{question}"), "choices": "{choices}"}
+        fields = {"question": sample.metadata.get("question", "{question}")}
         if "choices" in sample.metadata:
-            fields["choices"] = ", ".join(sample.metadata["choices"])
+            choices: Sequence[str] = sample.metadata["choices"]
+            fields["choices"] = ", ".join(choices)
+            bare = strip_option_letters("", "", choices)[2]
+            fields[_LETTERED_CHOICES] = "\n".join(f"({chr(ord('A') + at)}) {choice}" for at, choice in enumerate(bare))
         request = self._prompt.request(sample.audio, language=sample.language, fields=fields)
         response = yield Call("model", request)
         return self._score(sample, response.text)

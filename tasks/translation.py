@@ -31,6 +31,7 @@ _LANGUAGE_NAMES = {
     "ja": ("Japanese", "日文"),
     "zh": ("Chinese", "中文"),
 }
+_FIELDS = ("target_language", "target_language_in_chinese")
 _MEASURING_RATE = 16_000
 
 
@@ -80,7 +81,7 @@ class SpeechToTextTranslation(DatasetTask):
         self.source_language = source_language
         self.target_language = target_language
         self._reading = dict(reading or {})
-        self._prompt = self._prompts.of(self._kind)
+        self._prompt = self._prompts.of(self._kind, fields=_FIELDS)
         self._schemes: dict[str, BleuScheme] = {}
         self.metrics: dict[str, Metric] = {}
         for scheme_name in names:
@@ -116,7 +117,7 @@ class SpeechToTextTranslation(DatasetTask):
         return self._prompt.request(
             sample.audio,
             language=sample.language or self.source_language,
-            fields={"target_language": in_english, "target_language_in_chinese": in_chinese},
+            fields=dict(zip(_FIELDS, (in_english, in_chinese), strict=True)),
             output=self._output,
         )
 

@@ -66,9 +66,9 @@ _OPTIONS = {
     "judge": ("--help", "--samples", "--markdown", "--json", "--allow", "--config-dir"),
     "wer": ("--help", "--language", "--scheme", "--alignment", "--ids", "--level"),
     "export": ("--help", "--format", "--task", "--as-written", "--output"),
-    "doctor": ("--help", "--data-root", "--config-dir"),
+    "doctor": ("--help", "--data-root", "--probe", "--config-dir"),
 }
-_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "judge", "data")
+_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "judge", "data", "doctor")
 _LISTS = ("task", "suite")
 _VALUES = {
     "alignment": ("levenshtein", "sclite"),

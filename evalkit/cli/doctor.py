@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from evalkit.cli.can_run import model_state
 from evalkit.cli.catalogue import Folders, option_names
 from evalkit.cli.columns import columns
+from evalkit.cli.fitness import examine
 from evalkit.errors import ConfigurationError
 from evalkit.hints import DISTRIBUTION, install_command
 from evalkit.printable import printable
@@ -26,15 +27,24 @@ Composed = TypeVar("Composed")
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
-    """Print what can run on this machine."""
-    parser = argparse.ArgumentParser(prog="evalkit doctor", description=__doc__)
+    """Print what can run on this machine, or whether one model is fit for a run: 0 if it is, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="evalkit doctor",
+        usage="evalkit doctor [--data-root FOLDER] | evalkit doctor model=NAME [override ...] [--probe]",
+        description="What is installed, which models and tasks can run here, and why not. With model=NAME, whether "
+        "that model is fit for a run; --probe asks it one question for real. Exits 1 if it is not fit.",
+    )
     parser.add_argument(
         "--data-root",
         type=Path,
         default=Path(os.environ.get("EVALKIT_DATA", "data")),
         help="where data sets lie, as data_root= of a run (default: %(default)s)",
     )
-    options = parser.parse_args(arguments)
+    parser.add_argument("words", nargs="*", metavar="override", help="model=NAME and its settings, as of `evalkit run`")
+    parser.add_argument("--probe", action="store_true", help="put one question to the model, and see whether it is fit")
+    options = parser.parse_intermixed_args(arguments)
+    if options.words or options.probe:
+        return examine(options.words, folders, probe=options.probe)
     data_root = options.data_root.expanduser()
     print(f"evalkit {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores")
     print(*_strangers(), sep="\n")

@@ -29,7 +29,9 @@ def command(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--model", nargs="+", default=[], metavar="PATTERN", help="models to show, such as 'whisper*'")
     parser.add_argument("--since", metavar="DATE", help="runs from this day on, as 2026-01-31")
-    parser.add_argument("--sort", metavar="NAME", help="task or average to rank by; default: the first average")
+    parser.add_argument(
+        "--sort", metavar="NAME", help="task or average to rank by; default: the average that ranks the most models"
+    )
     parser.add_argument(
         "--step", metavar="REGEX", help="whose group finds the training step in names of runs, for learning curves"
     )

@@ -8,6 +8,7 @@ from evalkit.cli.catalogue import Folders
 from evalkit.cli.estimate import estimate
 from evalkit.cli.estimate_output import estimate_json, estimate_text
 from evalkit.printable import printable
+from evalkit.progress import say
 from evalkit.run.composition import compose_run
 from evalkit.run.explanation import in_our_words
 from evalkit.run.plan import plan_from_config
@@ -30,6 +31,8 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     with in_our_words():
         plan = plan_from_config(composition.config, composition.choices)
         found = estimate(plan, composition.config, options.probe)
+    for line in plan.notices:
+        say(line)
     text = json.dumps(estimate_json(found), indent=2, ensure_ascii=False) if options.json else estimate_text(found)
     print(printable(text, lines=True))
     return 0 if found.can_begin else 2

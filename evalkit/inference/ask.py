@@ -224,7 +224,8 @@ class _Inference:
                 if self._refused(run, run.call, facts):
                     break
                 response = progress.work.store.get(sample.id, run.position, run.call)
-                if response is None:
+                # What was put together of answers that have been asked for anew since is no answer any more.
+                if response is None or run.call.answer not in (None, response):
                     if self._done.done() or self._out_of_budget is not None:
                         return
                     response = await self._endpoints[run.call.role].answer(run.call)

@@ -16,6 +16,7 @@ from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.inference.served.clock import Clock
 from evalkit.inference.served.endpoint import ServedEndpoint
+from evalkit.types import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,25 @@ class ServedSettings:
     logs: Path | None = None
 
 
-def open_endpoints(specs: Iterable[ModelSpec], executor: Executor, served: ServedSettings) -> dict[str, Endpoint]:
+def open_endpoints(
+    specs: Iterable[ModelSpec],
+    executor: Executor,
+    served: ServedSettings,
+    requests: Iterable[tuple[str, Request]] = (),
+) -> dict[str, Endpoint]:
     """Return an endpoint for each model, by role.
 
     Settings are checked for all of them now; models in this process are loaded when their first call comes.
 
+    Args:
+        specs: describe the models.
+        executor: opens those of this process.
+        served: what those behind servers share.
+        requests: with their roles, such as will come; their decoding settings are checked where a server is asked.
+
     Raises:
-        ConfigurationError: a description names no adapter, or settings that it does not have.
+        ConfigurationError: a description names no adapter, or settings that it does not have; or a decoding setting is
+            none of a server's protocol.
     """
     specs = [_with_log(spec, served.logs) for spec in specs]
     for spec in specs:
@@ -59,7 +72,11 @@ def open_endpoints(specs: Iterable[ModelSpec], executor: Executor, served: Serve
             return ComposedEndpoint(spec.role, stages)
         return _served(spec, served) if is_served(spec) else executor.open(spec)
 
-    return {spec.role: opened(spec) for spec in specs}
+    endpoints = {spec.role: opened(spec) for spec in specs}
+    for role, request in requests:
+        if isinstance(endpoint := endpoints.get(role), ServedEndpoint):
+            _check_settings(endpoint, request)
+    return endpoints
 
 
 def is_served(spec: ModelSpec) -> bool:
@@ -90,6 +107,13 @@ def _made_by(target: Callable[..., Any]) -> Any:
         return inspect.get_annotations(target, eval_str=True).get("return")
     except (NameError, TypeError):
         return None
+
+
+def _check_settings(endpoint: ServedEndpoint, request: Request) -> None:
+    try:
+        endpoint.adapter.check_settings(request)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"task {request.task}, {endpoint.role}: {error}") from error
 
 
 def _served(spec: ModelSpec, settings: ServedSettings) -> ServedEndpoint:

@@ -135,8 +135,10 @@ class _Session:
             data = {each.task.name: {**each.fingerprint.to_json(), **each.recordings.to_json()} for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
             stack.callback(self._record.write)
+            for line in plan.notices:
+                _tell(line)
             self._say_what_is_kept()
-            self.endpoints = self._open_endpoints(stack)
+            self.endpoints = self._open_endpoints(stack, tasks)
             self.works = [self._work(each, stack) for each in tasks]
             counts = {each.task.name: (each.task.title, each.count) for each in tasks}
             events = stack.enter_context(closing(EventLog(plan.folder)))
@@ -214,7 +216,7 @@ class _Session:
             began = self._record.last_session.started.isoformat(timespec="seconds")
             _tell(f"{kept:,} answers of the session of {began} are kept (fresh=true asks again)")
 
-    def _open_endpoints(self, stack: ExitStack) -> dict[str, Endpoint]:
+    def _open_endpoints(self, stack: ExitStack, tasks: Sequence[CheckedTask]) -> dict[str, Endpoint]:
         plan = self._plan
         budget = Budget(plan.budget, self._spent())
         cache = None
@@ -224,7 +226,8 @@ class _Session:
             cache = stack.enter_context(closing(AnswerCache(plan.cache.folder)))
         served = ServedSettings(budget, cache, cached, plan.clock, _tell, logs=plan.folder)
         replayed = {role: StoredEndpoint(role, facts) for role, facts in plan.replayed.items()}
-        return {**open_endpoints(asked.values(), plan.executor, served), **replayed}
+        requests = [(role, each) for task in tasks for role, some in task.requests.items() for each in some]
+        return {**open_endpoints(asked.values(), plan.executor, served, requests), **replayed}
 
     def _work(self, checked: CheckedTask, stack: ExitStack) -> TaskWork:
         task, plan = checked.task, self._plan

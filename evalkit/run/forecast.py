@@ -15,7 +15,7 @@ from evalkit.inference.replay import Responses, begin, replay
 from evalkit.results.responses import ResponseStore
 from evalkit.run.plan import Plan
 from evalkit.run.preflight import missing_role
-from evalkit.run.rehearsal import STAND_IN, Load, Rehearsal, loads_of_a_sample, seconds_of
+from evalkit.run.rehearsal import STAND_IN, Load, Rehearsal, rehearsed, seconds_of
 from evalkit.run.selection import SelectedSamples, Selection
 from evalkit.task import Task
 from evalkit.types import Call, Response, Sample
@@ -166,7 +166,7 @@ def _by_facts(plan: Plan, task: Task) -> TaskForecast:
 
 def _loads_of_a_sample(task: Task) -> dict[str, Load]:
     """Return what is asked about a sample of which nothing is known; roles not reached are taken to be asked once."""
-    loads = loads_of_a_sample(task, STAND_IN)
+    loads = rehearsed(task, STAND_IN).loads
     roles = [role for role in task.roles if task.cascade is None or role != "model"]
     return {role: loads.get(role, Load(1, 1)) for role in (*roles, *loads)}
 

@@ -1,7 +1,8 @@
 """From a composed configuration to everything a run is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.model_card import ModelCard
+from evalkit.progress import say
 from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
 from evalkit.results.aggregates import AggregateDefinition, definitions_from
@@ -57,6 +59,7 @@ class Plan:
         skip_missing_data: whether tasks are left out whose data set cannot be had.
         skip_remote_data: whether tasks are left out whose data set is not on this machine.
         skip_missing_roles: whether tasks are left out that need a role which no model was chosen for.
+        notices: what people should know before it begins, in a line each.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Plan:
     skip_missing_data: bool = False
     skip_remote_data: bool = False
     skip_missing_roles: bool = False
+    notices: tuple[str, ...] = ()
 
 
 def plan_from_config(config: DictConfig, choices: Mapping[str, Any]) -> Plan:
@@ -104,7 +108,15 @@ def refuse_missing(config: DictConfig) -> None:
     """
     started = {f"{role}.base_url" for role in roles_of(config) if PORT in (config[role].get("launch") or "")}
     for key in sorted(OmegaConf.missing_keys(config) - started):
-        raise ConfigurationError(f"{key} must be given: {key}=VALUE")
+        reason = _why_nobody_can_run(config, key.partition(".")[0])
+        raise ConfigurationError(f"{key} must be given: {key}=VALUE{reason}")
+
+
+def _why_nobody_can_run(config: DictConfig, role: str) -> str:
+    """Return the reason as the end of a message; empty where a role has no model, or one that can be run."""
+    card = OmegaConf.select(config, f"{role}.card")
+    reason = ModelCard.from_settings(card, f"{role}.card").unavailable
+    return f" (nobody can run {config[role].get('title')}: {reason})" if reason else ""
 
 
 def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequence[Task]) -> Plan:
@@ -136,6 +148,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
         skip_missing_data=config.missing_data != "error",
         skip_remote_data=config.missing_data == "skip_remote",
         skip_missing_roles=config.missing_roles == "skip",
+        notices=tuple(_endings({role: config[role] for role in roles}, titles)),
     )
 
 
@@ -155,6 +168,9 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
         task.generation, task.cascade = generation, cascade
     if "prompt_kinds" in config:  # not in the configuration of a run made before there was the list
         prompts.check_kinds(config.prompt_kinds)
+    prompts.check_fields()
+    for gap in prompts.gaps():
+        say(gap)
     return tasks
 
 
@@ -214,6 +230,13 @@ def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
 def _process(model: DictConfig) -> ProcessSettings:
     given = {key: model[key] for key in _PROCESS if model.get(key) is not None}
     return ProcessSettings(**given)
+
+
+def _endings(models: Mapping[str, DictConfig], titles: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each model whose service has ended; it is asked all the same, as it may be kept up for some."""
+    for role, model in models.items():
+        if ending := ModelCard.from_settings(model.get("card"), f"{role}.card").ending(date.today()):
+            yield f"{role}, {titles[role]}: {ending}"
 
 
 def _generation(model: DictConfig) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What is checked before any model is asked: roles that nobody fills, data sets that cannot be read."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from evalkit.cascade import STAGES
 from evalkit.datasets import Fingerprint
@@ -9,9 +9,10 @@ from evalkit.datasets.recordings_place import RecordingsFinder, RecordingsPlace
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.results.clusters import drawn_field
 from evalkit.run.plan import Plan
-from evalkit.run.rehearsal import STAND_IN, loads_of_a_sample
+from evalkit.run.rehearsal import STAND_IN, rehearsed
 from evalkit.run.selection import SelectedSamples
 from evalkit.task import Task
+from evalkit.types import Request
 
 _REASONS_SHOWN = 3
 
@@ -27,6 +28,7 @@ class CheckedTask:
         fingerprint: of the data set, as far as it is taken.
         partial: whether they are known to be only a part of a data set whose size is not known.
         recordings: where they lie.
+        requests: by role, what the first sample leads to if all goes well, one for all of the same decoding settings.
     """
 
     task: Task
@@ -35,6 +37,7 @@ class CheckedTask:
     fingerprint: Fingerprint
     partial: bool
     recordings: RecordingsPlace
+    requests: Mapping[str, Sequence[Request]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def _stages(task: Task) -> Iterable[str]:
         sample = next(iter(task.samples()), STAND_IN) if task.data_at_hand else STAND_IN
     except DataError:
         return ()  # whoever reads the data set through says what is wrong
-    return [role for role in loads_of_a_sample(task, sample) if role in STAGES]
+    return [role for role in rehearsed(task, sample).loads if role in STAGES]
 
 
 def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
@@ -108,8 +111,11 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
     samples = SelectedSamples(task, plan.selection)
     clusters: dict[str, str] = {}
     groups: dict[str, str] = {}
+    requests: Mapping[str, Sequence[Request]] = {}
     try:
         for sample in samples:
+            if fingerprint.samples == 0:
+                requests = {role: [*each.values()] for role, each in rehearsed(task, sample).requests.items()}
             fingerprint.add(sample)
             recordings.add(sample)
             clusters.update(sample.clusters)
@@ -125,4 +131,4 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
     except ConfigurationError as error:
         raise ConfigurationError(f"task {task.name}: {error}") from error
     partial = plan.selection.partial and task.expected_samples is None
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings.place)
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings.place, requests)

@@ -68,9 +68,11 @@ class Rehearsal:
 
     Attributes:
         loads: by role.
+        requests: of each role, by their decoding settings, one for each that differ.
     """
 
     loads: dict[str, Load] = field(default_factory=dict)
+    requests: dict[str, dict[str, Request]] = field(default_factory=dict)
 
     def follow(self, run: ChainRun) -> None:
         """Follow a chain from its next call to its end, and count what it asks."""
@@ -83,15 +85,16 @@ class Rehearsal:
             role, request = run.call.role, run.call.request
             if not request.attempt:
                 self.loads[role] = self.loads.get(role, Load()) + _load(request)
+            self.requests.setdefault(role, {}).setdefault(dumps(request.generation, default=repr), request)
             run.send(_stand_in(role, request))
 
 
-def loads_of_a_sample(task: Task, sample: Sample) -> dict[str, Load]:
-    """Return what is asked about one sample, or about ``STAND_IN``, role by role."""
+def rehearsed(task: Task, sample: Sample) -> Rehearsal:
+    """Return what is asked about one sample, or about ``STAND_IN``."""
     rehearsal = Rehearsal()
     chain = chain_of(task, sample)
     rehearsal.follow(ChainRun(chain, lambda _: Score({}), sample, task=task.name, generation=task.generation))
-    return rehearsal.loads
+    return rehearsal
 
 
 def _load(request: Request) -> Load:

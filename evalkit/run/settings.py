@@ -131,7 +131,7 @@ OF_EVERY_MODEL: Mapping[str, Reader] = {
 
 OPEN_MAPPINGS = (
     *("generation", "preparation", "synthesis", "extra_body", "headers", "prompts", "prices"),
-    *("settings", "job_settings", "language_codes", "error_codes", "recording_limits"),
+    *("settings", "job_settings", "language_codes", "error_codes", "request_limits"),
     *("columns", "where", "cluster_by_id", "labels", "facts"),
 )
 """Mappings in the settings of models and tasks that take keys which the configuration does not list."""

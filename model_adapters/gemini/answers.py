@@ -46,10 +46,13 @@ def read_answer(document: Any) -> Response:
     candidate = next(iter(_records(record.get("candidates"))), None)
     if candidate is None:
         raise ValueError(f"no answer of Gemini, it has no candidate: {shown(document)}")
+    notes: list[str] = []
     reason = candidate.get("finishReason")
+    if reason is not None and not isinstance(reason, str):
+        note(notes, f"finishReason is {shown(reason)}, which cannot be read")
+        reason = None
     if reason in _WITHHELD:
         raise PermanentError(f"the service kept the answer back: {reason}")
-    notes: list[str] = []
     usage = _usage(fields(record.get("usageMetadata")), notes)
     parts = _numbered(_records(fields(candidate.get("content")).get("parts")))
     said = [part for part in parts if part.get("thought") is not True]
@@ -57,17 +60,15 @@ def read_answer(document: Any) -> Response:
     calls = tuple(_calls(said))
     thoughts = int(count(fields(record.get("usageMetadata")), "thoughtsTokenCount", notes))
     if reason == "MAX_TOKENS" and not text and thoughts:
-        note(
-            notes, f"thoughts took all of max_new_tokens ({thoughts} tokens): give more thought_room or a lower budget"
-        )
+        note(notes, f"thoughts took all of max_new_tokens ({thoughts} tokens): give more thought_room=")
     elif reason not in _ENDS and reason is not None:
         note(notes, f"the service says that the answer ended by {shown(reason)}")
-    signed = any("thoughtSignature" in part for part in parts)
     return Response(
         text=text,
         tool_calls=calls,
-        finish_reason=_ENDS.get(reason, plain(reason)) if isinstance(reason, str) else None,
-        tokens=plain(json.dumps(said, ensure_ascii=False)) if calls or signed else "",
+        finish_reason=_ENDS.get(reason, plain(reason)) if reason else None,
+        # With the signatures by which the model knows the thoughts again that led to its calls.
+        tokens=plain(json.dumps(said, ensure_ascii=False)) if calls else "",
         usage=usage,
         notes=tuple(notes),
         answered_by=plain(str(record.get("modelVersion") or "")),

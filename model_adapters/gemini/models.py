@@ -8,7 +8,7 @@ length. Its types are what the tests hold the requests against.
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
+from evalkit.adapter import Beyond, Capabilities, Limits, Prices, ServedModelAdapter
 from evalkit.audio.encoding import wavs
 from evalkit.errors import PermanentError, TransientError
 from evalkit.types import Request, Response
@@ -42,6 +42,8 @@ class GeminiModel(ServedModelAdapter):
         inline_bytes: recordings of a request that hold more together are sent as files.
         stream: whether answers are sent piece by piece.
         languages: codes of the languages it takes, or None for any.
+        longest_audio: seconds of the longest recording that it takes; None where no limit is known.
+        beyond: what becomes of a longer one; see ``evalkit.adapter.Capabilities``.
         sample_rate: at which it is sent recordings, in hertz.
         error_codes: see ``ErrorCodes.from_settings``.
         limits: see ``evalkit.adapter.Limits``.
@@ -68,6 +70,8 @@ class GeminiModel(ServedModelAdapter):
         inline_bytes: int = 14_000_000,
         stream: bool = False,
         languages: Collection[str] | None = None,
+        longest_audio: float | None = None,
+        beyond: Beyond = "refuses",
         sample_rate: int = 16_000,
         error_codes: Mapping[str, str] | None = None,
         limits: Mapping[str, Any] | None = None,
@@ -75,8 +79,9 @@ class GeminiModel(ServedModelAdapter):
     ) -> None:
         self.limits = Limits(**(limits or {}))
         self.prices = None if prices is None else Prices(**prices)
+        known = None if languages is None else frozenset(languages)
         self.capabilities = Capabilities(
-            None if languages is None else frozenset(languages), sample_rate=None, tools=True
+            known, sample_rate=None, tools=True, longest_audio=longest_audio, beyond=beyond
         )
         key = read_key(api_key_variable, api_key_file)
         self.secrets = (key,) if key else ()
@@ -118,6 +123,10 @@ class GeminiModel(ServedModelAdapter):
         parts = [await self._reply(request, given) for given in range(request.replies)]
         return merge_replies(parts, request.replies)
 
+    def check_settings(self, request: Request) -> None:
+        """Refuse decoding settings that the service does not have."""
+        self._format.settings(request)
+
     async def identify(self) -> Mapping[str, Any]:
         """Return what the service says of the model.
 
@@ -141,8 +150,9 @@ class GeminiModel(ServedModelAdapter):
 
     async def _reply(self, request: Request, given: int) -> Response:
         body = await self._body(request, given)
-        method, query = ("streamGenerateContent", {"alt": "sse"}) if self._stream else ("generateContent", {})
-        async with self._server.post(f"{self._path}:{method}", body, query=query.items()) as reply:
+        method = "streamGenerateContent" if self._stream else "generateContent"
+        query = [("alt", "sse")] if self._stream else []
+        async with self._server.post(f"{self._path}:{method}", body, query=query) as reply:
             if await reply.is_event_stream():
                 answer: Any = await merge_stream(reply.events())
                 await reply.drain()

@@ -78,7 +78,7 @@ class GeminiFormat:
         body: dict[str, Any] = {"contents": list(_contents(request.messages, iter(sounds)))}
         if system := "\n".join(text for message in request.messages for text in _system(message)):
             body["systemInstruction"] = {"parts": [{"text": system}]}
-        if settings := self._settings(request, given):
+        if settings := self.settings(request, given):
             body["generationConfig"] = settings
         if self._safety:
             body["safetySettings"] = self._safety
@@ -86,7 +86,12 @@ class GeminiFormat:
             body["tools"] = [{"functionDeclarations": [_declaration(tool["function"]) for tool in request.tools]}]
         return body
 
-    def _settings(self, request: Request, given: int) -> dict[str, Any]:
+    def settings(self, request: Request, given: int = 0) -> dict[str, Any]:
+        """Return the decoding settings of a request in the words of the service.
+
+        Raises:
+            ConfigurationError: one is not the service's.
+        """
         settings = protocol_settings(
             {**self._generation, **request.generation},
             _SETTINGS,
@@ -135,7 +140,7 @@ def _part(part: str | Audio, sounds: Iterator[Mapping[str, Any]]) -> dict[str, A
 
 
 def _own_parts(message: Message) -> list[dict[str, Any]]:
-    """Return what the model said itself: as it gave it, where it is to know its own calls and signed thoughts again."""
+    """Return what the model said itself: as it gave it, where it is to know its own calls again."""
     if message.tokens:
         return list(json.loads(message.tokens))
     text = "".join(part for part in message.content if isinstance(part, str))

@@ -46,7 +46,8 @@ class ChatFormat:
         extra_body: further fields of every request body, as the server's documentation has them.
         max_tokens_name: ``max_completion_tokens`` for servers that no longer take ``max_tokens``.
         voice: in which the model speaks.
-        speech_format: in which it is asked to speak; None for WAV, or bare samples where it streams.
+        speech_format: in which it is asked to speak; None for WAV, or for the next where it streams.
+        streamed_speech_format: what the server calls bare samples in a stream.
         audio_part: how it is sent recordings.
         sample_rate: at which it is sent them, in hertz.
         stream: whether answers are sent piece by piece.
@@ -68,6 +69,7 @@ class ChatFormat:
         max_tokens_name: str,
         voice: str,
         speech_format: str | None,
+        streamed_speech_format: str,
         audio_part: AudioPart,
         sample_rate: int,
         stream: bool,
@@ -81,7 +83,7 @@ class ChatFormat:
         self._names = {**_SETTINGS, "max_new_tokens": max_tokens_name} | {name: name for name in extensions}
         self._extra_body = dict(extra_body)
         self._voice = voice
-        self._speech_format = speech_format or ("pcm16" if stream else "wav")
+        self._speech_format = speech_format or (streamed_speech_format if stream else "wav")
         self._audio_part = audio_part
         self._sample_rate = sample_rate
         self._stream = stream
@@ -108,13 +110,7 @@ class ChatFormat:
         body = {
             "model": self._model,
             "messages": [self._message(message, recordings) for message in request.messages],
-            **protocol_settings(
-                {**self._generation, **request.generation},
-                self._names,
-                model=self._model,
-                protocol="chat completions",
-                remedy=_REMEDY,
-            ),
+            **self.settings(request),
             **self._extra_body,
         }
         if replies != 1:
@@ -134,6 +130,15 @@ class ChatFormat:
         whole = self._json.filled(body, encoded)
         self._request_limits.check([len(recording) for recording in encoded], len(whole))
         return whole
+
+    def settings(self, request: Request) -> dict[str, Any]:
+        """Return the decoding settings of a request in the words of the protocol.
+
+        Raises:
+            ConfigurationError: one is not the server's.
+        """
+        wanted = {**self._generation, **request.generation}
+        return protocol_settings(wanted, self._names, model=self._model, protocol="chat completions", remedy=_REMEDY)
 
     def _message(self, message: Message, recordings: list[Audio]) -> dict[str, Any]:
         # A server knows what its model said only by its words.

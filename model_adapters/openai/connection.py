@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from evalkit.adapter import Listing
 from evalkit.errors import PermanentError, RejectedError, TransientError
 from model_adapters.openai.completions import SPEECH_RATE, listed
 from model_adapters.openai.streams import AddDelta, add_delta, merge_stream
@@ -119,25 +120,47 @@ class OpenAIConnection:
         Raises:
             RejectedError: the key is wrong.
         """
-        if self._is_azure:
-            return {}  # lists the models of all accounts, not the deployments of this one
         try:
-            async with self._server.get("/models") as reply:
-                listing = fields(await reply.json())
-                now = reply.headers.get("date", "")
-        except RejectedError as error:
-            if "HTTP 404" in str(error):
-                return {}  # no such path, which is fine
-            raise
+            models, now = await self._models()
         except (PermanentError, TransientError):
             return {}
-        models = [fields(entry) for entry in listed(listing.get("data"))]
-        self._listed = tuple(str(entry["id"]) for entry in models if isinstance(entry.get("id"), str))
-        entry = next((entry for entry in models if entry.get("id") == self._model), {})
+        entry = models.get(self._model, {})
         said = {name: entry[name] for name in _TELLING if isinstance(entry.get(name), str | int)}
         if "created" in said and not _is_settled(said["created"], now):
             del said["created"]
         return said
+
+    async def listing(self) -> Listing | None:
+        """Return whether the server's listing of models has this one; see ``ServedModelAdapter.listing``."""
+        models, _ = await self._models()
+        if not models:
+            return None
+        ends = models.get(self._model, {}).get("shutdown_date")  # of OpenAI: a day, or null
+        return Listing(self._model in models, ends if isinstance(ends, str) else "", tuple(models))
+
+    async def _models(self) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+        """Return the models that the server lists, by name, and when by its own clock; none where it has no list.
+
+        Raises:
+            RejectedError: the key is wrong.
+            TransientError, PermanentError: there is no answer.
+        """
+        if self._is_azure:
+            return {}, ""  # lists the models of all accounts, not the deployments of this one
+        try:
+            async with self._server.get("/models") as reply:
+                entries = [fields(entry) for entry in listed(fields(await reply.json()).get("data"))]
+                now = reply.headers.get("date", "")
+        except RejectedError as error:
+            if "HTTP 404" in str(error):
+                return {}, ""  # no such path, which is fine
+            raise
+        models: dict[str, Mapping[str, Any]] = {}
+        for entry in entries:
+            if isinstance(entry.get("id"), str):
+                models.setdefault(entry["id"], entry)
+        self._listed = tuple(models)
+        return models, now
 
 
 def _is_settled(created: Any, date: str) -> bool:

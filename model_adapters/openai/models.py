@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
+from evalkit.adapter import Beyond, Capabilities, Limits, Listing, Prices, ServedModelAdapter
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.chat_format import AudioPart, ChatFormat
 from model_adapters.openai.completions import SPEECH_RATE, merge_replies, read_completion, read_usage, words_of
@@ -12,7 +12,7 @@ from model_adapters.openai.connection import OpenAIConnection
 from model_adapters.shared.answering_model import ExpectedModel
 from model_adapters.shared.forms import form
 from model_adapters.shared.languages import wider_codes
-from model_adapters.shared.one_recording import RecordingLimits, recording_as_wav, seconds_of_wav
+from model_adapters.shared.one_recording import recording_as_wav, refuse_settings, seconds_of_wav
 from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.server_errors import ErrorCodes, RefusedError, error_within, is_error
 from model_adapters.shared.values import fields
@@ -82,6 +82,10 @@ class OpenAICompatible(ServedModelAdapter):
         """Ask the server what it says of the model; see ``OpenAIConnection``."""
         return await self._connection.identify()
 
+    async def listing(self) -> Listing | None:
+        """Ask the server's list of models; see ``OpenAIConnection``."""
+        return await self._connection.listing()
+
     async def close(self) -> None:
         """Close all connections."""
         await self._connection.close()
@@ -96,12 +100,15 @@ class ChatModel(OpenAICompatible):
         audio_input: whether it hears.
         speech_output: whether it speaks.
         tools: whether it can be given functions to call.
+        longest_audio: seconds of the longest recording that it takes; None where no limit is known.
+        beyond: what becomes of a longer one; see ``evalkit.adapter.Capabilities``.
         generation: decoding settings that hold where a request says nothing else.
         extensions: names of decoding settings beyond the protocol that the server takes, such as ``top_k``.
         extra_body: further fields of every request body, as the server's documentation has them.
         max_tokens_name: ``max_completion_tokens`` for servers that no longer take ``max_tokens``.
         voice: in which it speaks.
-        speech_format: in which it is asked to speak; None for WAV, or bare samples where it streams.
+        speech_format: in which it is asked to speak; None for WAV, or for the next where it streams.
+        streamed_speech_format: what the server calls bare samples in a stream.
         speech_rate: of speech that comes as bare samples, in hertz.
         audio_part: how it is sent recordings; see ``AudioPart``.
         stream: whether answers are sent piece by piece.
@@ -119,12 +126,15 @@ class ChatModel(OpenAICompatible):
         audio_input: bool = True,
         speech_output: bool = False,
         tools: bool = True,
+        longest_audio: float | None = None,
+        beyond: Beyond = "refuses",
         generation: Mapping[str, Any] | None = None,
         extensions: Collection[str] = (),
         extra_body: Mapping[str, Any] | None = None,
         max_tokens_name: str = "max_tokens",
         voice: str = "alloy",
         speech_format: str | None = None,
+        streamed_speech_format: str = "pcm16",
         speech_rate: int = SPEECH_RATE,
         audio_part: AudioPart = "base64",
         stream: bool = False,
@@ -141,6 +151,8 @@ class ChatModel(OpenAICompatible):
             audio_input=audio_input,
             speech_output=speech_output,
             tools=tools,
+            longest_audio=longest_audio,
+            beyond=beyond,
         )
         self._speech_rate = speech_rate
         self._speaks_bare = (speech_format or "").startswith("pcm")
@@ -152,6 +164,7 @@ class ChatModel(OpenAICompatible):
             max_tokens_name=max_tokens_name,
             voice=voice,
             speech_format=speech_format,
+            streamed_speech_format=streamed_speech_format,
             audio_part=audio_part,
             sample_rate=self._sample_rate,
             stream=stream,
@@ -172,6 +185,10 @@ class ChatModel(OpenAICompatible):
             parts.append(await self._completion(request, request.replies - given, given))
             given += max(1, len(parts[-1].replies))
         return merge_replies(parts, request.replies)
+
+    def check_settings(self, request: Request) -> None:
+        """Refuse decoding settings that chat completions do not have."""
+        self._format.settings(request)
 
     async def _completion(self, request: Request, replies: int, given: int) -> Response:
         def read(completion: Any) -> Response:
@@ -197,7 +214,7 @@ class TranscriptionModel(OpenAICompatible):
         temperature: of sampling; None for the server's own.
         keywords: that may be spoken, where the model takes them.
         language_field: in which it is told the language; ``languages[]`` for a model that takes several.
-        recording_limits: see ``RecordingLimits``.
+        request_limits: what the server takes of a WAV file; see ``RequestLimits``.
         **connection: see ``OpenAICompatible``.
     """
 
@@ -210,7 +227,7 @@ class TranscriptionModel(OpenAICompatible):
         temperature: float | None = None,
         keywords: Sequence[str] = (),
         language_field: str = "language",
-        recording_limits: Mapping[str, Any] | None = None,
+        request_limits: Mapping[str, Any] | None = None,
         **connection: Any,
     ) -> None:
         super().__init__(model, base_url, **connection)
@@ -218,12 +235,16 @@ class TranscriptionModel(OpenAICompatible):
         if keywords:
             self._settings["keywords[]"] = list(keywords)
         self._language_field = language_field
-        self._recording_limits = RecordingLimits(**(recording_limits or {}))
+        self._request_limits = RequestLimits(**(request_limits or {}))
         self._unknown: dict[str | None, int] = {}  # how many of its hints the server does not know, by language
+
+    def check_settings(self, request: Request) -> None:
+        """Refuse all decoding settings: transcriptions have none but those of the configuration."""
+        refuse_settings(request)
 
     async def answer(self, request: Request) -> Response:
         """Try once to have the one recording of a request transcribed."""
-        wav = await recording_as_wav(request, self._sample_rate, self._recording_limits)
+        wav = await recording_as_wav(request, self._sample_rate, self._request_limits)
         codes = _hints(request.language)
         refused = 0
         while True:

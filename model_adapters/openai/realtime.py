@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from evalkit.adapter import Capabilities, Limits, Prices, ServedModelAdapter
+from evalkit.adapter import Beyond, Capabilities, Limits, Prices, ServedModelAdapter
 from evalkit.audio.encoding import wavs
 from evalkit.audio.wav import samples_of_wav
 from evalkit.hints import check_choice
@@ -36,6 +36,8 @@ class RealtimeModel(ServedModelAdapter):
         answered_by: which names the answering model may have; see ``ExpectedModel``.
         tools: whether it can be given functions to call.
         voice: in which it speaks.
+        longest_audio: seconds of the longest recording that it takes; None where no limit is known.
+        beyond: what becomes of a longer one; see ``evalkit.adapter.Capabilities``.
         input_rate: of the samples that it hears, in hertz.
         output_rate: of the samples that it speaks, in hertz.
         speaks_always: whether the server makes speech for written answers too.
@@ -62,6 +64,8 @@ class RealtimeModel(ServedModelAdapter):
         answered_by: str | None = None,
         tools: bool = True,
         voice: str = "marin",
+        longest_audio: float | None = None,
+        beyond: Beyond = "refuses",
         input_rate: int = SPEECH_RATE,
         output_rate: int = SPEECH_RATE,
         speaks_always: bool = False,
@@ -77,7 +81,9 @@ class RealtimeModel(ServedModelAdapter):
         self.limits = Limits(**(limits or {}))
         self.prices = None if prices is None else Prices(**prices)
         known = None if languages is None else frozenset(languages)
-        self.capabilities = Capabilities(known, sample_rate=None, speech_output=True, tools=tools)
+        self.capabilities = Capabilities(
+            known, sample_rate=None, speech_output=True, tools=tools, longest_audio=longest_audio, beyond=beyond
+        )
         key = read_key(api_key_variable, api_key_file)
         self.secrets = (key,) if key else ()
         self._server = Server(
@@ -119,6 +125,10 @@ class RealtimeModel(ServedModelAdapter):
         """Try once to have a request answered, in a session for each reply that is wanted."""
         return merge_replies([await self._reply(request) for _ in range(request.replies)], request.replies)
 
+    def check_settings(self, request: Request) -> None:
+        """Refuse decoding settings that the protocol does not have."""
+        self._format.session(request)
+
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the model's name, its server, its voice, its decoding settings and how it is asked."""
         return self._fingerprint
@@ -135,7 +145,7 @@ class RealtimeModel(ServedModelAdapter):
         answer = RealtimeAnswer()
         first_sound: float | None = None
         done: Mapping[str, Any] | None = None
-        async with self._server.websocket("/realtime", query={"model": self._model}) as socket:
+        async with self._server.websocket("/realtime", query=[("model", self._model)]) as socket:
             for event in events:
                 await socket.send(event)
             asked = time.perf_counter()

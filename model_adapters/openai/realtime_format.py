@@ -78,13 +78,18 @@ class RealtimeFormat:
         Raises:
             ConfigurationError: a decoding setting is not one of the protocol's.
         """
-        yield self._json.filled({"type": "session.update", "session": self._session(request)}, [])
+        yield self._json.filled({"type": "session.update", "session": self.session(request)}, [])
         remaining = iter(sounds)
         for message in request.messages:
             yield from self._turn(message, remaining)
         yield self._json.filled({"type": "response.create"}, [])
 
-    def _session(self, request: Request) -> dict[str, Any]:
+    def session(self, request: Request) -> dict[str, Any]:
+        """Return the session in which a request is put.
+
+        Raises:
+            ConfigurationError: a decoding setting is not one of the protocol's.
+        """
         settings = protocol_settings(
             {**self._generation, **request.generation},
             _SETTINGS[self._dialect],

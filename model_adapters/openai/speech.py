@@ -61,20 +61,25 @@ class SpeechModel(OpenAICompatible):
         wanted = {"voice": voice, "response_format": speech_format, "instructions": instructions, "speed": speed}
         self._settings = {name: value for name, value in wanted.items() if value not in ("", None)}
 
-    async def answer(self, request: Request) -> Response:
-        """Try once to have the words of a request spoken."""
+    def check_settings(self, request: Request) -> None:
+        """Refuse all decoding settings: a voice has none."""
         if request.generation:
             raise ConfigurationError(
                 f"the prompt profile or generation= sets {', '.join(request.generation)}, but model {self._model} is a "
                 "voice: its settings are voice=, instructions= and speed="
             )
+
+    async def answer(self, request: Request) -> Response:
+        """Try once to have the words of a request spoken."""
+        self.check_settings(request)
         words = words_to_say(request)
         if self._most_characters is not None and len(words) > self._most_characters:
             raise PermanentError(f"a text of {len(words):,} characters is longer than {self._most_characters:,}")
         body = json.dumps({"model": self._model, "input": words, **self._settings}).encode()
         async with self._connection.post("/audio/speech", body) as reply:
             speech = _speech(await reply.content(), self._rate if self._settings["response_format"] == "pcm" else None)
-        return Response(words, speech=speech, usage=Usage(requests=1))
+        # The answer says nothing of what it took; who pays by the minute of speech can count that.
+        return Response(words, speech=speech, usage=Usage(requests=1, audio_seconds=round(speech.duration or 0.0, 3)))
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the model's name, its server and its settings."""

@@ -57,7 +57,7 @@ class GoogleSpeech(HostedRecognizer):
             return transcript(words, seconds=_seconds(fields(document["metadata"]).get("totalBilledDuration")))
 
     async def _token(self) -> dict[str, str]:
-        """Return the header with a token of google-auth; nothing where the key is one.
+        """Return the headers with a token of google-auth; none where the key is one.
 
         Raises:
             RejectedError: the credentials give none.
@@ -78,7 +78,9 @@ class GoogleSpeech(HostedRecognizer):
                     raise RejectedError(f"Google's credentials give no token ({error}): see to them") from None
                 self._known_secrets.append(self._credentials.token)
                 self.secrets = tuple(self._known_secrets)
-        return {"Authorization": f"Bearer {self._credentials.token}"}
+        headers: dict[str, str] = {}
+        self._credentials.apply(headers)  # with the project that a user's own credentials are billed to
+        return headers
 
 
 def _default_credentials() -> Any:

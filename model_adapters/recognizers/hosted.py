@@ -10,7 +10,8 @@ from evalkit.adapter import Beyond, Capabilities, Limits, Prices, ServedModelAda
 from evalkit.types import Request, Response, Usage
 from model_adapters.shared.keys import read_key
 from model_adapters.shared.languages import wider_codes
-from model_adapters.shared.one_recording import RecordingLimits, recording_as_wav
+from model_adapters.shared.one_recording import recording_as_wav, refuse_settings
+from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.server import Server
 from model_adapters.shared.server_errors import USUAL, EmptyAnswerError, ErrorCodes
 from model_adapters.shared.values import plain, shown
@@ -31,7 +32,8 @@ class HostedRecognizer(ServedModelAdapter):
         languages: codes of the languages it is asked about at all, samples of others being skipped; None for any.
         longest_audio: seconds of the longest recording that it takes; None where no limit is known.
         beyond: what becomes of a longer one; see ``evalkit.adapter.Capabilities``.
-        recording_limits: see ``RecordingLimits``.
+        shortest_audio: seconds of the shortest.
+        request_limits: what it takes of a WAV file, before any base64; see ``RequestLimits``.
         error_codes: beside those of ``codes``; see ``ErrorCodes.from_settings``.
         server: what runs and the cache know the service by, in place of its address.
         limits: see ``evalkit.adapter.Limits``.
@@ -62,7 +64,8 @@ class HostedRecognizer(ServedModelAdapter):
         languages: Collection[str] | None = None,
         longest_audio: float | None = None,
         beyond: Beyond = "refuses",
-        recording_limits: Mapping[str, Any] | None = None,
+        shortest_audio: float = 0.0,
+        request_limits: Mapping[str, Any] | None = None,
         error_codes: Mapping[str, str] | None = None,
         server: str | None = None,
         limits: Mapping[str, Any] | None = None,
@@ -87,7 +90,8 @@ class HostedRecognizer(ServedModelAdapter):
         self._settings = dict(settings or {})
         self._language_codes = None if language_codes is None else dict(language_codes)
         self._unknown_language = unknown_language
-        self._recording_limits = RecordingLimits(**(recording_limits or {}))
+        self._shortest_audio = shortest_audio
+        self._request_limits = RequestLimits(**(request_limits or {}))
         self._sample_rate = sample_rate
         self._identity: dict[str, Any] = {"server": server or self._server.address}
 
@@ -104,9 +108,13 @@ class HostedRecognizer(ServedModelAdapter):
             ValueError: the answer is not of the documented form; raised only while a reply is open.
         """
 
+    def check_settings(self, request: Request) -> None:
+        """Refuse all decoding settings, of which recognisers have none."""
+        refuse_settings(request)
+
     async def answer(self, request: Request) -> Response:
         """Try once to have the one recording of a request transcribed; see ``ServedModelAdapter.answer``."""
-        wav = await recording_as_wav(request, self._sample_rate, self._recording_limits)
+        wav = await recording_as_wav(request, self._sample_rate, self._request_limits, shortest=self._shortest_audio)
         language, notes = self._told(request.language)
         try:
             response = await self.transcribe(wav, language)

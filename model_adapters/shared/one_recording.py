@@ -2,46 +2,14 @@
 
 import io
 import wave
-from dataclasses import dataclass
 
 import numpy as np
 
-from evalkit.adapter import check_numbers
 from evalkit.audio import Waveform
 from evalkit.audio.encoding import wavs
 from evalkit.errors import ConfigurationError, DataError, PermanentError
 from evalkit.types import Request
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingLimits:
-    """What a service takes of one recording, besides its greatest length, which the engine sees to.
-
-    It is not sent what is beyond, and the sample fails with the reason.
-
-    Attributes:
-        shortest: seconds.
-        size: bytes of the WAV file; None for no limit.
-    """
-
-    shortest: float = 0.0
-    size: int | None = None
-
-    def __post_init__(self) -> None:
-        check_numbers("recording_limits", self)
-
-    def check(self, wav: bytes) -> None:
-        """Refuse a recording that is beyond the limits.
-
-        Raises:
-            PermanentError: says which, and by how much.
-        """
-        if (seconds := seconds_of_wav(wav)) < self.shortest:
-            raise PermanentError(
-                f"the recording lasts {seconds:.3g} s, the service takes no less than {self.shortest:g} s"
-            )
-        if self.size is not None and len(wav) > self.size:
-            raise PermanentError(f"the recording has {len(wav)} bytes, the service takes no more than {self.size}")
+from model_adapters.shared.request_limits import RequestLimits
 
 
 def recording(request: Request, sample_rate: int, *, shortest: float = 0.0) -> Waveform:
@@ -59,7 +27,7 @@ def recording(request: Request, sample_rate: int, *, shortest: float = 0.0) -> W
         DataError: the request holds no recording, or several.
         AudioError: the recording cannot be read.
     """
-    _refuse_settings(request)
+    refuse_settings(request)
     if len(request.audio) != 1:
         raise DataError(f"a speech recogniser takes exactly one recording, this request has {len(request.audio)}")
     waveform = request.audio[0].waveform(sample_rate)
@@ -67,19 +35,29 @@ def recording(request: Request, sample_rate: int, *, shortest: float = 0.0) -> W
     return np.pad(waveform, (0, lacking)) if lacking > 0 else waveform
 
 
-async def recording_as_wav(request: Request, sample_rate: int, limits: RecordingLimits) -> bytes:
-    """Return the one recording of a request as a WAV file, mono with 16 bits at ``sample_rate`` hertz.
+async def recording_as_wav(
+    request: Request, sample_rate: int, limits: RequestLimits, *, shortest: float = 0.0
+) -> bytes:
+    """Return the one recording of a request as a WAV file, mono with 16 bits.
+
+    Args:
+        request: of one recording.
+        sample_rate: of the file, in hertz.
+        limits: of the file, before any base64.
+        shortest: seconds that it must last.
 
     Raises:
         ConfigurationError: as ``recording`` does.
-        PermanentError: the request holds no recording, or several, or the recording is beyond the limits.
+        PermanentError: the request holds no recording, or several, or one that the service does not take.
         AudioError: the recording cannot be read.
     """
-    _refuse_settings(request)
+    refuse_settings(request)
     if len(request.audio) != 1:
         raise PermanentError(f"a transcription takes exactly one recording, this request has {len(request.audio)}")
     (wav,) = await wavs(request.audio, sample_rate)
-    limits.check(wav)
+    limits.check([len(wav)], len(wav))
+    if shortest and (seconds := seconds_of_wav(wav)) < shortest:
+        raise PermanentError(f"not sent: the recording lasts {seconds:.3g} s, the service takes from {shortest:g} s")
     return wav
 
 
@@ -89,7 +67,12 @@ def seconds_of_wav(wav: bytes) -> float:
         return float(file.getnframes() / file.getframerate())
 
 
-def _refuse_settings(request: Request) -> None:
+def refuse_settings(request: Request) -> None:
+    """Refuse decoding settings, which a recogniser has in its own configuration.
+
+    Raises:
+        ConfigurationError: names those of the request.
+    """
     if request.generation:
         raise ConfigurationError(
             f"the prompt profile or generation= sets {', '.join(request.generation)}, but a speech recogniser takes "

@@ -26,6 +26,7 @@ _LONGEST_MESSAGE = 500
 _MOST_OF_AN_ERROR = 1 << 20  # bytes of an error's body that are read
 _PIECE = 1 << 18  # bytes that compressed data may grow into at a time
 _DRAIN_SECONDS = 0.5
+_CLOSE_SECONDS = 1.0  # for a server to say good-bye
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -115,12 +116,12 @@ class Server:
             yield reply
 
     @asynccontextmanager
-    async def websocket(self, path: str, *, query: Mapping[str, str] | None = None) -> AsyncIterator[JsonSocket]:
+    async def websocket(self, path: str, *, query: Iterable[tuple[str, str]] = ()) -> AsyncIterator[JsonSocket]:
         """Open a conversation over a WebSocket, which is closed on leaving and never opened again by itself.
 
         Args:
             path: to add to the base URL.
-            query: parameters of its URL, beside those of all.
+            query: names and values of parameters of its URL, beside those of all.
 
         Raises:
             TransientError, PermanentError, RejectedError, ServerUnavailableError: see ``post``.
@@ -130,7 +131,10 @@ class Server:
         answering = False
         with self._errors(lambda: answering):
             opening = self._connections().ws_connect(
-                self.url + path, params={**self._query, **(query or {})}, max_msg_size=self._answer_bytes
+                self.url + path,
+                params=[*self._query.items(), *query],
+                max_msg_size=self._answer_bytes,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
             )
             try:
                 socket = await opening

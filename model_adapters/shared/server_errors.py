@@ -300,6 +300,13 @@ def _details(body: Any) -> Iterator[Mapping[str, Any]]:
     yield from map(fields, details if isinstance(details, list) else ())
 
 
+def _violations(body: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the quotas that are used up, where the details of an error name them."""
+    for detail in _details(body):
+        violations = detail.get("violations")
+        yield from map(fields, violations if isinstance(violations, list) else ())
+
+
 def _retry_delays(body: Any) -> Iterator[float]:
     for detail in _details(body):
         delay = detail.get("retryDelay")
@@ -314,6 +321,7 @@ def _codes(body: Any) -> set[str]:
     inner = next(filter(None, (fields(error.get(name)) for name in ("innererror", "inner_error", "innerError"))), {})
     words = {str(part.get(name)) for part in (error, inner) for name in _CODE_NAMES if part.get(name)}
     words |= {str(detail["reason"]) for detail in _details(body) if detail.get("reason")}
+    words |= {str(each["quotaId"]) for each in _violations(body) if each.get("quotaId")}
     if fields(error.get("metadata")).get("flagged_input") or fields(error.get("metadata")).get("reasons"):
         words.add("moderation")
     return {word.lower() for word in words}

@@ -1,5 +1,7 @@
 """What every voice has in common: it is given words, and says them."""
 
+import numpy as np
+
 from evalkit.adapter import Capabilities
 from evalkit.audio import Audio, Waveform
 from evalkit.audio.wav import wav_of_waveform
@@ -36,5 +38,20 @@ def said(words: str, waveform: Waveform, sample_rate: int, notes: tuple[str, ...
     """Return the response of a voice that said the words, as mono float32 [samples] at ``sample_rate`` hertz."""
     if not len(waveform):
         return Response(failure=Failure("invalid_response", f"the voice made no sound of {words!r}"))
+    return Response(words, speech=spoken_answer(waveform, sample_rate), notes=notes)
+
+
+def spoken_answer(waveform: Waveform, sample_rate: int) -> Audio:
+    """Encode what a model said as 16-bit sound.
+
+    Args:
+        waveform: mono float32 [samples] in -1..1.
+        sample_rate: in hertz.
+
+    Raises:
+        ValueError: it holds samples that are not finite.
+    """
+    if not np.isfinite(waveform).all():
+        raise ValueError("the model gave no waveform of finite samples")
     wav = wav_of_waveform(waveform, sample_rate)
-    return Response(words, speech=Audio("spoken answer", content=lambda: wav), notes=notes)
+    return Audio("spoken answer", content=lambda: wav)

@@ -87,6 +87,10 @@ class StepAudio2Server(OpenAICompatible):
         replies = [await self._reply(request, messages, given) for given in range(request.replies)]
         return merge_replies(replies, request.replies)
 
+    def check_settings(self, request: Request) -> None:
+        """Refuse decoding settings that Step-Audio 2's server does not have."""
+        self._format.settings(request)
+
     async def close(self) -> None:
         """Close all connections, and end the thread of the synthesizer."""
         if self._speech is not None:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.errors import ConfigurationError, first_line
+from model_adapters.transformers.checkpoint import load_complete
 from model_adapters.transformers.families import Family, family_of
+from model_adapters.transformers.sound_processor import sound_processor
 
 # Audio Flamingo 3 and Music Flamingo are known to the second alone.
 _AUTO_CLASSES = {
@@ -32,7 +34,10 @@ def load_processor(path: str, source: Mapping[str, Any], chat_template: str | No
     family = family_of(model_type)
     for library in family.libraries:
         _import(library, model_type)
-    processor = transformers.AutoProcessor.from_pretrained(path, **source)
+    if family.sound_of:
+        processor = sound_processor(path, getattr(transformers, family.sound_of), source)
+    else:
+        processor = transformers.AutoProcessor.from_pretrained(path, **source)
     if feature_extractor(processor) is None:
         raise ConfigurationError(f"{path}: a checkpoint of type '{model_type}' takes no audio by its processor")
     if chat_template is not None:
@@ -68,11 +73,7 @@ def load_model(path: str, family: Family, dtype: Any, source: Mapping[str, Any])
     else:
         config = transformers.AutoConfig.from_pretrained(path, **source)
         model_class = _auto_class(path, config)
-    model, found = model_class.from_pretrained(path, dtype=dtype, output_loading_info=True, **source)
-    if found["missing_keys"]:
-        missing = ", ".join(sorted(found["missing_keys"])[:3])
-        raise ConfigurationError(f"{path}: no trained weights for {missing}; the checkpoint is not whole")
-    return model
+    return load_complete(model_class.from_pretrained, path, dtype, source)
 
 
 def add_lora(model: Any, path: str, folder: str, source: Mapping[str, Any]) -> None:

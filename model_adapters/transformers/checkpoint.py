@@ -1,6 +1,6 @@
 """What all models from a checkpoint of transformers need: the libraries, a device, and an identity."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,25 @@ def loading(path: str) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigurationError(f"{path}: transformers cannot load it: {first_line(error)}") from error
+
+
+def load_complete(from_pretrained: Callable[..., Any], path: str, dtype: Any, source: Mapping[str, Any]) -> Any:
+    """Load a model of which no weights are missing; transformers would leave them as they happen to be.
+
+    Args:
+        from_pretrained: of the model's class.
+        path: a checkpoint folder, or a name on the Hugging Face hub.
+        dtype: of the weights, a type of PyTorch.
+        source: where from, as arguments of ``from_pretrained``.
+
+    Raises:
+        ConfigurationError: some are missing.
+    """
+    model, found = from_pretrained(path, dtype=dtype, output_loading_info=True, **source)
+    if found["missing_keys"]:
+        missing = ", ".join(sorted(found["missing_keys"])[:3])
+        raise ConfigurationError(f"{path}: no trained weights for {missing}; the checkpoint is not whole")
+    return model
 
 
 def weights_identity(path: str, model: Any) -> dict[str, Any]:

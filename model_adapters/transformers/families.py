@@ -17,6 +17,8 @@ class Family:
     Attributes:
         model_class: the class of transformers to load with; empty for the one that an Auto class chooses.
         libraries: optional ones that its processor or model does not work without.
+        sound_of: the class of a processor that is used for text and sound alone, as that of pictures wants torchvision,
+            which has no build for every PyTorch; empty to use what the checkpoint names.
         stop: tokens that end an answer, beside those that the checkpoint names.
         longest_audio: returns the seconds of one recording beyond which its processor cuts, or None for no limit.
         equal_lengths: whether only recordings of equal length may share a batch, as padding changes its answers.
@@ -31,6 +33,7 @@ class Family:
 
     model_class: str = ""
     libraries: tuple[str, ...] = ()
+    sound_of: str = ""
     stop: tuple[str, ...] = ()
     longest_audio: Callable[[Any], float | None] = lambda _: None
     equal_lengths: bool = False
@@ -64,13 +67,13 @@ def _half_a_minute(_: Any) -> float:
 _QWEN_STOP = ("<|im_end|>", "<|endoftext|>")
 _QWEN2_5_OMNI = Family(
     model_class="Qwen2_5OmniThinkerForConditionalGeneration",
-    libraries=("torchvision",),
+    sound_of="Qwen2_5OmniProcessor",
     stop=_QWEN_STOP,  # the thinker, loaded alone, has no stop token of its own
     longest_audio=_window,
 )
 _QWEN3_OMNI = Family(
     model_class="Qwen3OmniMoeThinkerForConditionalGeneration",
-    libraries=("torchvision",),
+    sound_of="Qwen3OmniMoeProcessor",
     stop=_QWEN_STOP,
     trailing_silence=True,
 )

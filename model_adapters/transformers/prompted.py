@@ -9,7 +9,14 @@ from evalkit.adapter import ModelAdapter
 from evalkit.errors import ConfigurationError, first_line
 from evalkit.hints import install_command
 from evalkit.types import Request, Response
-from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading, weights_identity
+from model_adapters.transformers.checkpoint import (
+    checked_dtype,
+    chosen_device,
+    import_torch,
+    load_complete,
+    loading,
+    weights_identity,
+)
 
 
 class PromptedCheckpoint(ModelAdapter):
@@ -77,10 +84,7 @@ class PromptedCheckpoint(ModelAdapter):
                 f"{', '.join(self.classes)}"
             )
         model_class = getattr(transformers, self.classes[config.model_type])
-        model, found = model_class.from_pretrained(path, dtype=dtype, output_loading_info=True, **source)
-        if found["missing_keys"]:
-            missing = ", ".join(sorted(found["missing_keys"])[:3])
-            raise ConfigurationError(f"{path}: no trained weights for {missing}; the checkpoint is not whole")
+        model = load_complete(model_class.from_pretrained, path, dtype, source)
         return model, self._load_processor(path, source)
 
     def _load_processor(self, path: str, source: Mapping[str, Any]) -> Any:

@@ -95,13 +95,14 @@ def board(runs: Sequence[DatedRun], columns: Sequence[BoardColumn], sort: str | 
     Args:
         runs: one for each model.
         columns: its figures.
-        sort: name of the column that ranks the models; None for the first average, or else the first task.
+        sort: name of the column that ranks the models; None for the average that ranks the most of them, or the task
+            where no average ranks any, the first of equals.
 
     Raises:
         ConfigurationError: there is no such column.
     """
-    by = _sorting_column(columns, sort)
     cells = [[column.cell(each.run) for column in columns] for each in runs]
+    by = _sorting_column(columns, cells, sort)
     order = sorted(range(len(runs)), key=lambda index: _rank_key(columns[by], cells[index][by]))
     best = [_best(column, [row[position] for row in cells]) for position, column in enumerate(columns)]
     rows = []
@@ -148,10 +149,12 @@ def _column(name: str, found: Sequence[tuple[RunResult, _Source]]) -> BoardColum
     return BoardColumn(name, newest.title, newest.metric, counts.most_common(1)[0][0] if counts else ())
 
 
-def _sorting_column(columns: Sequence[BoardColumn], sort: str | None) -> int:
+def _sorting_column(columns: Sequence[BoardColumn], cells: Sequence[Sequence[Cell]], sort: str | None) -> int:
     names = [column.name for column in columns]
     if sort is None:
-        return next((position for position, column in enumerate(columns) if column.metric.function == MEAN), 0)
+        ranked = [sum(column.ranked(row[at]) for row in cells) for at, column in enumerate(columns)]
+        averages = [column.metric.function == MEAN for column in columns]
+        return max(range(len(columns)), key=lambda at: (averages[at] and ranked[at] > 0, ranked[at]), default=0)
     if sort not in names:
         raise ConfigurationError(f"no column '{sort}' to rank by{hint(sort, names)} (there are {', '.join(names)})")
     return names.index(sort)

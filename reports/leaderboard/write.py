@@ -54,7 +54,7 @@ def write_leaderboard(
         output_folder: where to write; made if it is not there; an earlier leaderboard in it is replaced.
         filters: which runs take part.
         tasks: names of the tasks and averages that have a column; empty for all.
-        sort: by which of them models are ranked; None for the first average, or else the first task.
+        sort: by which of them models are ranked; None for a choice, as of ``board``.
 
     Raises:
         ConfigurationError: no run takes part, or none has what is named.

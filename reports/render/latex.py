@@ -36,7 +36,7 @@ _OTHER_SCRIPTS = (
     (
         regex.compile(r"[\p{Arabic}\p{Hebrew}]"),
         r"holds Arabic or Hebrew: use LuaLaTeX with \usepackage[bidi=basic]{babel} and a font that has it, such as "
-        r"\babelfont{rm}{FreeSerif}",
+        r"\babelfont{rm}{DejaVu Sans}",
     ),
 )
 _MARKS = {

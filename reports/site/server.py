@@ -121,9 +121,9 @@ class ReportServer(AbstractContextManager["ReportServer"]):
 
     def _watch(self) -> None:
         while not self._ended.wait(_SECONDS_BETWEEN_LOOKS):
-            state = self._look()
-            if state != self._state:
-                with suppress(EvalkitError):  # a run that is being written; it is looked at again
+            with suppress(EvalkitError, OSError):  # a run that is being written or moved; it is looked at again
+                state = self._look()
+                if state != self._state:
                     self._write()
                     self._state = state
 

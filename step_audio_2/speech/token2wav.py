@@ -100,6 +100,18 @@ class Token2Wav:
             raise VoiceError(f"{os.fspath(voice)}: there is no speech tokenizer and speaker model to make a voice with")
         return self._voices.voice(voice)
 
+    def prepare(self, voice: VoiceOrPath) -> Voice:
+        """Do ahead all that ``stream`` does for a voice before it takes in codes, so that it can begin at once.
+
+        What is kept is that of the voices that were used last.
+
+        Raises:
+            VoiceError: see ``stream``.
+        """
+        made = self.voice(voice)
+        self._prompt_state(made, None)
+        return made
+
     def __call__(self, tokens: Sequence[int] | Tensor, voice: VoiceOrPath, noise: Noise | None = None) -> Tensor:
         """Synthesize the speech of one utterance.
 

@@ -19,9 +19,11 @@ from evalkit.errors import ConfigurationError
 from evalkit.run.composition import compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.forecast import forecast
+from evalkit.run.judging import judge_again
 from evalkit.run.plan import Plan, plan_from_config
 from evalkit.run.rescore import rescore
 from reports.samples.scored import SampleReader
+from reports.write import write_report
 from tests.model_adapters.tiny_checkpoints import save_vits, save_whisper
 from tests.servers.backends import Answer, ServedRequest
 from tests.servers.openai_server import OpenAIServer
@@ -124,6 +126,23 @@ def test_spoken_tasks_go_through_all_stages_and_everything_else_finds_what_it_ne
     assert (folder / "metrics.json").read_bytes() == before
 
 
+def test_another_judge_asks_no_stage_and_the_report_has_every_stage(
+    checkpoints: tuple[Path, Path], llm: OpenAIServer, tmp_path: Path
+) -> None:
+    evaluate(plan_of(*words(checkpoints, llm, tmp_path, "task=demo_big_bench_audio")))
+    asked = llm.journal.outcomes()
+    again = judge_again(tmp_path / "run", ["model@judge=word_judge"])
+    assert llm.journal.outcomes() == asked
+    before, after = (run.tasks["demo_big_bench_audio"] for run in (again.before, again.evaluation.results))
+    assert after.metrics == before.metrics
+    assert again.evaluation.results.model == "Ear + Pen + Mouth"
+    comparison = evalkit.compare_runs(tmp_path / "run", again.evaluation.results.folder or tmp_path, resamples=20)
+    assert comparison.metrics, "two cascades of one recipe can be compared"
+    write_report([tmp_path / "run"], output_folder=tmp_path / "report")
+    pages = "".join(path.read_text(encoding="utf-8", errors="replace") for path in (tmp_path / "report").rglob("*.*"))
+    assert "Ear + Pen + Mouth" in pages
+
+
 def test_a_pure_recognition_needs_no_text_model_and_no_voice(checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
     whisper = checkpoints[0]
     asr = ("model@asr=transformers_asr", f"asr.path={whisper}", "asr.title=Ear")
@@ -199,7 +218,7 @@ def test_whisper_a_served_text_model_and_a_voice_killed_in_the_middle_end_as_if_
         return Answer((f"I **heard** {' and '.join('abc'[int(digit, 16) % 3] for digit in request.content[:4])}.",))
 
     def command(name: str, server: OpenAIServer) -> list[str]:
-        chosen = [f"runs={tmp_path}", f"name={name}", f"task=[{','.join(tasks)}]", "limit=4", "cache.folder=null"]
+        chosen = [f"runs={tmp_path}", f"name={name}", f"task=[{','.join(tasks)}]", "limit=3", "cache.folder=null"]
         chosen += ["model=cascade", "model@asr=whisper_base", "model@llm=openai_chat", "llm.model=writer"]
         chosen += [
             f"llm.base_url={server.base_url}",
@@ -220,7 +239,7 @@ def test_whisper_a_served_text_model_and_a_voice_killed_in_the_middle_end_as_if_
         subprocess.run(command("undisturbed", server), check=True, capture_output=True)
         whole = sum(lines("undisturbed").values())
         killed = 0
-        for part in (0.1, 0.3, 0.5, 0.7, 0.9):
+        for part in (0.2, 0.5, 0.8):
             process = subprocess.Popen(command("killed", server), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             while process.poll() is None:
                 written = sum(path.read_bytes().count(b"\n") for path in (tmp_path / "killed").glob("*/*.jsonl"))
@@ -229,7 +248,7 @@ def test_whisper_a_served_text_model_and_a_voice_killed_in_the_middle_end_as_if_
                     break
                 time.sleep(0.005)
             killed += process.wait() == -signal.SIGKILL
-        assert killed >= 3
+        assert killed >= 2
         subprocess.run(command("killed", server), check=True, capture_output=True)
         assert server.journal.violations == []
     undisturbed, resumed = ((tmp_path / name / "metrics.json").read_text() for name in ("undisturbed", "killed"))

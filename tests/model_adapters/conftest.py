@@ -1,9 +1,11 @@
 """Requests about real speech and about noise, made without any data set code, and tiny checkpoints to put them to."""
 
+import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,13 @@ import soundfile
 
 from evalkit.audio import Audio
 from evalkit.types import Message, Request
+from model_adapters.transformers.chat import TransformersChat
 from tests.conftest import DEMO_SPEECH
+from tests.model_adapters.tiny_chat_models import BUILDERS, NEEDS
 from tests.model_adapters.tiny_checkpoints import save_wav2vec2, save_whisper
+
+ChatCheckpoint = Callable[[str], Path]
+ChatAdapter = Callable[..., TransformersChat]
 
 
 @dataclass(frozen=True)
@@ -74,3 +81,38 @@ def tiny_step_audio_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from step_audio_2.testing.tiny_checkpoint import write_tiny_checkpoint
 
     return write_tiny_checkpoint(tmp_path_factory.mktemp("step_audio_2"))
+
+
+@pytest.fixture(scope="session")
+def chat_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> ChatCheckpoint:
+    """The folder of the chat checkpoint of a family, made once."""
+    made: dict[str, Path] = {}
+
+    def of(family: str) -> Path:
+        for library in NEEDS.get(family, ()):
+            try:
+                importlib.import_module(library)
+            except (ImportError, OSError, RuntimeError):  # one built for another PyTorch raises the last two
+                pytest.skip(f"{library} is not installed")
+        if family not in made:
+            made[family] = BUILDERS[family](tmp_path_factory.mktemp(family))
+        return made[family]
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def chat_adapter(chat_checkpoint: ChatCheckpoint) -> Iterator[ChatAdapter]:
+    """An adapter for the chat checkpoint of a family; those without settings are loaded once."""
+    loaded: dict[str, TransformersChat] = {}
+
+    def of(family: str, **settings: Any) -> TransformersChat:
+        if settings:
+            return TransformersChat(str(chat_checkpoint(family)), device="cpu", **settings)
+        if family not in loaded:
+            loaded[family] = TransformersChat(str(chat_checkpoint(family)), device="cpu")
+        return loaded[family]
+
+    yield of
+    for adapter in loaded.values():
+        adapter.close()

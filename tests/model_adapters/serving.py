@@ -38,18 +38,16 @@ class Backend:
         return request
 
 
-def configured(name: str, *overrides: str, base_url: str = "") -> ServedModelAdapter:
+def configured(name: str, *overrides: str, **settings: Any) -> ServedModelAdapter:
     """The model of a configuration, made as ``evalkit run`` makes it.
 
     Args:
         name: of the configuration.
         overrides: of its settings; what they come to is composed once in all tests.
-        base_url: of the server; empty for that of the configuration.
+        **settings: that take the place of those of the configuration, such as the ``base_url`` of a server.
     """
     spec = _spec(name, overrides)
-    if base_url:
-        spec = replace(spec, config={**spec.config, "base_url": base_url})
-    model = spec.make()
+    model = replace(spec, config={**spec.config, **settings}).make()
     assert isinstance(model, ServedModelAdapter)
     return model
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from evalkit.adapter import ServedModelAdapter
 from evalkit.audio import Audio
-from evalkit.errors import ConfigurationError, PermanentError, RejectedError, TransientError
+from evalkit.errors import ConfigurationError, PermanentError, RejectedError, ServerUnavailableError, TransientError
+from evalkit.testing import check_adapter
 from evalkit.types import Message, Request, Response, ToolCall
 from model_adapters.gemini.files import SentFiles
 from model_adapters.gemini.models import GeminiModel
@@ -19,8 +22,9 @@ from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, configured, http, outcomes
 from tests.servers.backends import Answer, Called
 from tests.servers.gemini_server import MODEL, GeminiServer
+from tests.servers.hosted_errors import BUSY, ERRORS, ITEM, KEY, LATER, STOP, ServiceError
 
-KEY = "AIza-0123456789abcdefghij"
+API_KEY = "AIza-0123456789abcdefghij"
 WEATHER = {
     "type": "function",
     "function": {
@@ -34,7 +38,7 @@ both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stre
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    monkeypatch.setenv("GEMINI_API_KEY", API_KEY)
 
 
 def _demo(number: int = 0) -> Audio:
@@ -70,8 +74,8 @@ def test_a_bare_question_is_one_turn() -> None:
 def test_the_configurations_send_what_the_service_takes(name: str, stream: bool) -> None:
     backend = Backend("Guten Morgen")
     request = asking(_demo(), generation={"max_new_tokens": 100, "temperature": 0, "stop": "\n"})
-    with GeminiServer(backend, key=KEY) as server:
-        model = configured(name, f"model.stream={str(stream).lower()}", base_url=server.base_url)
+    with GeminiServer(backend, key=API_KEY) as server:
+        model = configured(name, base_url=server.base_url, stream=stream)
         (response,) = ask(model, request)
     assert server.journal.violations == []
     assert response.text == "Guten Morgen"
@@ -179,6 +183,13 @@ def test_calls_of_another_models_history_are_sent_where_the_service_can_take_the
     (outcome,) = _exchange(backend, Request(messages, tools=(WEATHER,)))
     assert isinstance(outcome, Response if sent else PermanentError)
     assert len(backend.requests) == sent
+
+
+@both_ways
+def test_what_the_engine_relies_on_holds(stream: bool) -> None:
+    with GeminiServer() as server:
+        check_adapter(GeminiModel(MODEL, server.base_url, stream=stream), [asking(_demo(number)) for number in (0, 1)])
+    assert server.journal.violations == []
 
 
 # --- what comes back, alike whole and streamed
@@ -313,7 +324,7 @@ def _long(folder: Path, seconds: float) -> Audio:
 def test_recordings_too_long_for_a_request_are_sent_once_in_pieces_and_referred_to(tmp_path: Path) -> None:
     long = _long(tmp_path, 300)  # 9.6 MB: two pieces of an upload
     backend = Backend()
-    with GeminiServer(backend, key=KEY) as server:
+    with GeminiServer(backend, key=API_KEY) as server:
         settings: dict[str, Any] = {"api_key_variable": "GEMINI_API_KEY", "inline_bytes": 9_000_000}
         model = GeminiModel(MODEL, server.base_url, **settings)
         ask(model, asking("What is said?", long), asking("Who speaks?", long), asking(_demo()))
@@ -391,40 +402,25 @@ def test_a_recording_goes_to_nobody_but_the_service(
 # --- errors, as the service documents them
 
 
-def _status(code: int, status: str, *details: Any) -> dict[str, Any]:
-    return {"error": {"code": code, "message": "why", "status": status, "details": list(details)}}
+_KINDS: Mapping[str, type[Exception]] = {
+    BUSY: TransientError,
+    LATER: TransientError,
+    STOP: ServerUnavailableError,
+    KEY: RejectedError,
+    ITEM: PermanentError,
+}
 
 
-_KEY_INVALID = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
-_RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "overloaded"),
-    [
-        (_status(408, "CANCELLED"), TransientError, False),
-        (_status(429, "RESOURCE_EXHAUSTED", _RETRY), TransientError, True),
-        (_status(500, "INTERNAL"), TransientError, False),
-        (_status(502, "UNAVAILABLE"), TransientError, False),
-        (_status(503, "UNAVAILABLE"), TransientError, True),
-        (_status(503, "RESOURCE_EXHAUSTED"), TransientError, True),
-        (_status(504, "DEADLINE_EXCEEDED"), TransientError, False),
-        (_status(400, "INVALID_ARGUMENT"), PermanentError, False),
-        (_status(400, "FAILED_PRECONDITION"), PermanentError, False),
-        (_status(400, "INVALID_ARGUMENT", _KEY_INVALID), RejectedError, False),
-        (_status(403, "PERMISSION_DENIED"), RejectedError, False),
-        (_status(404, "NOT_FOUND"), RejectedError, False),
-    ],
-    ids=lambda value: value["error"]["status"] if isinstance(value, dict) else "",
-)
+@pytest.mark.parametrize("error", ERRORS["gemini_2_5_flash"], ids=str)
 @both_ways
-def test_every_documented_error_means_what_the_service_says(
-    body: dict[str, Any], kind: type[Exception], overloaded: bool, stream: bool
-) -> None:
-    outcome, _ = ask_raw(http(body, body["error"]["code"]), lambda url: GeminiModel(MODEL, url, stream=stream))
-    assert isinstance(outcome, kind), outcome
-    assert getattr(outcome, "overloaded", False) == overloaded
-    assert getattr(outcome, "retry_after", None) == (37 if _RETRY in body["error"]["details"] else None)
+def test_every_documented_error_means_what_the_service_says(error: ServiceError, stream: bool) -> None:
+    def model(url: str) -> ServedModelAdapter:
+        return configured("gemini_2_5_flash", base_url=url, stream=stream)
+
+    outcome, _ = ask_raw(http(error.body, error.status), model)
+    assert isinstance(outcome, _KINDS[error.meaning]), outcome
+    assert getattr(outcome, "overloaded", False) == (error.meaning == BUSY)
+    assert getattr(outcome, "retry_after", None) == (37 if error.meaning == BUSY and "37s" in str(error.body) else None)
     assert "why" in str(outcome)
 
 
@@ -434,7 +430,7 @@ def test_a_key_is_sent_in_its_header_and_a_wrong_one_stops_the_run_without_being
         (outcome,) = outcomes(model, asking())
     assert isinstance(outcome, RejectedError)
     assert "API key not valid: (key removed)" in str(outcome)
-    assert KEY not in str(outcome) + str(model.fingerprint()) + repr(model)
+    assert API_KEY not in str(outcome) + str(model.fingerprint()) + repr(model)
 
 
 def test_a_model_that_is_gone_stops_the_run_before_anything_is_asked() -> None:

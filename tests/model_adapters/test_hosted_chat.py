@@ -1,12 +1,13 @@
 """Services whose chat completions are not quite OpenAI's: StepFun, DashScope, SGLang's older form, vllm-omni."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
 
+from evalkit.adapter import ServedModelAdapter
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError, PermanentError, RejectedError, ServerUnavailableError, TransientError
 from evalkit.prompts import Prompts
@@ -16,7 +17,7 @@ from model_adapters.openai.models import ChatModel
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, configured, http, outcomes
 from tests.servers.backends import Answer
-from tests.servers.connection import Reply
+from tests.servers.hosted_errors import BUSY, ERRORS, ITEM, KEY, LATER, STOP, ServiceError, openai_error
 from tests.servers.hosted_schema import (
     DashScopeAsrRequest,
     DashScopeRequest,
@@ -44,30 +45,30 @@ class Service:
 
     name: str
     chat: type[ChatRequest]
-    settings: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
     speaks: bool = True
 
+    def model(self, base_url: str, **settings: Any) -> ServedModelAdapter:
+        """Its model, put to a server."""
+        generic = ("model.model=m", "model.base_url=http://127.0.0.1/v1") if self.name == "openai_chat" else ()
+        return configured(self.name, *generic, **{**self.settings, "base_url": base_url, **settings})
+
     def __str__(self) -> str:
-        return " ".join((self.name, *self.settings))
+        return " ".join((self.name, *map(str, self.settings.values())))
 
 
 SERVICES = (
     Service("gpt_audio", ChatRequest),
-    Service("gpt_audio", ChatRequest, ("model.stream=true",)),
+    Service("gpt_audio", ChatRequest, {"stream": True}),
     Service("step_audio_2", StepFunRequest),
-    Service("step_audio_2", StepFunRequest, ("model.stream=true", "model.speech_format=pcm")),
+    Service("step_audio_2", StepFunRequest, {"stream": True}),
     Service("step_audio_2_mini_hosted", StepFunRequest),
     Service("qwen_omni_turbo", DashScopeRequest),
     Service("qwen3_omni_flash", DashScopeRequest),
     Service("qwen3_asr_flash", DashScopeAsrRequest, speaks=False),
     Service("vllm_omni", VllmOmniRequest),
-    Service("vllm_omni", VllmOmniRequest, ("model.stream=true", "model.speech_format=pcm")),
-    Service(
-        "openai_chat",
-        SglangRequest,
-        ("model.model=m", "model.audio_part=audio_url", "model.base_url=http://127.0.0.1"),
-        speaks=False,
-    ),
+    Service("vllm_omni", VllmOmniRequest, {"stream": True}),
+    Service("openai_chat", SglangRequest, {"audio_part": "audio_url"}, speaks=False),
 )
 every_service = pytest.mark.parametrize("service", SERVICES, ids=str)
 
@@ -80,8 +81,7 @@ def _demo(number: int = 0) -> Audio:
 def _exchange(service: Service, backend: Backend, *requests: Request, **server_settings: Any) -> list[Any]:
     """What requests come to at a server that takes nothing but what the service documents."""
     with OpenAIServer(backend, chat=service.chat, **server_settings) as server:
-        model = configured(service.name, *service.settings, base_url=server.base_url)
-        answers = outcomes(model, *requests)
+        answers = outcomes(service.model(server.base_url), *requests)
     assert server.journal.violations == []
     return answers
 
@@ -114,22 +114,22 @@ def test_a_spoken_answer_is_heard_whole_in_whatever_form_it_comes(service: Servi
 @pytest.mark.parametrize(
     ("service", "setting"),
     [
-        (SERVICES[2], "model.audio_part=base64"),
-        (SERVICES[2], "model.audio_part=data_url"),
-        (SERVICES[2], "~model.extra_body.modalities"),
-        (SERVICES[3], "model.speech_format=null"),
-        (SERVICES[5], "model.stream=false"),
-        (SERVICES[5], "model.audio_part=base64"),
-        (SERVICES[5], "model.speech_format=pcm16"),
-        (SERVICES[7], "model.audio_part=data_url"),
-        (SERVICES[8], "~model.extra_body.modalities"),
-        (SERVICES[10], "model.audio_part=base64"),
+        (SERVICES[2], {"audio_part": "base64"}),
+        (SERVICES[2], {"audio_part": "data_url"}),
+        (SERVICES[2], {"extra_body": {}}),
+        (SERVICES[3], {"streamed_speech_format": "pcm16"}),
+        (SERVICES[5], {"stream": False}),
+        (SERVICES[5], {"audio_part": "base64"}),
+        (SERVICES[5], {"speech_format": "pcm16"}),
+        (SERVICES[7], {"audio_part": "data_url"}),
+        (SERVICES[8], {"extra_body": {}}),
+        (SERVICES[10], {"audio_part": "base64"}),
     ],
     ids=str,
 )
-def test_the_servers_here_refuse_any_other_form(service: Service, setting: str) -> None:
+def test_the_servers_here_refuse_any_other_form(service: Service, setting: dict[str, Any]) -> None:
     with OpenAIServer(Backend(), chat=service.chat) as server:
-        model = configured(service.name, *service.settings, setting, base_url=server.base_url)
+        model = service.model(server.base_url, **setting)
         answers = outcomes(model, asking(_demo()), asking(_demo(), output="speech"))
     assert any(isinstance(answer, PermanentError) for answer in answers)
     assert server.journal.violations
@@ -167,15 +167,15 @@ def test_a_call_beside_speech_without_content_and_finish_reason_is_read() -> Non
     assert (response.text, response.tool_calls[0].name, response.finish_reason) == ("One moment.", "search", None)
 
 
-def test_the_wordings_at_the_service_are_those_of_the_checkpoint() -> None:
-    hosted, local = (
-        compose_configuration([f"model={name}", "task=demo_clean"]).model.prompts
-        for name in ("step_audio_2", "step_audio_2_mini")
+@pytest.mark.parametrize(("name", "other"), [("step_audio_2", "step_audio_2_mini"), ("gpt_realtime", "gpt_audio")])
+def test_profiles_that_differ_in_decoding_alone_have_the_same_wordings(name: str, other: str) -> None:
+    profile, like = (
+        compose_configuration([f"model={each}", "task=demo_clean"]).model.prompts for each in (name, other)
     )
-    assert set(hosted) == set(local)
-    for kind, entry in hosted.items():
-        for part in ("system", "user"):
-            assert entry.get(part) == local[kind].get(part), (kind, part)
+    assert set(profile) == set(like)
+    for kind, entry in profile.items():
+        for part in ("system", "user", "languages"):
+            assert entry.get(part) == like[kind].get(part), (kind, part)
 
 
 # --- DashScope
@@ -253,6 +253,11 @@ def test_speech_of_vllm_omni_is_no_part_of_the_words(service: Service, oddity: A
     np.testing.assert_allclose(response.speech.waveform(24_000), np.frombuffer(speech, "<i2") / 32_768, atol=1e-6)
 
 
+def test_every_question_to_vllm_says_its_temperature_since_the_checkpoint_would_else() -> None:
+    prompts = compose_configuration(["model=vllm_omni", "task=demo_clean"]).model.prompts
+    assert {kind: entry.generation.get("temperature") for kind, entry in prompts.items()} == dict.fromkeys(prompts, 0)
+
+
 # --- bounds and the answering model
 
 
@@ -303,14 +308,17 @@ def test_a_pattern_that_is_none_is_refused() -> None:
         ChatModel("m", "http://127.0.0.1/v1", answered_by="(")
 
 
+@pytest.mark.parametrize("name", ["qwen_omni_turbo", "qwen3_omni_flash", "qwen3_asr_flash", "gemini_2_5_pro"])
+def test_what_the_card_says_of_long_recordings_is_what_the_engine_is_told(name: str) -> None:
+    model = compose_configuration([f"model={name}", "task=demo_clean"]).model
+    assert (model.longest_audio, model.beyond) == (model.card.longest_audio, model.card.beyond)
+    capabilities = configured(name, api_key_variable=None).capabilities
+    assert (capabilities.longest_audio, capabilities.beyond) == (model.longest_audio, "refuses")
+
+
 # --- errors, as each service documents them
 
 
-def _openai(code: str, kind: str = "invalid_request_error", message: str = "why") -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
-
-
-BUSY, LATER, STOP, KEY, ITEM = "busy", "later", "no credit", "rejected", "item"
 _KINDS: Mapping[str, type[Exception]] = {
     BUSY: TransientError,
     LATER: TransientError,
@@ -318,95 +326,23 @@ _KINDS: Mapping[str, type[Exception]] = {
     KEY: RejectedError,
     ITEM: PermanentError,
 }
-ERRORS = (
-    # OpenAI, "Error codes"
-    *[
-        ("gpt_audio", status, _openai(code, kind), meaning)
-        for status, code, kind, meaning in (
-            (429, "rate_limit_exceeded", "requests", BUSY),
-            (429, "slow_down", "requests", BUSY),
-            (429, "insufficient_quota", "insufficient_quota", STOP),
-            (429, "credit_balance_exhausted", "insufficient_quota", STOP),
-            (429, "organization_spend_limit_exceeded", "insufficient_quota", STOP),
-            (429, "project_spend_limit_exceeded", "insufficient_quota", STOP),
-            (429, "organization_usage_limit_exceeded", "insufficient_quota", STOP),
-            (503, "server_is_overloaded", "server_error", BUSY),
-            (500, "", "server_error", LATER),
-            (401, "invalid_api_key", "invalid_request_error", KEY),
-            (403, "unsupported_country_region_territory", "request_forbidden", KEY),
-            (404, "model_not_found", "invalid_request_error", KEY),
-            (400, "content_policy_violation", "invalid_request_error", ITEM),
-            (413, "", "invalid_request_error", ITEM),
-            (422, "", "invalid_request_error", ITEM),
-        )
-    ],
-    # StepFun, "error codes"
-    *[
-        ("step_audio_2", status, {"error": {"message": "why", "type": kind}}, meaning)
-        for status, kind, meaning in (
-            (400, "request_params_invalid", ITEM),
-            (401, "invalid_api_key", KEY),
-            (402, "quota_exceeded", STOP),
-            (404, "model_not_found", KEY),
-            (429, "rate_limit_exceeded", BUSY),
-            (451, "censorship_block", ITEM),
-            (500, "unexpected_error", LATER),
-            (503, "server_overloaded", BUSY),
-            (504, "timeout", LATER),
-        )
-    ],
-    # DashScope, "Error codes"
-    *[
-        ("qwen3_omni_flash", status, _openai(code, code), meaning)
-        for status, code, meaning in (
-            (429, "Throttling", BUSY),
-            (429, "Throttling.RateQuota", BUSY),
-            (429, "limit_requests", BUSY),
-            (429, "Throttling.BurstRate", BUSY),
-            (429, "limit_burst_rate", BUSY),
-            (429, "Throttling.AllocationQuota", BUSY),
-            (429, "insufficient_quota", BUSY),
-            (429, "PrepaidBillOverdue", STOP),
-            (429, "PostpaidBillOverdue", STOP),
-            (429, "CommodityNotPurchased", STOP),
-            (400, "Arrearage", STOP),
-            (403, "AllocationQuota.FreeTierOnly", STOP),
-            (401, "InvalidApiKey", KEY),
-            (401, "invalid_api_key", KEY),
-            (403, "AccessDenied", KEY),
-            (403, "AccessDenied.Unpurchased", KEY),
-            (403, "Model.AccessDenied", KEY),
-            (404, "model_not_found", KEY),
-            (404, "model_not_supported", KEY),
-            (400, "DataInspectionFailed", ITEM),
-            (400, "data_inspection_failed", ITEM),
-            (400, "InvalidParameter", ITEM),
-            (400, "InvalidParameter.NotSupportEnableThinking", ITEM),
-            (500, "InternalError", LATER),
-            (500, "RequestTimeOut", LATER),
-            (503, "ModelServingError", BUSY),
-            (503, "ModelUnavailable", BUSY),
-            (200, "data_inspection_failed", ITEM),
-            (200, "Throttling.RateQuota", BUSY),
-        )
-    ],
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [(name, error) for name in ("gpt_audio", "step_audio_2", "qwen3_omni_flash") for error in ERRORS[name]],
+    ids=str,
 )
-
-
-@pytest.mark.parametrize(("name", "status", "body", "meaning"), ERRORS)
-def test_every_documented_error_means_what_the_service_says(
-    name: str, status: int, body: dict[str, Any], meaning: str
-) -> None:
-    outcome, _ = ask_raw(http(body, status), lambda url: configured(name, base_url=url))
-    assert isinstance(outcome, _KINDS[meaning]), outcome
-    assert getattr(outcome, "overloaded", False) == (meaning == BUSY)
+def test_every_documented_error_means_what_the_service_says(name: str, error: ServiceError) -> None:
+    outcome, _ = ask_raw(http(error.body, error.status), lambda url: configured(name, base_url=url))
+    assert isinstance(outcome, _KINDS[error.meaning]), outcome
+    assert getattr(outcome, "overloaded", False) == (error.meaning == BUSY)
     assert "why" in str(outcome)
 
 
 def test_content_that_is_moderated_midway_fails_the_item_and_leaves_no_words() -> None:
-    def moderated(reply: Reply) -> Reply:
-        return streamed(lambda chunks: [*chunks[:2], _openai("data_inspection_failed", message="unsafe output")])(reply)
-
+    error = openai_error("data_inspection_failed", message="unsafe output")
+    moderated = streamed(lambda chunks: [*chunks[:2], error])
     (outcome,) = _exchange(SERVICES[6], Backend("half of an answer"), asking(_demo()), oddity=moderated)
     assert isinstance(outcome, PermanentError)
     assert "unsafe output" in str(outcome)

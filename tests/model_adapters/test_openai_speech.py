@@ -46,7 +46,7 @@ def test_every_field_arrives_as_documented() -> None:
         "speed": 1.5,
         "response_format": "flac",
     }
-    assert (response.text, response.usage) == ("Twelve red apples.", Usage(requests=1))
+    assert (response.text, response.usage) == ("Twelve red apples.", Usage(requests=1, audio_seconds=SECONDS))
     assert length_of(response) == pytest.approx(SECONDS, abs=0.01)
 
 

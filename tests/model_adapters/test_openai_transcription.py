@@ -72,8 +72,8 @@ def test_what_is_billed_by_the_minute_is_counted_though_the_server_counts_tokens
 
 
 def test_a_recording_larger_than_the_server_takes_is_not_sent() -> None:
-    with OpenAIServer(Backend()) as server, pytest.raises(PermanentError, match="takes no more than 1000"):
-        ask(TranscriptionModel("m", server.base_url, recording_limits={"size": 1_000}), asking(_demo()))
+    with OpenAIServer(Backend()) as server, pytest.raises(PermanentError, match="the service takes 1000"):
+        ask(TranscriptionModel("m", server.base_url, request_limits={"recording_bytes": 1_000}), asking(_demo()))
     assert server.journal.hits == []
 
 

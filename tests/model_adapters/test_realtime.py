@@ -13,11 +13,14 @@ from aiohttp import web
 from evalkit.audio import Audio
 from evalkit.audio.wav import wav_of_waveform
 from evalkit.errors import ConfigurationError, PermanentError, RejectedError, ServerUnavailableError, TransientError
-from evalkit.types import Message, Request, Response, ToolCall
+from evalkit.inference.served.budget import Budget, BudgetCaps
+from evalkit.inference.served.endpoint import ServedEndpoint
+from evalkit.testing import check_adapter
+from evalkit.types import Call, Message, Request, Response, ToolCall
 from model_adapters.openai.realtime import RealtimeModel
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, asking, configured, outcomes
-from tests.servers.backends import Answer, Called
+from tests.servers.backends import Answer, Called, ServedRequest
 from tests.servers.realtime_server import RealtimeServer
 from tests.servers.sound import tone
 
@@ -194,6 +197,14 @@ def test_a_form_that_there_is_not_is_refused(setting: str, value: str) -> None:
         RealtimeModel("m", "http://127.0.0.1/v1", **{setting: value})  # type: ignore[arg-type]
 
 
+@both_dialects
+def test_what_the_engine_relies_on_holds(dialect: str) -> None:
+    with RealtimeServer(dialect=dialect) as server:
+        model = RealtimeModel("m", server.base_url, dialect=dialect)  # type: ignore[arg-type]
+        check_adapter(model, [asking(_demo(number)) for number in (0, 1)])
+    assert server.journal.violations == []
+
+
 # --- what comes back
 
 
@@ -284,6 +295,27 @@ def test_a_conversation_that_breaks_off_is_no_answer_and_is_not_taken_up_by_itse
     assert isinstance(outcome, TransientError)
     assert "the conversation broke off (1000" in str(outcome)
     assert server.journal.connections == 1
+
+
+def test_a_conversation_that_hangs_ends_at_the_deadline_and_the_next_attempt_is_answered() -> None:
+    waits = iter([30.0])
+
+    async def answer(_: ServedRequest) -> Answer:
+        await asyncio.sleep(next(waits, 0.0))
+        return Answer(("fine",))
+
+    async def main(base_url: str) -> Response:
+        model = RealtimeModel("m", base_url, limits={"deadline": 0.5})
+        try:
+            return await ServedEndpoint("model", model, Budget(BudgetCaps())).answer(Call("model", asking()))
+        finally:
+            await model.close()
+
+    with RealtimeServer(answer) as server:
+        response = asyncio.run(main(server.base_url))
+    assert (response.text, response.failure) == ("fine", None)
+    assert response.usage is not None
+    assert response.usage.requests == 2
 
 
 def test_no_server_at_all_is_away() -> None:

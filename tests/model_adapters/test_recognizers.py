@@ -246,6 +246,17 @@ def test_doubao_of_the_old_console_is_told_two_things() -> None:
     _one(DoubaoService, act)
 
 
+def test_a_code_that_the_configuration_explains_means_what_it_says() -> None:
+    def act(service: DoubaoService, server: RecognizerServer) -> None:
+        service.fault = lambda _: Reply(200, {}, {"X-Api-Status-Code": "45000131", "X-Api-Message": "too long"})
+        model = made(service, server, error_codes={"45000131": "busy"})
+        (failure,) = outcomes(model, asking(noise(1)))
+        assert isinstance(failure, TransientError)
+        assert failure.overloaded
+
+    _one(DoubaoService, act)
+
+
 def test_doubao_is_told_a_language_that_it_does_not_find_out_and_says_what_it_is_not_told() -> None:
     def act(service: DoubaoService, server: RecognizerServer) -> None:
         model = made(service, server)
@@ -281,7 +292,7 @@ def test_assemblyai_is_not_sent_what_is_too_short() -> None:
     def act(service: AssemblyAIService, server: RecognizerServer) -> None:
         (failure,) = outcomes(made(service, server), asking(noise(1, 0.05)))
         assert isinstance(failure, PermanentError)
-        assert "lasts 0.05 s, the service takes no less than 0.08 s" in str(failure)
+        assert "lasts 0.05 s, the service takes from 0.08 s" in str(failure)
         assert service.heard == []
 
     _one(AssemblyAIService, act)
@@ -342,7 +353,7 @@ def test_a_region_is_part_of_the_address() -> None:
 
 
 def test_a_recording_larger_than_a_service_takes_is_not_sent(service: Recognizer, server: RecognizerServer) -> None:
-    (failure,) = outcomes(made(service, server, **{"recording_limits.size": 100}), asking(noise(1)))
+    (failure,) = outcomes(made(service, server, **{"request_limits.recording_bytes": 100}), asking(noise(1)))
     assert isinstance(failure, PermanentError)
-    assert "the recording has 6444 bytes, the service takes no more than 100" in str(failure)
+    assert "not sent: 6444 bytes in one recording, the service takes 100" in str(failure)
     assert service.heard == []

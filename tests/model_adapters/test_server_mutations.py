@@ -1,4 +1,4 @@
-"""Completions with anything anywhere: each is read into a sound response, or is a failed attempt, and nothing else."""
+"""Answers with anything anywhere: each is read into a sound response, or is a failed attempt, and nothing else."""
 
 import asyncio
 import copy
@@ -12,7 +12,9 @@ import pytest
 from evalkit.errors import PermanentError, TransientError
 from evalkit.inference.border import checked_response
 from evalkit.types import Response
+from model_adapters.gemini import answers
 from model_adapters.openai.completions import read_completion
+from model_adapters.openai.realtime_answers import RealtimeAnswer
 from model_adapters.openai.streams import add_delta, merge_stream
 from model_adapters.shared.event_stream import DONE
 from model_adapters.step_audio_2.server_answers import add_spoken_delta, read_answer
@@ -37,6 +39,37 @@ _CHUNKS = [
     {"choices": [{"index": 0, "delta": _MESSAGE, "logprobs": _LOGPROBS, "finish_reason": None}]},
     {"choices": [{"index": 0, "delta": {"tool_calls": [_CALL], "audio": {"data": "AAAA"}}, "finish_reason": "stop"}]},
     {"choices": [], "usage": _USAGE},
+]
+_GEMINI_PARTS = [
+    {"text": "thought", "thought": True},
+    {"text": "a"},
+    {"functionCall": {"name": "f", "args": {"x": 1}}, "thoughtSignature": "c2ln"},
+]
+_GEMINI = {
+    "candidates": [{"content": {"role": "model", "parts": _GEMINI_PARTS}, "finishReason": "STOP"}],
+    "usageMetadata": {
+        "promptTokenCount": 3,
+        "candidatesTokenCount": 2,
+        "thoughtsTokenCount": 1,
+        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 2}],
+    },
+    "modelVersion": "m",
+    "error": None,
+}
+_EVENTS = [
+    {"type": "session.created", "session": {"model": "m"}},
+    {"type": "response.output_text.delta", "delta": "a"},
+    {"type": "response.output_audio_transcript.delta", "delta": "b"},
+    {"type": "response.output_audio.delta", "delta": "AAAA"},
+    {
+        "type": "response.done",
+        "response": {
+            "status": "completed",
+            "status_details": {"reason": "", "error": None},
+            "output": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}],
+            "usage": {"input_tokens": 2, "output_tokens": 3, "input_token_details": {"audio_tokens": 1}},
+        },
+    },
 ]
 
 
@@ -65,13 +98,21 @@ def _mutated(document: Any, draw: random.Random) -> Any:
     return document
 
 
-def _gathered(chunks: Any, add: Any) -> Any:
-    async def documents() -> AsyncIterator[Any]:
-        for chunk in chunks:
-            yield chunk
-        yield DONE
+async def _documents(chunks: Any) -> AsyncIterator[Any]:
+    for chunk in chunks:
+        yield chunk
 
-    return asyncio.run(merge_stream(documents(), add))
+
+def _gathered(chunks: Any, add: Any) -> Any:
+    return asyncio.run(merge_stream(_documents([*chunks, DONE]), add))
+
+
+def _conversed(events: Any) -> Response:
+    answer = RealtimeAnswer()
+    for event in events:
+        if (done := answer.add(event)) is not None:
+            return answer.response(done, rate=24_000, spoken=True)
+    raise TransientError("it never ended")
 
 
 @pytest.mark.parametrize(
@@ -81,8 +122,11 @@ def _gathered(chunks: Any, add: Any) -> Any:
         (_WHOLE, lambda completion: read_answer(completion, ["f"]).response),
         (_CHUNKS, lambda chunks: read_completion(_gathered(chunks, add_delta))),
         (_CHUNKS, lambda chunks: read_answer(_gathered(chunks, add_spoken_delta), ["f"]).response),
+        (_GEMINI, answers.read_answer),
+        ([_GEMINI] * 2, lambda chunks: answers.read_answer(asyncio.run(answers.merge_stream(_documents(chunks))))),
+        (_EVENTS, _conversed),
     ],
-    ids=["whole", "whole, Step-Audio 2", "streamed", "streamed, Step-Audio 2"],
+    ids=["whole", "whole, Step-Audio 2", "streamed", "streamed, Step-Audio 2", "Gemini", "Gemini, streamed", "live"],
 )
 def test_nothing_but_a_sound_response_or_a_failed_attempt_comes_of_it(
     document: Any, read: Callable[[Any], Response]

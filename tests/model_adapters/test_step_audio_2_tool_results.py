@@ -13,7 +13,11 @@ from tests.servers.step_audio_answers import prompt_of
 
 pytest.importorskip("torch", reason="torch is not installed")
 
+from step_audio_2.assistant import Assistant
+from step_audio_2.live.conversation import Conversation
+from step_audio_2.live.tools import Tool
 from step_audio_2.special_tokens import SpecialTokens, load_tokenizer
+from tests.step_audio_2.live.steering import Script, called, ended
 
 RESULT = "北京时间8月28日，晴，28度。"
 
@@ -37,3 +41,34 @@ def test_a_result_is_the_same_text_in_process_and_served(content: tuple[str, ...
     assert prompt_of(backend.request) == tokenizer.decode(ids)
     # Token by token as in the published example, where the request is a text of its own.
     assert messages[-1] == tool_result(*content)
+
+
+@pytest.mark.parametrize("asked_for", ["", SUMMARY_REQUEST], ids=["alone", "with a request"])
+def test_the_loop_and_both_adapters_read_the_same_messages(asked_for: str, tiny_step_audio_2: Path) -> None:
+    assistant = Assistant.from_pretrained(tiny_step_audio_2)
+    tokenizer = assistant.tokenizer
+    function = WEATHER["function"]
+    assert isinstance(function, dict)
+    tool = Tool(
+        function["name"], function["description"], lambda city: RESULT, function["parameters"], request=asked_for
+    )
+    lead_in = tokenizer.encode("one moment", add_special_tokens=False)
+    script = Script(
+        ended([*lead_in, *called(tokenizer, "get_weather", '{"city": "Köln"}')]),
+        ended(tokenizer.encode("fine", add_special_tokens=False)),
+    )
+    list(Conversation(assistant, "小跃", [tool], settings=script.settings).answer("Köln?"))
+    call = ToolCall("get_weather", '{"city": "Köln"}', "1")
+    request = Request(
+        (
+            Message("system", ("小跃",)),
+            Message("user", ("Köln?",)),
+            Message("assistant", ("one moment",), tool_calls=(call,)),
+            Message("tool", tuple(filter(None, (RESULT, asked_for))), tool_call_id="1"),
+        ),
+        tools=(WEATHER,),
+    )
+    assert assistant.prompt(question_of(request, 0)).input_ids == script.prompts[1]
+    backend = Backend()
+    exchange(backend, request)
+    assert prompt_of(backend.request) == tokenizer.decode(script.prompts[1])

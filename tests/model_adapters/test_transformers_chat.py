@@ -1,11 +1,10 @@
 """Chat checkpoints of the library transformers, on tiny ones with random weights that are loaded like real ones."""
 
 import dataclasses
-import importlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +18,12 @@ from evalkit.testing import check_adapter
 from evalkit.types import Message, Request
 from model_adapters.transformers.chat import TransformersChat
 from model_adapters.transformers.conversation import model_inputs
-from tests.model_adapters.conftest import noise
-from tests.model_adapters.tiny_chat_models import BUILDERS, NEEDS, WINDOW
+from tests.model_adapters.conftest import ChatAdapter, ChatCheckpoint, noise
+from tests.model_adapters.tiny_chat_models import BUILDERS, NEEDS, WINDOW, prompt_of
 
 SECONDS = (1.3, 0.7, 1.9, 0.4, 1.3)
 SHORT = {"max_new_tokens": 8}
 AT_HAND = [family for family in BUILDERS if family not in NEEDS]
-
-Adapters = Callable[..., TransformersChat]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a family's checkpoint, made once."""
-    made: dict[str, Path] = {}
-
-    def of(family: str) -> Path:
-        for library in NEEDS.get(family, ()):
-            try:
-                importlib.import_module(library)
-            except (ImportError, OSError, RuntimeError):  # one built for another PyTorch raises the last two
-                pytest.skip(f"{library} is not installed")
-        if family not in made:
-            made[family] = BUILDERS[family](tmp_path_factory.mktemp(family))
-        return made[family]
-
-    return of
-
-
-@pytest.fixture(scope="module")
-def adapters(checkpoint: Callable[[str], Path]) -> Iterator[Adapters]:
-    """An adapter for a family's checkpoint; those without settings are loaded once."""
-    loaded: dict[str, TransformersChat] = {}
-
-    def of(family: str, **settings: Any) -> TransformersChat:
-        if settings:
-            return TransformersChat(str(checkpoint(family)), device="cpu", **settings)
-        if family not in loaded:
-            loaded[family] = TransformersChat(str(checkpoint(family)), device="cpu")
-        return loaded[family]
-
-    yield of
-    for adapter in loaded.values():
-        adapter.close()
 
 
 def asking(path: Path, *instructions: str, **settings: Any) -> Request:
@@ -79,16 +41,6 @@ def texts(adapter: TransformersChat, *requests: Request) -> list[str]:
     return [response.text for response in adapter.generate(requests)]
 
 
-def prompt_of(adapter: TransformersChat, request: Request) -> str:
-    """What the model is given, with one token of sound in place of all."""
-    tokenizer, audio_token = adapter._processor.tokenizer, adapter._processor.audio_token
-    ids = model_inputs(adapter._processor, adapter._family, [request])["input_ids"][0]
-    text = tokenizer.decode(ids)
-    while audio_token * 2 in text:
-        text = text.replace(audio_token * 2, audio_token)
-    return str(text)
-
-
 def let_write(adapter: TransformersChat, monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
     """Have the network write these answers, whatever it is asked, and fill up the shorter ones."""
     import torch
@@ -104,9 +56,9 @@ def let_write(adapter: TransformersChat, monkeypatch: pytest.MonkeyPatch, *answe
 
 @pytest.mark.parametrize("family", BUILDERS)
 def test_a_mixed_batch_gives_what_each_recording_gives_alone(
-    family: str, adapters: Adapters, questions: list[Request]
+    family: str, chat_adapter: ChatAdapter, questions: list[Request]
 ) -> None:
-    adapter = adapters(family)
+    adapter = chat_adapter(family)
     check_adapter(adapter, questions)
     answers = adapter.generate(questions)
     if family != "gemma_4":  # its random weights write one token, whatever they hear
@@ -116,30 +68,39 @@ def test_a_mixed_batch_gives_what_each_recording_gives_alone(
     assert family == "gemma_3n" or sound[2] == max(sound) > min(sound) == sound[3]
 
 
-@pytest.mark.parametrize("family", AT_HAND)
-def test_the_padding_of_a_batch_does_not_reach_the_next_token(
-    family: str, adapters: Adapters, questions: list[Request]
-) -> None:
-    """Random weights repeat themselves, so that equal answers alone would prove little."""
+def gap(adapter: TransformersChat, requests: Sequence[Request]) -> float:
+    """How far the logits of the next token lie apart in a batch and alone, at most, as a share of the largest."""
     import torch
 
-    adapter = adapters(family)
-
-    def logits(*requests: Request) -> Any:
+    def logits(*together: Request) -> Any:
         with torch.inference_mode():
-            return adapter._model(**model_inputs(adapter._processor, adapter._family, requests)).logits[:, -1]
+            return adapter._model(**adapter._inputs(together)).logits[:, -1]
 
-    together = logits(*questions)
-    alone = torch.cat([logits(question) for question in questions])
-    assert (together - alone).abs().max() < 1e-4 * alone.abs().max()
-    right = adapter._processor.tokenizer("a", padding="max_length", max_length=4, padding_side="right")
-    assert right["attention_mask"] == [1, 0, 0, 0], "the tokenizer's own side is another"
+    batch, alone = logits(*requests), torch.cat([logits(request) for request in requests])
+    return float((batch - alone).abs().max() / alone.abs().max())
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_padding_changes_the_next_token_where_the_table_of_families_says_so_and_nowhere_else(
+    family: str, chat_adapter: ChatAdapter, questions: list[Request]
+) -> None:
+    """Random weights repeat themselves, so that equal answers alone would prove little."""
+    adapter = chat_adapter(family)
+    found = gap(adapter, questions)
+    assert found > 1e-4 if adapter._family.equal_lengths else found < 1e-5, found
+
+
+def test_texts_are_padded_on_the_left_though_the_tokenizer_would_not(chat_adapter: ChatAdapter) -> None:
+    adapter = chat_adapter("qwen2_audio")
+    requests = [Request((Message("user", (words,)),)) for words in ("Hello?", "Is there anybody who hears this?")]
+    assert adapter._inputs(requests)["attention_mask"][0].tolist()[0] == 0
+    assert adapter._processor.tokenizer.padding_side == "right"
 
 
 def test_silence_follows_the_longest_recording_where_the_last_frame_would_change(
-    adapters: Adapters, questions: list[Request]
+    chat_adapter: ChatAdapter, questions: list[Request]
 ) -> None:
-    adapter = adapters("qwen3_asr")
+    adapter = chat_adapter("qwen3_asr")
     features = model_inputs(adapter._processor, adapter._family, [questions[1]])
     bare = dataclasses.replace(adapter._family, trailing_silence=False)
     reflected = model_inputs(adapter._processor, bare, [questions[1]])
@@ -150,9 +111,9 @@ def test_silence_follows_the_longest_recording_where_the_last_frame_would_change
 
 
 def test_only_equally_long_recordings_share_a_batch_where_padding_changes_answers(
-    adapters: Adapters, questions: list[Request], monkeypatch: pytest.MonkeyPatch
+    chat_adapter: ChatAdapter, questions: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adapter = adapters("qwen2_audio")
+    adapter = chat_adapter("qwen2_audio")
     expected = texts(adapter, *questions)
     batches: list[int] = []
     answer = adapter._answer
@@ -170,18 +131,18 @@ def test_only_equally_long_recordings_share_a_batch_where_padding_changes_answer
 
 @pytest.mark.parametrize("family", AT_HAND)
 def test_a_checkpoint_that_would_sample_is_decoded_greedily(
-    family: str, tmp_path: Path, adapters: Adapters, questions: list[Request]
+    family: str, tmp_path: Path, chat_adapter: ChatAdapter, questions: list[Request]
 ) -> None:
     sampling = {"do_sample": True, "temperature": 5.0, "top_k": 0, "repetition_penalty": 9.0, "max_new_tokens": 3}
     folder = BUILDERS[family](tmp_path / "sampling", **sampling)
     assert json.loads((folder / "generation_config.json").read_text())["do_sample"] is True
-    assert texts(TransformersChat(str(folder), device="cpu"), *questions) == texts(adapters(family), *questions)
+    assert texts(TransformersChat(str(folder), device="cpu"), *questions) == texts(chat_adapter(family), *questions)
 
 
 def test_sampled_answers_depend_on_the_seed_and_the_question_and_on_no_batch(
-    adapters: Adapters, questions: list[Request]
+    chat_adapter: ChatAdapter, questions: list[Request]
 ) -> None:
-    adapter, other = adapters("qwen2_audio"), adapters("qwen2_audio", seed=1)
+    adapter, other = chat_adapter("qwen2_audio"), chat_adapter("qwen2_audio", seed=1)
     drawn = [
         dataclasses.replace(question, generation={**SHORT, "temperature": 2.0}, replies=3) for question in questions
     ]
@@ -194,33 +155,39 @@ def test_sampled_answers_depend_on_the_seed_and_the_question_and_on_no_batch(
     assert texts(adapter, greedy) == texts(adapter, questions[2])
 
 
-def test_the_longest_recording_is_what_the_processor_takes_without_cutting(adapters: Adapters, tmp_path: Path) -> None:
+def test_the_longest_recording_is_what_the_processor_leaves_whole(chat_adapter: ChatAdapter, tmp_path: Path) -> None:
     """The engine cuts what is longer, and says so; the processors cut without a word, or with one to nobody."""
-    limits = {family: adapters(family).capabilities.longest_audio for family in AT_HAND}
+    limits = {family: chat_adapter(family).capabilities.longest_audio for family in AT_HAND}
     # The limit of the last two is 2.5 windows, of which they keep whole ones.
-    assert limits == {"qwen2_audio": WINDOW, "qwen3_asr": None, "audio_flamingo_3": 2 * WINDOW, "glm_asr": 2 * WINDOW}
+    windows = {"qwen2_audio": 1, "qwen2_5_omni": 4, "audio_flamingo_3": 2, "glm_asr": 2}
+    expected = {family: WINDOW * count for family, count in windows.items()}
+    assert limits == {**expected, "qwen3_asr": None, "qwen3_omni": None}
     for family, limit in limits.items():
         longest, longer = (asking(noise(tmp_path / f"{s}.wav", s)) for s in (limit or WINDOW, (limit or WINDOW) + 1))
         heard = [
-            answer.usage.input_audio_tokens for answer in adapters(family).generate([longest, longer]) if answer.usage
+            answer.usage.input_audio_tokens
+            for answer in chat_adapter(family).generate([longest, longer])
+            if answer.usage
         ]
         assert (heard[0] == heard[1]) is (limit is not None)
-    narrower = adapters("qwen2_audio", longest_audio=1.5, beyond="splits").capabilities
+    narrower = chat_adapter("qwen2_audio", longest_audio=1.5, beyond="splits").capabilities
     assert (narrower.longest_audio, narrower.beyond) == (1.5, "splits")
-    assert adapters("qwen2_audio", longest_audio=99).capabilities.longest_audio == WINDOW
+    assert chat_adapter("qwen2_audio", longest_audio=99).capabilities.longest_audio == WINDOW
 
 
 @pytest.mark.parametrize("family", AT_HAND)
 @pytest.mark.parametrize("samples", [1, 150, 300])
-def test_a_recording_of_a_moment_is_answered(family: str, samples: int, adapters: Adapters, tmp_path: Path) -> None:
+def test_the_shortest_recording_is_answered(
+    family: str, samples: int, chat_adapter: ChatAdapter, tmp_path: Path
+) -> None:
     soundfile.write(tmp_path / "moment.wav", np.full(samples, 0.1), 16_000)
-    [answer] = adapters(family).generate([asking(tmp_path / "moment.wav")])
+    [answer] = chat_adapter(family).generate([asking(tmp_path / "moment.wav")])
     assert answer.usage is not None
     assert answer.usage.input_audio_tokens >= 1
 
 
-def test_the_prompt_of_qwen2_audio_is_that_of_its_template(adapters: Adapters, questions: list[Request]) -> None:
-    adapter, audio = adapters("qwen2_audio"), questions[0].audio[0]
+def test_the_prompt_of_qwen2_audio_is_that_of_its_template(chat_adapter: ChatAdapter, questions: list[Request]) -> None:
+    adapter, audio = chat_adapter("qwen2_audio"), questions[0].audio[0]
     sound = "<|audio_bos|><|AUDIO|><|audio_eos|>"
     asked = Request((Message("user", (audio, "What is this?")),))
     assert prompt_of(adapter, asked) == (
@@ -242,56 +209,56 @@ def test_the_prompt_of_qwen2_audio_is_that_of_its_template(adapters: Adapters, q
     )
 
 
-def test_recognisers_are_asked_as_their_authors_ask_them(adapters: Adapters, questions: list[Request]) -> None:
+def test_recognisers_are_asked_as_their_authors_ask_them(chat_adapter: ChatAdapter, questions: list[Request]) -> None:
     [message] = questions[0].messages
     in_chinese = dataclasses.replace(questions[0], language="wuu")  # which it knows as Chinese
     context = Request((Message("system", ("Names: Ann",)), message), language="en")
-    qwen = adapters("qwen3_asr")
+    qwen = chat_adapter("qwen3_asr")
     user = "<|im_start|>user\n<|audio_start|><|audio_pad|><|audio_end|><|im_end|>\n<|im_start|>assistant\n"
     assert prompt_of(qwen, questions[0]) == user
     assert prompt_of(qwen, in_chinese) == f"{user}language Chinese<asr_text>"
     assert prompt_of(qwen, context) == (f"<|im_start|>system\nNames: Ann<|im_end|>\n{user}language English<asr_text>")
-    assert "<|end_of_audio|>Please transcribe this audio into text<" in prompt_of(adapters("glm_asr"), questions[0])
+    assert "<|end_of_audio|>Please transcribe this audio into text<" in prompt_of(chat_adapter("glm_asr"), questions[0])
     worded = asking(Path(questions[0].audio[0].path or ""), "Write it down.")
-    assert "<|end_of_audio|>Write it down.<" in prompt_of(adapters("glm_asr"), worded)
+    assert "<|end_of_audio|>Write it down.<" in prompt_of(chat_adapter("glm_asr"), worded)
 
 
-def test_fun_asr_nano_is_told_the_language_by_its_chinese_name(adapters: Adapters, questions: list[Request]) -> None:
+def test_fun_asr_nano_is_told_the_language_in_chinese(chat_adapter: ChatAdapter, questions: list[Request]) -> None:
     hinted = dataclasses.replace(questions[0], language="en")
-    assert "<|object_ref_start|>语音转写成英文：<" in prompt_of(adapters("fun_asr_nano"), hinted)
+    assert "<|object_ref_start|>语音转写成英文：<" in prompt_of(chat_adapter("fun_asr_nano"), hinted)
 
 
 def test_a_language_that_a_recogniser_cannot_be_told_is_that_samples_failure(
-    adapters: Adapters, questions: list[Request]
+    chat_adapter: ChatAdapter, questions: list[Request]
 ) -> None:
     requests = [dataclasses.replace(questions[0], language="cy"), questions[1]]
-    refused, answered = adapters("qwen3_asr").generate(requests)
+    refused, answered = chat_adapter("qwen3_asr").generate(requests)
     assert refused.error == (
         "the model cannot be told the language 'cy'; model.prompts.asr.language_hint=false leaves it to find out"
     )
     assert not answered.failed
 
 
-def test_as_many_recordings_as_a_family_takes(adapters: Adapters, questions: list[Request]) -> None:
+def test_as_many_recordings_as_a_family_takes(chat_adapter: ChatAdapter, questions: list[Request]) -> None:
     (first,), (second,) = questions[0].audio, questions[1].audio
     both = Request((Message("user", (first, second)),), generation=SHORT)
     none = Request((Message("user", ("Hello?",)),), generation=SHORT)
-    assert [answer.failed for answer in adapters("qwen2_audio").generate([both, questions[0], none])] == [False] * 3
-    flamingo = adapters("audio_flamingo_3").generate([both, questions[0], none])
+    assert [answer.failed for answer in chat_adapter("qwen2_audio").generate([both, questions[0], none])] == [False] * 3
+    flamingo = chat_adapter("audio_flamingo_3").generate([both, questions[0], none])
     assert [answer.error for answer in flamingo] == [
         "the model takes 1 recording in a conversation, this one has 2", None, None,
     ]  # fmt: skip
-    asr = adapters("qwen3_asr").generate([both, none])
+    asr = chat_adapter("qwen3_asr").generate([both, none])
     assert [answer.error for answer in asr] == [
         f"the model transcribes exactly one recording, this request has {count}" for count in (2, 0)
     ]
 
 
 def test_the_frame_of_a_transcript_is_removed_and_that_of_no_other_answer(
-    adapters: Adapters, questions: list[Request], monkeypatch: pytest.MonkeyPatch
+    chat_adapter: ChatAdapter, questions: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What removes it also takes the full stop of an answer without a frame, and quotes that belong to it."""
-    adapter = adapters("audio_flamingo_3")
+    adapter = chat_adapter("audio_flamingo_3")
     asked = [Request((Message("user", ("Transcribe the input speech.", *each.audio)),)) for each in questions[:2]]
     let_write(
         adapter, monkeypatch, 'The spoken content of the audio is "so it is".<|im_end|>', "A dog barks.<|im_end|>"
@@ -301,17 +268,17 @@ def test_the_frame_of_a_transcript_is_removed_and_that_of_no_other_answer(
 
 
 def test_the_language_before_a_transcript_of_qwen3_asr_is_removed(
-    adapters: Adapters, questions: list[Request], monkeypatch: pytest.MonkeyPatch
+    chat_adapter: ChatAdapter, questions: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adapter = adapters("qwen3_asr")
+    adapter = chat_adapter("qwen3_asr")
     let_write(adapter, monkeypatch, "language English<asr_text>so it is<|im_end|>", "language None<asr_text><|im_end|>")
     assert texts(adapter, *questions[:2]) == ["so it is", ""]
 
 
 def test_an_answer_may_begin_after_a_transcript(
-    adapters: Adapters, questions: list[Request], monkeypatch: pytest.MonkeyPatch
+    chat_adapter: ChatAdapter, questions: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adapter = adapters("qwen2_audio")
+    adapter = chat_adapter("qwen2_audio")
     let_write(adapter, monkeypatch, "你好。\nEnglish: Hello.<|im_end|>", "Hello.")
     settings = {**SHORT, "answer_after": r"\n\w+: "}
     answers = adapter.generate([dataclasses.replace(each, generation=settings) for each in questions[:2]])
@@ -330,32 +297,32 @@ def test_an_answer_may_begin_after_a_transcript(
     ],
 )
 def test_decoding_settings_that_cannot_be_are_refused(
-    settings: dict[str, Any], message: str, adapters: Adapters, questions: list[Request]
+    settings: dict[str, Any], message: str, chat_adapter: ChatAdapter, questions: list[Request]
 ) -> None:
     with pytest.raises(ConfigurationError, match=message) as raised:
-        adapters("qwen2_audio").generate([dataclasses.replace(questions[0], generation=settings)])
+        chat_adapter("qwen2_audio").generate([dataclasses.replace(questions[0], generation=settings)])
     assert "\n" not in str(raised.value)
 
 
 def test_a_template_of_ones_own_replaces_the_checkpoints(
-    adapters: Adapters, questions: list[Request], tmp_path: Path
+    chat_adapter: ChatAdapter, questions: list[Request], tmp_path: Path
 ) -> None:
     template = "{% for part in messages[0].content %}{{ part.text or '<|AUDIO|>' }}{% endfor %}"
     (tmp_path / "base.jinja").write_text(template)
     asked = asking(Path(questions[0].audio[0].path or ""), "Recognize: <|en|>")
     for given in (template, str(tmp_path / "base.jinja")):
-        adapter = adapters("qwen2_audio", chat_template=given)
+        adapter = chat_adapter("qwen2_audio", chat_template=given)
         assert prompt_of(adapter, asked) == "<|AUDIO|>Recognize: <|en|>"
-    assert adapter.fingerprint() != adapters("qwen2_audio").fingerprint()
+    assert adapter.fingerprint() != chat_adapter("qwen2_audio").fingerprint()
     with pytest.raises(ConfigurationError, match=r"chat_template: absent\.jinja cannot be read"):
-        adapters("qwen2_audio", chat_template="absent.jinja")
+        chat_adapter("qwen2_audio", chat_template="absent.jinja")
 
 
 def test_a_template_is_taken_from_the_tokenizer_where_the_processor_has_none(
-    checkpoint: Callable[[str], Path], tmp_path: Path, questions: list[Request]
+    chat_checkpoint: ChatCheckpoint, tmp_path: Path, questions: list[Request]
 ) -> None:
     folder = tmp_path / "checkpoint"
-    shutil.copytree(checkpoint("audio_flamingo_3"), folder)
+    shutil.copytree(chat_checkpoint("audio_flamingo_3"), folder)
     template = (folder / "chat_template.jinja").read_text()
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(ConfigurationError, match="has no chat template, so it is not known how to ask it"):
@@ -367,23 +334,25 @@ def test_a_template_is_taken_from_the_tokenizer_where_the_processor_has_none(
 
 @pytest.mark.parametrize("family", BUILDERS)
 def test_an_answer_ends_at_the_stop_token_even_where_the_checkpoint_names_none(
-    family: str, adapters: Adapters, checkpoint: Callable[[str], Path], tmp_path: Path
+    family: str, chat_adapter: ChatAdapter, chat_checkpoint: ChatCheckpoint, tmp_path: Path
 ) -> None:
     folder = tmp_path / "checkpoint"
-    shutil.copytree(checkpoint(family), folder)
+    shutil.copytree(chat_checkpoint(family), folder)
     for name in ("generation_config.json", "config.json"):
         settings = json.loads((folder / name).read_text(), object_hook=_without_stop_tokens)
         (folder / name).write_text(json.dumps(settings))
     adapter = TransformersChat(str(folder), device="cpu")
-    assert adapter._processor.tokenizer.convert_tokens_to_ids("<|im_end|>") in adapter._stop
+    vocabulary = adapter._processor.tokenizer.get_vocab()
+    named = {vocabulary[token] for token in ("<|im_end|>", *adapter._family.stop) if token in vocabulary}
+    assert named <= set(adapter._stop)
 
 
 def _without_stop_tokens(record: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key != "eos_token_id"}
 
 
-def test_a_model_in_bfloat16_is_given_what_it_takes(adapters: Adapters, questions: list[Request]) -> None:
-    adapter = adapters("qwen2_audio", dtype="bfloat16")
+def test_a_model_in_bfloat16_is_given_what_it_takes(chat_adapter: ChatAdapter, questions: list[Request]) -> None:
+    adapter = chat_adapter("qwen2_audio", dtype="bfloat16")
     assert adapter._model.dtype.itemsize == 2
     assert all(texts(adapter, *questions))
 
@@ -404,11 +373,11 @@ def test_what_is_no_checkpoint_of_a_chat_model_is_refused(tiny_whisper: Path, ti
         TransformersChat(str(tiny_wav2vec2), device="cpu", chat_template=template)
 
 
-def test_weights_that_are_missing_are_not_made_up(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+def test_weights_that_are_missing_are_not_made_up(chat_checkpoint: ChatCheckpoint, tmp_path: Path) -> None:
     import safetensors.numpy
 
     folder = tmp_path / "checkpoint"
-    shutil.copytree(checkpoint("qwen2_audio"), folder)
+    shutil.copytree(chat_checkpoint("qwen2_audio"), folder)
     weights = safetensors.numpy.load_file(folder / "model.safetensors")
     kept = {name: value for name, value in weights.items() if "projector" not in name}
     safetensors.numpy.save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
@@ -419,8 +388,6 @@ def test_weights_that_are_missing_are_not_made_up(checkpoint: Callable[[str], Pa
 @pytest.mark.parametrize(
     ("model_type", "library"),
     [
-        ("qwen2_5_omni", "torchvision"),
-        ("qwen3_omni_moe", "torchvision"),
         ("gemma4", "torchvision"),
         ("phi4_multimodal", "torchvision"),
         ("gemma3n", "timm"),
@@ -439,19 +406,20 @@ def test_a_library_that_a_family_needs_is_named(
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_weights_of_low_rank_lie_on_top_of_the_model(
-    checkpoint: Callable[[str], Path], tmp_path: Path, questions: list[Request], adapters: Adapters
+    chat_checkpoint: ChatCheckpoint, tmp_path: Path, questions: list[Request], chat_adapter: ChatAdapter
 ) -> None:
     peft = pytest.importorskip("peft", reason="peft is not installed")
     import torch
     import transformers
 
     folder = tmp_path / "checkpoint"
-    shutil.copytree(checkpoint("qwen2_audio"), folder)
+    shutil.copytree(chat_checkpoint("qwen2_audio"), folder)
     model = transformers.AutoModelForMultimodalLM.from_pretrained(folder)
     torch.manual_seed(0)
     lora = peft.LoraConfig(r=2, target_modules=["q_proj", "o_proj"], init_lora_weights=False)
     peft.get_peft_model(model, lora).save_pretrained(folder / "speech-lora")
     adapter = TransformersChat(str(folder), device="cpu", lora="speech-lora")
-    assert texts(adapter, *questions) != texts(adapters("qwen2_audio"), *questions)
+    assert texts(adapter, *questions) != texts(chat_adapter("qwen2_audio"), *questions)
     assert adapter.fingerprint()["lora"] == "speech-lora"

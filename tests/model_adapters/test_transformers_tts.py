@@ -7,7 +7,7 @@ import pytest
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.testing import check_adapter
 from evalkit.types import Message, Request, Response
-from tests.model_adapters.tiny_checkpoints import save_vits, save_whisper
+from tests.model_adapters.tiny_checkpoints import save_bark, save_vits, save_whisper
 
 transformers = pytest.importorskip("transformers")
 
@@ -98,3 +98,13 @@ def test_a_voice_without_trained_weights_is_refused(tmp_path: Path) -> None:
     save_file(kept, folder / "model.safetensors")
     with pytest.raises(ConfigurationError, match="no trained weights for .*conv_post"):
         TransformersTts(str(folder))
+
+
+@pytest.mark.slow
+def test_bark_which_generates_speaks_alike_for_the_same_seed(tmp_path: Path) -> None:
+    voice, other = (TransformersTts(str(save_bark(tmp_path)), seed=seed) for seed in (0, 1))
+    first, again = (spoken(voice.generate([saying("hello")])[0]) for _ in range(2))
+    assert first == again
+    assert spoken(other.generate([saying("hello")])[0]) != first
+    greedy = TransformersTts(str(tmp_path), synthesis={"do_sample": False})
+    assert spoken(greedy.generate([saying("hello")])[0]) != first

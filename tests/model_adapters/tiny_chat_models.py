@@ -3,9 +3,16 @@
 Their templates are short ones in the manner of the published ones, which cannot be had here.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from evalkit.types import Request
+from model_adapters.transformers.conversation import model_inputs
+
+if TYPE_CHECKING:
+    from model_adapters.transformers.chat import TransformersChat
 
 EOS, PAD = "<|im_end|>", "<|endoftext|>"
 WINDOW = 2
@@ -120,8 +127,17 @@ def save_qwen2_5_omni_thinker(folder: Path, **generation: Any) -> Path:
     """The part of Qwen2.5-Omni that writes; its checkpoints name no stop token."""
     import transformers
 
-    tokenizer = byte_tokenizer(_OMNI_TOKENS)
-    config = transformers.Qwen2_5OmniThinkerConfig(
+    tokenizer = omni_tokenizer()
+    config = qwen2_5_omni_thinker_config(tokenizer)
+    _save(folder, transformers.Qwen2_5OmniThinkerForConditionalGeneration, config, tokenizer, generation)
+    return save_omni_front_end(folder, chunk_length=4 * WINDOW)
+
+
+def qwen2_5_omni_thinker_config(tokenizer: Any) -> Any:
+    """The configuration of the part that writes."""
+    import transformers
+
+    return transformers.Qwen2_5OmniThinkerConfig(
         audio_config={**_whisper_encoder(), "model_type": "qwen2_5_omni_audio_encoder", "output_dim": _HIDDEN},
         vision_config={
             "depth": 1,
@@ -140,22 +156,23 @@ def save_qwen2_5_omni_thinker(folder: Path, **generation: Any) -> Path:
         vision_start_token_id=tokenizer.vision_bos_token_id,
         vision_end_token_id=tokenizer.vision_eos_token_id,
     )
-    processor = transformers.Qwen2_5OmniProcessor(
-        transformers.Qwen2VLImageProcessor(),
-        transformers.Qwen2VLVideoProcessor(),
-        transformers.WhisperFeatureExtractor(feature_size=128, chunk_length=4 * WINDOW),
-        tokenizer,
-        chat_template=_TEMPLATE.replace("AUDIO", "<|audio_bos|><|AUDIO|><|audio_eos|>"),
-    )
-    return _save(folder, transformers.Qwen2_5OmniThinkerForConditionalGeneration, config, processor, generation)
 
 
 def save_qwen3_omni_thinker(folder: Path, **generation: Any) -> Path:
     """The part of Qwen3-Omni that writes."""
     import transformers
 
-    tokenizer = byte_tokenizer(_OMNI_TOKENS)
-    config = transformers.Qwen3OmniMoeThinkerConfig(
+    tokenizer = omni_tokenizer()
+    config = qwen3_omni_thinker_config(tokenizer)
+    _save(folder, transformers.Qwen3OmniMoeThinkerForConditionalGeneration, config, tokenizer, generation)
+    return save_omni_front_end(folder)
+
+
+def qwen3_omni_thinker_config(tokenizer: Any) -> Any:
+    """The configuration of the part that writes."""
+    import transformers
+
+    return transformers.Qwen3OmniMoeThinkerConfig(
         audio_config={**_whisper_encoder(), "model_type": "qwen3_omni_moe_audio_encoder", "output_dim": _HIDDEN}
         | {"downsample_hidden_size": 8},
         vision_config={
@@ -177,14 +194,21 @@ def save_qwen3_omni_thinker(folder: Path, **generation: Any) -> Path:
         vision_start_token_id=tokenizer.vision_bos_token_id,
         vision_end_token_id=tokenizer.vision_eos_token_id,
     )
-    processor = transformers.Qwen3OmniMoeProcessor(
-        transformers.Qwen2VLImageProcessor(),
-        transformers.Qwen2VLVideoProcessor(),
-        transformers.WhisperFeatureExtractor(feature_size=128),
-        tokenizer,
-        chat_template=_TEMPLATE.replace("AUDIO", "<|audio_bos|><|AUDIO|><|audio_eos|>"),
-    )
-    return _save(folder, transformers.Qwen3OmniMoeThinkerForConditionalGeneration, config, processor, generation)
+
+
+def save_omni_front_end(folder: Path, **settings: Any) -> Path:
+    """The files of an Omni's processor as they are published, written without the parts that deal with pictures."""
+    import transformers
+
+    transformers.WhisperFeatureExtractor(feature_size=128, **settings).save_pretrained(folder)
+    template = _TEMPLATE.replace("AUDIO", "<|audio_bos|><|AUDIO|><|audio_eos|>")
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+    return folder
+
+
+def omni_tokenizer() -> Any:
+    """Bytes, the tokens that an Omni's processor looks for by name, and the roles, which are tokens too."""
+    return byte_tokenizer(_OMNI_TOKENS, special=["system", "user", "assistant", "<tts_pad>", "<tts_bos>", "<tts_eos>"])
 
 
 def save_gemma_4(folder: Path, **generation: Any) -> Path:
@@ -370,6 +394,17 @@ _GEMMA_TOKENS = {
 }
 _MROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]}}
 
+
+def prompt_of(adapter: "TransformersChat", request: Request) -> str:
+    """What the model is given, with one token of sound in place of all."""
+    tokenizer, audio_token = adapter._processor.tokenizer, adapter._processor.audio_token
+    ids = model_inputs(adapter._processor, adapter._family, [request])["input_ids"][0]
+    text = tokenizer.decode(ids)
+    while audio_token * 2 in text:
+        text = text.replace(audio_token * 2, audio_token)
+    return str(text)
+
+
 BUILDERS: Mapping[str, Callable[..., Path]] = {
     "qwen2_audio": save_qwen2_audio,
     "qwen3_asr": save_qwen3_asr,
@@ -385,8 +420,6 @@ BUILDERS: Mapping[str, Callable[..., Path]] = {
 """By family."""
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
-    "qwen2_5_omni": ("torchvision",),
-    "qwen3_omni": ("torchvision",),
     "gemma_4": ("torchvision",),
     "gemma_3n": ("timm",),
     "phi_4_multimodal": ("torchvision",),

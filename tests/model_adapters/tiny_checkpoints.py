@@ -135,3 +135,37 @@ def save_vits(folder: Path, alphabet: str = " abcdefghijklmnopqrstuvwxyz'-012") 
     )
     transformers.VitsModel(config).save_pretrained(folder)
     return folder
+
+
+def save_bark(folder: Path) -> Path:
+    """A Bark checkpoint: three language models and a codec, with the numbers of codes that its code takes for given."""
+    import torch
+    import transformers
+
+    torch.manual_seed(1)
+    small = {"hidden_size": 16, "num_layers": 1, "num_heads": 2}
+    fine = {"input_vocab_size": 1056, "output_vocab_size": 1056, "n_codes_total": 8, "n_codes_given": 1}
+    config = transformers.BarkConfig(
+        semantic_config={"input_vocab_size": 129_600, "output_vocab_size": 10_048, **small},
+        coarse_acoustics_config={"input_vocab_size": 12_096, "output_vocab_size": 12_096, **small},
+        fine_acoustics_config={**fine, **small},
+        codec_config={"model_type": "encodec", "num_filters": 2, "hidden_size": 8, "codebook_dim": 8},
+    )
+    model = transformers.BarkModel(config)
+    for layer in model.codec_model.quantizer.layers:
+        layer.codebook.embed.normal_()  # untrained, all codes sound alike
+    model.save_pretrained(folder)
+    settings = {
+        "model_type": "bark",
+        "sample_rate": 24_000,
+        "codebook_size": 1_024,
+        "semantic_config": {"eos_token_id": 10_000, "max_new_tokens": 20, "do_sample": True},
+        "coarse_acoustics_config": {"max_new_tokens": 20, "do_sample": True},
+        "fine_acoustics_config": {"temperature": 0.5},
+    }
+    (folder / "generation_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_LETTERS, *(f"##{letter}" for letter in _LETTERS)]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
+    tokenizer = transformers.BertTokenizer(str(folder / "vocab.txt"))
+    transformers.BarkProcessor(tokenizer).save_pretrained(folder)
+    return folder

@@ -205,3 +205,12 @@ def test_repeated_runs_are_one_row(tmp_path: Path) -> None:
     assert [row[1] for row in rows] == ["Mine (2 runs)"]
     [reason] = collect(tmp_path, Filters()).left_out
     assert reason.startswith(f"{tmp_path}/mixed")
+
+
+def test_models_are_ranked_by_the_average_that_ranks_the_most(tmp_path: Path) -> None:
+    part = {name: task(name, 0.5, "Lab", total=5, scored=5) for name in ("quiet", "loud")}
+    only = write_run(tmp_path, "lab", part, title="Lab")
+    (only / "provenance.json").write_text('{"sessions": [{"started": "2025-12-01T12:00:00+00:00", "finished": true}]}')
+    run_of(tmp_path, "clinic-1", (0.1, 0.2), "2026-01-01", title="One")
+    run_of(tmp_path, "clinic-2", (0.1, 0.1), "2026-01-02", title="Two")
+    assert [row[:2] for row in board_of(tmp_path)] == [["1", "Two"], ["2", "One"], ["–", "Lab"]]

@@ -49,6 +49,7 @@ class OpenAIServer:
         trickle_interval: seconds between the bytes of a trickle.
         keep_bodies: keep the bodies of requests in the journal.
         root: where the listing says that the weights come from; None for nothing said.
+        shutdown_date: when the listing says that the models end; None for nothing said.
         oddity: what becomes of every good answer before it is sent; see ``tests.servers.oddities``.
 
     Attributes:
@@ -73,6 +74,7 @@ class OpenAIServer:
         trickle_interval: float = 0.1,
         keep_bodies: bool = False,
         root: str | None = None,
+        shutdown_date: str | None = None,
         oddity: Callable[[Reply], Reply] = lambda reply: reply,
     ) -> None:
         self.journal = Journal(keep_bodies)
@@ -90,6 +92,7 @@ class OpenAIServer:
         self._trickle_interval = trickle_interval
         self._oddity = oddity
         self._root = root
+        self._shutdown_date = shutdown_date
         self._answers = 0
         self._bugs: list[Exception] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -225,6 +228,9 @@ class OpenAIServer:
                 retry_after=self._retry_after,
                 trickle_interval=self._trickle_interval,
             )
+        except ApiError as error:  # what was to be spoilt is none that is good
+            await connection.send(_error(error))
+            return True
         finally:
             if fault in LASTING:
                 self.journal.depart()
@@ -281,6 +287,7 @@ class OpenAIServer:
             models = self._models or ("local-model",)
             entry = {"object": "model", "created": 1_700_000_000, "owned_by": "tests"}
             entry |= {} if self._root is None else {"root": self._root}
+            entry |= {} if self._shutdown_date is None else {"shutdown_date": self._shutdown_date}
             served = [{"id": name, **entry} for name in models]
             document = {"object": "list", "data": served}
         return Reply(200, "application/json", (json.dumps(document).encode(),))

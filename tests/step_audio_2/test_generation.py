@@ -253,7 +253,7 @@ def test_a_stream_that_nobody_reads_on_stops_generating(
     try:
         steps = stream(model, **batch([questions[0][0]], [[]], PAD), max_new_tokens=5_000, eos_token_id=PAD - 1)
         next(steps)
-        steps.close()  # type: ignore[attr-defined]
+        steps.close()
     finally:
         hook.remove()
     assert len(computed) < 5_000

@@ -245,6 +245,16 @@ def test_a_profile_without_the_question_is_refused_and_one_without_an_entry_gets
     assert "What is it? Please choose" in str(call.request.messages[0].content[1])
 
 
+@pytest.mark.parametrize("choices", [["a dog", "a cat"], ["(A) a dog", "(B) a cat"]])
+def test_a_profile_may_ask_for_a_line_with_a_letter_for_each_choice(tmp_path: Path, choices: list[str]) -> None:
+    profile = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "prompts" / "audio_flamingo_3.yaml"))
+    call = next_call(mmau(tmp_path, prompts=Prompts({"model": profile})), question(choices[0], choices), ())  # type: ignore[dict-item]
+    assert call is not None
+    words, sound = call.request.messages[0].content
+    assert isinstance(sound, Audio)
+    assert words == "What is it?\nChoose the correct option from the following options:\n(A) a dog\n(B) a cat"
+
+
 @pytest.mark.parametrize("option", [{"extraction": "tag"}, {"option_letters": True}])
 def test_an_unknown_option_is_refused(tmp_path: Path, option: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="it must be"):

@@ -64,7 +64,8 @@ def measured(row: ComparedMetric, replicates: PairedReplicates, scale: float, le
         p_value=test.p_value,
     )
     if row.drawn < FEWEST_UNITS:
-        few = f"{counted(row.drawn, row.resampled)} tell nothing: at least {FEWEST_UNITS} must be drawn"
+        tell = "tells" if row.drawn == 1 else "tell"
+        few = f"{counted(row.drawn, row.resampled)} {tell} nothing: at least {FEWEST_UNITS} must be drawn"
         return Measured(replace(row, verdict="not comparable", reason=few, p_value=None))
     return Measured(_with_power(row, replicates, scale, level), replicates, scale)
 

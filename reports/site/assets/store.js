@@ -95,13 +95,13 @@ const evalkit = (() => {
 
   // Controls and marks that turn the direction of writing are spelled out, as in all that evalkit prints.
   const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
-  store.visible = (text) => String(text).replace(UNSEEN, (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`);
+  store.visible = (text) => String(text).replace(UNSEEN, (sign) => {
+    const [letter, digits] = sign.length > 1 ? ["U", 8] : sign < "\u0100" ? ["x", 2] : ["u", 4];
+    return `\\${letter}${sign.codePointAt(0).toString(16).padStart(digits, "0")}`;
+  });
 
   // A text that a model or a data set wrote, whose direction of writing turns nothing around it.
   store.text = (text, attributes = {}) => store.element("bdi", { dir: "auto", ...attributes }, store.visible(text));
-
-  // What is odd about an answer, in words.
-  store.FLAGS = { empty: "empty answer", loop: "the same over and over", hallucination: "much that nobody said", cut: "cut short" };
 
   // A call of a tool as benchmarks write it in their references: its name and its arguments.
   store.WRITTEN_CALL = /<tool_call>\s*function\s*\n\s*([^\n]*?)\s*\n\s*([\s\S]*?)\s*<\/tool_call>/gu;

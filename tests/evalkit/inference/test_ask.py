@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from evalkit.adapter import Capabilities, ServedModelAdapter
+from evalkit.cascade import Cascade
 from evalkit.chain import Chain, Outcome, Score
 from evalkit.errors import BudgetReachedError, ConfigurationError, RejectedError, StoreError
 from evalkit.inference.ask import TooManyFailuresError
+from evalkit.inference.composed import ComposedEndpoint
 from evalkit.inference.endpoint import ModelFacts
 from evalkit.inference.local import LocalExecutor
 from evalkit.inference.served.budget import Budget, BudgetCaps
@@ -236,3 +238,20 @@ def test_a_budget_that_is_spent_stops_the_run_and_what_is_under_way_is_kept() ->
             endpoints=lambda _: {"model": ServedEndpoint("model", served, budget)},
         )
     assert sum(position == 0 for _, position, _ in store.responses) == served.asked == 4
+
+
+def test_an_answer_put_together_of_others_is_put_together_anew_where_these_are_others() -> None:
+    def last(operation: str, store: Kept) -> list[float]:
+        task = ThreeRoles(2)
+        task.roles, task.cascade = ("model",), Cascade()
+        put = {"model": ComposedEndpoint("model", ["llm"])}
+        outcomes = ask([task], {"llm": Arithmetic(operation)}, {task.name: store}, endpoints=lambda _: put)
+        return [float(outcome.score.statistics["last"][0]) for outcome in outcomes[task.name] if outcome.score]
+
+    store = Kept()
+    assert last("add", store) == [1, 2]
+    assert last("negate", store) == [1, 2], "all is stored"
+    for key in [key for key in store.responses if key[1] == 0]:
+        del store.responses[key]
+    assert last("negate", store) == [0, -1]
+    assert last("add", store) == [0, -1]

@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from evalkit.errors import ConfigurationError
-from evalkit.run.composition import compose_configuration
+from evalkit.prompts import Prompts
+from evalkit.run.composition import compose_configuration, compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config, roles_of, tasks_from_config
+from tests.conftest import ROOT
+from tests.servers.openai_server import OpenAIServer
 
 CHOICES = {"model": "word_judge", "model@transcriber": None, "model@judge": None}
 
@@ -72,3 +76,96 @@ def test_a_place_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="place: 'asr' must be a mapping"):
         plan_of(tmp_path, "task=demo_clean", "tasks.demo_clean.place=asr")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["task=demo_mmau", "+model.prompts.mmau={user: '{audio}{question}{choice}{choices}'}"],
+            r"model\.prompts\.mmau\.user: nothing takes the place of \{choice\}, did you mean 'choices'\? "
+            r"\(there are \{audio\}, \{choices\}, \{language\}, \{lettered_choices\}, \{question\}\)",
+        ),
+        (
+            ["task=demo_clean", "+model.prompts.asr={system: 'Hear {audio}'}"],
+            r"asr\.system: nothing takes the place of \{audio\} \(there are \{language\}\)",
+        ),
+        (
+            ["task=demo_cvss_en_zh", "+model.prompts.spoken_translation={system: 'Into {target}.'}"],
+            r"spoken_translation\.system: nothing takes the place of \{target\}",
+        ),
+    ],
+)
+def test_a_word_in_braces_that_no_task_replaces_is_refused(tmp_path: Path, words: list[str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        plan_of(tmp_path, *words)
+
+
+def test_braces_around_other_things_are_text(tmp_path: Path) -> None:
+    plan_of(tmp_path, "task=demo_clean", "+model.prompts.asr={system: 'As {} or {\"text\": 1}.'}")
+
+
+def test_a_profile_without_words_for_a_question_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asr = "+model.prompts.asr={language_hint: true}"
+    plan_of(tmp_path, "suite=demo", asr)
+    said = capsys.readouterr().err
+    assert said.count("model.prompts has no entry for") == 2
+    assert "no entry for 'translation': the model gets the bare recording, and is not told target_language" in said
+    translated = "+model.prompts.translation={user: 'Into {target_language}: {audio}'}"
+    plan_of(tmp_path, "task=demo_covost2_en_zh", asr, translated)
+    assert "has no entry" not in capsys.readouterr().err
+
+
+def test_a_row_that_nobody_can_run_says_so_where_its_answers_are_missing() -> None:
+    composition = compose_run(["model=step_audio_aqaa", "task=demo_clean"])
+    with pytest.raises(
+        ConfigurationError, match=r"model\.path must be given: .*nobody can run Step-Audio-AQAA: its auth"
+    ):
+        plan_from_config(composition.config, composition.choices)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["task=demo_clean", "+model.prompts.asr.generation={num_beam: 2}"],
+            r"task demo_clean, model: model m: 'num_beam' is no setting of chat completions",
+        ),
+        (
+            ["task=demo_big_bench_audio", "model@judge=openai_chat", "judge.model=m", "judge.generation.top_q=1"],
+            r"task demo_big_bench_audio, judge: model m: 'top_q' is no setting .*, did you mean 'top_p'",
+        ),
+        (
+            [
+                *("task=demo_cvss_en_zh", "model.speech_output=true", "model@transcriber=openai_transcription"),
+                *("transcriber.model=m", "+transcriber.prompts.asr.generation={temperature: 0}"),
+            ],
+            r"task demo_cvss_en_zh, transcriber: .*sets temperature, but a speech recogniser",
+        ),
+    ],
+)
+def test_a_setting_that_a_protocol_does_not_have_is_refused_before_anything_is_asked(
+    tmp_path: Path, words: list[str], message: str
+) -> None:
+    with OpenAIServer() as server:
+        chosen = ["model=openai_chat", "model.model=m", *words, f"runs={tmp_path}", "name=run", "cache.folder=null"]
+        roles = [word.removesuffix(".model=m") for word in chosen if word.endswith(".model=m")]
+        served = [f"{role}.base_url={server.base_url}" for role in roles]
+        composition = compose_run([*chosen, *served])
+        with pytest.raises(ConfigurationError, match=message):
+            evaluate(plan_from_config(composition.config, composition.choices))
+    assert not server.journal.outcomes()
+
+
+def test_every_profile_of_ours_has_words_that_the_tasks_replace() -> None:
+    asked = tasks_from_config(compose_configuration(["suite=step_audio_2"]))[0]._prompts._asked  # type: ignore[attr-defined]
+    fields = {kind: fields for (role, kind), (_, fields) in asked.items() if role == "model"}
+    profiles = sorted((ROOT / "configs/prompts").glob("*.yaml"))
+    assert len(profiles) > 5
+    for path in profiles:
+        prompts = Prompts({"model": yaml.safe_load(path.read_text(encoding="utf-8"))})
+        for kind, names in fields.items():
+            prompts.of(kind, fields=names)
+        prompts.check_fields()
