@@ -183,8 +183,8 @@ def _response(replies: Sequence["Reply"], waveform: "Waveform | None" = None) ->
         speech=spoken_answer(waveform) if waveform is not None and len(waveform) else None,
         tool_calls=tuple(ToolCall(call.name, call.arguments) for call in first.tool_calls),
         finish_reason="stop" if first.stopped else "length",
-        # What was written, or said without a sound, goes into the history as words.
-        tokens=json.dumps(first.ids) if waveform is not None and first.audio_codes else "",
+        # What was written, or said without a sound, goes into the history as words; a call in speech does not.
+        tokens=json.dumps(first.ids) if waveform is not None and (first.audio_codes or first.tool_calls) else "",
         usage=Usage(
             input_tokens=sum(reply.input_tokens for reply in replies),
             output_tokens=sum(reply.output_tokens for reply in replies),

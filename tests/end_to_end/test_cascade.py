@@ -218,7 +218,7 @@ def test_whisper_a_served_text_model_and_a_voice_killed_in_the_middle_end_as_if_
         return Answer((f"I **heard** {' and '.join('abc'[int(digit, 16) % 3] for digit in request.content[:4])}.",))
 
     def command(name: str, server: OpenAIServer) -> list[str]:
-        chosen = [f"runs={tmp_path}", f"name={name}", f"task=[{','.join(tasks)}]", "limit=3", "cache.folder=null"]
+        chosen = [f"runs={tmp_path}", f"name={name}", f"task=[{','.join(tasks)}]", "limit=2", "cache.folder=null"]
         chosen += ["model=cascade", "model@asr=whisper_base", "model@llm=openai_chat", "llm.model=writer"]
         chosen += [
             f"llm.base_url={server.base_url}",

@@ -338,6 +338,25 @@ def test_a_look_at_a_job_that_fails_in_passing_is_repeated_and_the_job_is_not_se
     _one(SpeechmaticsService, act)
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        Reply(200, b"<html>log in</html>", {"Content-Type": "text/html"}),
+        Reply(200, {"error": "Transcription not ready"}),
+        Reply(200, b"\xff\xfe", {"Content-Type": "text/plain"}),
+    ],
+)
+def test_what_stands_in_the_place_of_a_transcript_is_no_words(page: Reply) -> None:
+    def act(service: SpeechmaticsService, server: RecognizerServer) -> None:
+        script = iter([page])
+        service.fault = lambda what: next(script, None) if what.startswith("transcript") else None
+        (response,) = ask(made(service, server), asking(noise(1)))
+        assert response.text == words_of(service.heard[0].content)
+        assert len(service.jobs) == 1
+
+    _one(SpeechmaticsService, act)
+
+
 def test_google_is_asked_in_pieces_of_a_minute() -> None:
     def act(service: GoogleService, server: RecognizerServer) -> None:
         capabilities = made(service, server).capabilities

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from model_adapters.step_audio_2.questions import question_of
 from tests.model_adapters.conftest import noise
 
 pytest.importorskip("torch", reason="torch is not installed")
+
+from tests.step_audio_2.live.steering import Script, called, ended
 
 SHORT = {"max_new_tokens": 12}
 TOOLS = ({"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}},)
@@ -235,6 +238,20 @@ def test_only_what_was_spoken_is_remembered_by_its_tokens(model: StepAudio2) -> 
         responses = model.generate(requests)
         assert any(response.usage.output_audio_tokens for response in responses if response.usage)
         assert any(response.tokens for response in responses) == (output == "speech")
+
+
+def test_a_call_in_speech_is_remembered_by_its_tokens(model: StepAudio2, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the published example has it: ``<tts_start>``, and what was generated, even if that is the call alone."""
+    assistant = model._assistant
+    call = called(assistant.tokenizer, "search", '{"query": "a"}')
+    settings = Script(ended(call)).settings
+    monkeypatch.setattr(assistant, "answer", partial(assistant.answer, logits_processor=settings["logits_processor"]))
+    request = Request((Message("user", ("find it",)),), tools=TOOLS, output="speech", generation={"max_new_tokens": 99})
+    (response,) = model.generate([request])
+    assert (response.text, response.speech, len(response.tool_calls)) == ("", None, 1)
+    assert json.loads(response.tokens) == call
+    opening, tokens = question_of(Request((*request.messages, response.message)), 0).messages[-1].content or ()
+    assert (opening, tokens.ids) == ("<tts_start>", call)  # type: ignore[union-attr]
 
 
 def test_a_recording_that_cannot_be_read_is_named(model: StepAudio2, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Answer = Callable[[str, Mapping[str, str], Mapping[str, str]], tuple[int, Any] | None]
-"""From path, parameters and headers (names in small letters) to status and content, bytes as they are; None refuses."""
+"""From path, parameters and headers (names in small letters) to status and content, JSON or bytes; None refuses."""
 
 
 @contextmanager
