@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Older versions of PyTorch are installed with a graphics driver's libraries, several gigabytes of them.
 LOWEST_TORCH := torch==2.13.0
-PACKAGES := configs evalkit model_adapters reports step_audio_2 tasks
+PACKAGES := configs evalkit evalkit_worker model_adapters reports step_audio_2 tasks
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .PHONY: demo test browser test-lowest test-python check docs mutation performance clean

@@ -26,15 +26,34 @@ Frame = Mapping[str, Any]
 
 
 def write_frame(pipe: BinaryIO, content: Mapping[str, Any]) -> None:
-    """Write a frame.
-
-    Args:
-        pipe: open for bytes.
-        content: JSON values, in which requests and responses may stand too.
+    """Write a frame; see ``encoded``.
 
     Raises:
         OSError: the other side is gone.
         TypeError, ValueError: something in it is no JSON value; nothing is written.
+    """
+    write_pieces(pipe, encoded(content))
+
+
+def write_pieces(pipe: BinaryIO, pieces: Sequence[bytes]) -> None:
+    """Write a frame that is encoded already.
+
+    Raises:
+        OSError: the other side is gone.
+    """
+    for piece in pieces:
+        pipe.write(piece)
+    pipe.flush()
+
+
+def encoded(content: Mapping[str, Any]) -> list[bytes]:
+    """Return the bytes of a frame in pieces.
+
+    Args:
+        content: JSON values, in which requests and responses may stand too.
+
+    Raises:
+        TypeError, ValueError: something in it is no JSON value.
     """
     sounds: list[Sound] = []
     values = _plain(content, sounds)
@@ -44,10 +63,8 @@ def write_frame(pipe: BinaryIO, content: Mapping[str, Any]) -> None:
         for sound in sounds
     ]
     text = json.dumps({**values, "sounds": listed}, allow_nan=False).encode()
-    pipe.write(_HEAD.pack(_BEGINNING, len(text), sum(map(len, samples))) + text)
-    for channel in samples:
-        pipe.write(channel.tobytes())
-    pipe.flush()
+    head = _HEAD.pack(_BEGINNING, len(text), sum(map(len, samples)))
+    return [head, text, *(channel.tobytes() for channel in samples)]
 
 
 def read_frame(pipe: BinaryIO) -> Frame:

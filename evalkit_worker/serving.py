@@ -7,10 +7,11 @@ import inspect
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from evalkit_worker.errors import InvalidResponseError, kind_of
-from evalkit_worker.frames import read_frame, requests_from, write_frame
+from evalkit_worker.frames import encoded, read_frame, requests_from, write_pieces
 from evalkit_worker.types import Response
 
 _NAMED = ("error", "out_of_memory")  # kinds whose errors are of classes that say more than the kind does
@@ -24,30 +25,29 @@ def serve(requests: BinaryIO, responses: BinaryIO) -> None:
     message}}`` and told on standard error at length.
     """
     model: Any = None
-    while True:
-        try:
+    with suppress(EOFError, BrokenPipeError):  # evalkit has closed its ends
+        while True:
             asked = read_frame(requests)
-        except EOFError:
-            break
-        try:
-            if "target" in asked:
-                model = _made(asked["target"], asked["arguments"], asked["generation"])
-                answer: dict[str, Any] = {
-                    "capabilities": dict(getattr(model, "capabilities", {})),
-                    "fingerprint": dict(model.fingerprint()),
-                }
-            else:
-                answer = {"responses": _checked(model.generate(requests_from(asked)), model)}
-            write_frame(responses, answer)
-        except OSError:  # nobody reads any more
-            break
-        except Exception as error:
-            traceback.print_exc()
-            kind = kind_of(error)
-            message = f"{type(error).__name__}: {error}" if kind in _NAMED else str(error)
-            write_frame(responses, {"error": {"kind": kind, "message": message}})
+            try:
+                if "target" in asked:
+                    model = _made(asked["target"], asked["arguments"], asked["generation"])
+                    answer = encoded(_described(model))
+                else:
+                    answer = encoded({"responses": _checked(model.generate(requests_from(asked)), model)})
+            except Exception as error:
+                traceback.print_exc()
+                answer = encoded({"error": {"kind": kind_of(error), "message": _message(error)}})
+            write_pieces(responses, answer)
     if hasattr(model, "close"):
         model.close()
+
+
+def _described(model: Any) -> dict[str, Any]:
+    return {"capabilities": dict(getattr(model, "capabilities", {})), "fingerprint": dict(model.fingerprint())}
+
+
+def _message(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if kind_of(error) in _NAMED else str(error)
 
 
 def _checked(returned: Any, model: Any) -> list[Response]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.hints import install_command
+from evalkit.inference.processes.launched import PORT
 
 _SECONDS_TO_ANSWER = 5
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx")
@@ -25,8 +26,8 @@ def model_state(settings: Mapping[str, Any]) -> str:
     """
     for reason in _reasons(settings):
         return f"no: {reason}"
-    begun = ("base_url",) if settings.get("launch") else ()  # which the run gives the server that it starts
-    to_give = [key for key, value in settings.items() if value == "???" and key not in begun]
+    chosen = ["base_url"] if PORT in str(settings.get("launch")) else []  # by the run, which starts the server
+    to_give = [key for key, value in settings.items() if value == "???" and key not in chosen]
     return f"yes, give {', '.join(f'model.{key}=' for key in to_give)}" if to_give else "yes"
 
 

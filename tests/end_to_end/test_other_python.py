@@ -16,7 +16,7 @@ from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config
 from evalkit.types import Call, Response
-from tests.conftest import ROOT
+from tests.conftest import ROOT, CommandLine
 from tests.processes import has_ended, within
 
 pytestmark = pytest.mark.slow
@@ -134,3 +134,18 @@ def test_no_worker_outlives_its_run_and_the_run_continues(
     evaluate(make_plan(words, tmp_path, "clean"))
     after, before = ((tmp_path / f"{name}-run" / "metrics.json").read_text() for name in ("left", "clean"))
     assert after.replace("left-run", "clean-run") == before
+
+
+def test_an_adapter_of_evalkits_own_gives_the_same_there_and_a_run_goes_on_with_it(
+    tmp_path: Path, evalkit_command: CommandLine
+) -> None:
+    pytest.importorskip("pocketsphinx")
+    words = ["run", "model=pocketsphinx", "task=demo_clean", f"runs={tmp_path}", "statistics.resamples=100"]
+    elsewhere = f"model.python={sys.executable}"
+    for further in (["limit=2", "name=run"], ["limit=4", "name=run", elsewhere], ["limit=4", "name=here"]):
+        outcome = evalkit_command(*words, *further)
+        assert outcome.returncode == 0, outcome.stderr
+    there, here = ((tmp_path / name / "metrics.json").read_text() for name in ("run", "here"))
+    assert there.replace('"name": "run"', '"name": "here"') == here
+    lines = (tmp_path / "run" / "demo_clean" / "model.jsonl").read_text().splitlines()
+    assert len(lines) == len({json.loads(line)["sample"] for line in lines}) == 4

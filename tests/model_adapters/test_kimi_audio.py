@@ -18,7 +18,7 @@ from evalkit.inference.processes.worker import WorkerModel, WorkerSettings
 from evalkit.prompts import Prompts
 from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import plan_from_config
-from evalkit.types import Message, Request, Response
+from evalkit.types import Failure, Message, Request, Response
 from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask
 from tests.servers.openai_server import OpenAIServer
@@ -124,6 +124,10 @@ def test_what_it_cannot_be_asked_is_refused(kimi: WorkerModel) -> None:
     system = Request((Message("system", ("Be brief.",)), *history))
     (refused,) = answer_batch(kimi, [system], 1)[0]
     assert refused.error == "WorkerError: ValueError: Kimi-Audio takes no message of the role 'system'"
+    long = Audio.of_waveform("long", np.zeros(91 * 16_000, np.float32), 16_000)
+    written, spoken = kimi.generate([asking(long), asking(long, output="speech")])
+    assert written.failure is None
+    assert spoken.failure == Failure("too_long", "91.0 s of recordings, and it answers no more than 90 s by speech")
     with pytest.raises(ConfigurationError, match="Kimi-Audio has no decoding setting 'num_beams'"):
         kimi.generate([asking(RECORDING, generation={"num_beams": 2})])
 

@@ -109,5 +109,7 @@ def test_a_server_that_the_run_starts_need_not_be_there() -> None:
     settings = {"base_url": "http://127.0.0.1:9/v1"}
     assert model_state(settings).startswith("no: nothing answers at")
     assert model_state({**settings, "launch": "sh serve --port {port}"}) == "yes"
+    assert model_state({"base_url": "???", "launch": "sh serve --port {port}"}) == "yes"
+    assert model_state({"base_url": "???", "launch": "sh serve"}) == "yes, give model.base_url="
     state = model_state({**settings, "launch": "vlm-of-nobody serve {port}"})
     assert state == "no: vlm-of-nobody, which is to start its server, is no program"

@@ -126,6 +126,8 @@ class Faulty(Model):
             raise ConfigurationError("the weights are of another model")
         if words == "value":
             raise ValueError("no such thing")
+        if words == "no file":
+            raise FileNotFoundError("weights.bin")
         if words == "wrong":
             return "a text"
         if words == "failure":
@@ -151,6 +153,13 @@ class Unmade(Model):
 
     def __init__(self) -> None:
         import a_library_of_another_world  # type: ignore[import-not-found] # noqa: F401
+
+
+class Fileless(Model):
+    """Does not find its weights, and says so as most libraries do."""
+
+    def __init__(self) -> None:
+        raise OSError("weights-of-nobody is no local folder")
 
 
 class DeadAtOnce(Model):

@@ -198,10 +198,11 @@ def test_a_worker_that_only_dies_ends_the_run(make_worker: MakeWorker, monkeypat
 
 def test_errors_travel(make_worker: MakeWorker) -> None:
     model = make_worker("Faulty")
-    words = ["a", "value", "failure", "half a failure", "wrong"]
+    words = ["a", "value", "no file", "failure", "half a failure", "wrong"]
     assert texts(model, *words) == [
         "a",
         "error: WorkerError: ValueError: no such thing",
+        "error: WorkerError: FileNotFoundError: weights.bin",
         "refused: I would rather not",
         f"invalid_response: {MODELS}.Faulty returned a response that is none: 'message'",
         "invalid_response: Faulty.generate must return a list of evalkit_worker.Response",
@@ -219,6 +220,7 @@ def test_errors_travel(make_worker: MakeWorker) -> None:
     [
         ("Unmade", "No module named 'a_library_of_another_world'"),
         ("DeadAtOnce", "its process was ended by SIGSEGV; it said: "),
+        ("Fileless", r"python\S*: OSError: weights-of-nobody is no local folder$"),
         ("Absent", "has no attribute 'Absent'"),
         ("Boastful", "capabilities are not those of evalkit.adapter .*telepathy"),
     ],
