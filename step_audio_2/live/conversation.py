@@ -131,7 +131,7 @@ class Conversation:
         self._cancelled = threading.Event()
         self._played: float | None = None
 
-    def answer(self, *content: Part) -> Iterator[Event]:
+    def answer(self, *content: Part) -> Generator[Event, None, None]:
         """Answer what a user says, and remember both.
 
         Whoever stops reading, by closing the iterator, interrupts the assistant. An error leaves no trace in history.
@@ -148,7 +148,7 @@ class Conversation:
         words = content[0] if len(content) == 1 and isinstance(content[0], str) else content
         return self._turn([Message("human", words)])
 
-    def regenerate(self) -> Iterator[Event]:
+    def regenerate(self) -> Generator[Event, None, None]:
         """Answer the last turn's user once more, in other words, as if the first answer had not been.
 
         Raises:

@@ -201,7 +201,7 @@ def test_an_interruption_keeps_what_was_said_and_stops_the_model(
     long = tokenizer.encode("the weather in the city is fine today but there will be rain and wind tomorrow")
     script = Script(ended(long), ended(tokenizer.encode("yes")))
     conversation = writing(assistant, script)
-    events: Any = conversation.answer("go on")
+    events = conversation.answer("go on")
     for _ in range(5):
         reading_until(events, lambda event: isinstance(event, ContentDelta))
     if closing:
@@ -239,7 +239,7 @@ def test_a_call_that_is_interrupted_was_never_made(closing: bool, assistant: Ass
     lead_in = tokenizer.encode("one moment")
     script = Script(ended([*lead_in, *called(tokenizer, "search", '{"query": "a"}')]), ended(tokenizer.encode("ok")))
     conversation = writing(assistant, script, tool)
-    events: Any = conversation.answer("go")
+    events = conversation.answer("go")
     reading_until(events, lambda event: isinstance(event, ToolStarted))
     if closing:
         events.close()
