@@ -43,7 +43,9 @@ def fitted(request: Request, capabilities: Capabilities) -> Fitted:
     longest = capabilities.longest_audio
     if longest is None:
         return Fitted((request,))
-    lengths = [(audio, _seconds(audio, capabilities.sample_rate)) for audio in request.audio]
+    # What a model said itself is no recording that it has to hear.
+    heard = [part for turn in request.messages if turn.role != "assistant" for part in turn.content]
+    lengths = [(audio, _seconds(audio, capabilities.sample_rate)) for audio in heard if isinstance(audio, Audio)]
     too_long = [(audio, seconds) for audio, seconds in lengths if seconds > longest]
     if not too_long:
         return Fitted((request,))
@@ -53,7 +55,7 @@ def fitted(request: Request, capabilities: Capabilities) -> Fitted:
         note = f"cut to the {longest:g} s of a recording that the model takes: {said}"
         return Fitted((_with_audio(request, beginnings),), "cut", note)
     if capabilities.beyond == "splits" and len(lengths) == 1:
-        [audio] = request.audio
+        [(audio, _)] = lengths
         parts = [audio.part(*piece) for piece in _pieces(audio, capabilities.sample_rate, longest)]
         note = f"split into {len(parts)} pieces of at most {longest:g} s, which is what the model takes: {said}"
         return Fitted(tuple(_with_audio(request, {audio: part}) for part in parts), "split", note)

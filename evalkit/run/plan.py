@@ -165,6 +165,8 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
     generation = {role: _generation(config[role]) for role in roles_of(config)}
     cascade = cascade_of({role: config[role] for role in roles_of(config)}, prompts)
     for task in tasks:
+        if not getattr(task, "metrics", None):
+            raise ConfigurationError(f"tasks.{task.name}: {type(task).__name__} has no metrics to score answers by")
         task.generation, task.cascade = generation, cascade
     if "prompt_kinds" in config:  # not in the configuration of a run made before there was the list
         prompts.check_kinds(config.prompt_kinds)

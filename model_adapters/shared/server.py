@@ -108,11 +108,9 @@ class Server:
             yield reply
 
     @asynccontextmanager
-    async def get(
-        self, path: str, *, headers: Mapping[str, str] | None = None, query: Iterable[tuple[str, str]] = ()
-    ) -> AsyncIterator["HttpReply"]:
+    async def get(self, path: str, *, query: Iterable[tuple[str, str]] = ()) -> AsyncIterator["HttpReply"]:
         """Open the answer to a GET; see ``post``."""
-        async with self._asked("GET", path, headers or {}, query) as reply:
+        async with self._asked("GET", path, {}, query) as reply:
             yield reply
 
     @asynccontextmanager

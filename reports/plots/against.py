@@ -33,7 +33,7 @@ def against(runs: Sequence[RunResult], task: str, key: str | None = None, by: st
     known = np.concatenate([each.numbers[~np.isnan(each.numbers)] for each in samples])
     if not len(known):
         raise ConfigurationError(
-            f"{task}: no sample has a {by}; --by names a number of their metadata or groups, such as {DURATION} or snr"
+            f"{task}: no sample has the number {by}; --by names a number of their metadata or groups, such as {DURATION} or snr"
         )
     edges = bin_edges(known, len(known) // len(runs))
     titles = run_titles(runs)

@@ -1,4 +1,4 @@
-"""What is odd about an answer beyond its score: nothing was said, the same over and over, what nobody had said."""
+"""What is odd about an answer beyond its score, such as the same over and over, or what a model was not given."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,8 @@ FLAGS = {
     "loop": "says the same over and over",
     "hallucination": "much that is not in the reference",
     "cut": "cut short",
+    "audio_cut": "audio cut to what the model takes",
+    "audio_split": "audio split into what the model takes",
 }
 """For each flag what it says in words."""
 

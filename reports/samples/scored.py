@@ -247,4 +247,4 @@ def _flags(
         flags.append("hallucination")
     if any(call.role == "model" and call.response.finish_reason == "length" for call in calls):
         flags.append("cut")
-    return flags
+    return [*flags, *sorted({f"audio_{call.response.overlong}" for call in calls if call.response.overlong})]

@@ -46,7 +46,7 @@ def _lines(found: FoundSample, width: int) -> Iterator[str]:
             text = fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
             yield from _folded(f"{name}: {text[:_SHOWN_FACTS]}", width)
     if sample.flags:
-        yield from _folded(f"odd about the answer: {', '.join(FLAGS[flag] for flag in sample.flags)}", width)
+        yield from _folded(f"odd: {', '.join(FLAGS[flag] for flag in sample.flags)}", width)
     yield ""
     for reference in sample.references:
         yield from _answer("reference", reference, width)

@@ -6,6 +6,7 @@ from typing import Any
 from evalkit.results.compared import ComparedMetric
 from evalkit.results.task_result import TaskResult
 from reports.render.markup import Markup, data_table, element, isolated, join
+from reports.samples.flags import FLAGS
 from reports.site.overview import signed, verdict
 from reports.site.shell import page
 
@@ -83,6 +84,7 @@ def task_script(
         "transcribed": first.metric.function == "corpus_error_rate",
         "runs": list(runs),
         "words": words,
+        "flags": FLAGS,
     }
 
 

@@ -10,6 +10,7 @@ from evalkit.results.metrics_file import RunResult
 from evalkit.results.task_result import TaskResult
 from reports.averages import irreproducible
 from reports.published import PublishedFigure, PublishedModel, load_published
+from reports.services import ends_of_services
 from reports.tables.model import NOT_APPLICABLE, Cell
 from reports.tables.remarks import AVERAGED, INCOMPLETE, PUBLISHED, UNFINISHED, UNREPRODUCED, Remark, benchmark_of
 
@@ -223,9 +224,11 @@ def _from_run(cell: Cell, run: RunResult) -> Cell:
 
 
 def _notes(model: PublishedModel) -> list[str]:
-    """Return what the source says besides, such as that a model was given text."""
+    """Return what the source says besides, such as that a model was given text; and when its service ends."""
     notes = (note for figure in model.figures for note in figure.note.split("; "))
-    return [note for note in dict.fromkeys(notes) if note and note not in _SAID_BY_THE_CELL]
+    said = [note for note in dict.fromkeys(notes) if note and note not in _SAID_BY_THE_CELL]
+    end = ends_of_services().get(model.model)
+    return said if end is None else [*said, f"{model.model}: the service ends, or ended, on {end}"]
 
 
 _SAID_BY_THE_CELL = ("N/A in source", "bold not recoverable from text")

@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from tests.conftest import CommandLine
-from tests.end_to_end.test_step_audio_2 import SHORT, SPEECH_TASKS, TEXT_TASKS, data
+from tests.end_to_end.step_audio_2_runs import SMOKE, write_data
+from tests.end_to_end.test_step_audio_2 import SPEECH_TASKS, TEXT_TASKS
 from tests.model_adapters.tiny_omni import save_qwen2_5_omni
 from tests.model_adapters.tiny_speech_models import save_canary, save_parakeet
 
@@ -15,16 +16,12 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("pocketsphinx", reason="the pocketsphinx extra is not installed")
 pytestmark = pytest.mark.slow
 
-__all__ = ["data"]
 COMMON = ["statistics.resamples=100", "name=run", "cache.folder=null"]
 
 
-def test_an_omni_writes_and_speaks_through_the_smoke_suite(
-    evalkit_command: CommandLine, tmp_path: Path, data: Path
-) -> None:
+def test_an_omni_writes_and_speaks_through_the_smoke_suite(evalkit_command: CommandLine, tmp_path: Path) -> None:
     checkpoint = save_qwen2_5_omni(tmp_path / "omni")
-    words = ["run", "suite=smoke", *COMMON, *SHORT, f"data_root={data}"]
-    words += ["tasks.paralinguistic.language=en", "tasks.paralinguistic.dataset.language=en"]
+    words = ["run", *SMOKE, f"data_root={write_data(tmp_path)}"]
     words += ["model=qwen2_5_omni_7b", f"model.path={checkpoint}", "model.device=cpu", "model.speech=true"]
     words += ["model.talker.max_new_tokens=12", "+model.talker.eos_token_id=[28,30]"]
     words += ["model@transcriber=pocketsphinx", "model@judge=word_judge"]

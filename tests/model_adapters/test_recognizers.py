@@ -246,6 +246,17 @@ def test_doubao_of_the_old_console_is_told_two_things() -> None:
     _one(DoubaoService, act)
 
 
+def test_a_code_that_the_configuration_explains_means_what_it_says() -> None:
+    def act(service: DoubaoService, server: RecognizerServer) -> None:
+        service.fault = lambda _: Reply(200, {}, {"X-Api-Status-Code": "45000131", "X-Api-Message": "too long"})
+        model = made(service, server, error_codes={"45000131": "busy"})
+        (failure,) = outcomes(model, asking(noise(1)))
+        assert isinstance(failure, TransientError)
+        assert failure.overloaded
+
+    _one(DoubaoService, act)
+
+
 def test_doubao_is_told_a_language_that_it_does_not_find_out_and_says_what_it_is_not_told() -> None:
     def act(service: DoubaoService, server: RecognizerServer) -> None:
         model = made(service, server)
@@ -320,6 +331,25 @@ def test_a_look_at_a_job_that_fails_in_passing_is_repeated_and_the_job_is_not_se
     def act(service: SpeechmaticsService, server: RecognizerServer) -> None:
         script = iter([None, *ANYWHERE, Reply(404, {"code": 404, "error": "Job not found"})])
         service.fault = lambda _: next(script, None)
+        (response,) = ask(made(service, server), asking(noise(1)))
+        assert response.text == words_of(service.heard[0].content)
+        assert len(service.jobs) == 1
+
+    _one(SpeechmaticsService, act)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Reply(200, b"<html>log in</html>", {"Content-Type": "text/html"}),
+        Reply(200, {"error": "Transcription not ready"}),
+        Reply(200, b"\xff\xfe", {"Content-Type": "text/plain"}),
+    ],
+)
+def test_what_stands_in_the_place_of_a_transcript_is_no_words(page: Reply) -> None:
+    def act(service: SpeechmaticsService, server: RecognizerServer) -> None:
+        script = iter([page])
+        service.fault = lambda what: next(script, None) if what.startswith("transcript") else None
         (response,) = ask(made(service, server), asking(noise(1)))
         assert response.text == words_of(service.heard[0].content)
         assert len(service.jobs) == 1

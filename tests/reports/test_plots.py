@@ -114,7 +114,7 @@ def test_errors_fall_with_the_signal_to_noise_ratio(runs: list[RunResult], tmp_p
 
 
 def test_what_samples_lack_is_said(runs: list[RunResult]) -> None:
-    with pytest.raises(ConfigurationError, match="demo: no sample has a loudness; --by names a number"):
+    with pytest.raises(ConfigurationError, match="demo: no sample has the number loudness; --by names a number"):
         against(runs, "demo", by="loudness")
 
 

@@ -167,6 +167,19 @@ def test_loops_and_empty_answers_are_told(tmp_path: Path) -> None:
     assert (looped.wrong, looped.values) == (True, {"wer": 3900.0})
 
 
+def test_a_recording_that_a_model_heard_a_part_of_is_told(tmp_path: Path) -> None:
+    run = speech_run(tmp_path, "run", [row("u", "a b", "a", (0, 1, 0, 2))])
+    response = {"text": "a", "seconds": 0.1, "overlong": "cut", "notes": ["heard 30 of 60 s"]}
+    record = {"sample": "u", "call": 0, "request": "r", "response": response}
+    (run / "demo" / "model.jsonl").write_text(json.dumps(record) + "\n")
+    write_report([run], output_folder=tmp_path / "report")
+    [record] = piece(tmp_path / "report")[2]
+    assert record["flags"] == ["audio_cut"]
+    assert record["calls"][0]["notes"] == ["heard 30 of 60 s"]
+    [task] = arguments(tmp_path / "report" / "data" / "tasks" / "demo.js")
+    assert task["flags"]["audio_cut"] == "audio cut to what the model takes"
+
+
 def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(tmp_path: Path) -> None:
     run = speech_run(tmp_path, "run", [row("u", "a", "a", (0, 0, 0, 1))])
     report = write_report([run], output_folder=tmp_path / "report", published=["Step-Audio 2"])

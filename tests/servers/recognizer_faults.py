@@ -61,7 +61,10 @@ REFUSED: Mapping[str, list[Reply]] = {
     ],
     "azure_speech": [Reply(400, {"code": "InvalidRequest", "message": "bad audio"})],
     "google_chirp_3": [Reply(400, {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "too long"}})],
-    "deepgram_nova_3": [Reply(400, {"err_code": "Bad Request", "err_msg": "corrupt or unsupported data"})],
+    "deepgram_nova_3": [
+        Reply(400, {"err_code": "Bad Request", "err_msg": "corrupt or unsupported data"}),
+        Reply(400, {"err_code": "Bad Request", "err_msg": "No such model/language/tier combination found."}),
+    ],
     "elevenlabs_scribe": [Reply(400, {"detail": {"status": "invalid_content", "message": "corrupted"}})],
     "speechmatics": [Reply(400, {"code": 400, "error": "Malformed request"})],
     "assemblyai": [Reply(422, {"error_code": "audio_too_short", "message": "too short"})],

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +15,7 @@ from evalkit.errors import AudioError, ConfigurationError, EvalkitError, ModelDi
 from evalkit.inference.border import InvalidResponseError
 from evalkit.inference.processes.kept import KeptProcess
 from evalkit.inference.processes.plain import capabilities_of, plain_request, response_of
+from evalkit.redaction import redacted_text, secrets_of_environment
 from evalkit.rooms import HOME
 from evalkit.types import Request, Response
 from evalkit_worker.frames import Frame, read_frame, responses_from, write_frame
@@ -77,8 +79,12 @@ class WorkerModel(ModelAdapter):
             made = self._started().made
         except ModelDiedError as error:
             raise ConfigurationError(f"{_cannot_be_made(settings)}: its process {error}") from error
-        self.capabilities = capabilities_of(made["capabilities"], settings.target)
         self._fingerprint: dict[str, Any] = made["fingerprint"]
+        try:
+            self.capabilities = capabilities_of(made["capabilities"], settings.target)
+        except ConfigurationError:
+            self.close()
+            raise
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
         """Have the worker answer the requests.
@@ -86,8 +92,8 @@ class WorkerModel(ModelAdapter):
         Raises:
             ModelDiedError: it died at them, and at them or others just before.
             WorkerLostError: it has died too often without an answer in between.
-            WorkerError, AudioError, ConfigurationError, InvalidResponseError: what the model raised there.
-            AudioError: a recording cannot be read.
+            WorkerError, MemoryError, AudioError, ConfigurationError, InvalidResponseError: what the model raised there.
+            AudioError: a recording cannot be read here.
         """
         asked = [plain_request(request, self.capabilities.sample_rate) for request in requests]
         while True:
@@ -138,12 +144,13 @@ class _Worker:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
+        redact = partial(redacted_text, secrets=secrets_of_environment())
         requests_read, requests_write = os.pipe()
         responses_read, responses_write = os.pipe()
         python = [os.path.expanduser(settings.python), "-u", "-X", "faulthandler"]  # so that the log tells of its end
         program = [*python, str(start.__file__), str(requests_read), str(responses_write), str(HOME), *_ROOMS]
         try:
-            self._process = KeptProcess(program, settings.log, str, (requests_read, responses_write))
+            self._process = KeptProcess(program, settings.log, redact, (requests_read, responses_write))
         except BaseException:
             os.close(requests_write)
             os.close(responses_read)

@@ -265,7 +265,7 @@
 
   function kindFilter() {
     const kinds = present(columns.flatMap((column) => [...(column.kind ?? []), ...(column.flags ?? []).flatMap((flags) => flags.split(","))]));
-    return kinds.length ? select("kind", "Kind", { "": "all", ...Object.fromEntries(kinds.map(([kind]) => [kind, evalkit.FLAGS[kind] ?? kind.replaceAll("_", " ")])) }) : "";
+    return kinds.length ? select("kind", "Kind", { "": "all", ...Object.fromEntries(kinds.map(([kind]) => [kind, settings.flags[kind] ?? kind.replaceAll("_", " ")])) }) : "";
   }
 
   function build() {

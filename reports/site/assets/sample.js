@@ -64,7 +64,7 @@ evalkit.sample = (() => {
   function state(record) {
     const reason = record.reason ? `, ${record.reason.kind.replaceAll("_", " ")}: ${record.reason.text}` : "";
     const words = record.status === "scored" ? "" : `${record.status}${reason}`;
-    return words || record.flags ? element("p", { class: "state" }, words ? text(words) : "", ...(record.flags ?? []).map((flag) => element("span", { class: "flag" }, evalkit.FLAGS[flag] ?? flag))) : "";
+    return words || record.flags ? element("p", { class: "state" }, words ? text(words) : "", ...(record.flags ?? []).map((flag) => element("span", { class: "flag" }, evalkit.settings.flags[flag] ?? flag))) : "";
   }
 
   // A reference: the calls of tools that it holds, taken apart, and what else it says.

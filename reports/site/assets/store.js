@@ -103,9 +103,6 @@ const evalkit = (() => {
   // A text that a model or a data set wrote, whose direction of writing turns nothing around it.
   store.text = (text, attributes = {}) => store.element("bdi", { dir: "auto", ...attributes }, store.visible(text));
 
-  // What is odd about an answer, in words.
-  store.FLAGS = { empty: "empty answer", loop: "the same over and over", hallucination: "much that nobody said", cut: "cut short" };
-
   // A call of a tool as benchmarks write it in their references: its name and its arguments.
   store.WRITTEN_CALL = /<tool_call>\s*function\s*\n\s*([^\n]*?)\s*\n\s*([\s\S]*?)\s*<\/tool_call>/gu;
 

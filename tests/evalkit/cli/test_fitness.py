@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from evalkit.cli.fitness import examine
+from evalkit.cli.plan import command as plan
 from evalkit.errors import ConfigurationError
 from evalkit.model_card import ModelCard
 from evalkit.run.composition import compose_run
@@ -224,7 +225,9 @@ def test_a_run_says_in_one_line_that_a_service_has_ended_and_asks_it(
         words = ["model=mine", f"model.base_url={server.base_url}", "model.api_key_variable=SOME_KEY", "limit=1"]
         composed = compose_run([*words, "task=demo_clean", f"runs={tmp_path}", "name=run"], (folder,))
         evaluate(plan_from_config(composed.config, composed.choices))
-    said = capsys.readouterr().err
+        said = capsys.readouterr().err
+        plan([*words, "task=demo_clean", f"runs={tmp_path}"], (folder,))
+        assert "model, Mine: its service ended on 2026-05-07" in capsys.readouterr().err
     assert said.count("model, Mine: its service ended on 2026-05-07; use model=gpt_transcribe") == 1
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["tasks"]["demo_clean"]["samples"]["failed"] == 0

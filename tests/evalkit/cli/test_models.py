@@ -10,6 +10,8 @@ from evalkit.cli.model_facts import abilities, languages, longest_audio, needs
 from evalkit.cli.models_page import models_page
 from evalkit.errors import ConfigurationError
 from evalkit.model_card import ModelCard
+from reports.published import load_published
+from reports.services import ends_of_services
 from tests.conftest import ROOT
 
 
@@ -21,6 +23,17 @@ def test_the_page_is_up_to_date() -> None:
 def test_successors_are_configurations() -> None:
     cards = {option.name: card for option, card in read_models()}
     assert {card.successor for card in cards.values() if card.successor} <= set(cards)
+
+
+def test_tables_and_cards_agree_on_the_ends_of_services() -> None:
+    ends = {str(option.content.get("published")): card.ends for option, card in read_models() if card.ends}
+    ends.pop("None", None)
+    assert ends == ends_of_services()
+
+
+def test_every_published_model_has_a_configuration() -> None:
+    configured = {option.content.get("published") for option, _ in read_models()}
+    assert {figure.model for figure in load_published()} <= configured
 
 
 def test_every_card_says_what_was_tried_or_why_not() -> None:

@@ -156,6 +156,14 @@ def test_a_cut_recording_keeps_its_place_in_the_conversation(tmp_path: Path) -> 
     assert json.loads(answer.text) == ["Listen: ", "Audio('long.wav#t=0,3')"]
 
 
+def test_what_the_model_said_itself_is_not_measured(tmp_path: Path) -> None:
+    question = call(tmp_path, "question", 2).request
+    said = call(tmp_path, "said", 9).request.audio[0]
+    again = Request((*question.messages, Message("assistant", ("So.", said)), *question.messages), sample_id="again")
+    answer = asked(Listener(3, "cuts"), [Call("model", again)])["again"]
+    assert (answer.text, answer.overlong) == ("2000", "")
+
+
 @pytest.mark.parametrize(
     ("texts", "text"),
     [

@@ -1,6 +1,7 @@
 """From a configuration to a plan: roles, kinds of question, and what is refused before anything is asked."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from evalkit.run.composition import compose_configuration, compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config, roles_of, tasks_from_config
 from tests.conftest import ROOT
+from tests.refereed import RefereedTranscription
 from tests.servers.openai_server import OpenAIServer
 
 CHOICES = {"model": "word_judge", "model@transcriber": None, "model@judge": None}
@@ -49,6 +51,19 @@ def test_a_task_of_ones_own_brings_a_role_and_a_kind_of_question(tmp_path: Path)
     plan_of(tmp_path, *own, "+model.prompts.whistle={user: 'Fwee {audio}'}", role="referee")
     with pytest.raises(ConfigurationError, match="needs a model in the role 'referee'; choose one with model@referee="):
         evaluate(plan_of(tmp_path, *own))
+
+
+class Unscored(RefereedTranscription):
+    """A task whose author forgot what its answers are scored by."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.metrics = {}
+
+
+def test_a_task_without_metrics_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"^tasks\.demo_clean: Unscored has no metrics to score answers by$"):
+        plan_of(tmp_path, "task=demo_clean", f"tasks.demo_clean._target_={__name__}.Unscored")
 
 
 def test_a_role_that_nobody_filled_is_refused_with_the_misspelt_one(tmp_path: Path) -> None:

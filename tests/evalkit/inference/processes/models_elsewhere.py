@@ -64,7 +64,7 @@ class Talkative(Model):
         """Print, then answer."""
         print("loading: 10 %\rloading: 100 %")
         os.write(1, b"\x00\x01\x02\x03 bytes like those of a frame \xff\n")
-        print("a warning", file=sys.stderr)
+        print("a warning with", os.environ.get("WORKER_TOKEN"), file=sys.stderr)
         subprocess.run(["sh", "-c", "echo a child; echo its errors >&2"], check=True)
         return super().generate(requests)
 
