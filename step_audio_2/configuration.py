@@ -226,4 +226,5 @@ def _check(audio: Any, text: Any) -> None:
             raise CheckpointError(f"config.json: {name} is {value}; it must be {expected}")
 
 
-AutoConfig.register(StepAudio2Config.model_type, StepAudio2Config)
+# In place of one of the same name, should the library ever bring one.
+AutoConfig.register(StepAudio2Config.model_type, StepAudio2Config, exist_ok=True)

@@ -309,4 +309,4 @@ def _padded_on_the_left(ids: Tensor, mask: Tensor, embeddings: Tensor) -> tuple[
 
 # So that whatever asks transformers for a model by its folder finds this one, and runs no code of the folder.
 for _auto in (AutoModel, AutoModelForCausalLM):
-    _auto.register(StepAudio2Config, StepAudio2ForCausalLM)
+    _auto.register(StepAudio2Config, StepAudio2ForCausalLM, exist_ok=True)

@@ -69,7 +69,7 @@ def speak(
             if isinstance(event, AnswerEnd) and not cancelled.is_set():
                 yield from _sound(speech.flush(), started)
             yield event
-            if isinstance(event, AudioCodes):
+            if isinstance(event, AudioCodes) and not cancelled.is_set():
                 yield from _sound(speech.feed(event.codes), started)
 
 

@@ -69,7 +69,6 @@ def _talk(options: argparse.Namespace, resources: ExitStack) -> None:
         if voice is None:
             raise ValueError("the checkpoint has no voice to speak in: name a recording with --voice, or --write")
         token2wav = Token2Wav.from_pretrained(folder / TOKEN2WAV, options.device)
-        token2wav.prepare(voice)
     tools = list(_tools(options, resources))
     if options.voices is not None and token2wav is not None and voice is not None:
         from step_audio_2.live.audio_library import AudioLibrary

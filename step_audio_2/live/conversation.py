@@ -18,6 +18,7 @@ from step_audio_2.live.history import History, Turn, own_turn, said
 from step_audio_2.live.tools import Tool, ToolResult, call_tool
 from step_audio_2.speaking import Sound, speak
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
+from step_audio_2.speech.voice import Voice
 from step_audio_2.tool_calls import ToolCall
 
 SPOKEN: Mapping[str, Any] = {
@@ -80,7 +81,7 @@ class Conversation:
         system: the system message; see ``step_audio_2.live.prompts``.
         tools: that the model may call.
         token2wav: makes speech; without it the model writes.
-        voice: in which it speaks at first; a recording of at most 17 seconds, or a voice made of one.
+        voice: in which it speaks at first, made ready now; a recording of at most 17 seconds, or a voice made of one.
         settings: of decoding, those of ``Assistant.stream``.
         most_rounds: of calls in one turn; what the model calls after that many is not run.
         most_turns: that the model is reminded of; see ``step_audio_2.live.history``.
@@ -91,8 +92,8 @@ class Conversation:
         history: what the model is reminded of.
 
     Raises:
-        ValueError: the assistant is of the kind ``base``; there is a synthesizer without a voice; or two tools share a
-            name.
+        ValueError: the assistant is of the kind ``base``, there is a synthesizer and no voice that it can speak in, or
+            two tools share a name.
     """
 
     def __init__(
@@ -110,12 +111,14 @@ class Conversation:
     ) -> None:
         if assistant.kind == "base":
             raise ValueError("the Base model knows no turns: a conversation takes mini or mini Think")
-        if token2wav is not None and voice is None:
-            raise ValueError("token2wav speaks in the voice of a recording: give one with voice=")
+        self.voice: Voice | None = None
+        if token2wav is not None:
+            if voice is None:
+                raise ValueError("token2wav speaks in the voice of a recording: give one with voice=")
+            self.voice = token2wav.prepare(voice)
         self._tools = {tool.name: tool for tool in tools}
         if len(self._tools) < len(tools):
             raise ValueError(f"two tools share a name: {', '.join(sorted(tool.name for tool in tools))}")
-        self.voice = voice
         room = assistant.longest_prompt - settings.get("max_new_tokens", MOST_NEW_TOKENS)
         self._opening = [Message("system", system)] if system else []
         self._opening += [tool_schemas([tool.schema for tool in tools])] if tools else []
@@ -128,7 +131,7 @@ class Conversation:
         self._cancelled = threading.Event()
         self._played: float | None = None
 
-    def answer(self, *content: Part) -> Iterator[Event]:
+    def answer(self, *content: Part) -> Generator[Event, None, None]:
         """Answer what a user says, and remember both.
 
         Whoever stops reading, by closing the iterator, interrupts the assistant. An error leaves no trace in history.
@@ -145,7 +148,7 @@ class Conversation:
         words = content[0] if len(content) == 1 and isinstance(content[0], str) else content
         return self._turn([Message("human", words)])
 
-    def regenerate(self) -> Iterator[Event]:
+    def regenerate(self) -> Generator[Event, None, None]:
         """Answer the last turn's user once more, in other words, as if the first answer had not been.
 
         Raises:
@@ -174,7 +177,6 @@ class Conversation:
         return Question(
             [*self._opening, *self.history.messages, *turn],
             spoken=self._token2wav is not None,
-            tool_names=list(self._tools),
             seeds=(self._seed,),
         )
 
@@ -210,14 +212,13 @@ class Conversation:
         """Run calls one after another, until nobody waits for them."""
         messages: list[Message] = []
         for call in calls:
-            tool = self._tools[call.name]
             started = time.perf_counter()
             yield ToolStarted(call)
-            result = call_tool(tool, call, self._cancelled)
+            result = call_tool(self._tools, call, self._cancelled)
             if result is None:
                 break
             yield ToolFinished(call, result, time.perf_counter() - started)
-            messages.append(tool_result(result.text, "" if result.failed else tool.request))
+            messages.append(tool_result(result.text, "" if result.failed else self._tools[call.name].request))
             self.voice = result.voice or self.voice
         return messages
 

@@ -100,19 +100,23 @@ class Tool:
         return {"type": "function", "function": function}
 
 
-def call_tool(tool: Tool, call: ToolCall, cancelled: threading.Event) -> ToolResult | None:
+def call_tool(tools: Mapping[str, Tool], call: ToolCall, cancelled: threading.Event) -> ToolResult | None:
     """Run a call of a tool, and wait for its result no longer than the tool may take.
 
     A function that hangs is left alone in its thread, and what it gives later is lost.
 
     Args:
-        tool: of the call's name.
+        tools: that there are, by name.
         call: as the model wrote it.
         cancelled: nobody waits for the result any longer once this is set.
 
     Returns:
-        The result, failed where the arguments do not fit, the tool raises or is not done in time; None if cancelled.
+        The result, failed where there is no such tool, the arguments do not fit, or the tool raises or is not done in
+        time; None if cancelled.
     """
+    tool = tools.get(call.name)
+    if tool is None:
+        return ToolResult(f"没有工具{call.name}，有这些工具：{'、'.join(tools) or '无'}。", failed=True)
     try:
         arguments = _arguments(tool, call)
     except ToolError as error:
@@ -139,9 +143,10 @@ def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any]:
         if name not in arguments:
             raise ToolError(f"缺少参数{name}")
     for name, value in arguments.items():
-        if name not in properties:
+        if name not in properties and not tool.parameters.get("additionalProperties"):
             raise ToolError(f"没有参数{name}")
-        expected = properties[name].get("type")
+        schema = properties.get(name)
+        expected = schema.get("type") if isinstance(schema, Mapping) else None
         if isinstance(expected, str) and not _is_a(value, expected):
             raise ToolError(f"参数{name}的类型必须是{expected}")
     return arguments

@@ -66,6 +66,6 @@ def test_what_is_none_is_told_and_never_run(expression: str) -> None:
     ("expression", "text"), [("0.1 + 0.2", "0.1 + 0.2 = 0.3"), ("2 × 3", "2 × 3 = 6"), ("1/3", "1/3 = 0.333333333333")]
 )
 def test_the_model_reads_the_expression_and_its_value(expression: str, text: str) -> None:
-    result = call_tool(calculator(), ToolCall("calculate", f'{{"expression": "{expression}"}}'), never())
+    result = call_tool({"calculate": calculator()}, ToolCall("calculate", f'{{"expression": "{expression}"}}'), never())
     assert isinstance(result, ToolResult)
     assert (result.text, result.failed) == (text, False)

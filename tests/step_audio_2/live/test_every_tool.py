@@ -71,4 +71,4 @@ def test_a_tool_is_called_and_its_result_is_read(
     assert script.prompts[1][len(script.prompts[0]) - 1 :] == [TTS_START, *call, END_OF_TURN, *read]
     assert any(isinstance(event, Sound) for event in events)
     changed = made.name == "timbre_rag"
-    assert conversation.voice == (token2wav.voice(voices_folder / "low.wav") if changed else voice)
+    assert conversation.voice is token2wav.voice(voices_folder / "low.wav" if changed else voice)

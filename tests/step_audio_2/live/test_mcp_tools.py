@@ -1,6 +1,7 @@
 """Tools of a real server of the Model Context Protocol, started as a process and asked through the official client."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_its_tools_are_offered_called_and_fail_as_others_do(
         conversation = Conversation(assistant, tools=[*tools.values()], settings=script.settings)
         (result,) = [event.result for event in conversation.answer("go") if isinstance(event, ToolFinished)]
         assert (result.text, result.failed) == ("1 + 2 = 3", False)
-        failure = call_tool(tools["fail"], ToolCall("fail", '{"reason": "no luck"}'), never())
+        failure = call_tool(tools, ToolCall("fail", '{"reason": "no luck"}'), never())
         assert failure is not None
         assert failure.failed
         with pytest.raises(ToolError):
@@ -74,11 +75,7 @@ def test_its_tools_are_offered_called_and_fail_as_others_do(
 def test_a_call_that_hangs_is_given_up(command: list[str]) -> None:
     with McpTools(command, timeout=20) as server:
         hang = next(tool for tool in server if tool.name == "hang")
-        result = call_tool(
-            type(hang)(hang.name, hang.description, hang.run, hang.parameters, timeout=0.5),
-            ToolCall("hang", "{}"),
-            never(),
-        )
+        result = call_tool({"hang": replace(hang, timeout=0.5)}, ToolCall("hang", "{}"), never())
         assert result is not None
         assert result.text == "工具hang没有成功：0.5秒内没有结果。"
 

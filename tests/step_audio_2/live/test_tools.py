@@ -20,7 +20,7 @@ PUBLISHED = yaml.safe_load((ROOT / "tasks/toolcall/schemas.yaml").read_text(enco
 
 
 def text_of(tool: Tool, arguments: str = "{}") -> str:
-    result = call_tool(tool, ToolCall(tool.name, arguments), never())
+    result = call_tool({tool.name: tool}, ToolCall(tool.name, arguments), never())
     assert result is not None
     return result.text
 
