@@ -59,11 +59,10 @@ class _FunAsrRecogniser(ModelAdapter):
     ) -> None:
         auto_model = import_funasr(self.name, "funasr")
         _check_features(self.name)
-        source: dict[str, Any] = {"revision": revision, "local_files_only": local_files_only}
-        folder, settings = _checkpoint(path, self.kinds, source)
+        folder, settings = _checkpoint(path, self.kinds, revision, local_files_only)
         self._weights = _digests(folder)
         if vad is not None:
-            vad_folder, vad_settings = _checkpoint(vad, frozenset({"FsmnVADStreaming"}), source)
+            vad_folder, vad_settings = _checkpoint(vad, frozenset({"FsmnVADStreaming"}), "main", local_files_only)
             self._weights |= {f"vad/{name}": digest for name, digest in _digests(vad_folder).items()}
             settings["vad_model"] = vad_settings.pop("model")
             settings["vad_kwargs"] = {
@@ -187,13 +186,19 @@ def _digests(folder: Path) -> dict[str, str]:
     return {path.name: file_digest(path) for pattern in _FILES for path in sorted(folder.glob(pattern))}
 
 
-def _checkpoint(path: str, kinds: frozenset[str], source: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+def _checkpoint(path: str, kinds: frozenset[str], revision: str, local_files_only: bool) -> tuple[Path, dict[str, Any]]:
     """Return the folder of a checkpoint, and its architecture as FunASR is told it.
 
     Of ``config.yaml`` nothing is taken but the parts of the network and their settings, ``NAME`` with ``NAME_conf``, so
     that it can have no code run, no packages installed and no other file read than those of its folder.
     """
-    folder = find_folder(path, wanted=_FILES, required=(_CONFIG, _WEIGHTS), **source)
+    folder = find_folder(
+        path,
+        wanted=_FILES,
+        required=(_CONFIG, _WEIGHTS),
+        revision=revision,
+        local_files_only=local_files_only,
+    )
     try:
         config = yaml.safe_load((folder / _CONFIG).read_text(encoding="utf-8"))
         kind = config["model"]
@@ -201,10 +206,12 @@ def _checkpoint(path: str, kinds: frozenset[str], source: Mapping[str, Any]) -> 
         raise ConfigurationError(f"{folder / _CONFIG}: not the configuration of a FunASR model ({error})") from error
     if kind not in kinds:
         raise ConfigurationError(f"{folder / _CONFIG}: the model is '{kind}', not {' or '.join(sorted(kinds))}")
-    settings: dict[str, Any] = {"model": kind, "model_conf": config.get("model_conf") or {}}
-    for name, part in config.items():
-        if f"{name}_conf" in config:
-            settings |= {name: part, f"{name}_conf": dict(config[f"{name}_conf"] or {})}
+    settings: dict[str, Any] = {"model": kind, "model_conf": {}}
+    for name, value in config.items():
+        if name.endswith("_conf"):
+            settings[name] = dict(value or {})
+        elif f"{name}_conf" in config:
+            settings[name] = value
     for file, (part, setting) in _roles(folder).items():
         settings.setdefault(part, {})[setting] = str(folder / file)
     # With noise mixed in, which is for training, no recording would get the same answer twice.
@@ -214,16 +221,17 @@ def _checkpoint(path: str, kinds: frozenset[str], source: Mapping[str, Any]) -> 
 
 
 def _roles(folder: Path) -> dict[str, tuple[str, str]]:
-    """Return for what part and setting each file of a folder is."""
-    roles = {file: role for file, role in _USUAL_ROLES.items() if (folder / file).is_file()}
-    if (folder / _ROLES).is_file():
-        try:
-            named = json.loads((folder / _ROLES).read_text(encoding="utf-8")).get("file_path_metas", {})
-            parts = [(part, files) for part, files in named.items() if isinstance(files, dict)]
-        except (ValueError, AttributeError) as error:
-            raise ConfigurationError(f"{folder / _ROLES}: not what FunASR writes there ({error})") from error
-        for part, files in parts:
-            for setting, file in files.items():
-                if isinstance(file, str) and Path(file).name == file and (folder / file).is_file():
-                    roles[file] = (part, setting)
-    return roles
+    """Return for what part and setting each file of a folder is, as FunASR finds it out."""
+    if not (folder / _ROLES).is_file():
+        return {file: role for file, role in _USUAL_ROLES.items() if (folder / file).is_file()}
+    try:
+        named = json.loads((folder / _ROLES).read_text(encoding="utf-8")).get("file_path_metas", {})
+        parts = [(part, files) for part, files in named.items() if isinstance(files, dict)]
+    except (ValueError, AttributeError) as error:
+        raise ConfigurationError(f"{folder / _ROLES}: not what FunASR writes there ({error})") from error
+    return {
+        file: (part, setting)
+        for part, files in parts
+        for setting, file in files.items()
+        if isinstance(file, str) and Path(file).name == file and (folder / file).is_file()
+    }

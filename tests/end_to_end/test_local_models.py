@@ -1,6 +1,7 @@
 """Local models with adapters of their own through the command line: tiny checkpoints, from recordings to the report."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import soundfile
 from tests.conftest import CommandLine
 from tests.end_to_end.step_audio_2_runs import SMOKE, write_data
 from tests.end_to_end.test_step_audio_2 import SPEECH_TASKS, TEXT_TASKS
+from tests.model_adapters.tiny_funasr import save_paraformer, save_sensevoice
 from tests.model_adapters.tiny_omni import save_qwen2_5_omni
-from tests.model_adapters.tiny_speech_models import save_canary, save_parakeet
+from tests.model_adapters.tiny_speech_models import save_canary, save_parakeet, save_voxtral
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("pocketsphinx", reason="the pocketsphinx extra is not installed")
@@ -45,10 +47,23 @@ def test_an_omni_writes_and_speaks_through_the_smoke_suite(evalkit_command: Comm
     assert (folder / "report" / "index.html").is_file()
 
 
-@pytest.mark.parametrize("model", ["parakeet", "canary"])
-def test_a_recogniser_of_nemo_transcribes_the_demo(evalkit_command: CommandLine, tmp_path: Path, model: str) -> None:
-    checkpoint = save_canary(tmp_path / model) if model == "canary" else save_parakeet(tmp_path / model, "tdt")
-    words = ["suite=demo_asr", "limit=3", *COMMON, f"model={model}", f"model.path={checkpoint}", "model.device=cpu"]
+RECOGNISERS: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
+    "parakeet": (lambda folder: save_parakeet(folder, "tdt"), ()),
+    "canary": (save_canary, ()),
+    "voxtral_mini": (save_voxtral, ("mistral_common",)),
+    "sensevoice_small": (save_sensevoice, ("funasr", "kaldi_native_fbank")),
+    "paraformer": (save_paraformer, ("funasr", "kaldi_native_fbank")),
+}
+"""By configuration, what makes a tiny checkpoint, and the libraries that it takes."""
+
+
+@pytest.mark.parametrize("model", RECOGNISERS)
+def test_a_recogniser_transcribes_the_demo(evalkit_command: CommandLine, tmp_path: Path, model: str) -> None:
+    save, libraries = RECOGNISERS[model]
+    for library in libraries:
+        pytest.importorskip(library, reason=f"{library} is not installed")
+    words = ["suite=demo_asr", "limit=3", "name=run", "cache.folder=null", f"model={model}"]
+    words += [f"model.path={save(tmp_path / model)}", "model.device=cpu"]
     done = evalkit_command("run", *words, timeout=300)
     assert done.returncode == 0, done.stderr[-2_000:]
     tasks = json.loads((tmp_path / "runs" / "run" / "metrics.json").read_text())["tasks"]

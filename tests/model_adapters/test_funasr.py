@@ -184,9 +184,6 @@ def _write(folder: Path, config: dict[str, Any], roles: Any = None) -> None:
         (folder / "configuration.json").write_text(json.dumps(roles), encoding="utf-8")
 
 
-_SOURCE = {"revision": "main", "local_files_only": True}
-
-
 def test_settings_beside_the_architecture_never_reach_the_library(tmp_path: Path) -> None:
     """Nor does a file outside the folder."""
     config = {
@@ -194,19 +191,22 @@ def test_settings_beside_the_architecture_never_reach_the_library(tmp_path: Path
         "model_conf": {"ctc_weight": 0.0},
         "frontend": "WavFrontend",
         "frontend_conf": {"fs": 16_000, "dither": 1.0},
+        "ctc_conf": None,
         "trust_remote_code": True,
         "remote_code": "model.py",
         "hub": "ms",
         "init_param": "/elsewhere/model.pt",
     }
     (tmp_path / "am.mvn").touch()
-    _write(tmp_path, config, {"file_path_metas": {"tokenizer_conf": {"token_list": "../tokens.txt"}}})
-    _, settings = _checkpoint(str(tmp_path), frozenset({"Paraformer"}), _SOURCE)
+    roles = {"tokenizer_conf": {"token_list": "../tokens.txt"}, "frontend_conf": {"cmvn_file": "am.mvn"}}
+    _write(tmp_path, config, {"file_path_metas": {"init_param": "model.pt", **roles}})
+    _, settings = _checkpoint(str(tmp_path), frozenset({"Paraformer"}), "main", True)
     assert settings == {
         "model": "Paraformer",
         "model_conf": {"ctc_weight": 0.0},
         "frontend": "WavFrontend",
         "frontend_conf": {"fs": 16_000, "dither": 0.0, "cmvn_file": str(tmp_path / "am.mvn")},
+        "ctc_conf": {},
         "init_param": str(tmp_path / "model.pt"),
     }
 
@@ -223,12 +223,12 @@ def test_other_configurations_are_refused_by_name(tmp_path: Path, text: str, com
     (tmp_path / "model.pt").touch()
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=rf"config\.yaml: {complaint}"):
-        _checkpoint(str(tmp_path), frozenset({"Paraformer", "SenseVoiceSmall"}), _SOURCE)
+        _checkpoint(str(tmp_path), frozenset({"Paraformer", "SenseVoiceSmall"}), "main", True)
 
 
 def test_a_folder_must_hold_weights_and_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"no config\.yaml, so not a folder of a model for FunASR"):
-        _checkpoint(str(tmp_path), frozenset(), _SOURCE)
+        _checkpoint(str(tmp_path), frozenset(), "main", True)
 
 
 def test_the_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

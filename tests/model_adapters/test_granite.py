@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+import configs
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.testing import check_adapter
 from evalkit.types import Message, Request
@@ -30,6 +32,17 @@ def test_the_prompt_is_a_text_in_which_a_token_stands_for_the_recording(noise_re
         f"<|start_of_role|>system<|end_of_role|>{SYSTEM}<|end_of_text|>\n"
         f"<|start_of_role|>user<|end_of_role|><|audio|>{QUESTION}<|end_of_text|>\n"
         "<|start_of_role|>assistant<|end_of_role|>"
+    )
+
+
+def test_the_profile_asks_as_the_readme_does() -> None:
+    profile = yaml.safe_load(
+        (Path(next(iter(configs.__path__))) / "prompts" / "granite_speech.yaml").read_text("utf-8")
+    )
+    assert profile["asr"]["user"] == "{audio}" + QUESTION
+    assert profile["asr"]["system"] == (
+        "Knowledge Cutoff Date: April 2024.\nToday's Date: December 19, 2024.\n"
+        "You are Granite, developed by IBM. You are a helpful AI assistant"
     )
 
 
