@@ -74,16 +74,16 @@ def test_text_and_speech_of_an_answer_belong_together_and_to_its_question_alone(
     """One question at a time, with a seed of its own: what speaks draws at random."""
     adapter = speaking[family]
     assert adapter.capabilities.speech_output
-    requests = [spoken(request) for request in noise_requests[:3]]
+    requests = [spoken(request) for request in noise_requests[:2]]
     together = adapter.generate([*requests, noise_requests[0]])
     alone = [adapter.generate([request])[0] for request in reversed(requests)][::-1]
     for one, other in zip(together, alone, strict=False):
         assert one.text == other.text
         assert np.array_equal(sound(one), sound(other))
         assert np.abs(sound(one)).max() > 0.01
-    assert [answer.text for answer in alone] == [answer.text for answer in adapter.generate(noise_requests[:3])]
-    assert len({sound(answer).tobytes() for answer in alone}) == 3
-    assert together[3].speech is None, "what is to be written is not spoken"
+    assert [answer.text for answer in alone] == [answer.text for answer in adapter.generate(noise_requests[:2])]
+    assert len({sound(answer).tobytes() for answer in alone}) == 2
+    assert together[2].speech is None, "what is to be written is not spoken"
 
 
 @pytest.mark.slow
