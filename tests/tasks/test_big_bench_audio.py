@@ -154,7 +154,7 @@ def test_a_judge_that_is_down_is_no_verdict(tmp_path: Path) -> None:
         judge=lambda _: Response(failure=Failure("error", "HTTP 503")),
     )
     assert metrics["samples"]["failed"] == 4
-    assert {row["reason"] for row in rows} == {"HTTP 503"}
+    assert {row["reason"] for row in rows} == {"judge: HTTP 503"}
 
 
 def test_a_spoken_answer_is_transcribed_before_it_is_judged(tmp_path: Path) -> None:
