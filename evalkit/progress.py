@@ -86,7 +86,7 @@ class Progress:
             parts.append(f"{count.kept:,} of {count.total:,} samples needed no asking")
         if count.skipped:
             parts.append(f"{count.skipped:,} of {count.total:,} samples skipped")
-        say(f"{count.title}: {'; '.join(parts)}; {_duration(time.monotonic() - self._began)} since the start")
+        say(f"{count.title}: {'; '.join(parts)}; {duration(time.monotonic() - self._began)} since the start")
         self._finished += 1
         if self._bar is not None:
             self._bar.set_description_str(self._where(), refresh=False)
@@ -111,7 +111,7 @@ class Progress:
         seconds = now - self._began
         parts = [f"{self._done:,} of {self._total:,} samples", *self._counts(), f"{self._calls / seconds:.1f} a second"]
         if self._asked:  # samples that are answered already take no time, and say nothing of those to come
-            parts.append(f"about {_duration(seconds / self._asked * (self._total - self._done))} left")
+            parts.append(f"about {duration(seconds / self._asked * (self._total - self._done))} left")
         say(", ".join(parts))
 
     def _where(self) -> str:
@@ -128,7 +128,8 @@ def _calls(number: int) -> str:
     return "1 call" if number == 1 else f"{number:,} calls"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in words: 90 s, 12 min, 3.4 h."""
     minutes = round(seconds / 60)
     if minutes < 2:
         return f"{seconds:.0f} s"

@@ -23,6 +23,7 @@ _OPTIONS = {
         "--config-dir",
     ),
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
+    "status": ("--help", "--json", "--watch"),
     "diff": ("--help", "--markdown", "--json", "--allow"),
     "show": ("--help", "--base", "--config-dir"),
     "report": (

@@ -141,7 +141,9 @@ class _Session:
             self.endpoints = self._open_endpoints(stack, tasks)
             self.works = [self._work(each, stack) for each in tasks]
             counts = {each.task.name: (each.task.title, each.count) for each in tasks}
-            events = stack.enter_context(closing(EventLog(plan.folder)))
+            usage = {name: store.usage for name, store in self._stores.items()}
+            samples = {each.task.name: each.count for each in tasks}
+            events = stack.enter_context(closing(EventLog(plan.folder, samples, usage)))
             self.observer = Observers((stack.enter_context(Progress(counts)), events, *observers))
             self._stack = stack.pop_all()
 

@@ -2,8 +2,11 @@
 
 import json
 import logging
+import os
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,36 +15,52 @@ from typing import Any
 from evalkit.chain import Outcome
 from evalkit.errors import StoreError
 from evalkit.printable import printable
+from evalkit.results.usage import RoleUsage
 from evalkit.types import Call, Response
 
 EVENTS = "events.jsonl"
 LOG = "run.log"
-_SECONDS_BETWEEN = 5.0
+LONGEST_SILENCE = 30.0
+"""Seconds between two lines of counts, at the most. It is a hundredth of the session, so that the file of a run of many
+days stays small, and of a run that began a moment ago something is known."""
+_SHORTEST = 5.0
 _log = logging.getLogger("evalkit")
 
 
 class EventLog:
     """Appends to ``events.jsonl``, one JSON object a line: when a task begins and ends, each failure, and the counts.
 
-    Answers are not told one by one, as every one of them stands in the responses already; a line ``progress`` with the
-    counts of the session is written every few seconds at the most. The log has the failures too.
+    Answers are not told one by one, as every one of them stands in the responses already. A thread writes the counts,
+    also while nothing is answered: the line tells whoever reads the folder from elsewhere that the process is alive.
 
     Args:
         folder: the run folder.
+        tasks: how many samples each task of the session has.
+        usage: what the calls of each task took over all sessions, by role; read again for each line of counts.
 
     Raises:
         StoreError: the file cannot be written; likewise from every method.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tasks: Mapping[str, int], usage: Mapping[str, Mapping[str, RoleUsage]]) -> None:
         self._path = folder / EVENTS
+        self._usage = usage
         self._samples = self._calls = self._failed = 0
-        self._last = time.monotonic()
+        self._done = dict.fromkeys(tasks, 0)
+        self._asked = dict.fromkeys(tasks, 0)
+        self._lock = threading.RLock()
         try:
             self._file = self._path.open("a", encoding="utf-8")
+            if _is_torn(self._path):
+                self._file.write("\n")
         except OSError as error:
             raise self._unwritable(error) from error
-        self._write("session")
+        self._written = {task: self._counts(task) for task in tasks}
+        at_first = {task: {"samples": samples, "roles": self._roles(task)} for task, samples in tasks.items()}
+        self._write("session", host=socket.gethostname(), process=os.getpid(), tasks=at_first)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._write_counts_by_and_by, name="events", daemon=True)
+        self._thread.start()
 
     def started(self, task: str, samples: int) -> None:
         """Record that a task begins."""
@@ -63,8 +82,8 @@ class EventLog:
     def sample_done(self, task: str, outcome: Outcome, *, asked: bool) -> None:  # noqa: ARG002 - counted
         """Count a sample."""
         self._samples += 1
-        if time.monotonic() - self._last >= _SECONDS_BETWEEN:
-            self._write_counts()
+        self._done[task] += 1
+        self._asked[task] += asked
 
     def finished(self, task: str) -> None:
         """Record that a task is done."""
@@ -74,24 +93,76 @@ class EventLog:
 
     def close(self) -> None:
         """Record that the session ends, in whatever way, and close the file."""
+        self._closing.set()
+        self._thread.join()
         self._write_counts()
         self._write("ended")
         self._file.close()
 
+    def _write_counts_by_and_by(self) -> None:
+        began = time.monotonic()
+        while not self._closing.wait(min(max((time.monotonic() - began) / 100, _SHORTEST), LONGEST_SILENCE)):
+            try:
+                self._write_counts()
+            except StoreError:
+                return  # the thread of the run meets the same, and says so
+
     def _write_counts(self) -> None:
-        self._last = time.monotonic()
-        self._write("progress", samples=self._samples, calls=self._calls, failed=self._failed)
+        with self._lock:
+            counts = {task: self._counts(task) for task in self._done}
+            changed = {task: each for task, each in counts.items() if each != self._written[task]}
+            self._written = counts
+            self._write(
+                "progress",
+                samples=self._samples,
+                calls=self._calls,
+                failed=self._failed,
+                memory=_resident_bytes(),
+                tasks=changed,
+            )
+
+    def _counts(self, task: str) -> dict[str, Any]:
+        return {"done": self._done[task], "asked": self._asked[task], "roles": self._roles(task)}
+
+    def _roles(self, task: str) -> dict[str, Any]:
+        return {
+            role: {
+                "answers": took.answers,
+                "failures": took.failures,
+                **({} if took.spent.cost is None else {"cost": round(took.spent.cost, 9)}),
+            }
+            for role, took in list(self._usage[task].items())
+        }
 
     def _write(self, event: str, **fields: Any) -> None:
         record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
         try:
-            self._file.write(json.dumps(record) + "\n")
-            self._file.flush()
+            with self._lock:
+                self._file.write(json.dumps(record) + "\n")
+                self._file.flush()
         except OSError as error:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(f"{self._path}: cannot be written ({error.strerror})")
+
+
+def _is_torn(path: Path) -> bool:
+    """Tell whether a file ends within a line, as one does whose writer was killed."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
+
+
+def _resident_bytes() -> int | None:
+    """Return how much memory this process holds, or None on systems that do not tell in the manner of Linux."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 @contextmanager
