@@ -23,7 +23,7 @@ from evalkit.task import Task
 from evalkit.types import Call, Response, Sample
 from evalkit.version import __version__
 
-Answer = Callable[[Call, Sample], Response]
+Answer = Callable[[Call, Sample], Response | None]
 
 
 def stored_run(
@@ -39,7 +39,7 @@ def stored_run(
         folder: to make; its name is the run's.
         config: of the run; the classes of its models are not made.
         samples: of each task.
-        answer: gives the response to each call.
+        answer: gives the response to each call; None where the model cannot be asked.
         provenance: the content of ``provenance.json``; None for no such file.
     """
     settings = BootstrapSettings(**config["statistics"])
@@ -66,6 +66,10 @@ def stored_run(
 def _outcome(task: Task, sample: Sample, store: ResponseStore, answer: Answer) -> Outcome:
     chain = begin(task, sample)
     while chain.call is not None:
-        chain.send(store.append(sample.id, chain.position, chain.call, answer(chain.call, sample)))
+        response = answer(chain.call, sample)
+        if response is None:
+            chain.skip(f"the {chain.call.role} does not take it")
+        else:
+            chain.send(store.append(sample.id, chain.position, chain.call, response))
     assert chain.outcome is not None
     return chain.outcome

@@ -24,6 +24,7 @@ _OPTIONS = {
     ),
     "data": ("--help", "--archive", "--decode", "--download", "--config-dir"),
     "status": ("--help", "--json", "--watch"),
+    "audit": ("--help", "--json", "--allow"),
     "diff": ("--help", "--markdown", "--json", "--allow"),
     "show": ("--help", "--base", "--config-dir"),
     "report": (

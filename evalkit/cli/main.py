@@ -26,6 +26,7 @@ COMMANDS = {
     "reproduce": "a model's published figures against what is measured, with a verdict on each",
     "list": "what there is: models, tasks, suites, published results, runs",
     "status": "how runs are going, from another terminal or machine: done, rate, time left, failures, cost",
+    "audit": "is a run whole: one answer for each call, every recording, figures that recompute; exits 1 if not",
     "show": "the exact request, data set and metric of a task, nothing is run; or one sample of a run",
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
     "sensitivity": "a run's stored answers under every scheme of normalisation, with the intervals of the differences",

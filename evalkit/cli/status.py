@@ -13,7 +13,7 @@ from typing import Any
 from evalkit.cli.columns import columns
 from evalkit.printable import printable
 from evalkit.progress import duration
-from evalkit.run.status import RunStatus, RunWatch, TaskStatus
+from evalkit.run.status import RunStatus, RunWatch, TaskStatus, begun_runs
 
 _HEADING = ("Task", "State", "Samples", "Left", "Role", "Answers", "Failed", "A second", "Cost")
 _CLEARED = "\x1b[H\x1b[2J"  # of a terminal: the cursor goes home and the screen becomes empty
@@ -28,7 +28,9 @@ def command(arguments: Sequence[str]) -> int:
         "failures and cost, and whether the process lives. Works beside a run, on another machine that sees its folder "
         "too: what is read is the event log. Answers of earlier sessions count as done, failures do not.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or a folder of run folders for all in it"
+    )
     parser.add_argument("--json", action="store_true", help="print a line of JSON, a list of objects")
     parser.add_argument(
         "--watch", type=float, metavar="SECONDS", help="print again every so many seconds while one of the runs goes on"
@@ -36,7 +38,7 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.watch is not None and not 0 < options.watch < float("inf"):
         parser.error("--watch must be a number of seconds above 0")
-    watches = [RunWatch(folder) for folder in options.runs]
+    watches = [RunWatch(folder) for named in options.runs for folder in begun_runs(named)]
     while True:
         found = [watch.status() for watch in watches]
         text = json.dumps([_to_json(each) for each in found]) if options.json else "\n\n".join(map(_text, found))

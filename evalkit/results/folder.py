@@ -69,7 +69,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file at once: a reader sees the old one or the new one, never a part."""
-        self.write(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        self.write(name, json_text(content))
 
     def write(self, name: str, text: str) -> None:
         """Write a text file at once."""
@@ -138,6 +138,11 @@ def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iter
     for key in sorted(set(said) & set(says)):
         if said[key] != says[key]:
             yield f"what its server says of itself, {key},", said[key], says[key]
+
+
+def json_text(content: Mapping[str, Any]) -> str:
+    """Return the text of a JSON file of a run folder."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ class RoleLog:
 
     Attributes:
         offsets: where records begin, by whatever their owner knows them by.
+        torn: whether the file ended within a line, which is no record.
 
     Raises:
         StoreError: the file cannot be opened; from the methods, it cannot be read or written, or is damaged.
@@ -33,7 +34,8 @@ class RoleLog:
             self._file = os.open(path, flags, 0o666)
             size = os.fstat(self._file).st_size
             self._end = self._end_of_last_whole_line(size)
-            if self._end < size and writable:
+            self.torn = self._end < size
+            if self.torn and writable:
                 os.ftruncate(self._file, self._end)
         except OSError as error:
             raise StoreError(f"{path}: cannot be opened ({error.strerror})") from error

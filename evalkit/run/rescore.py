@@ -7,7 +7,7 @@ from typing import Any
 
 from evalkit.chain import Outcome
 from evalkit.errors import StoreError
-from evalkit.inference.replay import outcome_of
+from evalkit.inference.replay import outcome_of, replay
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.redaction import without_secrets
 from evalkit.results.aggregates import definitions_from, with_aggregates
@@ -20,7 +20,7 @@ from evalkit.results.task_result import ModelIdentity, TaskResult
 from evalkit.run.scoring import score_task
 from evalkit.run.stored import read_stored_config, stored_statistics, stored_tasks, write_config
 from evalkit.task import Task
-from evalkit.types import Failure
+from evalkit.types import Failure, Sample
 from evalkit.version import __version__
 
 
@@ -50,7 +50,8 @@ def rescore(path: Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()
         for name, before in run.tasks.items():
             if name not in tasks:
                 raise StoreError(f"{path / 'config.yaml'}: does not have the task {name}, which the run has results of")
-            run = run.with_task(_rescore_task(path / name, tasks[name], before, _models(before, config), settings))
+            models = _models(before, config)
+            run = run.with_task(rescore_task(path / name, tasks[name], before, models, settings, into=path / name))
         run = replace(
             run,
             evalkit=__version__,
@@ -65,24 +66,44 @@ def rescore(path: Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()
     return run
 
 
-def _rescore_task(
+def rescore_task(
     folder: Path,
     task: Task,
     before: TaskResult,
     models: Mapping[str, ModelIdentity],
     settings: BootstrapSettings,
+    *,
+    into: Path,
 ) -> TaskResult:
+    """Score a task's stored responses again.
+
+    Args:
+        folder: of the task, in the run folder.
+        task: made again (``evalkit.run.stored.stored_tasks``).
+        before: its results, which the scores of the folder belong to.
+        models: who filled each role.
+        settings: how intervals are made.
+        into: the folder to write the new scores to, of the same name as ``folder``.
+
+    Raises:
+        StoreError: the scores cannot be read or written, or there is no answer to what the task asks.
+    """
     with ResponseStore(folder, writable=False) as store:
         outcomes = _outcomes(task, store, ScoresFile(folder, before.digest))
-        return score_task(task, outcomes, folder, settings, models=models, partial=before.partial)
+        return score_task(task, outcomes, into, settings, models=models, partial=before.partial)
 
 
 def _outcomes(task: Task, store: ResponseStore, scores: ScoresFile) -> Iterator[Outcome]:
     for sample, status, reason in scores.samples():
-        if status == "skipped":
-            yield Outcome(sample, "skipped", reason=reason or Failure("not_applicable", ""))
-        else:
-            yield outcome_of(task, store, sample)
+        yield _skipped(task, store, sample, reason) if status == "skipped" else outcome_of(task, store, sample)
+
+
+def _skipped(task: Task, store: ResponseStore, sample: Sample, reason: Failure | None) -> Outcome:
+    """Return how a sample ended that was skipped, with what was answered before a model could not be asked."""
+    run = replay(task, store, sample)
+    run.skip("" if reason is None else reason.message)
+    assert run.outcome is not None  # noqa: S101 - a chain that was ended has an outcome
+    return run.outcome
 
 
 def _models(before: TaskResult, config: Mapping[str, Any]) -> dict[str, ModelIdentity]:

@@ -98,6 +98,12 @@ class RunStatus:
     unreadable: int
 
 
+def begun_runs(folder: Path) -> list[Path]:
+    """Return the run folders that a folder holds, such as repeated runs; the folder itself if it holds none."""
+    held = sorted(path.parent for path in folder.glob(f"*/{EVENTS}"))
+    return [folder] if (folder / EVENTS).is_file() or not held else held
+
+
 class RunWatch:
     """Looks at a run again and again, reading each time what is new.
 

@@ -14,6 +14,7 @@ import soundfile
 import soxr
 
 from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.run.audit import audit_run
 from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config
@@ -255,7 +256,7 @@ def proven(words: Sequence[str], server: OpenAIServer) -> Proven:
     """Carry out a run and check all that holds for every run.
 
     No request breaks the schema; the same run once more asks nothing and writes the same; scored again from what is
-    stored it has the same metrics, byte for byte; and a report can be written of it.
+    stored it has the same metrics, byte for byte; an audit finds it whole; and a report can be written of it.
     """
     plan = plan_of(words)
     tasks = carried_out(plan)
@@ -269,6 +270,7 @@ def proven(words: Sequence[str], server: OpenAIServer) -> Proven:
     assert (folder / "metrics.json").read_bytes() == metrics
     rescore(folder)
     assert (folder / "metrics.json").read_bytes() == metrics, "scored again, the run has other metrics"
+    assert not audit_run(folder).findings
     return Proven(folder, tasks, write_report([folder], output_folder=folder / "report"))
 
 

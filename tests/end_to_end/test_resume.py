@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from evalkit.run.audit import audit_run
 from tests.conftest import CommandLine, write_jsonl
 
 WORDS = "the cat sat on a mat while seventeen geese flew over colour television sets".split()
@@ -56,6 +57,7 @@ def assert_killed_equals_undisturbed(runs: Path, task: str, arguments: list[str]
     asked = Counter(json.loads(line)["sample"] for line in log.read_text().splitlines())
     assert len(asked) == total
     assert set(asked.values()) == {1}, "an answered sample was asked again"
+    assert not audit_run(runs / "killed").findings
 
 
 @pytest.mark.slow

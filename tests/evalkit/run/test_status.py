@@ -257,6 +257,14 @@ def test_the_command_prints_each_task_and_role_and_ends_with_the_runs(
     assert first["tasks"]["speech"]["roles"]["judge"]["failures"] == 1
 
 
+def test_a_folder_of_runs_stands_for_all_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("two", "one"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, (9, session(speech=3)), (3, {"event": "ended"}))
+    assert main(["status", str(tmp_path), "--json"]) == 0
+    assert [Path(each["folder"]).name for each in json.loads(capsys.readouterr().out)] == ["one", "two"]
+
+
 @pytest.mark.parametrize(
     ("host", "words"), [(None, "died: process"), ("elsewhere\x1b[2J", r"on elsewhere\x1b[2J"), (None, "is gone")]
 )
