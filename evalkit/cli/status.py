@@ -80,7 +80,8 @@ def _totals(status: RunStatus) -> Iterator[str]:
         yield f"{done:,} of {sum(task.samples or 0 for task in tasks):,} samples"
     else:
         yield f"{done:,} samples"
-    yield f"{sum(role.failures for task in tasks for role in task.roles.values()):,} calls failed"
+    failed = sum(role.failures for task in tasks for role in task.roles.values())
+    yield f"{failed:,} {'call' if failed == 1 else 'calls'} failed"
     if status.per_second:
         yield f"{_rate(status.per_second)} samples a second"
     if status.seconds_left is not None:

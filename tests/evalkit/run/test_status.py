@@ -246,7 +246,7 @@ def test_the_command_prints_each_task_and_role_and_ends_with_the_runs(
     assert main(["status", str(tmp_path), "--watch", "60"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{tmp_path}: finished, ")
-    assert lines[1] == "3 of 3 samples, 1 calls failed, cost 0.5000"
+    assert lines[1] == "3 of 3 samples, 1 call failed, cost 0.5000"
     assert [line.split() for line in lines[3:]] == [
         ["speech", "finished", "3", "of", "3", "model", "3", "0", "0.5000"],
         ["judge", "2", "1"],
