@@ -253,9 +253,11 @@ def test_speech_of_vllm_omni_is_no_part_of_the_words(service: Service, oddity: A
     np.testing.assert_allclose(response.speech.waveform(24_000), np.frombuffer(speech, "<i2") / 32_768, atol=1e-6)
 
 
-def test_every_question_to_vllm_says_its_temperature_since_the_checkpoint_would_else() -> None:
-    prompts = compose_configuration(["model=vllm_omni", "task=demo_clean"]).model.prompts
-    assert {kind: entry.generation.get("temperature") for kind, entry in prompts.items()} == dict.fromkeys(prompts, 0)
+@pytest.mark.parametrize("name", ["vllm_omni", "kimi_audio_7b_server", "qwen3_32b"])
+def test_every_question_to_vllm_says_its_temperature_since_the_checkpoint_would_else(name: str) -> None:
+    model = compose_configuration([f"model={name}", "task=demo_clean"]).model
+    said = {kind: {**(entry.get("generation") or {}), **model.generation} for kind, entry in model.prompts.items()}
+    assert {kind: settings.get("temperature") for kind, settings in said.items()} == dict.fromkeys(said, 0)
 
 
 # --- bounds and the answering model

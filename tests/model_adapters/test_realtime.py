@@ -218,6 +218,15 @@ def test_calls_of_tools_come_whole_with_their_ids(dialect: str) -> None:
     )
 
 
+@both_dialects
+def test_thoughts_and_other_events_are_no_part_of_the_words(dialect: str) -> None:
+    def think(events: list[dict[str, Any]]) -> None:
+        events[:0] = [{"type": "response.thinking.delta", "delta": "They say"}, {"type": "rate_limits.updated"}]
+
+    (response,) = _exchange(dialect, asking(_demo()), server={"change": think})
+    assert (response.text, response.notes) == ("fine", ())
+
+
 def _finished(status: str, **details: Any) -> Any:
     def change(events: list[dict[str, Any]]) -> None:
         events[-1]["response"] |= {"status": status, "status_details": {"type": status, **details}}
