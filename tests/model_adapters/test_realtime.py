@@ -255,6 +255,13 @@ def test_an_answer_that_was_not_finished_is_none(end: Any, kind: type[Exception]
     assert message in str(outcome)
 
 
+def test_an_answer_that_failed_for_want_of_money_stops_the_run() -> None:
+    end = _finished("failed", error={"type": "insufficient_quota", "code": "credit_balance_exhausted"})
+    with RealtimeServer(Backend(), **end) as server:
+        (outcome,) = outcomes(configured("gpt_realtime_2_1", base_url=server.base_url), asking())
+    assert isinstance(outcome, ServerUnavailableError), outcome
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "overloaded"),
     [

@@ -137,7 +137,7 @@ def test_a_recording_is_asked_about_as_documented_and_answered_with_what_is_bill
     assert KEY not in str(fingerprint)
 
 
-def test_numbers_punctuation_and_fillers_stay_as_they_were_spoken(
+def test_numbers_stay_as_they_were_spoken_and_nothing_is_added_or_masked(
     service: Recognizer, server: RecognizerServer
 ) -> None:
     ask(made(service, server), asking(noise(1)))
