@@ -39,3 +39,15 @@ def test_the_largest_recording_that_a_service_takes_is_sent_and_a_larger_one_is_
     assert tried.unavailable
     assert isinstance(refused, PermanentError)
     assert str(refused).startswith("not sent: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("step_audio_2", 30), ("qwen_omni_turbo", 1), ("qwen3_omni_flash", 1), ("qwen3_asr_flash", 1)]
+)
+def test_no_more_recordings_are_sent_than_a_service_takes_in_a_request(name: str, most: int) -> None:
+    model = configured(name, base_url="http://127.0.0.1:9/v1", api_key_variable=None)
+    fits, too_many = (asking(*[_silence(3_200)] * number) for number in (most, most + 1))
+    tried, refused = outcomes(model, fits, too_many)
+    assert isinstance(tried, TransientError), tried
+    assert isinstance(refused, PermanentError)
+    assert str(refused) == (f"not sent: {most + 1} recordings, the service takes {most} (request_limits.recordings)")
