@@ -32,8 +32,8 @@ class ErrorCodes:
     """What the codes of one service mean; of a code that is not among them, what it means at most services.
 
     Attributes:
-        meanings: by code in lower case; ``*`` in a code stands for anything. What the server says is looked up as if it
-            were a code too, since some failures are told apart by their words alone.
+        meanings: by code in lower case; ``*`` in a code stands for anything. The message of an error is looked
+            up like a code, for failures that share their code with others.
         header: of an answer, in which the service says its code whatever the status of HTTP; empty for none.
         message_header: in which it says what happened.
         success: the codes of that header that stand beside good answers.
