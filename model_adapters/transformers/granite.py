@@ -41,7 +41,7 @@ class GraniteSpeech(WritingCheckpoint):
         for library in ("peft", "torchaudio"):
             try:
                 importlib.import_module(library)
-            except (ImportError, OSError) as error:  # a torchaudio that does not fit the machine raises OSError
+            except (ImportError, OSError, RuntimeError) as error:  # one built for another PyTorch raises the last two
                 raise ConfigurationError(
                     f"Granite Speech needs the library {library}: {install_command(self.extra)} ({first_line(error)})"
                 ) from error
