@@ -285,6 +285,20 @@ def test_as_many_recordings_as_a_family_takes(chat_adapter: ChatAdapter, questio
     ]
 
 
+@pytest.mark.parametrize("family", ["qwen2_audio", "qwen2_5_omni", "qwen3_omni"])
+def test_each_of_several_recordings_stays_with_its_own_question(
+    family: str, chat_adapter: ChatAdapter, questions: list[Request]
+) -> None:
+    adapter = chat_adapter(family)
+    first, second, third = (question.audio[0] for question in questions[:3])
+    pairs = [
+        Request((Message("user", ("One:", one, "Two:", two)),), generation=SHORT)
+        for one, two in ((first, second), (second, first), (third, first))
+    ]
+    assert texts(adapter, *pairs) == [texts(adapter, pair)[0] for pair in pairs]
+    assert gap(adapter, pairs) < 1e-5
+
+
 def test_the_frame_of_a_transcript_is_removed_and_that_of_no_other_answer(
     chat_adapter: ChatAdapter, questions: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
