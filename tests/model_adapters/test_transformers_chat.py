@@ -5,7 +5,7 @@ import importlib.util
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,19 +145,13 @@ def test_only_equally_long_recordings_share_a_batch_where_padding_changes_answer
 
 @pytest.mark.parametrize("family", AT_HAND)
 def test_the_library_has_nothing_to_say_about_how_it_is_called(
-    family: str, chat_adapter: ChatAdapter, questions: list[Request], caplog: pytest.LogCaptureFixture
+    family: str, chat_adapter: ChatAdapter, questions: list[Request], library_warnings: Callable[[], list[str]]
 ) -> None:
     """It warns of settings of a processor in the wrong place, and of what a next version does away with."""
-    from transformers.utils import logging
-
     adapter = chat_adapter(family)
-    logging.warning_once.cache_clear()
-    logging.get_logger().addHandler(caplog.handler)
-    try:
-        adapter.generate(questions[:2])
-    finally:
-        logging.get_logger().removeHandler(caplog.handler)
-    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
+    library_warnings()
+    adapter.generate(questions[:2])
+    assert library_warnings() == []
 
 
 @pytest.mark.parametrize("family", AT_HAND)

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,14 @@ def test_the_decoding_settings_of_the_checkpoint_are_not_used(
     requests = [asked(request, "Why?") for request in noise_requests[:2]]
     assert voxtral.generate(requests) == plain.generate(requests)
     assert voxtral._model.generation_config.repetition_penalty is None
+
+
+def test_the_library_has_nothing_to_say_about_how_it_is_called(
+    voxtral: Voxtral, noise_requests: list[Request], library_warnings: Callable[[], list[str]]
+) -> None:
+    library_warnings()
+    voxtral.generate([transcribing(noise_requests[0]), asked(noise_requests[1], "Why?")])
+    assert library_warnings() == []
 
 
 def test_a_recording_is_heard_in_windows_of_half_a_minute_however_short_it_is(voxtral: Voxtral, tmp_path: Path) -> None:
