@@ -16,7 +16,11 @@ from evalkit.testing import check_adapter
 from evalkit.types import Request, Response
 from model_adapters.transformers.omni import QwenOmni
 from tests.model_adapters.conftest import cached_as_from_the_hub
-from tests.model_adapters.tiny_chat_models import save_qwen2_audio
+from tests.model_adapters.tiny_chat_models import (
+    save_qwen2_5_omni_thinker,
+    save_qwen2_audio,
+    save_qwen3_omni_thinker,
+)
 from tests.model_adapters.tiny_omni import save_qwen2_5_omni, save_qwen3_omni
 
 pytest.importorskip("transformers", reason="transformers is not installed")
@@ -211,6 +215,17 @@ def test_speakers_are_those_of_the_revision(tmp_path: Path, monkeypatch: pytest.
     assert adapter.fingerprint()["weights"] == {"hub": "own/omni", "commit": "b" * 40}
     with pytest.raises(ConfigurationError, match="own/omni: has no speaker 'Aiden'; it has Chelsie, Ethan"):
         QwenOmni("own/omni", speaker="Aiden", **hub)
+
+
+@pytest.mark.parametrize("save", [save_qwen2_5_omni_thinker, save_qwen3_omni_thinker])
+def test_the_part_that_writes_is_not_filled_up_with_a_random_voice(
+    save: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    """The library would make the rest in the published size."""
+    folder = save(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"is the part that writes alone; with model\.speech=false"):
+        QwenOmni(str(folder), device="cpu", speech=True)
+    assert not QwenOmni(str(folder), device="cpu").capabilities.speech_output
 
 
 def test_speakers_that_would_run_code_are_refused(tmp_path: Path) -> None:
