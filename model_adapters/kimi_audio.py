@@ -149,7 +149,7 @@ def _parts(message: Message, folder: Path) -> list[dict[str, str]]:
     parts = []
     for part in message.content:
         if isinstance(part, Sound):
-            if message.role == "user":  # its own speech is reminded of by its words
+            if message.role == "user":  # what it said itself it is given in words
                 parts.append(("audio", str(_written(part, folder))))
         elif part:
             parts.append(("text", part))

@@ -46,6 +46,9 @@ def model_inputs(processor: Any, family: Family, requests: Sequence[Request]) ->
 
 def refusal(processor: Any, family: Family, request: Request) -> str | None:
     """Return why a checkpoint cannot be asked this, such as the number of recordings; None if it can."""
+    token = getattr(processor, "audio_token", None)
+    if token and any(token in part for m in request.messages for part in m.content if isinstance(part, str)):
+        return f"the words of the question hold {token}, which stands for a recording"
     count = len(recordings(request))
     if family.transcribes and count != 1:
         return f"the model transcribes exactly one recording, this request has {count}"

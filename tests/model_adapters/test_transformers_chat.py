@@ -279,6 +279,18 @@ def test_as_many_recordings_as_a_family_takes(chat_adapter: ChatAdapter, questio
     ]
 
 
+@pytest.mark.parametrize("family", AT_HAND)
+def test_words_that_would_stand_for_a_recording_cost_their_own_sample_its_answer(
+    family: str, chat_adapter: ChatAdapter, questions: list[Request]
+) -> None:
+    adapter = chat_adapter(family)
+    token = adapter._processor.audio_token
+    named = asking(Path(questions[0].audio[0].path or ""), f"What is {token}?")
+    refused, answered = adapter.generate([named, questions[1]])
+    assert refused.error == f"the words of the question hold {token}, which stands for a recording"
+    assert not answered.failed
+
+
 @pytest.mark.parametrize("family", ["qwen2_audio", "qwen2_5_omni", "qwen3_omni"])
 def test_each_of_several_recordings_stays_with_its_own_question(
     family: str, chat_adapter: ChatAdapter, questions: list[Request]
