@@ -384,6 +384,22 @@ def test_a_template_is_taken_from_the_tokenizer_where_the_processor_has_none(
     assert "<sound>" in prompt_of(TransformersChat(str(folder), device="cpu"), questions[0])
 
 
+def test_an_omni_has_its_template_from_the_older_file_or_the_newer(
+    chat_adapter: ChatAdapter, chat_checkpoint: ChatCheckpoint, tmp_path: Path, questions: list[Request]
+) -> None:
+    """The tokenizer alone would not find the older one, in which it was published."""
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(chat_checkpoint("qwen2_5_omni"), folder)
+    older = folder / "chat_template.json"
+    (folder / "chat_template.jinja").write_text(json.loads(older.read_text())["chat_template"])
+    older.unlink()
+    prompt = prompt_of(chat_adapter("qwen2_5_omni"), questions[0])
+    assert prompt_of(TransformersChat(str(folder), device="cpu"), questions[0]) == prompt
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(ConfigurationError, match="has no chat template"):
+        TransformersChat(str(folder), device="cpu")
+
+
 @pytest.mark.parametrize("family", BUILDERS)
 def test_an_answer_ends_at_the_stop_token_even_where_the_checkpoint_names_none(
     family: str, chat_adapter: ChatAdapter, chat_checkpoint: ChatCheckpoint, tmp_path: Path
