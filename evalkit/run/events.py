@@ -50,8 +50,9 @@ class EventLog:
         self._asked = dict.fromkeys(tasks, 0)
         self._lock = threading.RLock()
         try:
+            torn = self._path.exists() and _is_torn(self._path)
             self._file = self._path.open("a", encoding="utf-8")
-            if _is_torn(self._path):
+            if torn:
                 self._file.write("\n")
         except OSError as error:
             raise self._unwritable(error) from error
