@@ -257,6 +257,27 @@ def test_the_command_prints_each_task_and_role_and_ends_with_the_runs(
     assert first["tasks"]["speech"]["roles"]["judge"]["failures"] == 1
 
 
+def test_a_run_is_printed_again_until_it_is_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, (9, session(speech=3)))
+    further = iter([progress(speech=counts(2, 2)), {"event": "ended"}])
+    monkeypatch.setattr("evalkit.cli.status.time.sleep", lambda seconds: write(tmp_path, (seconds, next(further))))
+    assert main(["status", str(tmp_path), "--json", "--watch", "2"]) == 0
+    printed = [json.loads(line)[0] for line in capsys.readouterr().out.splitlines()]
+    assert [(each["state"], each["tasks"]["speech"]["done"]) for each in printed] == [
+        ("running", 0),
+        ("running", 2),
+        ("stopped", 2),
+    ]
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_no_time_to_wait_is_refused(tmp_path: Path, seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(tmp_path), f"--watch={seconds}"]) == 2
+    assert "--watch must be a number of seconds above 0" in capsys.readouterr().err
+
+
 def test_a_folder_of_runs_stands_for_all_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("two", "one"):
         (tmp_path / name).mkdir()
