@@ -26,6 +26,7 @@ COMMANDS = {
     "reproduce": "a model's published figures against what is measured, with a verdict on each",
     "list": "what there is: models, tasks, suites, published results, runs",
     "show": "the exact request, data set and metric of a task, nothing is run; or one sample of a run",
+    "merge": "make one run of the shards that `evalkit run shard=K/N` left, or name those that are missing",
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
     "sensitivity": "a run's stored answers under every scheme of normalisation, with the intervals of the differences",
     "repeats": "several runs of one model, with other seeds: the mean, and the spread of runs beside that of samples",

@@ -1,6 +1,6 @@
 """Scoring a run again from what its folder holds: the stored responses, and the samples kept with the scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from evalkit.results.task_result import ModelIdentity, TaskResult
 from evalkit.run.scoring import score_task
 from evalkit.run.stored import read_stored_config, stored_statistics, stored_tasks, write_config
 from evalkit.task import Task
-from evalkit.types import Failure
+from evalkit.types import Failure, Sample
 from evalkit.version import __version__
 
 
@@ -73,12 +73,24 @@ def _rescore_task(
     settings: BootstrapSettings,
 ) -> TaskResult:
     with ResponseStore(folder, writable=False) as store:
-        outcomes = _outcomes(task, store, ScoresFile(folder, before.digest))
+        outcomes = stored_outcomes(task, store, ScoresFile(folder, before.digest).samples())
         return score_task(task, outcomes, folder, settings, models=models, partial=before.partial)
 
 
-def _outcomes(task: Task, store: ResponseStore, scores: ScoresFile) -> Iterator[Outcome]:
-    for sample, status, reason in scores.samples():
+def stored_outcomes(
+    task: Task, store: ResponseStore, samples: Iterable[tuple[Sample, str, Failure | None]]
+) -> Iterator[Outcome]:
+    """Yield how samples ended, by stored responses alone.
+
+    Args:
+        task: the benchmark.
+        store: has its responses.
+        samples: with status and reason, as ``ScoresFile.samples`` yields them.
+
+    Raises:
+        StoreError: there is no response to a call of a sample's chain.
+    """
+    for sample, status, reason in samples:
         if status == "skipped":
             yield Outcome(sample, "skipped", reason=reason or Failure("not_applicable", ""))
         else:
