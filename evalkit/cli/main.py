@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 
-from evalkit.errors import ConfigurationError, EvalkitError
+from evalkit.errors import ConfigurationError, EvalkitError, StopRequested
 from evalkit.hints import hint
 from evalkit.printable import printable
 from evalkit.rooms import find_rooms_at_home
@@ -17,6 +17,7 @@ from evalkit.version import __version__
 
 EXIT_FOUND_FAULT = 1  # failed samples, a significant regression, or data that differs from what is known
 EXIT_ERROR = 2
+EXIT_RUN_AGAIN = 75  # a scheduler wanted the machine back; EX_TEMPFAIL of sysexits.h: to be tried again
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141  # as of a program that the reader of its output has left
 
@@ -70,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _dispatch(invocation)
         _flush()
         return status
+    except StopRequested as request:
+        print(f"evalkit: stopped by {request}; what was answered is kept, the same command continues", file=sys.stderr)
+        return EXIT_RUN_AGAIN
     except KeyboardInterrupt:
         print("evalkit: interrupted; what was answered is kept, the same command continues", file=sys.stderr)
         return EXIT_INTERRUPTED
