@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from evalkit.cli.main import main
+from tests.conftest import ROOT
 from tests.end_to_end.served_runs import KEY, TASK, evalkit_run, model_and_judge, recordings, words
 from tests.model_adapters.tiny_checkpoints import save_whisper
 from tests.processes import within
@@ -184,3 +187,38 @@ def test_a_shard_that_a_scheduler_stops_says_so_by_its_exit_status_and_goes_on(
     ended(evalkit_run(arguments, env=environment))
     assert max(Counter(answers(tmp_path / "run")).values()) == 1
     assert len(answers(tmp_path / "run")) == 30
+
+
+def test_the_slurm_script_of_the_documentation_starts_a_shard_again_that_was_stopped(
+    tmp_path: Path, environment: dict[str, str], server: OpenAIServer
+) -> None:
+    manifest = recordings(tmp_path / "data", 60)
+    arguments = words(manifest, server.base_url, tmp_path, "night", "model.limits.concurrency=2")
+    page = (ROOT / "docs" / "clusters.md").read_text()
+    (script,) = re.findall(r"^```sh\n(#!/bin/bash\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    chosen = "model=whisper_large_v3 suite=asr_open name=night"
+    assert chosen in script
+    (tmp_path / "job.sh").write_text(script.replace(chosen, shlex.join(arguments)))
+    programs = {
+        "srun": 'exec "$@"',
+        "evalkit": f'echo $$ > {tmp_path}/process; exec {sys.executable} -m evalkit.cli "$@"',
+        "scontrol": f'echo "$@" >> {tmp_path}/requeued',
+    }
+    (tmp_path / "bin").mkdir()
+    for name, line in programs.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{line}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    slurm = {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_JOB_ID": "77"}
+    environment |= {**slurm, "PATH": f"{tmp_path / 'bin'}:{environment['PATH']}", "PYTHONPATH": str(ROOT)}
+
+    def submitted() -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(["bash", tmp_path / "job.sh"], env=environment, stderr=subprocess.DEVNULL)
+
+    job = submitted()
+    assert within(lambda: len(answers(tmp_path / "night")) >= 4, 60)
+    os.kill(int((tmp_path / "process").read_text()), signal.SIGUSR1)
+    assert job.wait(60) == 75
+    assert (tmp_path / "requeued").read_text() == "requeue 77\n"
+    assert submitted().wait(60) == 0
+    assert (tmp_path / "requeued").read_text() == "requeue 77\n", "what is done is not started again"
+    assert len(answers(tmp_path / "night")) == len(set(answers(tmp_path / "night"))) == 30
