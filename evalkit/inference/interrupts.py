@@ -53,4 +53,4 @@ def interrupts(loop: asyncio.AbstractEventLoop, first: Callable[[KeyboardInterru
     finally:
         for number, handler in before.items():
             loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not of Python's making

@@ -12,6 +12,7 @@ from evalkit.errors import ConfigurationError, StoreError
 from evalkit.results.fields import Fields
 
 PROVENANCE = "provenance.json"
+SHARDS = "shards"
 
 _LOCK = ".lock"
 _ESCAPED_SURROGATE = "\\ud"

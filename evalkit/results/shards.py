@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 from evalkit.errors import ConfigurationError
 from evalkit.results.fields import Fields
+from evalkit.results.folder import SHARDS
 from evalkit.results.metrics_file import FILE_NAME, has_begun
 
 WHOLE = "whole"
 """Of the data of a task in a shard's ``provenance.json``: what its ``WholeData`` is."""
 
-_SHARDS = "shards"
 _TEXT = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 _FOLDER = re.compile(r"([1-9][0-9]{0,5})-of-([1-9][0-9]{0,5})")
 _T = TypeVar("_T")
@@ -69,7 +69,7 @@ class Shard:
 
     def folder(self, run: Path) -> Path:
         """Return the shard's own run folder inside that of its run."""
-        return run / _SHARDS / f"{self.number}-of-{self.count}"
+        return run / SHARDS / f"{self.number}-of-{self.count}"
 
     @staticmethod
     def run_of(folder: Path) -> Path:
@@ -111,12 +111,12 @@ def shards_of(run: Path) -> dict[Shard, Path]:
     Raises:
         ConfigurationError: they divide the run into different numbers of shares.
     """
-    matches = [(_FOLDER.fullmatch(path.name), path) for path in (run / _SHARDS).glob("*-of-*") if has_begun(path)]
+    matches = [(_FOLDER.fullmatch(path.name), path) for path in (run / SHARDS).glob("*-of-*") if has_begun(path)]
     shards = {Shard(int(match[1]), int(match[2])): path for match, path in matches if match is not None}
     counts = sorted({shard.count for shard in shards})
     if len(counts) > 1:
         raise ConfigurationError(
-            f"{run / _SHARDS}: holds shards of {' and of '.join(map(str, counts))}; take away those that do not belong"
+            f"{run / SHARDS}: holds shards of {' and of '.join(map(str, counts))}; take away those that do not belong"
         )
     return dict(sorted(shards.items()))
 

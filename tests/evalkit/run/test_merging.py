@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from evalkit.audio import Audio
+from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError
 from evalkit.results.copying import join_responses
 from evalkit.results.folder import RunFolder
@@ -79,9 +80,14 @@ def refusal(run: Path) -> str:
 
 
 def test_shards_have_no_figures_for_the_run_until_they_are_merged_and_then_the_very_bytes(
-    sharded: Path, whole: Path
+    sharded: Path, whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert [path.name for path in sharded.iterdir()] == ["shards"]
+    assert main(["list", "runs", str(sharded.parent)]) == 0
+    assert "run  " in (listed := capsys.readouterr().out)
+    assert "not merged, 3 of 3 shards begun" in listed
+    with pytest.raises(StoreError, match="before its shards are merged: `evalkit merge"):
+        read_run(sharded)
     for _ in range(2):
         run = merge(sharded)
         assert run.folder == sharded
