@@ -39,9 +39,8 @@ class KimiAudio:
         speech_output: whether it can be asked to speak, for which its detokenizer is loaded too.
         settings: of the package's ``generate``, by its own names, such as ``text_temperature``.
         seed: of what is drawn at random; the same for every request, so that none depends on those before it.
-        longest_audio: seconds of one recording; longer ones are refused.
-        longest_spoken: seconds of all recordings of a conversation that it answers by speech, for which its context is
-            shorter; longer conversations are refused.
+        longest_audio: seconds of one recording, and of all of a conversation; what is longer is refused.
+        longest_spoken: the same of a conversation that it answers by speech, for which its context is shorter.
 
     Raises:
         ConfigurationError: the package is not there.
@@ -75,7 +74,7 @@ class KimiAudio:
         self._torch = torch
         self._path = path
         self._seed = seed
-        self._longest_spoken = longest_spoken
+        self._longest = {"text": longest_audio, "speech": longest_spoken}
         self._settings = dict(settings or {})
         self._model = Package(model_path=path, load_detokenizer=speech_output)
 
@@ -102,9 +101,10 @@ class KimiAudio:
     def _answer(self, request: Request) -> Response:
         settings = {**self._settings, **_settings_of(request.generation)}
         seconds = sum(len(sound.samples) / sound.rate for sound in request.sounds)
-        if request.output == "speech" and self._longest_spoken is not None and seconds > self._longest_spoken:
-            limit = f"{seconds:.1f} s of recordings, and it answers no more than {self._longest_spoken:g} s by speech"
-            return Response(failure={"kind": "too_long", "message": limit})
+        longest = self._longest[request.output]
+        if longest is not None and seconds > longest:
+            reason = f"{seconds:.1f} s of recordings, and it answers no more than {longest:g} s by {request.output}"
+            return Response(failure={"kind": "too_long", "message": reason})
         with TemporaryDirectory() as folder:  # the package takes recordings as files alone
             messages = [part for message in request.messages for part in _parts(message, Path(folder))]
             answers = [self._one(request, messages, settings, number) for number in range(request.replies)]
@@ -149,7 +149,7 @@ def _parts(message: Message, folder: Path) -> list[dict[str, str]]:
     parts = []
     for part in message.content:
         if isinstance(part, Sound):
-            if message.role == "user":  # its own speech is reminded of by its words
+            if message.role == "user":  # what it said itself it is given in words
                 parts.append(("audio", str(_written(part, folder))))
         elif part:
             parts.append(("text", part))

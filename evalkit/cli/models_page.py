@@ -15,8 +15,8 @@ _HEAD = """\
 <!-- Written by scripts/write_models.py from configs/model/; change those and run it again. -->
 
 Every model here is chosen by `model=NAME`, or for another role by `model@judge=NAME`. [Checkpoints of
-transformers](local_models.md) and [models behind a server](served_models.md) run without a name here too. `evalkit doctor`
-says what can run on this machine, and with `model=NAME --probe` whether a model answers.
+transformers](local_models.md) and [models behind a server](served_models.md) run without a name here too.
+`evalkit doctor` says what can run on this machine, and with `model=NAME --probe` whether a model answers.
 """
 
 

@@ -93,7 +93,8 @@ async def merge_stream(documents: AsyncIterable[Any]) -> dict[str, Any]:
         for candidate in _records(record.get("candidates"))[:1]:
             parts += _records(fields(candidate.get("content")).get("parts"))
             reason = candidate.get("finishReason") or reason
-    if reason is None and not is_error(whole.get("error")) and not fields(whole.get("promptFeedback")):
+    blocked = fields(whole.get("promptFeedback")).get("blockReason")
+    if reason is None and not blocked and not is_error(whole.get("error")):
         raise TransientError("the stream broke off before the answer was finished")
     return {**whole, "candidates": [{"content": {"parts": parts}, "finishReason": reason}]}
 

@@ -32,7 +32,8 @@ class ErrorCodes:
     """What the codes of one service mean; of a code that is not among them, what it means at most services.
 
     Attributes:
-        meanings: by code in lower case; ``*`` in a code stands for anything.
+        meanings: by code in lower case; ``*`` in a code stands for anything. The message of an error is looked
+            up like a code, for failures that share their code with others.
         header: of an answer, in which the service says its code whatever the status of HTTP; empty for none.
         message_header: in which it says what happened.
         success: the codes of that header that stand beside good answers.
@@ -66,7 +67,7 @@ class ErrorCodes:
         return "" if code in self.success else code
 
     def meaning(self, codes: set[str]) -> Meaning | None:
-        """Return what codes in lower case mean at this service, or None where it has no word on any."""
+        """Return what codes and messages in lower case mean at this service, or None where it has no word on any."""
         found = {
             meaning
             for pattern, meaning in self.meanings.items()
@@ -145,7 +146,7 @@ class WithinError(TransientError):
     """An error within an answer of status 200: another attempt may succeed, unless the service's codes say otherwise.
 
     Attributes:
-        codes: the words by which it says what kind it is, in lower case.
+        codes: the words by which it says what kind it is, and its message, in lower case.
     """
 
     def __init__(self, message: str, *, overloaded: bool, codes: set[str]) -> None:
@@ -176,7 +177,7 @@ def error_of_status(
     given = _codes(body)
     if told := codes.told(headers).lower():
         given.add(told)
-    meaning = codes.meaning(given) or _usual_meaning(status, given, message)
+    meaning = codes.meaning(given | {said(body).lower()}) or _usual_meaning(status, given, message)
     if meaning in _LATER and headers.get("x-should-retry", "").strip().lower() == "false":
         meaning = Meaning.ITEM
     return _error(meaning, message, server, status, retry_after(headers, body))
@@ -193,7 +194,8 @@ def error_within(error: Any) -> WithinError:
     code = record.get("code") or record.get("status") or record.get("type")
     said = f" {code}" if isinstance(code, int | str) else ""
     busy = str(code) in map(str, _OVERLOADED) or "rate_limit" in str(code)
-    return WithinError(f"the server answered with an error{said}: {message}", overloaded=busy, codes=_codes(error))
+    codes = _codes(error) | {str(message).lower()}
+    return WithinError(f"the server answered with an error{said}: {message}", overloaded=busy, codes=codes)
 
 
 def error_meant(error: WithinError, message: str, server: str, codes: ErrorCodes) -> Exception:

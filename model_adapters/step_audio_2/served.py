@@ -1,7 +1,7 @@
 """Step-Audio 2 behind StepFun's vLLM server.
 
 The server hears and writes, and speaks in codes of a codec; what they sound like is made here. See
-``step_audio_2_requests`` and ``step_audio_2_answers`` for the protocol and where it is published.
+``server_requests`` and ``server_answers`` for the protocol and where it is published.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
+from itertools import groupby
 from typing import Any
 
 from evalkit.adapter import Capabilities, ModelAdapter
@@ -117,10 +118,10 @@ class TransformersAsr(ModelAdapter):
         with torch.inference_mode():
             if self._model.can_generate():
                 tokens = self._model.generate(**inputs, **generation)
-            else:
-                tokens = self._model(**inputs).logits.argmax(dim=-1)
-        transcripts: list[str] = self._processor.batch_decode(tokens, skip_special_tokens=True)
-        return transcripts
+                return list(self._processor.batch_decode(tokens, skip_special_tokens=True))
+            frames = self._model(**inputs).logits.argmax(dim=-1)
+        tokens = merge_frames(frames.tolist(), blank=self._processor.tokenizer.pad_token_id)
+        return list(self._processor.batch_decode(tokens, skip_special_tokens=True, group_tokens=False))
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the weights by content, or by hub name and commit; the arithmetic; the decoding settings."""
@@ -139,6 +140,17 @@ class TransformersAsr(ModelAdapter):
 
         del self._model
         torch.cuda.empty_cache()
+
+
+def merge_frames(frames: Iterable[Sequence[int]], *, blank: int) -> list[list[int]]:
+    """Return the tokens that CTC reads from those of its frames: each run of equal ones once, and no blanks.
+
+    The library would leave out the blank among the special tokens before it merges, and double letters with it.
+
+    >>> merge_frames([[7, 7, 0, 7, 8, 0]], blank=0)
+    [[7, 7, 8]]
+    """
+    return [[token for token, _ in groupby(row) if token != blank] for row in frames]
 
 
 def _load(path: str, dtype: Any, source: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -26,12 +26,18 @@ def load_processor(path: str, source: Mapping[str, Any], chat_template: str | No
         chat_template: in Jinja, or a file that holds it; None for the processor's own, or else its tokenizer's.
 
     Raises:
-        ConfigurationError: a library is missing, or the processor takes no audio or has no template.
+        ConfigurationError: a library is missing, the checkpoint is for another adapter, or its processor takes no audio
+            or has no template.
     """
     import transformers
 
     model_type = transformers.AutoConfig.from_pretrained(path, **source).model_type
     family = family_of(model_type)
+    if family.instead:
+        raise ConfigurationError(
+            f"{path}: checkpoints of type '{model_type}' have an adapter of their own: "
+            f"model={family.instead} model.path={path}"
+        )
     for library in family.libraries:
         _import(library, model_type)
     if family.sound_of:
@@ -86,11 +92,16 @@ def add_lora(model: Any, path: str, folder: str, source: Mapping[str, Any]) -> N
         source: where from, as arguments of ``from_pretrained``.
 
     Raises:
-        ConfigurationError: peft is missing.
+        ConfigurationError: peft or the weights are missing.
     """
     _import("peft", model.config.model_type)
     hub = {name: source[name] for name in ("revision", "local_files_only")}
-    model.load_adapter(path, adapter_name=folder, adapter_kwargs={"subfolder": folder, **hub})
+    try:
+        model.load_adapter(path, adapter_name=folder, adapter_kwargs={"subfolder": folder, **hub})
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{path}: lora: no weights in PEFT's format in '{folder}' ({first_line(error)})"
+        ) from error
     model.set_adapter(folder)
 
 

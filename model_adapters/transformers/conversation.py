@@ -46,6 +46,9 @@ def model_inputs(processor: Any, family: Family, requests: Sequence[Request]) ->
 
 def refusal(processor: Any, family: Family, request: Request) -> str | None:
     """Return why a checkpoint cannot be asked this, such as the number of recordings; None if it can."""
+    token = getattr(processor, "audio_token", None)
+    if token and any(token in part for m in request.messages for part in m.content if isinstance(part, str)):
+        return f"the words of the question hold {token}, which stands for a recording"
     count = len(recordings(request))
     if family.transcribes and count != 1:
         return f"the model transcribes exactly one recording, this request has {count}"
@@ -72,7 +75,18 @@ def recordings(request: Request) -> list[Audio]:
 
 def sound_lengths(request: Request, rate: int) -> tuple[int, ...]:
     """Return the samples of each recording as the processor gets them."""
-    return tuple(len(_sound(audio.waveform(rate), rate)) for audio in recordings(request))
+    return tuple(len(sound(audio, rate)) for audio in recordings(request))
+
+
+def sound(audio: Audio, rate: int) -> Waveform:
+    """Return a recording as a processor gets it, mono float32 [samples] at ``rate`` hertz, ``SHORTEST`` at least.
+
+    Raises:
+        AudioError: it cannot be read.
+    """
+    waveform = audio.waveform(rate)
+    missing = round(SHORTEST * rate) - len(waveform)
+    return waveform if missing <= 0 else np.pad(waveform, (0, missing))
 
 
 def _parts(message: Message) -> list[str | Audio]:
@@ -93,9 +107,7 @@ def _turn(message: Message, rate: int) -> dict[str, Any]:
     return {
         "role": message.role,
         "content": [
-            {"type": "text", "text": part}
-            if isinstance(part, str)
-            else {"type": "audio", "audio": _sound(part.waveform(rate), rate)}
+            {"type": "text", "text": part} if isinstance(part, str) else {"type": "audio", "audio": sound(part, rate)}
             for part in _parts(message)
         ],
     }
@@ -107,7 +119,7 @@ def _transcription(processor: Any, family: Family, requests: Sequence[Request], 
         "\n".join(part for m in request.messages for part in m.content if isinstance(part, str)) for request in requests
     ]
     arguments: dict[str, Any] = {
-        "audio": [_sound(recordings(request)[0].waveform(rate), rate) for request in requests],
+        "audio": [sound(recordings(request)[0], rate) for request in requests],
         "prompt": [text.strip() or None for text in texts],
     }
     if family.takes_language:
@@ -120,8 +132,3 @@ def _known_language(processor: Any, language: str | None) -> str | None:
     known: Mapping[str, str] = sys.modules[type(processor).__module__].LANGUAGE_CODE_TO_NAME
     codes = () if language is None else (language, *wider_codes(language))
     return next((code for code in codes if code in known), None)
-
-
-def _sound(waveform: Waveform, rate: int) -> Waveform:
-    missing = round(SHORTEST * rate) - len(waveform)
-    return waveform if missing <= 0 else np.pad(waveform, (0, missing))

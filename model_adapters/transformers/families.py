@@ -29,6 +29,7 @@ class Family:
             what only transcribes has no other.
         takes_language: whether that request may name the language.
         reading: arguments of the processor's ``decode`` that make a transcript of the answer to a request for one.
+        instead: the configuration of the adapter that it has of its own, as the common way does not fit it.
     """
 
     model_class: str = ""
@@ -42,6 +43,7 @@ class Family:
     transcribes: bool = False
     takes_language: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
+    instead: str = ""
 
 
 def family_of(model_type: str) -> Family:
@@ -107,4 +109,11 @@ _FAMILIES: Mapping[str, Family] = {
         transcribes=True,
         takes_language=True,
     ),
+    "voxtral": Family(instead="voxtral_mini"),
+    "granite_speech": Family(instead="granite_speech"),
+    "granite_speech_plus": Family(instead="granite_speech"),
+    "canary": Family(instead="canary"),
+    "parakeet_ctc": Family(instead="parakeet"),
+    "parakeet_rnnt": Family(instead="parakeet"),
+    "parakeet_tdt": Family(instead="parakeet"),
 }

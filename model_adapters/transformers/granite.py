@@ -8,6 +8,7 @@ from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError, DataError, first_line
 from evalkit.hints import install_command
 from evalkit.types import Message, Request
+from model_adapters.transformers.conversation import sound
 from model_adapters.transformers.written import WritingCheckpoint
 
 _SAMPLE_RATE = 16_000
@@ -41,7 +42,7 @@ class GraniteSpeech(WritingCheckpoint):
         for library in ("peft", "torchaudio"):
             try:
                 importlib.import_module(library)
-            except (ImportError, OSError) as error:  # a torchaudio that does not fit the machine raises OSError
+            except (ImportError, OSError, RuntimeError) as error:  # one built for another PyTorch raises the last two
                 raise ConfigurationError(
                     f"Granite Speech needs the library {library}: {install_command(self.extra)} ({first_line(error)})"
                 ) from error
@@ -50,12 +51,12 @@ class GraniteSpeech(WritingCheckpoint):
         return model, processor
 
     def _form(self, request: Request) -> Hashable:
-        return tuple(len(recording.waveform(_SAMPLE_RATE)) for recording in request.audio)
+        return tuple(len(sound(recording, _SAMPLE_RATE)) for recording in request.audio)
 
     def _inputs(self, requests: Sequence[Request]) -> Any:
         return self._processor(
             text=[prompt(self._processor.tokenizer, self._processor.audio_token, request) for request in requests],
-            audio=[recording.waveform(_SAMPLE_RATE) for request in requests for recording in request.audio] or None,
+            audio=[sound(recording, _SAMPLE_RATE) for request in requests for recording in request.audio] or None,
             text_kwargs={"padding": True, "padding_side": "left"},
             return_tensors="pt",
         )

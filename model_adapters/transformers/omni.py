@@ -134,6 +134,9 @@ def _load_whole(folder: str, class_name: str, dtype: Any, source: Mapping[str, A
     import transformers
 
     model_class = getattr(transformers, class_name)
+    # Of any other, the library would make a whole model of the published size, and fill it with random numbers.
+    if transformers.AutoConfig.from_pretrained(folder, **source).model_type != model_class.config_class.model_type:
+        raise ConfigurationError(f"{folder}: is the part that writes alone; with model.speech=false it can be used")
     model = load_complete(super(model_class, model_class).from_pretrained, folder, dtype, source)
     if not model.has_talker:
         raise ConfigurationError(f"{folder}: has no part that speaks (enable_audio_output in its config.json)")

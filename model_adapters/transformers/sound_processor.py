@@ -25,9 +25,8 @@ def sound_processor(path: str, omni: Any, source: Mapping[str, Any]) -> Any:
 
     settings, _ = omni.get_processor_dict(path, **source)
     tokenizer = transformers.AutoTokenizer.from_pretrained(path, **source)
-    return SoundProcessor(
-        transformers.AutoFeatureExtractor.from_pretrained(path, **source),
-        tokenizer,
-        # In published folders it lies in chat_template.json, which the tokenizer does not read.
-        chat_template=settings.get("chat_template") or tokenizer.chat_template,
-    )
+    processor = SoundProcessor(transformers.AutoFeatureExtractor.from_pretrained(path, **source), tokenizer)
+    # In published folders it lies in chat_template.json, which the tokenizer does not read. Where there is none, there
+    # is to be none: the class would put Qwen2-Audio's.
+    processor.chat_template = settings.get("chat_template") or tokenizer.chat_template
+    return processor

@@ -12,7 +12,7 @@ from evalkit.types import Request, Response, Usage
 from model_adapters.shared.decoding import SETTINGS, decoding_settings, request_seed
 from model_adapters.transformers.prompted import PromptedCheckpoint
 
-# A text to stop at would have to be looked for in tokens that have no text of their own.
+# Without `stop`: a text to stop at is looked for token by token, and a byte of a Chinese character has no text.
 _SETTINGS = tuple(name for name in SETTINGS if name != "stop")
 
 

@@ -30,14 +30,14 @@ def write_listings(run: RunResult, result: TaskResult, tsv: Path, text: Path, ti
     """
     with TemporaryFile() as lines, TemporaryFile() as blocks:
         # In arrays: as tuples, what is remembered of each takes ten times the memory.
-        keys, starts_of_lines, starts_of_blocks = array("q"), array("q", [0]), array("q", [0])
+        keys, starts_of_lines, starts_of_blocks = array("d"), array("q", [0]), array("q", [0])
         for each in iterate_utterances(run, result):
             keys.extend(each.order)
             lines.write(tsv_line(each).encode())
             blocks.write(text_block(each).encode())
             starts_of_lines.append(lines.tell())
             starts_of_blocks.append(blocks.tell())
-        columns = np.array(keys, dtype=np.int64).reshape(len(starts_of_lines) - 1, -1).T
+        columns = np.array(keys).reshape(len(starts_of_lines) - 1, -1).T
         order: list[int] = np.lexsort(columns[::-1]).tolist()  # the last column is the first to be sorted by
         _write(tsv, tsv_heading(), lines, starts_of_lines, order)
         _write(text, text_heading(title, len(order)), blocks, starts_of_blocks, order)

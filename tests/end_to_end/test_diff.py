@@ -48,9 +48,9 @@ class Scribe:
         return Answer((" ".join(words),))
 
 
-def strict(request: ServedRequest) -> Answer:
-    """A judge that finds every other answer wrong."""
-    return Answer(("CORRECT" if int(request.content[:4], 16) % 2 else "INCORRECT",))
+def strict(_request: ServedRequest) -> Answer:
+    """A judge that finds every answer wrong."""
+    return Answer(("INCORRECT",))
 
 
 @contextmanager

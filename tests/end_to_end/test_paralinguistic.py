@@ -181,7 +181,8 @@ def test_a_judge_that_breaks_down_is_a_failure_and_not_a_silent_no(tmp_path: Pat
     assert metrics["tasks"]["paralinguistic"]["samples"]["failed"] == failed_samples(metrics) == 1
     assert cells(metrics)["Gender"] == 0
     rows = list(stored_samples(tmp_path / "run"))
-    assert [(status, reason.message) for _, status, reason in rows if reason] == [("failed", "the server answered 500")]
+    reasons = [(status, reason.message) for _, status, reason in rows if reason]
+    assert reasons == [("failed", "judge: the server answered 500")]
 
     judge = WordCounter()
     mended = run(tmp_path, english(tmp_path / "x"), judge=judge, **roles)

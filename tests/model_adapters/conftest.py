@@ -66,6 +66,23 @@ def noise_requests(tmp_path: Path) -> list[Request]:
     return [asking(noise(tmp_path / f"noise-{seed}.wav", length, seed=seed)) for seed, length in enumerate(seconds)]
 
 
+@pytest.fixture
+def library_warnings(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+    """Returns what transformers has warned of since it was last asked, also what it says once only."""
+    from transformers.utils import logging
+
+    def warned() -> list[str]:
+        messages = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        caplog.clear()
+        return messages
+
+    logging.warning_once.cache_clear()
+    logger = logging.get_logger()
+    logger.addHandler(caplog.handler)
+    yield warned
+    logger.removeHandler(caplog.handler)
+
+
 @pytest.fixture(scope="session")
 def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_whisper(tmp_path_factory.mktemp("whisper"))

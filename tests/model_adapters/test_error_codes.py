@@ -81,6 +81,15 @@ def test_a_code_within_a_good_answer_means_what_it_means_at_the_service() -> Non
     assert "inappropriate" in str(refused)
 
 
+@pytest.mark.parametrize("status", [200, 429])
+def test_what_only_the_words_of_a_failure_tell_is_told_by_them(status: int) -> None:
+    codes = {"*out of money*": "no_credit"}
+    body = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Slow down."}}
+    assert isinstance(_failure(body, status, codes), TransientError)
+    body["error"]["message"] = "You are Out of money."
+    assert isinstance(_failure(body, status, codes), ServerUnavailableError)
+
+
 def test_a_meaning_that_is_none_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match=r"error_codes\.x is 'bussy'.*did you mean 'busy'"):
         ErrorCodes.from_settings({"x": "bussy"})

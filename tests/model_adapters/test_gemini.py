@@ -22,7 +22,7 @@ from tests.conftest import DEMO_SPEECH
 from tests.model_adapters.serving import Backend, ask, ask_raw, asking, configured, http, outcomes
 from tests.servers.backends import Answer, Called
 from tests.servers.gemini_server import MODEL, GeminiServer
-from tests.servers.hosted_errors import BUSY, ERRORS, ITEM, KEY, LATER, STOP, ServiceError
+from tests.servers.hosted_errors import BUSY, ERRORS, ITEM, KEY, LATER, STOP, ServiceError, google_error
 
 API_KEY = "AIza-0123456789abcdefghij"
 WEATHER = {
@@ -69,7 +69,16 @@ def test_a_bare_question_is_one_turn() -> None:
     assert json.loads(backend.request.body) == {"contents": [{"role": "user", "parts": [{"text": "Wie heißt 你?"}]}]}
 
 
-@pytest.mark.parametrize("name", ["gemini_2_5_flash", "gemini_2_5_pro"])
+_THINKING: Mapping[str, tuple[dict[str, Any], int]] = {
+    "gemini_2_0_flash": ({}, 0),
+    "gemini_2_5_flash": ({"thinkingConfig": {"thinkingBudget": 0}}, 0),
+    "gemini_2_5_pro": ({}, 32_768),  # it cannot be kept from thinking
+    "gemini_3_5_flash_lite": ({"thinkingConfig": {"thinkingLevel": "MINIMAL"}}, 8_192),
+    "gemini_3_8_flash": ({"thinkingConfig": {"thinkingLevel": "MINIMAL"}}, 8_192),
+}
+
+
+@pytest.mark.parametrize("name", _THINKING)
 @both_ways
 def test_the_configurations_send_what_the_service_takes(name: str, stream: bool) -> None:
     backend = Backend("Guten Morgen")
@@ -81,9 +90,7 @@ def test_the_configurations_send_what_the_service_takes(name: str, stream: bool)
     assert response.text == "Guten Morgen"
     fields = backend.request.fields
     assert [setting["threshold"] for setting in fields["safetySettings"]] == ["OFF"] * 4
-    pro = name.endswith("pro")
-    thinking = {} if pro else {"thinkingConfig": {"thinkingBudget": 0}}
-    room = 32_768 if pro else 0
+    thinking, room = _THINKING[name]
     assert fields["generationConfig"] == {
         "maxOutputTokens": 100 + room,
         "temperature": 0,
@@ -291,6 +298,7 @@ def test_a_blocked_prompt_is_a_failure_that_names_the_reason(reason: str, stream
         b'{"candidates": [7]}',
         b'{"candidates": [{"content": {"parts": [{"functionCall": {}}]}}]}',
         b'data: {"candidates": [{"content": {"parts": [{"text": "half"}]}}]}\n\n',
+        b'data: {"promptFeedback": {"x": 1}, "candidates": [{"content": {"parts": [{"text": "half"}]}}]}\n\n',
         b'data: {"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}\n\n',
         b'{"error": {"code": 500, "message": "broken", "status": "INTERNAL"}}',
     ],
@@ -322,18 +330,17 @@ def _long(folder: Path, seconds: float) -> Audio:
 
 
 def test_recordings_too_long_for_a_request_are_sent_once_in_pieces_and_referred_to(tmp_path: Path) -> None:
-    long = _long(tmp_path, 300)  # 9.6 MB: two pieces of an upload
+    long = _long(tmp_path, 440)  # 14.1 MB: more than is sent with a request, and two pieces of an upload
     backend = Backend()
     with GeminiServer(backend, key=API_KEY) as server:
-        settings: dict[str, Any] = {"api_key_variable": "GEMINI_API_KEY", "inline_bytes": 9_000_000}
-        model = GeminiModel(MODEL, server.base_url, **settings)
+        model = configured("gemini_2_5_flash", base_url=server.base_url)
         ask(model, asking("What is said?", long), asking("Who speaks?", long), asking(_demo()))
     assert server.journal.violations == []
     assert server.uploads == 1
     parts = [request.fields["contents"][0]["parts"][-1] for request in backend.requests]
     assert [next(iter(part)) for part in parts] == ["fileData", "fileData", "inlineData"]
     assert parts[0] == parts[1]
-    assert len(backend.requests[0].sounds[0].samples) == 300 * 16_000
+    assert len(backend.requests[0].sounds[0].samples) == 440 * 16_000
 
 
 def test_one_upload_is_enough_for_many_who_want_it_at_once_and_processing_is_waited_for(
@@ -353,6 +360,17 @@ def test_one_upload_is_enough_for_many_who_want_it_at_once_and_processing_is_wai
         responses = asyncio.run(main(server.base_url))
     assert server.journal.violations == []
     assert (server.uploads, [response.text for response in responses]) == (1, ["fine"] * 8)
+
+
+def test_a_file_that_the_service_cannot_use_fails_its_sample_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_adapters.gemini.files._POLL_SECONDS", 0.01)
+    with GeminiServer(Backend(), processing=1, unusable="no sound in it") as server:
+        (outcome,) = outcomes(GeminiModel(MODEL, server.base_url, inline_bytes=100), asking(_long(tmp_path, 0.2)))
+    assert server.journal.violations == []
+    assert isinstance(outcome, PermanentError)
+    assert str(outcome) == "the service cannot make use of the recording: 'no sound in it'"
 
 
 def test_a_file_is_sent_again_before_the_service_forgets_it() -> None:
@@ -422,6 +440,14 @@ def test_every_documented_error_means_what_the_service_says(error: ServiceError,
     assert getattr(outcome, "overloaded", False) == (error.meaning == BUSY)
     assert getattr(outcome, "retry_after", None) == (37 if error.meaning == BUSY and "37s" in str(error.body) else None)
     assert "why" in str(outcome)
+
+
+def test_a_balance_that_is_used_up_stops_the_run_though_its_code_is_that_of_a_throttle() -> None:
+    body = google_error(429, "RESOURCE_EXHAUSTED")
+    body["error"]["message"] = "Your prepayment credits are depleted. Go to AI Studio."
+    outcome, _ = ask_raw(http(body, 429), lambda url: configured("gemini_2_5_flash", base_url=url))
+    assert isinstance(outcome, ServerUnavailableError)
+    assert "prepayment credits are depleted" in str(outcome)
 
 
 def test_a_key_is_sent_in_its_header_and_a_wrong_one_stops_the_run_without_being_repeated() -> None:

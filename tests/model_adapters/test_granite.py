@@ -12,6 +12,7 @@ from evalkit.errors import ConfigurationError, DataError
 from evalkit.testing import check_adapter
 from evalkit.types import Message, Request
 from model_adapters.transformers.granite import GraniteSpeech, check_adapter_weights, prompt
+from tests.model_adapters.conftest import asking, noise
 from tests.model_adapters.tiny_speech_models import granite_model, granite_tokenizer, save_granite
 
 pytest.importorskip("transformers", reason="transformers is not installed")
@@ -78,3 +79,5 @@ def test_it_writes_the_same_in_a_batch_as_alone(tmp_path: Path, noise_requests: 
     requests = [asked(request) for request in noise_requests]
     assert len({adapter._form(request) for request in requests}) == 4
     check_adapter(adapter, requests)
+    click = adapter.generate([asked(asking(noise(tmp_path / "click.wav", 0.005)))])[0]
+    assert not click.failed, "shorter than what its front end reflects at the end"

@@ -1,5 +1,6 @@
 """Services whose chat completions are not quite OpenAI's: StepFun, DashScope, SGLang's older form, vllm-omni."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from evalkit.adapter import ServedModelAdapter
 from evalkit.audio import Audio
+from evalkit.audio.wav import wav_of_samples
 from evalkit.errors import ConfigurationError, PermanentError, RejectedError, ServerUnavailableError, TransientError
 from evalkit.prompts import Prompts
 from evalkit.run.composition import compose_configuration
@@ -253,9 +255,35 @@ def test_speech_of_vllm_omni_is_no_part_of_the_words(service: Service, oddity: A
     np.testing.assert_allclose(response.speech.waveform(24_000), np.frombuffer(speech, "<i2") / 32_768, atol=1e-6)
 
 
-def test_every_question_to_vllm_says_its_temperature_since_the_checkpoint_would_else() -> None:
-    prompts = compose_configuration(["model=vllm_omni", "task=demo_clean"]).model.prompts
-    assert {kind: entry.generation.get("temperature") for kind, entry in prompts.items()} == dict.fromkeys(prompts, 0)
+def _speech_as_files(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A stream as vllm-omni sends it where it was asked for WAV: every piece is a file."""
+    told = _speech_as_content(chunks)
+    for chunk in told:
+        if chunk.get("modality") == "audio":
+            delta = chunk["choices"][0]["delta"]
+            delta["content"] = base64.b64encode(wav_of_samples(base64.b64decode(delta["content"]), 24_000)).decode()
+    return told
+
+
+def test_speech_of_vllm_omni_that_comes_as_a_file_for_each_piece_is_heard_whole() -> None:
+    speech = tone(0.41)
+    service = Service("vllm_omni", VllmOmniRequest, {"stream": True, "streamed_speech_format": "wav"})
+    backend = Backend(Answer(("Good morning.",), speech=speech))
+    (response,) = _exchange(service, backend, asking(_demo(), output="speech"), oddity=streamed(_speech_as_files))
+    assert isinstance(response, Response), response
+    assert response.text == "Good morning."
+    assert response.speech is not None
+    np.testing.assert_allclose(response.speech.waveform(24_000), np.frombuffer(speech, "<i2") / 32_768, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["vllm_omni", "kimi_audio_7b_server", "qwen3_32b", "step_audio_2", "qwen_omni_turbo", "gemini_2_5_flash"]
+)
+def test_every_question_says_its_temperature_since_servers_have_others_of_their_own(name: str) -> None:
+    model = compose_configuration([f"model={name}", "task=demo_clean"]).model
+    assert "asr" in model.prompts
+    for kind, entry in model.prompts.items():
+        assert "temperature" in {**entry.get("generation", {}), **model.generation}, kind
 
 
 # --- bounds and the answering model

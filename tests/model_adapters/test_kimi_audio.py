@@ -128,6 +128,9 @@ def test_what_it_cannot_be_asked_is_refused(kimi: WorkerModel) -> None:
     written, spoken = kimi.generate([asking(long), asking(long, output="speech")])
     assert written.failure is None
     assert spoken.failure == Failure("too_long", "91.0 s of recordings, and it answers no more than 90 s by speech")
+    half = Audio.of_waveform("half", np.zeros(300 * 16_000, np.float32), 16_000)
+    (both,) = kimi.generate([asking(half, half)])
+    assert both.failure == Failure("too_long", "600.0 s of recordings, and it answers no more than 590 s by text")
     with pytest.raises(ConfigurationError, match="Kimi-Audio has no decoding setting 'num_beams'"):
         kimi.generate([asking(RECORDING, generation={"num_beams": 2})])
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,19 @@ def test_a_parakeet_writes_the_same_in_a_batch_as_alone(
     texts = [response.text for response in parakeets[kind].generate(noise_requests)]
     assert len(set(texts)) == len(texts)
     assert not any("<" in text for text in texts), "blanks and other special tokens are no text"
+
+
+def test_the_library_has_nothing_to_say_about_how_they_are_called(
+    parakeets: dict[str, Parakeet],
+    canary: Canary,
+    noise_requests: list[Request],
+    library_warnings: Callable[[], list[str]],
+) -> None:
+    """Such as that no bound on the tokens was given, and that its own may be too low."""
+    library_warnings()
+    for adapter in (*parakeets.values(), canary):
+        adapter.generate(english(noise_requests[:2]))
+    assert library_warnings() == []
 
 
 @pytest.mark.parametrize("kind", ["rnnt", "tdt"])

@@ -218,6 +218,15 @@ def test_calls_of_tools_come_whole_with_their_ids(dialect: str) -> None:
     )
 
 
+@both_dialects
+def test_thoughts_and_other_events_are_no_part_of_the_words(dialect: str) -> None:
+    def think(events: list[dict[str, Any]]) -> None:
+        events[:0] = [{"type": "response.thinking.delta", "delta": "They say"}, {"type": "rate_limits.updated"}]
+
+    (response,) = _exchange(dialect, asking(_demo()), server={"change": think})
+    assert (response.text, response.notes) == ("fine", ())
+
+
 def _finished(status: str, **details: Any) -> Any:
     def change(events: list[dict[str, Any]]) -> None:
         events[-1]["response"] |= {"status": status, "status_details": {"type": status, **details}}
@@ -244,6 +253,13 @@ def test_an_answer_that_was_not_finished_is_none(end: Any, kind: type[Exception]
     (outcome,) = _exchange("ga", asking(), server=end)
     assert isinstance(outcome, kind)
     assert message in str(outcome)
+
+
+def test_an_answer_that_failed_for_want_of_money_stops_the_run() -> None:
+    end = _finished("failed", error={"type": "insufficient_quota", "code": "credit_balance_exhausted"})
+    with RealtimeServer(Backend(), **end) as server:
+        (outcome,) = outcomes(configured("gpt_realtime_2_1", base_url=server.base_url), asking())
+    assert isinstance(outcome, ServerUnavailableError), outcome
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ from tests.servers.recognizers import (
     KEY,
     SERVICES,
     AssemblyAIService,
+    AzureService,
+    DeepgramService,
     DoubaoService,
     GoogleService,
     Recognizer,
@@ -137,7 +139,7 @@ def test_a_recording_is_asked_about_as_documented_and_answered_with_what_is_bill
     assert KEY not in str(fingerprint)
 
 
-def test_numbers_punctuation_and_fillers_stay_as_they_were_spoken(
+def test_numbers_stay_as_they_were_spoken_and_nothing_is_added_or_masked(
     service: Recognizer, server: RecognizerServer
 ) -> None:
     ask(made(service, server), asking(noise(1)))
@@ -271,6 +273,24 @@ def test_doubao_is_told_a_language_that_it_does_not_find_out_and_says_what_it_is
         ]
 
     _one(DoubaoService, act)
+
+
+def test_azure_is_asked_for_llm_speech_by_its_settings() -> None:
+    def act(service: AzureService, server: RecognizerServer) -> None:
+        mode = {"enabled": True, "task": "transcribe", "prompt": ["Write numbers as words."]}
+        ask(made(service, server, **{"settings.enhancedMode": mode}), asking(noise(1)))
+        assert service.violations == []
+        assert service.heard[0].fields["enhancedMode"] == mode
+
+    _one(AzureService, act)
+
+
+def test_deepgram_says_which_version_of_its_model_answered() -> None:
+    def act(service: DeepgramService, server: RecognizerServer) -> None:
+        (response,) = ask(made(service, server), asking(noise(1)))
+        assert response.answered_by == "general-nova-3 2025-01-09"
+
+    _one(DeepgramService, act)
 
 
 def test_assemblyai_takes_what_is_long_as_a_job_by_a_model_that_is_named() -> None:

@@ -13,8 +13,10 @@ import soundfile
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request
 from model_adapters.transformers.asr import TransformersAsr
+from model_adapters.transformers.nemo import Parakeet
 from tests.model_adapters.conftest import asking, cached_as_from_the_hub, noise
 from tests.model_adapters.tiny_checkpoints import WINDOW_SECONDS, save_wav2vec2, save_whisper
+from tests.model_adapters.tiny_speech_models import save_parakeet
 
 
 def texts(adapter: TransformersAsr, *requests: Request) -> list[str]:
@@ -61,6 +63,29 @@ def test_the_batches_of_a_ctc_model_would_change_its_answers_if_they_were_padded
     with torch.inference_mode():
         padded = adapter._processor.batch_decode(adapter._model(**inputs).logits.argmax(-1))
     assert padded[2][: len(answers[2])] != answers[2]
+
+
+def test_double_letters_survive_ctc(
+    tiny_wav2vec2: Path, noise_requests: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's own decoding without special tokens leaves out the blank first, and writes L once."""
+    import torch
+    from transformers.modeling_outputs import CausalLMOutput
+
+    adapter = TransformersAsr(str(tiny_wav2vec2), device="cpu")
+    tokenizer = adapter._processor.tokenizer
+    frames = tokenizer.convert_tokens_to_ids(["<s>", "L", "L", "<pad>", "L", "<unk>", "|", "|", "E", "<pad>", "</s>"])
+    assert adapter._processor.batch_decode([frames], skip_special_tokens=True) != ["LL E"]
+    logits = torch.nn.functional.one_hot(torch.tensor([frames]), len(tokenizer)).float()
+    monkeypatch.setattr(adapter._model, "forward", lambda **_: CausalLMOutput(logits=logits))
+    assert texts(adapter, noise_requests[0]) == ["LL E"]
+
+
+def test_a_parakeet_of_the_kind_ctc_may_be_loaded_here_too(tmp_path: Path, noise_requests: list[Request]) -> None:
+    """Its tokenizer knows nothing of CTC: only its processor merges repetitions."""
+    folder = str(save_parakeet(tmp_path, "ctc"))
+    own = Parakeet(folder, device="cpu").generate(noise_requests)
+    assert TransformersAsr(folder, device="cpu").generate(noise_requests) == own
 
 
 def test_a_language_without_a_token_is_transcribed_as_chinese(

@@ -1,10 +1,11 @@
 """Chat checkpoints of the library transformers, on tiny ones with random weights that are loaded like real ones."""
 
 import dataclasses
+import importlib.util
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import configs
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
 from evalkit.testing import check_adapter
@@ -90,6 +92,18 @@ def test_padding_changes_the_next_token_where_the_table_of_families_says_so_and_
     assert found > 1e-4 if adapter._family.equal_lengths else found < 1e-5, found
 
 
+@pytest.mark.parametrize("family", AT_HAND)
+def test_a_recording_of_another_rate_with_two_channels_is_heard_as_any(
+    family: str, chat_adapter: ChatAdapter, tmp_path: Path
+) -> None:
+    """The processors take samples as they are: they would hear it three times as long, and two channels not at all."""
+    low = np.sin(np.arange(48_000) * 0.01)
+    soundfile.write(tmp_path / "stereo.wav", np.stack([low, low], axis=1), 48_000)
+    soundfile.write(tmp_path / "mono.wav", low[::3], 16_000)
+    stereo, mono = chat_adapter(family).generate([asking(tmp_path / f"{name}.wav") for name in ("stereo", "mono")])
+    assert stereo.usage == mono.usage
+
+
 def test_texts_are_padded_on_the_left_though_the_tokenizer_would_not(chat_adapter: ChatAdapter) -> None:
     adapter = chat_adapter("qwen2_audio")
     requests = [Request((Message("user", (words,)),)) for words in ("Hello?", "Is there anybody who hears this?")]
@@ -127,6 +141,17 @@ def test_only_equally_long_recordings_share_a_batch_where_padding_changes_answer
     monkeypatch.setattr(adapter, "_family", dataclasses.replace(adapter._family, equal_lengths=True))
     assert texts(adapter, *questions) == expected
     assert batches == [5, 2, 1, 1, 1]
+
+
+@pytest.mark.parametrize("family", AT_HAND)
+def test_the_library_has_nothing_to_say_about_how_it_is_called(
+    family: str, chat_adapter: ChatAdapter, questions: list[Request], library_warnings: Callable[[], list[str]]
+) -> None:
+    """It warns of settings of a processor in the wrong place, and of what a next version does away with."""
+    adapter = chat_adapter(family)
+    library_warnings()
+    adapter.generate(questions[:2])
+    assert library_warnings() == []
 
 
 @pytest.mark.parametrize("family", AT_HAND)
@@ -254,6 +279,32 @@ def test_as_many_recordings_as_a_family_takes(chat_adapter: ChatAdapter, questio
     ]
 
 
+@pytest.mark.parametrize("family", AT_HAND)
+def test_words_that_would_stand_for_a_recording_cost_their_own_sample_its_answer(
+    family: str, chat_adapter: ChatAdapter, questions: list[Request]
+) -> None:
+    adapter = chat_adapter(family)
+    token = adapter._processor.audio_token
+    named = asking(Path(questions[0].audio[0].path or ""), f"What is {token}?")
+    refused, answered = adapter.generate([named, questions[1]])
+    assert refused.error == f"the words of the question hold {token}, which stands for a recording"
+    assert not answered.failed
+
+
+@pytest.mark.parametrize("family", ["qwen2_audio", "qwen2_5_omni", "qwen3_omni"])
+def test_each_of_several_recordings_stays_with_its_own_question(
+    family: str, chat_adapter: ChatAdapter, questions: list[Request]
+) -> None:
+    adapter = chat_adapter(family)
+    first, second, third = (question.audio[0] for question in questions[:3])
+    pairs = [
+        Request((Message("user", ("One:", one, "Two:", two)),), generation=SHORT)
+        for one, two in ((first, second), (second, first), (third, first))
+    ]
+    assert texts(adapter, *pairs) == [texts(adapter, pair)[0] for pair in pairs]
+    assert gap(adapter, pairs) < 1e-5
+
+
 def test_the_frame_of_a_transcript_is_removed_and_that_of_no_other_answer(
     chat_adapter: ChatAdapter, questions: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,9 +334,10 @@ def test_an_answer_may_begin_after_a_transcript(
     settings = {**SHORT, "answer_after": r"\n\w+: "}
     answers = adapter.generate([dataclasses.replace(each, generation=settings) for each in questions[:2]])
     assert [answer.text for answer in answers] == ["Hello.", "Hello."]
-    let_write(adapter, monkeypatch, "Hello.<|im_end|>and", "never ending")
+    let_write(adapter, monkeypatch, "Hello.\n\nYes?<|im_end|>and", "never, never ending")
     ended, cut = adapter.generate(questions[:2])
-    assert (ended.text, ended.finish_reason, cut.finish_reason) == ("Hello.", "stop", "length")
+    assert ended.text == "Hello.\n\nYes?", "a blank line ends nothing"
+    assert (ended.finish_reason, cut.finish_reason) == ("stop", "length")
 
 
 @pytest.mark.parametrize(
@@ -330,6 +382,22 @@ def test_a_template_is_taken_from_the_tokenizer_where_the_processor_has_none(
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "chat_template": template}))
     assert "<sound>" in prompt_of(TransformersChat(str(folder), device="cpu"), questions[0])
+
+
+def test_an_omni_has_its_template_from_the_older_file_or_the_newer(
+    chat_adapter: ChatAdapter, chat_checkpoint: ChatCheckpoint, tmp_path: Path, questions: list[Request]
+) -> None:
+    """The tokenizer alone would not find the older one, in which it was published."""
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(chat_checkpoint("qwen2_5_omni"), folder)
+    older = folder / "chat_template.json"
+    (folder / "chat_template.jinja").write_text(json.loads(older.read_text())["chat_template"])
+    older.unlink()
+    prompt = prompt_of(chat_adapter("qwen2_5_omni"), questions[0])
+    assert prompt_of(TransformersChat(str(folder), device="cpu"), questions[0]) == prompt
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(ConfigurationError, match="has no chat template"):
+        TransformersChat(str(folder), device="cpu")
 
 
 @pytest.mark.parametrize("family", BUILDERS)
@@ -404,6 +472,56 @@ def test_a_library_that_a_family_needs_is_named(
     ) as raised:
         TransformersChat(str(tmp_path), device="cpu")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "failure", ["RuntimeError('operator torchvision::nms does not exist')", "OSError('libcudart.so: cannot open')"]
+)
+def test_a_library_that_was_built_for_another_pytorch_is_named_too(
+    failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torchvision.py").write_text(f"raise {failure}")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "phi4_multimodal"}))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    with pytest.raises(ConfigurationError, match=r"need torchvision as well: .*in the build that fits PyTorch's"):
+        TransformersChat(str(tmp_path), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "configuration"),
+    [
+        ("voxtral", "voxtral_mini"),
+        ("granite_speech", "granite_speech"),
+        ("granite_speech_plus", "granite_speech"),
+        ("canary", "canary"),
+        ("parakeet_ctc", "parakeet"),
+        ("parakeet_rnnt", "parakeet"),
+        ("parakeet_tdt", "parakeet"),
+    ],
+)
+def test_checkpoints_that_want_an_adapter_of_their_own_are_sent_there(
+    model_type: str, configuration: str, tmp_path: Path
+) -> None:
+    """Asked the common way, Granite Speech would answer without its weights for speech where peft is missing."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    with pytest.raises(ConfigurationError, match=f"of their own: model={configuration} model.path="):
+        TransformersChat(str(tmp_path), device="cpu")
+    assert (Path(next(iter(configs.__path__))) / "model" / f"{configuration}.yaml").is_file()
+
+
+def test_weights_of_low_rank_want_peft_and_their_folder(
+    chat_checkpoint: ChatCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Phi-4-multimodal answers badly without them."""
+    folder = chat_checkpoint("qwen2_audio")
+    if importlib.util.find_spec("peft"):
+        with pytest.raises(ConfigurationError, match="lora: no weights in PEFT's format in 'absent-lora'") as raised:
+            TransformersChat(str(folder), device="cpu", lora="absent-lora")
+        assert "\n" not in str(raised.value)
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(ConfigurationError, match="checkpoints of type 'qwen2_audio' need peft as well"):
+        TransformersChat(str(folder), device="cpu", lora="speech-lora")
 
 
 @pytest.mark.slow

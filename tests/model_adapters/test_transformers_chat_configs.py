@@ -60,7 +60,33 @@ def test_omni_r1_says_why_it_has_no_weights() -> None:
         ("qwen2_audio_7b", "asr", "zh", "♪Detect the language and recognize the speech: <|zh|>"),
         ("qwen2_audio_7b", "asr", "ja", "♪Detect the language and recognize the speech:"),
         ("qwen2_audio_7b", "translation", "en", "♪Detect the language and translate the speech into Mandarin: <|en|>"),
+        ("qwen2_audio_7b", "asr", "yue", "♪Detect the language and recognize the speech: <|yue|>"),
+        ("qwen2_audio_7b", "asr", "fr", "♪Detect the language and recognize the speech: <|fr|>"),
+        ("qwen2_audio_7b", "translation", "zh", "♪Detect the language and translate the speech into English: <|zh|>"),
+        ("qwen2_5_omni_7b", "asr", "en", "Transcribe the English audio into text without any punctuation marks.♪"),
+        ("qwen2_5_omni_7b", "asr", "ru", "Transcribe the Russian audio into text without including any punctuation ma"),
+        (
+            "qwen2_5_omni_7b",
+            "translation",
+            "zh",
+            "Listen to the provided Chinese speech and produce a translation in English text.♪",
+        ),
+        ("qwen3_omni_30b", "asr", "zh", "♪请将这段中文语音转换为纯文本。"),
+        ("qwen3_omni_30b", "asr", "de", "♪Transcribe the German audio into text."),
+        (
+            "qwen3_omni_30b",
+            "translation",
+            "zh",
+            "♪Listen to the provided Chinese speech and produce a translation in English text.",
+        ),
         ("audio_flamingo_3", "asr", "en", "Transcribe the input speech.♪"),
+        (
+            "audio_flamingo_3",
+            "mmau",
+            "en",
+            "{question}\nChoose the correct option from the following options:\n{lettered_choices}♪",
+        ),
+        ("voxtral_mini", "asr", "en", "♪[TRANSCRIBE]"),
         ("qwen3_asr", "asr", "en", "♪"),
         ("glm_asr", "asr", "zh", "♪"),
         ("fun_asr_nano", "asr", "zh", "♪"),
@@ -86,7 +112,7 @@ def test_questions_are_put_as_the_sources_have_them(name: str, kind: str, langua
     request = prompts(name).of(kind).request((AUDIO,), language=language, fields=fields)
     assert words(request).startswith(asked)
     assert not request.generation.get("temperature")
-    assert request.language == (language if name == "fun_asr_nano" else None)
+    assert request.language == (language if name in ("fun_asr_nano", "voxtral_mini") else None)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +120,7 @@ def test_questions_are_put_as_the_sources_have_them(name: str, kind: str, langua
     [
         ("gemma_4", "你好，朋友。\nEnglish: Hello, friend.", "Hello, friend."),
         ("gemma_4", "Hello, friend.", "Hello, friend."),
+        ("gemma_3n", "Good day.\nHaitian Creole: Bonjou.", "Bonjou."),
         ("phi_4_multimodal", "Guten Tag.<sep>Good day.", "Good day."),
     ],
 )
@@ -101,6 +128,36 @@ def test_the_transcript_before_a_translation_is_no_part_of_it(name: str, text: s
     pattern = prompts(name).of("translation").generation["answer_after"]
     match = re.search(pattern, text)
     assert (text[match.end() :] if match else text) == translation
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"),
+    [
+        ("qwen2_audio_7b", 256),
+        ("audio_flamingo_3", 500),
+        ("qwen3_asr", 1024),
+        ("voxtral_mini", 500),
+        ("granite_speech", 200),
+    ],
+)
+def test_transcripts_may_be_as_long_as_in_published_evaluations(name: str, tokens: int) -> None:
+    assert prompts(name).of("asr").generation["max_new_tokens"] == tokens
+
+
+def test_qwen2_5_omni_is_told_what_it_is_as_its_cookbook_does() -> None:
+    told = {kind: prompts("qwen2_5_omni_7b").of(kind).system for kind in ("asr", "translation")}
+    assert told == {
+        "asr": "You are a speech recognition model.",
+        "translation": "You are a speech translation model.",
+    }
+
+
+def test_qwen3_asr_is_given_as_much_of_a_recording_as_its_authors_give_it(chat_checkpoint: ChatCheckpoint) -> None:
+    """Its processor would take more; their package divides at 1200 s, where it is quiet."""
+    config = composed("qwen3_asr", f"model.path={chat_checkpoint('qwen3_asr')}", "model.device=cpu")
+    model = plan_from_config(config, {"model": "qwen3_asr", "task": "demo_clean"}).models["model"].make()
+    assert isinstance(model, TransformersChat)
+    assert (model.capabilities.longest_audio, model.capabilities.beyond) == (1200, "splits")
 
 
 def test_the_base_model_is_asked_without_a_conversation(tmp_path: Path, chat_checkpoint: ChatCheckpoint) -> None:

@@ -83,6 +83,9 @@ def test_it_is_an_adapter_like_any_other(checkpoint: Path) -> None:
 def test_a_checkpoint_that_does_not_speak_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="a checkpoint of type 'whisper' makes no speech of text by itself"):
         TransformersTts(str(save_whisper(tmp_path / "whisper")))
+    (tmp_path / "config.json").write_text('{"model_type": "speecht5"}')
+    with pytest.raises(ConfigurationError, match="type 'speecht5' makes no speech of text by itself"):
+        TransformersTts(str(tmp_path))  # it wants a vocoder beside it
     with pytest.raises(ConfigurationError, match="unknown_characters"):
         TransformersTts(str(checkpoint), unknown_characters="drop")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="cannot load it"):

@@ -3,11 +3,15 @@
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
+from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.testing import check_adapter
 from evalkit.types import Message, Request
@@ -48,6 +52,36 @@ def test_it_writes_the_same_in_a_batch_as_alone(voxtral: Voxtral, noise_requests
     check_adapter(voxtral, [*transcripts, *questions])
     texts = [response.text for response in voxtral.generate(transcripts)]
     assert len(set(texts)) == len(texts)
+
+
+def test_the_decoding_settings_of_the_checkpoint_are_not_used(
+    voxtral: Voxtral, noise_requests: list[Request], tmp_path: Path
+) -> None:
+    """Those of Granite Speech penalise repetition too, which its published figures do not."""
+    plain = Voxtral(str(save_voxtral(tmp_path)), device="cpu", max_new_tokens=8)
+    requests = [asked(request, "Why?") for request in noise_requests[:2]]
+    assert voxtral.generate(requests) == plain.generate(requests)
+    assert voxtral._model.generation_config.repetition_penalty is None
+
+
+def test_the_library_has_nothing_to_say_about_how_it_is_called(
+    voxtral: Voxtral, noise_requests: list[Request], library_warnings: Callable[[], list[str]]
+) -> None:
+    library_warnings()
+    voxtral.generate([transcribing(noise_requests[0]), asked(noise_requests[1], "Why?")])
+    assert library_warnings() == []
+
+
+def test_a_recording_is_heard_in_windows_of_half_a_minute_however_short_it_is(voxtral: Voxtral, tmp_path: Path) -> None:
+    for samples, windows in ((1, 1), (31 * 16_000, 2)):
+        soundfile.write(tmp_path / f"{samples}.wav", np.full(samples, 0.1), 16_000)
+        request = Request((Message("user", (Audio("sound", tmp_path / f"{samples}.wav"), "Why?")),))
+        assert prompt_of(voxtral, request).count("[AUDIO]") == windows * 375
+        assert prompt_of(voxtral, transcribing(request)).count("[AUDIO]") == windows * 375
+
+
+def test_more_than_its_context_holds_is_refused(voxtral: Voxtral) -> None:
+    assert (voxtral.capabilities.longest_audio, voxtral.capabilities.beyond) == (1800, "refuses")
 
 
 def test_transcription_is_asked_for_with_the_models_own_prompt(voxtral: Voxtral, noise_requests: list[Request]) -> None:

@@ -155,7 +155,11 @@ def save_qwen3_omni(folder: Path) -> Path:
         user_token_id=ids["user"],
         assistant_token_id=ids["assistant"],
     )
-    return _save(folder, transformers.Qwen3OmniMoeForConditionalGeneration(config), tokenizer)
+    model = transformers.Qwen3OmniMoeForConditionalGeneration(config)
+    for name, weights in model.talker.named_parameters():
+        if "experts" in name:  # which the library leaves as the memory happens to be
+            torch.nn.init.normal_(weights, std=0.02)
+    return _save(folder, model, tokenizer)
 
 
 def _save(folder: Path, model: Any, tokenizer: Any, window: int | None = None) -> Path:

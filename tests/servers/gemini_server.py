@@ -177,6 +177,7 @@ class GeminiServer(OpenAIServer):
         backend: what it answers.
         change: made to every whole answer, or to the last piece of a stream, as JSON values, before it is sent.
         processing: how often a file is said to be in processing before it can be used.
+        unusable: why no file can be used; empty where all can.
         **settings: see ``OpenAIServer``; ``models`` are those that it has.
 
     Attributes:
@@ -189,12 +190,14 @@ class GeminiServer(OpenAIServer):
         *,
         change: Callable[[dict[str, Any]], Any] = lambda document: None,
         processing: int = 0,
+        unusable: str = "",
         **settings: Any,
     ) -> None:
         super().__init__(backend, **settings)
         self.uploads = 0
         self._change = change
         self._processing = processing
+        self._unusable = unusable
         self._parts: dict[str, bytearray] = {}
         self._sizes: dict[str, int] = {}
         self._asked: dict[str, int] = {}
@@ -259,7 +262,10 @@ class GeminiServer(OpenAIServer):
         self._asked[name] = self._asked.get(name, 0) + 1
         state = "PROCESSING" if self._asked[name] <= self._processing else "ACTIVE"
         uri = f"{self.base_url}/v1beta/{name}"
-        return {"name": name, "uri": uri, "mimeType": "audio/wav", "state": state, "sizeBytes": str(self._sizes[name])}
+        file = {"name": name, "uri": uri, "mimeType": "audio/wav", "state": state, "sizeBytes": str(self._sizes[name])}
+        if state == "ACTIVE" and self._unusable:
+            return {**file, "state": "FAILED", "error": {"code": 3, "message": self._unusable}}
+        return file
 
     def _read(self, http: HttpRequest) -> ServedRequest:
         match = _METHOD.fullmatch(http.path)

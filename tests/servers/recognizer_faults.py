@@ -23,6 +23,7 @@ TRANSIENT: Mapping[str, list[Reply]] = {
     ],
     "deepgram_nova_3": [
         Reply(429, {"err_code": "TOO_MANY_REQUESTS", "err_msg": "Too many requests", "request_id": "r"}),
+        Reply(409, {"err_code": "CONFLICT", "err_msg": "again", "request_id": "r"}),
         Reply(408, {"err_code": "SLOW_UPLOAD", "err_msg": "slow", "request_id": "r"}),
         Reply(502, {"err_code": "Bad Gateway", "err_msg": "gone", "request_id": "r"}),
     ],
@@ -76,9 +77,13 @@ REFUSED: Mapping[str, list[Reply]] = {
 STOPPING: Mapping[str, list[tuple[Reply, type[Exception]]]] = {
     "doubao_llm_asr": [
         (Reply(200, {}, {"X-Api-Status-Code": "45000030", "X-Api-Message": "not allowed"}), RejectedError),
+        (Reply(401, {"error": "no key"}), RejectedError),
         (Reply(403, {"error": "grant not found"}), RejectedError),
     ],
-    "azure_speech": [(Reply(401, {"error": {"code": "401", "message": "Access denied"}}), RejectedError)],
+    "azure_speech": [
+        (Reply(401, {"error": {"code": "401", "message": "Access denied"}}), RejectedError),
+        (Reply(403, {"error": {"code": "403", "message": "Forbidden"}}), RejectedError),
+    ],
     "google_chirp_3": [
         (Reply(401, {"error": {"code": 401, "status": "UNAUTHENTICATED", "message": "token"}}), RejectedError),
         (Reply(403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "project"}}), RejectedError),

@@ -144,6 +144,16 @@ def test_failures_never_enter(tmp_path: Path) -> None:
     cache.close()
 
 
+def test_an_empty_answer_is_one_too(tmp_path: Path) -> None:
+    """Such as the right transcript of silence."""
+    cache = AnswerCache(tmp_path)
+    cache.put("a", Response(text=""))
+    found = cache.get("a")
+    assert found is not None
+    assert (found.text, found.failed) == ("", False)
+    cache.close()
+
+
 _WRITER = """
 import sys
 from pathlib import Path
