@@ -10,9 +10,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from evalkit.datasets.fingerprint import OrderedFingerprint
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError
+from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.results.aggregates import definitions_from, with_aggregates
 from evalkit.results.copying import join_responses
 from evalkit.results.folder import PROVENANCE, RunFolder
@@ -29,9 +31,11 @@ from evalkit.run.scoring import score_task
 from evalkit.run.shard_found import ShardFound, difference, opened
 from evalkit.run.stored import stored_statistics, stored_tasks, write_config
 from evalkit.task import Task
+from evalkit.types import Failure, Sample
 from evalkit.version import __version__
 
 _T = TypeVar("_T")
+_Row = tuple[Sample, str, Failure | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +158,14 @@ def _merged(
     first = finished[0].run
     assert first is not None  # noqa: S101 - as was just asked for
     config = dict(parts[0].config) | {"shard": None}
-    config["tasks"] = {name: task for part in reversed(parts) for name, task in part.config["tasks"].items()}
-    config["tasks"] = {**parts[0].config["tasks"], **config["tasks"]}
+    config["tasks"] = {name: task for part in parts for name, task in part.config["tasks"].items()}
     settings = stored_statistics(config, folder.path)
     settled_run(folder)
     results: dict[str, TaskResult] = {}
     for task in stored_tasks(config, whole, allow):
         shares = [part for part in finished if part.run is not None and task.name in part.run.tasks]
         join_responses([part.folder / task.name for part in shares], folder.path / task.name)
-        results[task.name] = _scored(folder.path / task.name, task, shares, settings, whole[task.name].partial)
+        results[task.name] = _scored(folder.path / task.name, task, shares, settings, whole[task.name])
     provenance = joined_provenance({part.shard: part.provenance for part in parts if part.provenance})
     run = RunResult(
         name=first.name,
@@ -180,15 +183,33 @@ def _merged(
     return run
 
 
-def _scored(folder: Path, task: Task, shares: Sequence[ShardFound], settings: Any, partial: bool) -> TaskResult:
-    """Score all samples of a task, whose shares are read by turns: so they come in the order of the data set."""
-    found = [part.run.tasks[task.name] for part in shares if part.run is not None]
-    models = {role: model for result in found for role, model in result.models.items()}
-    scores = [ScoresFile(part.folder / task.name, each.digest) for part, each in zip(shares, found, strict=True)]
-    samples = _by_turns(each.samples() for each in scores)
+def _scored(
+    folder: Path, task: Task, shares: Sequence[ShardFound], settings: BootstrapSettings, whole: WholeData
+) -> TaskResult:
+    """Score all samples of a task, whose shares are read by turns: so they come in the order of the data set.
+
+    Raises:
+        StoreError: they are not the samples that were divided, as where a shard was begun again on other data.
+    """
+    results = [part.run.tasks[task.name] for part in shares if part.run is not None]
+    models = {role: model for result in results for role, model in result.models.items()}
+    scores = [ScoresFile(part.folder / task.name, each.digest) for part, each in zip(shares, results, strict=True)]
+    rows = _by_turns(each.samples() for each in scores)
+    found_whole = OrderedFingerprint()
     with ResponseStore(folder, writable=False) as store:
-        outcomes = stored_outcomes(task, store, samples)
-        return score_task(task, outcomes, folder, settings, models=models, partial=partial)
+        outcomes = stored_outcomes(task, store, _noted(rows, found_whole))
+        result = score_task(task, outcomes, folder, settings, models=models, partial=whole.partial)
+    if (found_whole.samples, found_whole.hexdigest()) != (whole.samples, whole.fingerprint):
+        raise StoreError(
+            f"{folder}: the shards have scores of other samples than were divided; run the commands of all shards again"
+        )
+    return result
+
+
+def _noted(rows: Iterable[_Row], found: OrderedFingerprint) -> Iterator[_Row]:
+    for row in rows:
+        found.add(row[0])
+        yield row
 
 
 def _by_turns(shares: Iterable[Iterator[_T]]) -> Iterator[_T]:

@@ -170,6 +170,14 @@ def test_shards_of_other_settings_data_or_versions_are_refused(sharded: Path, tm
     assert "evalkit 0.0.1 made it, there " in refusal(sharded)
 
 
+def test_scores_of_other_samples_than_were_divided_are_refused(sharded: Path) -> None:
+    """As of shards that were begun again after their data had changed, and stopped before they had new scores."""
+    for number in (1, 2, 3):
+        path = Shard(number, 3).folder(sharded) / "provenance.json"
+        changed(path, lambda record: record["data"][TASK]["whole"].update(fingerprint="0" * 32))
+    assert "the shards have scores of other samples than were divided" in refusal(sharded)
+
+
 def test_another_order_of_the_same_samples_is_other_data(tmp_path: Path) -> None:
     made(tmp_path, "runs", "shard=1/2")
     run = made(tmp_path, "runs", "shard=2/2", references=dict(reversed(REFERENCES.items())))
