@@ -23,6 +23,10 @@ class StoreError(EvalkitError):
     """A run folder that cannot be read or written."""
 
 
+class StopRequested(KeyboardInterrupt):
+    """The run was asked to make room, and is to be started again: by SIGTERM or SIGUSR1, which it names."""
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message; what kind of error it is, where it has none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

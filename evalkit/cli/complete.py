@@ -63,6 +63,7 @@ _OPTIONS = {
         "--junit",
         "--allow",
     ),
+    "merge": ("--help", "--allow"),
     "sensitivity": ("--help", "--task", "--markdown", "--json", "--allow"),
     "repeats": ("--help", "--json"),
     "judge": ("--help", "--samples", "--markdown", "--json", "--allow", "--config-dir"),

@@ -10,11 +10,12 @@ from evalkit.cli.columns import columns
 from evalkit.cli.model_facts import abilities, languages, longest_audio, needs
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.printable import printable
-from evalkit.results.folder import PROVENANCE
+from evalkit.results.folder import PROVENANCE, SHARDS
 from evalkit.results.metrics_file import FILE_NAME as METRICS
 from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.provenance import Session, last_session
 from evalkit.results.repeated import repeated_folders
+from evalkit.results.shards import shards_of
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
@@ -111,7 +112,7 @@ def _runs(folder: Path) -> str:
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: no such folder; name the one that holds your runs")
     entries = [path for entry in sorted(_entries(folder)) for path in (repeated_folders(entry) or [entry])]
-    rows = [_run_row(path, folder) for path in entries if (path / PROVENANCE).is_file()]
+    rows = [_run_row(path, folder) for path in entries if (path / PROVENANCE).is_file() or (path / SHARDS).is_dir()]
     if not rows:
         return f"{folder}: no runs"
     return columns(("run", "model", "state", "tasks", "samples", "failed", "last session"), rows)
@@ -128,9 +129,13 @@ def _run_row(path: Path, folder: Path) -> tuple[str, ...]:
     """Return what a run's own files say; one that cannot be read has its place in the list all the same."""
     name = path.relative_to(folder).as_posix()
     try:
+        if not (path / PROVENANCE).is_file():
+            shards = list(shards_of(path))
+            state = f"not merged, {len(shards)} of {shards[0].count} shards begun" if shards else "not begun"
+            return name, "", state, "", "", "", ""
         run = read_run(path) if (path / METRICS).is_file() else None
         session = last_session(path)
-    except StoreError as error:
+    except (StoreError, ConfigurationError) as error:
         print(f"evalkit: {printable(str(error))}", file=sys.stderr)
         return name, "", "cannot be read", "", "", "", ""
     tasks = () if run is None else run.tasks.values()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 
-from evalkit.errors import ConfigurationError, EvalkitError
+from evalkit.errors import ConfigurationError, EvalkitError, StopRequested
 from evalkit.hints import hint
 from evalkit.printable import printable
 from evalkit.rooms import find_rooms_at_home
@@ -17,6 +17,7 @@ from evalkit.version import __version__
 
 EXIT_FOUND_FAULT = 1  # failed samples, a significant regression, or data that differs from what is known
 EXIT_ERROR = 2
+EXIT_RUN_AGAIN = 75  # a scheduler wanted the machine back; EX_TEMPFAIL of sysexits.h: to be tried again
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141  # as of a program that the reader of its output has left
 
@@ -28,6 +29,7 @@ COMMANDS = {
     "status": "how runs are going, from another terminal or machine: done, rate, time left, failures, cost",
     "audit": "is a run whole: one answer for each call, every recording, figures that recompute; exits 1 if not",
     "show": "the exact request, data set and metric of a task, nothing is run; or one sample of a run",
+    "merge": "make one run of the shards that `evalkit run shard=K/N` left, or name those that are missing",
     "score": "score a run's stored answers again, with other schemes if you like; no inference",
     "sensitivity": "a run's stored answers under every scheme of normalisation, with the intervals of the differences",
     "repeats": "several runs of one model, with other seeds: the mean, and the spread of runs beside that of samples",
@@ -71,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _dispatch(invocation)
         _flush()
         return status
+    except StopRequested as request:
+        print(f"evalkit: stopped by {request}; what was answered is kept, the same command continues", file=sys.stderr)
+        return EXIT_RUN_AGAIN
     except KeyboardInterrupt:
         print("evalkit: interrupted; what was answered is kept, the same command continues", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -140,6 +140,11 @@ def _run_and_judge(asked: _Asked) -> int:
     composition = compose_run(_run_words(model, words, list(wanted)), asked.folders)
     with in_our_words():
         plan = plan_from_config(composition.config, composition.choices)
+        if (shard := plan.selection.shard) is not None:
+            raise ConfigurationError(
+                f"shard={shard}: a share has no figures to judge; `evalkit run` all shards, `evalkit merge` them, and "
+                "give the run to `evalkit reproduce --from`"
+            )
         found = estimate(plan, composition.config, asked.options.probe)
         print(printable(estimate_text(found), lines=True))
         print(f"Published of {printable(name)}: {len(published):,} figures", flush=True)

@@ -20,6 +20,7 @@ from evalkit.hints import hint
 from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.repeated import join_runs
+from evalkit.results.shards import Shard
 from evalkit.results.usage import usage_lines
 from evalkit.run.composition import compose_run, configurations, listed_roles
 from evalkit.run.evaluate import Evaluation
@@ -74,8 +75,9 @@ def _hydra_application(flags: Sequence[str], words: Sequence[str], *, sweep: boo
     overrides = added_roles(grammatical(words, sweep=sweep), listed_roles())
     if sweep:
         _, kept = swept_keys(overrides)
-        # What every run of the sweep has in common does not tell them apart: it stays out of their names.
-        told_apart = ["model", "suite", "task", *kept]
+        # What every run of the sweep has in common does not tell them apart: it stays out of their names; so do shards,
+        # which are of one run.
+        told_apart = ["model", "suite", "task", "shard", *kept]
         excluded = ",".join(quoted(key) for key in told_apart)
         overrides.append(f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]")
         overrides.append("hydra.output_subdir=null")  # what Hydra keeps there is not filtered
@@ -120,12 +122,29 @@ class FailedSamplesError(EvalkitError):
 
 def _run(config: DictConfig, choices: Mapping[str, Any]) -> int:
     with in_our_words():
+        if config.shard is not None:
+            return _run_shard(config, choices)
         done = [_told(evaluation) for evaluation in evaluations(config, choices)]
     if len(done) > 1:
         folder = _folder(done[0]).parent
         print(f"\n{printable(summary(join_runs(done, folder.name)), lines=True)}")
         print(f"\nFolder of the {len(done)} runs: {folder}\nTables and chart: evalkit report {folder}")
     return EXIT_FOUND_FAULT if any(run.failed_samples for run in done) else 0
+
+
+def _run_shard(config: DictConfig, choices: Mapping[str, Any]) -> int:
+    """Carry out one shard of a run; its figures, of a few samples that nobody chose, are not shown."""
+    failed = 0
+    for evaluation in evaluations(config, choices):
+        results = evaluation.results
+        failed += results.failed_samples
+        run = Shard.run_of(_folder(results))
+        counts = ", ".join(f"{name} {task.samples.total:,}" for name, task in results.tasks.items())
+        print(f"Shard {config.shard} is done; samples: {counts}")
+        print(f"Once all are: evalkit merge {run}", flush=True)
+    if failed:
+        print(f"evalkit: {failed:,} of them failed; the same command asks again", file=sys.stderr)
+    return EXIT_FOUND_FAULT if failed else 0
 
 
 def _told(evaluation: Evaluation) -> RunResult:

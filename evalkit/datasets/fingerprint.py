@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evalkit.types import Sample
@@ -54,6 +54,18 @@ class Fingerprint:
             "sound": _text(self._sound),
         }
 
+    @classmethod
+    def joined(cls, records: Iterable[Mapping[str, Any]]) -> "Fingerprint":
+        """Return the fingerprint of a data set of those of its shares, as ``to_json`` gave them."""
+        joined = cls()
+        for record in records:
+            joined.samples += record["samples"]
+            joined._recordings += record["recordings"]
+            joined._sum += int(record["fingerprint"], 16)
+            joined._ids += int(record["ids"], 16)
+            joined._sound += int(record["sound"], 16)
+        return joined
+
     def recordings_changed_since(self, recorded: Mapping[str, Any]) -> bool:
         """Return whether the same samples had other recordings when ``recorded`` was written.
 
@@ -64,6 +76,30 @@ class Fingerprint:
         now = self.to_json()
         alike = all(recorded.get(key) == now[key] for key in ("ids", "recordings"))
         return alike and recorded.get("sound") != now["sound"]
+
+
+class OrderedFingerprint:
+    """Digest of the samples of a data set in their order, with all that they say but the bytes of recordings.
+
+    It is what the shards of a run must agree on: they take samples by their place, and each reads its own recordings.
+
+    Attributes:
+        samples: how many have been added.
+    """
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self._digest = hashlib.blake2b(digest_size=16)
+
+    def add(self, sample: Sample) -> None:
+        """Take in the next sample."""
+        said = [sample.id, sample.references, sample.language, sample.groups, sample.metadata, sample.clusters]
+        self._digest.update(_json([*said, [audio.locator for audio in sample.audio]]).encode() + b"\n")
+        self.samples += 1
+
+    def hexdigest(self) -> str:
+        """Return the fingerprint of the samples so far, 32 hexadecimal digits."""
+        return self._digest.hexdigest()
 
 
 def _number(content: Any) -> int:

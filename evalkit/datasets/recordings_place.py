@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,14 @@ class RecordingsPlace:
             folder if isinstance(folder, str) else None,
             tuple(each for each in tables if isinstance(each, str)) if isinstance(tables, list) else (),
         )
+
+    @classmethod
+    def joined(cls, places: Iterable["RecordingsPlace"]) -> "RecordingsPlace":
+        """Return where the recordings of a data set lie of whose shares it is known."""
+        places = list(places)
+        folders = {place.folder for place in places}
+        tables = dict.fromkeys(table for place in places for table in place.tables)
+        return cls(folders.pop() if len(folders) == 1 else None, tuple(tables))
 
 
 class RecordingsFinder:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evalkit.chain import ChainRun, Outcome
-from evalkit.errors import BudgetReachedError, ConfigurationError, EvalkitError
+from evalkit.errors import BudgetReachedError, ConfigurationError, EvalkitError, StopRequested
 from evalkit.inference.endpoint import Endpoint, ModelFacts
 from evalkit.inference.interrupts import interrupts
 from evalkit.inference.observer import Observer, Observers
@@ -80,7 +80,8 @@ async def run_inference(
         BudgetReachedError: the budget leaves no room for another request; those under way were waited for.
         ServerUnavailableError: a server has been away for too long.
         RejectedError: a server takes no request.
-        KeyboardInterrupt: the user wants it to end; the batch under way was waited for.
+        KeyboardInterrupt: the user wants it to end; the batch under way was waited for. If it was a scheduler that did,
+            it is a ``StopRequested``.
     """
     inference = _Inference(
         endpoints, met or _ignore, max_failures, samples_under_way, observer or Observers(), notify or _ignore
@@ -158,9 +159,12 @@ class _Inference:
         ending = (walk, *self._chains, *self._opening.values(), *self._finishing)
         await asyncio.gather(*ending, return_exceptions=True)
 
-    def _interrupted(self) -> None:
-        self._notify("finishing the batch; press again to stop")
-        self._stop(KeyboardInterrupt())
+    def _interrupted(self, interrupt: KeyboardInterrupt) -> None:
+        if isinstance(interrupt, StopRequested):
+            self._notify(f"finishing the batch, as {interrupt} asks; Ctrl-C stops at once")
+        else:
+            self._notify("finishing the batch; press again to stop")
+        self._stop(interrupt)
 
     def _stop(self, error: BaseException) -> None:
         if not self._done.done():

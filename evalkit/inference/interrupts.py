@@ -1,4 +1,4 @@
-"""Ctrl-C while models work: the first press ends the run in good order, the second at once."""
+"""Ctrl-C, or a scheduler that wants the machine back, while models work: the run ends in good order."""
 
 import asyncio
 import logging
@@ -9,38 +9,48 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from evalkit.errors import StopRequested
+
 _EXIT_INTERRUPTED = 130
 
 
-@contextmanager
-def interrupts(loop: asyncio.AbstractEventLoop, first: Callable[[], None]) -> Iterator[None]:
-    """Within the context, have a first interrupt call ``first``; a second one ends the process.
+_REQUESTS = (signal.SIGTERM, signal.SIGUSR1)
 
-    The process is then left without the interpreter's own winding up, which native threads that still compute do not
-    survive. Nothing is lost by it: every answer was handed to the operating system as it came. Outside the main thread,
-    where no signals arrive, the context does nothing.
+
+@contextmanager
+def interrupts(loop: asyncio.AbstractEventLoop, first: Callable[[KeyboardInterrupt], None]) -> Iterator[None]:
+    """Within the context, have a first interrupt or request call ``first``; a later interrupt ends the process.
+
+    ``first`` is told what to raise. Requests are SIGTERM and SIGUSR1, as of Slurm; further ones change nothing, as
+    schedulers send several before SIGKILL.
+
+    The process that a later interrupt ends is left without the interpreter's own winding up, which native threads that
+    still compute do not survive. Nothing is lost by it: every answer was handed to the operating system as it came.
+    Outside the main thread, where no signals arrive, the context does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    presses = 0
+    stopping = False
 
-    def pressed() -> None:
-        nonlocal presses
-        presses += 1
-        if presses == 1:
-            first()
-        else:
+    def arrived(number: signal.Signals) -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            first(KeyboardInterrupt() if number == signal.SIGINT else StopRequested(number.name))
+        elif number == signal.SIGINT:
             print("evalkit: stopped; what was answered is kept, the same command continues", file=sys.stderr)
             logging.shutdown()
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(_EXIT_INTERRUPTED)
 
-    before = signal.getsignal(signal.SIGINT)
-    loop.add_signal_handler(signal.SIGINT, pressed)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *_REQUESTS)}
+    for number in before:
+        loop.add_signal_handler(number, arrived, number)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not of Python's making

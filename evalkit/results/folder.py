@@ -12,11 +12,16 @@ from evalkit.errors import ConfigurationError, StoreError
 from evalkit.results.fields import Fields
 
 PROVENANCE = "provenance.json"
+SHARDS = "shards"
 
 _LOCK = ".lock"
 _ESCAPED_SURROGATE = "\\ud"
 _REPLACED = "replaced"
 _REPORT = "report"
+
+
+class RunInUseError(StoreError):
+    """A run folder that another process is writing to."""
 
 
 class RunFolder:
@@ -26,7 +31,8 @@ class RunFolder:
         path: the folder; made if it is not there.
 
     Raises:
-        StoreError: another process is writing to it, it cannot be made, or it holds links: whoever made them, what is
+        RunInUseError: another process is writing to it.
+        StoreError: it cannot be made, or it holds links: whoever made them, what is
             written here must not land elsewhere.
     """
 
@@ -40,7 +46,7 @@ class RunFolder:
             self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StoreError(f"{path}: another evalkit process is writing to this run") from error
+            raise RunInUseError(f"{path}: another evalkit process is writing to this run") from error
         except OSError as error:
             raise StoreError(f"{path}: cannot be used as a run folder ({error.strerror})") from error
 
@@ -56,7 +62,7 @@ class RunFolder:
             ConfigurationError: they are two models.
         """
         current = json.loads(json.dumps(now))  # as it will be read back: JSON turns tuples into lists
-        for key, before, after in _differences(earlier, current):
+        for key, before, after in differences(earlier, current):
             moved = f", or {role}.server={before} if the same model has moved" if key == "server" else ""
             raise ConfigurationError(
                 f"{self.path}: holds answers of another {role} ({key} was {before}, now {after}); "
@@ -129,7 +135,7 @@ def recorded_models(provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return models
 
 
-def _differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+def differences(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Return where two fingerprints differ; what a server says of itself may be said at one time and not at another."""
     said, says = (fingerprint.get(SERVER_SAYS) or {} for fingerprint in (earlier, current))
     for key in sorted((set(earlier) | set(current)) - {SERVER_SAYS}):

@@ -8,7 +8,7 @@ from typing import Any
 
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.results.fields import Fields
-from evalkit.results.folder import read_json
+from evalkit.results.folder import SHARDS, read_json
 from evalkit.results.metrics_json import aggregate_from_json, aggregate_to_json, task_from_json, task_to_json
 from evalkit.results.task_result import Aggregate, MetricResult, SampleCounts, TaskResult
 
@@ -180,6 +180,8 @@ def without_results(folder: Path) -> str:
     """Return why a folder without a ``metrics.json`` has no results to read."""
     if not folder.exists():
         return f"{folder}: there is no such folder"
+    if (folder / SHARDS).is_dir():
+        return f"{folder}: the run has no results before its shards are merged: `evalkit merge {folder}`"
     if has_begun(folder):
         return f"{folder}: the run has no results yet; the command that began it continues it"
     return f"{folder}: not a run folder, it has no {FILE_NAME}"

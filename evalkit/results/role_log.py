@@ -8,6 +8,8 @@ from typing import Any
 
 from evalkit.errors import StoreError
 
+_PIECE = 1 << 20  # bytes that are copied at once
+
 
 class RoleLog:
     """One JSON Lines file, appended to line by line and read at the offsets it remembers.
@@ -49,6 +51,16 @@ class RoleLog:
                     break
                 yield offset, self._parse(line, f"line {number}")
                 offset += len(line)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes of all whole records, in pieces."""
+        position = 0
+        while position < self._end:
+            piece = os.pread(self._file, min(_PIECE, self._end - position), position)
+            if not piece:
+                raise StoreError(f"{self._path}: cut short while it was in use, at byte {position}")
+            yield piece
+            position += len(piece)
 
     def read(self, offset: int) -> dict[str, Any]:
         """Read the record that starts at ``offset``."""

@@ -28,6 +28,7 @@ from evalkit.results.metrics_file import RunResult
 from evalkit.results.provenance import ProvenanceRecord
 from evalkit.results.publication import publish, settled_run
 from evalkit.results.responses import ResponseStore
+from evalkit.results.shards import WHOLE, WholeData, refuse_mixture
 from evalkit.results.task_result import ModelIdentity
 from evalkit.results.usage import RoleUsage
 from evalkit.run.events import EventLog, run_log
@@ -115,6 +116,8 @@ class _Session:
         self._plan = plan
         self._lock = threading.Lock()  # tasks are finished in threads of their own
         self._identities: dict[str, ModelIdentity] = {}
+        shard = plan.selection.shard
+        refuse_mixture(plan.folder if shard is None else shard.run_of(plan.folder), shard)
         with ExitStack() as stack:
             self._folder = stack.enter_context(closing(RunFolder(plan.folder)))
             if plan.fresh:
@@ -132,7 +135,7 @@ class _Session:
                 each.task.name: stack.enter_context(ResponseStore(plan.folder / each.task.name, settled=plan.replayed))
                 for each in tasks
             }
-            data = {each.task.name: {**each.fingerprint.to_json(), **each.recordings.to_json()} for each in tasks}
+            data = {each.task.name: _data_record(each) for each in tasks}
             self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
             stack.callback(self._record.write)
             for line in plan.notices:
@@ -236,7 +239,8 @@ class _Session:
         scorer = TaskScorer(
             task,
             plan.folder / task.name,
-            plan.bootstrap,
+            # A shard's figures are no one's, and its samples may lack the field by which those of the run are drawn.
+            plan.bootstrap if checked.whole is None else replace(plan.bootstrap, cluster="none"),
             models=self._identities,
             partial=checked.partial,
         )
@@ -264,6 +268,14 @@ class _Session:
         """Sum what the calls of all tasks of the folder took, whether they are part of this session or not."""
         usage = [RoleUsage.from_json(took) for roles in self._record.usage().values() for took in roles.values()]
         return sum((each.spent for each in usage), Usage())
+
+
+def _data_record(checked: CheckedTask) -> dict[str, Any]:
+    record = {**checked.fingerprint.to_json(), **checked.recordings.to_json()}
+    if checked.whole is None:
+        return record
+    whole = WholeData(checked.whole.samples, checked.whole.hexdigest(), checked.partial)
+    return {**record, WHOLE: whole.to_json()}
 
 
 def _tell(line: str) -> None:

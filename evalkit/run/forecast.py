@@ -173,7 +173,8 @@ def _loads_of_a_sample(task: Task) -> dict[str, Load]:
 
 def _selected(selection: Selection, whole: int) -> int:
     part = whole if selection.fraction is None else round(whole * selection.fraction)
-    return part if selection.limit is None else min(part, selection.limit)
+    part = part if selection.limit is None else min(part, selection.limit)
+    return part if selection.shard is None else selection.shard.size(part)
 
 
 def _loads(task: Task, unfinished: "_Spread[ChainRun | Sample]") -> dict[str, Load]:

@@ -24,6 +24,7 @@ from evalkit.progress import say
 from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
 from evalkit.results.aggregates import AggregateDefinition, definitions_from
+from evalkit.results.shards import Shard
 from evalkit.run.composition import listed_roles
 from evalkit.run.generation import decoding_settings
 from evalkit.run.naming import run_folder, run_name
@@ -41,7 +42,7 @@ class Plan:
 
     Attributes:
         name: of the run; the last part of its folder.
-        folder: where it is kept.
+        folder: where it is kept; of a shard its own folder inside that of the run.
         tasks: the benchmarks, in order.
         models: describes the model of each role that one was chosen for.
         replayed: what the models of some roles are that are not asked: their answers lie in the run folder already.
@@ -123,6 +124,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
     """Make a plan of tasks that are made already, and of all else in a configuration; see ``plan_from_config``."""
     model_name = str(choices.get("model"))
     name = run_name(config.name, choices)
+    shard = None if config.shard is None else Shard.parse(config.shard)
     roles = roles_of(config)
     known = _known_roles(tasks)
     _check_roles(roles, known)
@@ -132,7 +134,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
     record = without_secrets({**resolved, "name": name, "model_name": model_name}, known_secrets(resolved))
     return Plan(
         name=name,
-        folder=run_folder(config.runs, name),
+        folder=run_folder(config.runs, name) if shard is None else shard.folder(run_folder(config.runs, name)),
         tasks=tuple(tasks),
         models={role: _spec(role, titles[role], config[role]) for role in roles},
         model_name=model_name,
@@ -142,7 +144,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
         aggregates=definitions_from(resolved["aggregates"]),
         budget=BudgetCaps(**resolved["budget"]),
         cache=_cache(resolved["cache"], known),
-        selection=Selection(**{key: config[key] for key in ("limit", "fraction", "spread", "seed")}),
+        selection=Selection(**{key: config[key] for key in ("limit", "fraction", "spread", "seed")}, shard=shard),
         fresh=config.fresh,
         max_failures=config.max_failures,
         skip_missing_data=config.missing_data != "error",

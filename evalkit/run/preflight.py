@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from evalkit.cascade import STAGES
 from evalkit.datasets import Fingerprint
+from evalkit.datasets.fingerprint import OrderedFingerprint
 from evalkit.datasets.recordings_place import RecordingsFinder, RecordingsPlace
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.results.clusters import drawn_field
@@ -29,6 +30,7 @@ class CheckedTask:
         partial: whether they are known to be only a part of a data set whose size is not known.
         recordings: where they lie.
         requests: by role, what the first sample leads to if all goes well, one for all of the same decoding settings.
+        whole: of a shard, the samples that all shards take together; None of a run without shards.
     """
 
     task: Task
@@ -38,6 +40,7 @@ class CheckedTask:
     partial: bool
     recordings: RecordingsPlace
     requests: Mapping[str, Sequence[Request]] = field(default_factory=dict)
+    whole: OrderedFingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +111,33 @@ def _check_data(plan: Plan, task: Task) -> CheckedTask | str:
     if plan.skip_remote_data and not task.data_at_hand:
         return "its data set is not on this machine"
     fingerprint, recordings = Fingerprint(), RecordingsFinder()
-    samples = SelectedSamples(task, plan.selection)
+    samples, shard = SelectedSamples(task, plan.selection), plan.selection.shard
+    whole = None if shard is None else OrderedFingerprint()
+    seen = 0
     clusters: dict[str, str] = {}
     groups: dict[str, str] = {}
     requests: Mapping[str, Sequence[Request]] = {}
     try:
-        for sample in samples:
-            if fingerprint.samples == 0:
+        for place, sample in enumerate(samples.of_all_shards()):
+            seen += 1
+            if place == 0:
                 requests = {role: [*each.values()] for role, each in rehearsed(task, sample).requests.items()}
-            fingerprint.add(sample)
-            recordings.add(sample)
+            if shard is None or shard.takes(place):
+                fingerprint.add(sample)
+                recordings.add(sample)
+            if whole is not None:
+                whole.add(sample)
             clusters.update(sample.clusters)
             groups.update(sample.groups)
     except DataError as error:
-        if fingerprint.samples == 0 and plan.skip_missing_data:
+        if seen == 0 and plan.skip_missing_data:
             return str(error)
         raise DataError(f"task {task.name}: {error}") from error
-    if fingerprint.samples == 0:
+    if seen == 0:
         raise DataError(f"task {task.name}: its data set has no samples")
     try:
         drawn_field(plan.bootstrap.cluster, clusters, groups)
     except ConfigurationError as error:
         raise ConfigurationError(f"task {task.name}: {error}") from error
     partial = plan.selection.partial and task.expected_samples is None
-    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings.place, requests)
+    return CheckedTask(task, samples, fingerprint.samples, fingerprint, partial, recordings.place, requests, whole)

@@ -1,6 +1,6 @@
 """Scoring a run again from what its folder holds: the stored responses, and the samples kept with the scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,24 @@ def rescore_task(
         StoreError: the scores cannot be read or written, or there is no answer to what the task asks.
     """
     with ResponseStore(folder, writable=False) as store:
-        outcomes = _outcomes(task, store, ScoresFile(folder, before.digest))
+        outcomes = stored_outcomes(task, store, ScoresFile(folder, before.digest).samples())
         return score_task(task, outcomes, into, settings, models=models, partial=before.partial)
 
 
-def _outcomes(task: Task, store: ResponseStore, scores: ScoresFile) -> Iterator[Outcome]:
-    for sample, status, reason in scores.samples():
+def stored_outcomes(
+    task: Task, store: ResponseStore, samples: Iterable[tuple[Sample, str, Failure | None]]
+) -> Iterator[Outcome]:
+    """Yield how samples ended, by stored responses alone.
+
+    Args:
+        task: the benchmark.
+        store: has its responses.
+        samples: with status and reason, as ``ScoresFile.samples`` yields them.
+
+    Raises:
+        StoreError: there is no response to a call of a sample's chain.
+    """
+    for sample, status, reason in samples:
         yield _skipped(task, store, sample, reason) if status == "skipped" else outcome_of(task, store, sample)
 
 

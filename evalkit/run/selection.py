@@ -1,4 +1,4 @@
-"""Which samples of a data set a run takes: all, the first so many, a random part, or some of every group."""
+"""Which samples of a data set a run takes: all, the first so many, a random part, some of every group; or its shard."""
 
 import hashlib
 from collections import defaultdict
@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Protocol
 
 from evalkit.errors import ConfigurationError
+from evalkit.results.shards import Shard
 from evalkit.types import Sample
 
 _WHOLE = 1 << 64
@@ -22,12 +23,14 @@ class Selection:
         fraction: of the samples, chosen at random; None for all.
         spread: take the samples of ``limit`` at random and evenly from all groups, rather than from the start.
         seed: of the random choice, which depends on nothing else but the samples' ids.
+        shard: of what is chosen take this share alone; None for all of it.
     """
 
     limit: int | None = None
     fraction: float | None = None
     spread: bool = False
     seed: int = 0
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -39,7 +42,7 @@ class Selection:
 
     @property
     def partial(self) -> bool:
-        """Whether it may leave anything out."""
+        """Whether it may leave anything out; a shard leaves nothing out, as others take the rest."""
         return self.limit is not None or self.fraction is not None
 
 
@@ -59,6 +62,11 @@ class SelectedSamples:
         self._spread_over: set[str] | None = None
 
     def __iter__(self) -> Iterator[Sample]:
+        shard = self._selection.shard
+        return self.of_all_shards() if shard is None else shard.share(self.of_all_shards())
+
+    def of_all_shards(self) -> Iterator[Sample]:
+        """Return the samples that the run takes in all its shards, of which these are a share."""
         if not self._selection.spread:
             return islice(self._part(), self._selection.limit)
         if self._spread_over is None:

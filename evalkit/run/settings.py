@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from evalkit.errors import ConfigurationError
+from evalkit.results.shards import Shard
 from evalkit.run.explanation import unknown_key
 
 Reader = Callable[[Any], Any]
@@ -35,6 +36,13 @@ def _texts(value: Any) -> list[str] | str:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise ValueError("a list of names, as [NAME,NAME]")
     return value
+
+
+def _shard(value: Any) -> str:
+    try:
+        return str(Shard.parse(_text(value)))
+    except ValueError:
+        raise ValueError("K/N, such as 3/16 for the third of 16 shares") from None
 
 
 def _flag(value: Any) -> bool:
@@ -103,6 +111,7 @@ _SETTINGS: Mapping[str, Reader | Mapping[str, Reader]] = {
     "limit": _or_null(_whole(1)),
     "fraction": _or_null(_number(math.ulp(0.0), 1, "a number above 0 and at most 1")),
     "spread": _flag,
+    "shard": _or_null(_shard),
     "seed": _whole(),
     "repeats": _whole(1),
     "fresh": _flag,

@@ -93,16 +93,18 @@ def test_a_server_that_dies_in_the_middle_costs_nothing(
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGKILL, -signal.SIGKILL)]
+)
 def test_no_server_outlives_its_run_which_continues_at_another_port(
-    tmp_path: Path, mark: str, number: signal.Signals, evalkit_command: CommandLine
+    tmp_path: Path, mark: str, number: signal.Signals, status: int, evalkit_command: CommandLine
 ) -> None:
     arguments = words(tmp_path, mark, "run")
     process = subprocess.Popen(command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert within(lambda: len(answers(tmp_path / "run")) >= 4, 60), process.communicate()
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == (130 if number == signal.SIGINT else -number), errors
+    assert process.returncode == status, errors
     assert within(lambda: not processes_saying(mark))
     kept = {each["sample"] for each in answers(tmp_path / "run")}
     outcome = evalkit_command(*arguments)

@@ -38,6 +38,7 @@ _WITHOUT_INFLUENCE = {
     "model_name": "it is but the name under which the model was chosen",
     "answers_of": "it tells whose answers were judged again",
     "repeats": "each repetition is a run of its own",
+    "shard": "it decides who asks about which samples",
     "fresh": "it decides what is kept, not what is asked",
     "max_failures": "it decides when a run stops",
     "missing_data": "it decides which tasks are left out",

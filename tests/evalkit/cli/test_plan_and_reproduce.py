@@ -112,6 +112,8 @@ def test_published_models_are_known_by_their_configuration(
     assert "roughly, taking 1 token for 4 letters" in printed
     assert "librispeech_clean, kespeech_phase1: not on this machine; `evalkit data prepare task=NAME`" in printed
     assert "Published of GPT-4o Transcribe: 22 figures" in printed
+    assert main(["reproduce", "gpt_4o_transcribe", "shard=1/2", "task=librispeech_clean", "--dry-run"]) == 2
+    assert "a share has no figures to judge" in capsys.readouterr().err
     assert main(["reproduce", "pocketsphinx", "--dry-run"]) == 2
     assert "nothing says what published tables call 'PocketSphinx': give --published" in capsys.readouterr().err
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from evalkit.chain import ChainRun, Score
+from evalkit.results.shards import Shard
 from evalkit.run.composition import compose_run
 from evalkit.run.evaluate import evaluate
 from evalkit.run.forecast import TaskForecast, forecast
@@ -73,6 +74,8 @@ def test_what_is_not_here_is_known_by_its_facts(tmp_path: Path) -> None:
     assert (kespeech.samples, kespeech.audio_seconds, calls(kespeech)) == (None, None, {"model": 0})
     part, _ = forecast(replace(whole, selection=Selection(fraction=0.5)))
     assert part.samples == 1310
+    share, _ = forecast(replace(whole, selection=Selection(limit=262, shard=Shard(16, 16))))
+    assert (share.samples, share.loads["model"].calls) == (16, 16)
 
 
 def test_a_role_without_a_model_and_a_broken_data_set_cannot_run(tmp_path: Path) -> None:

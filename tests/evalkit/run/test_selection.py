@@ -8,6 +8,7 @@ import pytest
 
 from evalkit.chain import Chain, Score
 from evalkit.errors import ConfigurationError
+from evalkit.results.shards import Shard
 from evalkit.run.selection import SelectedSamples, Selection
 from evalkit.task import Task
 from evalkit.types import Sample
@@ -65,6 +66,14 @@ def test_a_spread_choice_is_in_order_random_and_the_seed_s() -> None:
     assert first == sorted(first, key=order.index)
     assert first != second
     assert first != chosen(limit=100)
+
+
+@pytest.mark.parametrize("settings", [{}, {"limit": 15, "spread": True}, {"fraction": 0.3}, {"limit": 2}])
+def test_shards_divide_what_is_chosen(settings: dict[str, Any]) -> None:
+    shares = [chosen(shard=Shard(number, 4), **settings) for number in (1, 2, 3, 4)]
+    assert [share[0] for share in shares if share] == chosen(**settings)[:4]
+    assert sorted(name for share in shares for name in share) == sorted(chosen(**settings))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_a_choice_does_not_depend_on_what_else_is_in_the_data_set() -> None:
