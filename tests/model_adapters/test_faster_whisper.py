@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import evalkit
 from evalkit.errors import ConfigurationError
 from model_adapters.whisper.faster_whisper import FasterWhisper
 from model_adapters.whisper.packaged_weights import packaged_folder
@@ -93,7 +94,8 @@ def test_mandarin_with_and_without_a_hint_and_the_hint_of_a_language_without_a_t
     hints = ("zh", None, "yue")
     requests = [dataclasses.replace(utterance.request, language=hint) for hint in hints]
     hinted, detected, cantonese = (response.text for response in whisper_base.generate(requests))
-    assert len(set(hinted) & set(utterance.text)) > len(set(utterance.text)) / 2
+    simplified = evalkit.normalizer("zh")  # in which script it writes differs from processor to processor
+    assert len(set(simplified(hinted)) & set(utterance.text)) > len(set(utterance.text)) / 2
     assert hinted == detected == cantonese
 
 
