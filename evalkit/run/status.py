@@ -15,6 +15,7 @@ from typing import Literal
 
 from evalkit.errors import StoreError
 from evalkit.results.metrics_file import without_results
+from evalkit.results.shards import shards_of
 from evalkit.run.event_history import EventHistory, Mark, RoleCounts, TaskHistory
 from evalkit.run.events import EVENTS, LONGEST_SILENCE
 
@@ -99,9 +100,11 @@ class RunStatus:
 
 
 def begun_runs(folder: Path) -> list[Path]:
-    """Return the run folders that a folder holds, such as repeated runs; the folder itself if it holds none."""
+    """Return the run folders that a folder holds: repeated runs, or a run's shards; itself if it has none."""
+    if (folder / EVENTS).is_file():
+        return [folder]
     held = sorted(path.parent for path in folder.glob(f"*/{EVENTS}"))
-    return [folder] if (folder / EVENTS).is_file() or not held else held
+    return held or [path for path in shards_of(folder).values() if (path / EVENTS).is_file()] or [folder]
 
 
 class RunWatch:

@@ -286,6 +286,15 @@ def test_a_folder_of_runs_stands_for_all_in_it(tmp_path: Path, capsys: pytest.Ca
     assert [Path(each["folder"]).name for each in json.loads(capsys.readouterr().out)] == ["one", "two"]
 
 
+def test_a_run_that_is_not_merged_is_its_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("1-of-2", "2-of-2"):
+        (tmp_path / "shards" / name).mkdir(parents=True)
+        (tmp_path / "shards" / name / "config.yaml").write_text("{}")
+        write(tmp_path / "shards" / name, (9, session(speech=3)), (3, {"event": "ended"}))
+    assert main(["status", str(tmp_path), "--json"]) == 0
+    assert [Path(each["folder"]).name for each in json.loads(capsys.readouterr().out)] == ["1-of-2", "2-of-2"]
+
+
 @pytest.mark.parametrize(
     ("host", "words"), [(None, "died: process"), ("elsewhere\x1b[2J", r"on elsewhere\x1b[2J"), (None, "is gone")]
 )
