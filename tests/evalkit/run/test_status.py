@@ -29,6 +29,12 @@ TASK = "librispeech_other"
 NOW = time.time()
 
 
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is that of each test, which may begin long after this file was read."""
+    monkeypatch.setitem(globals(), "NOW", time.time())
+
+
 def counts(done: int, asked: int, **roles: Mapping[str, Any]) -> dict[str, Any]:
     return {"done": done, "asked": asked, "roles": roles}
 
