@@ -38,6 +38,7 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
         assert LOADED.findall(page.read_text(encoding="utf-8")) == [], page.name
 
 
+@pytest.mark.slow
 def test_the_reference_has_the_public_functions(site: Path) -> None:
     import evalkit
 

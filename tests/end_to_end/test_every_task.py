@@ -298,6 +298,7 @@ def answering(name: str, mode: str) -> Said:
     return repeating(name) if mode == "text" else Said("It is not written here.", clip(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["speech", "text"])
 def test_paralinguistic_questions(tmp_path: Path, mode: str) -> None:
     questions(tmp_path / "data" / "StepEval-Audio-Paralinguistic", QUESTIONS, DEMO_SPEECH / "audio", language="en")

@@ -15,7 +15,11 @@ from model_adapters.stand_ins.predictions import Predictions
 from model_adapters.transformers.asr import TransformersAsr
 from model_adapters.whisper.faster_whisper import FasterWhisper
 
-RECOGNISERS = ("faster_whisper", "pocketsphinx", "transformers_whisper", "transformers_ctc")
+RECOGNISERS = (
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("faster_whisper", "pocketsphinx")),
+    "transformers_whisper",
+    "transformers_ctc",
+)
 
 
 @pytest.fixture(scope="module", params=RECOGNISERS)

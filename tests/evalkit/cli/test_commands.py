@@ -35,7 +35,7 @@ sys.exit(status)
         ["list", "published"],
         ["show", "task=librispeech_clean", "model=whisper_tiny_en"],
         ["show", "suite=asr", "model=predictions", "model.path=x"],
-        ["doctor"],
+        pytest.param(["doctor"], marks=pytest.mark.slow),
     ],
     ids=" ".join,
 )

@@ -71,9 +71,8 @@ def test_an_installed_package_brings_its_configurations(tmp_path: Path, evalkit_
     assert "title: Theirs" in looked.stdout, looked.stderr
 
 
-@pytest.mark.parametrize(
-    "position", ["before", *(pytest.param(each, marks=pytest.mark.slow) for each in ("after", "glued"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("position", ["before", "after", "glued"])
 def test_every_command_takes_a_folder_of_configurations(
     tmp_path: Path, position: str, evalkit_command: CommandLine
 ) -> None:
