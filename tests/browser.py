@@ -38,8 +38,8 @@ class Browser:
         return page
 
     def _failed(self, request: Any) -> None:
-        # A player that is taken away stops loading, which is no fault.
-        if request.resource_type != "media":
+        # A player that is taken away stops loading, and so does a page that is left: neither is a fault.
+        if request.resource_type != "media" and request.failure != "net::ERR_ABORTED":
             self.complaints.append(f"{request.url}: {request.failure}")
 
 
