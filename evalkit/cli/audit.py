@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from evalkit.cli.allow import add_allow
 from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.printable import printable
 from evalkit.results.repeated import repeated_folders
@@ -26,13 +27,7 @@ def command(arguments: Sequence[str]) -> int:
         "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or a folder of repeated runs for all of them"
     )
     parser.add_argument("--json", action="store_true", help="print a line of JSON, a list with an object for each run")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="make task classes of this package of yours too; may be repeated",
-    )
+    add_allow(parser)
     options = parser.parse_args(arguments)
     folders = [path for named in options.runs for path in (repeated_folders(named) or [named])]
     audits = [audit_run(folder, options.allow) for folder in folders]

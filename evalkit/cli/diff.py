@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from evalkit.cli.allow import add_allow
 from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.output import check_file, write_file, write_json
 from evalkit.printable import printable
@@ -23,13 +24,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("new", type=Path, metavar="NEW", help="the other run folder")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the text to a file as well")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON to a file")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="make task classes of this package of yours too, to score their answers in the other way; may be repeated",
-    )
+    add_allow(parser)
     options = parser.parse_args(arguments)
     for file in filter(None, (options.markdown, options.json)):
         check_file(file)

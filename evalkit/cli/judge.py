@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from evalkit.cli.allow import add_allow
 from evalkit.cli.catalogue import Folders
 from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.output import check_file, write_file, write_json
@@ -72,11 +73,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the agreement as Markdown, all samples")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the agreement as JSON, all samples")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="make task classes of this package of yours too; may be repeated",
-    )
+    add_allow(parser)
     return parser

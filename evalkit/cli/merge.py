@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from evalkit.cli.allow import add_allow
 from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.summary import summary
 from evalkit.printable import printable
@@ -23,13 +24,7 @@ def command(arguments: Sequence[str]) -> int:
         epilog="example: evalkit merge runs/whisper_large_v3-asr_open",
     )
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="make task classes of this package of yours too; may be repeated",
-    )
+    add_allow(parser)
     options = parser.parse_args(arguments)
     statuses = [_merge(folder, options.allow) for folder in _sharded(options.run)]
     return max(statuses)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from evalkit.cli.allow import add_allow
 from evalkit.cli.summary import summary
 from evalkit.run.rescore import rescore
 
@@ -23,13 +24,7 @@ def command(arguments: Sequence[str]) -> int:
         help="changed settings of the run's config.yaml, as KEY=VALUE; name= and model.title= rename the run and its "
         "model in the results",
     )
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="make task classes of this package of yours too; may be repeated",
-    )
+    add_allow(parser)
     options = parser.parse_args(arguments)
     print(summary(rescore(options.run, options.overrides, options.allow)))
     return 0

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from evalkit.cli.allow import add_allow
 from evalkit.cli.output import check_file, write_file, write_json
 from evalkit.printable import printable
 from evalkit.run.sensitivity import sensitivity
@@ -22,13 +23,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("--task", action="append", default=[], metavar="NAME", help="this task alone; may be repeated")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the Markdown to a file as well")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON to a file")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="make task classes of this package of yours too; may be repeated",
-    )
+    add_allow(parser)
     options = parser.parse_args(arguments)
     for file in filter(None, (options.markdown, options.json)):
         check_file(file)
