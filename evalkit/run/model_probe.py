@@ -6,8 +6,6 @@ The question goes through the engine as that of any run, into a folder that is t
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from types import MappingProxyType
 from typing import Literal
@@ -20,8 +18,8 @@ from evalkit.inference.opening import is_served
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.metrics.mean import mean_metric
 from evalkit.metrics.metric import Metric
-from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan
+from evalkit.run.probe import evaluate_aside
 from evalkit.run.selection import Selection
 from evalkit.task import Task
 from evalkit.types import Call, Message, Request, Response, Sample, Usage
@@ -127,20 +125,7 @@ def ask_once(plan: Plan, *, hears: bool) -> Answered:
 def _watched(plan: Plan, task: Task) -> _Watch:
     """Ask the first sample of a task."""
     watch = _Watch()
-    with TemporaryDirectory(prefix="evalkit-probe-") as folder:
-        evaluate(
-            replace(
-                plan,
-                name="probe",
-                folder=Path(folder) / "probe",
-                tasks=(task,),
-                aggregates=(),
-                cache=CacheSettings(),
-                notices=(),
-                selection=Selection(limit=1),
-            ),
-            watch,
-        )
+    evaluate_aside(replace(plan, tasks=(task,), cache=CacheSettings(), notices=(), selection=Selection(limit=1)), watch)
     return watch
 
 

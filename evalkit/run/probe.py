@@ -12,6 +12,7 @@ from time import perf_counter
 
 from evalkit.chain import Outcome
 from evalkit.errors import ConfigurationError
+from evalkit.inference.observer import Observer
 from evalkit.run.evaluate import evaluate
 from evalkit.run.forecast import TaskForecast
 from evalkit.run.plan import Plan
@@ -95,6 +96,16 @@ class _Watch:
         """Nothing needs to be noted."""
 
 
+def evaluate_aside(plan: Plan, observer: Observer) -> None:
+    """Carry out a plan in a folder that is thrown away, without averages.
+
+    Raises:
+        EvalkitError: as ``evaluate`` does.
+    """
+    with TemporaryDirectory(prefix="evalkit-probe-") as folder:
+        evaluate(replace(plan, name="probe", folder=Path(folder) / "probe", aggregates=()), observer)
+
+
 def probe(plan: Plan, tasks: Sequence[TaskForecast], samples: int) -> Probe:
     """Ask some samples, evenly spread over their groups, of every task that is at hand.
 
@@ -108,17 +119,7 @@ def probe(plan: Plan, tasks: Sequence[TaskForecast], samples: int) -> Probe:
         raise ConfigurationError("nothing to probe: no task is at hand and has all of its models")
     watch = _Watch()
     began = perf_counter()
-    with TemporaryDirectory(prefix="evalkit-probe-") as folder:
-        evaluate(
-            replace(
-                plan,
-                name="probe",
-                folder=Path(folder) / "probe",
-                tasks=chosen,
-                aggregates=(),
-                selection=Selection(limit=samples, spread=True, seed=plan.selection.seed),
-            ),
-            watch,
-        )
+    selection = Selection(limit=samples, spread=True, seed=plan.selection.seed)
+    evaluate_aside(replace(plan, tasks=chosen, selection=selection), watch)
     refused = {task: reason for task, reason in watch.skipped.items() if task not in watch.ended}
     return Probe(tuple(watch.calls), samples, watch.failures, refused, perf_counter() - began)
