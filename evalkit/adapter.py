@@ -1,7 +1,7 @@
 """The one interface behind which every model stands, whatever role it plays in a run."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -209,6 +209,28 @@ class ModelAdapter(ABC):
 
     def close(self) -> None:  # noqa: B027 - most models hold nothing that outlives them
         """Free what the model holds: memory, processes, connections."""
+
+
+class ContinuousModelAdapter(ModelAdapter):
+    """A model of this process that takes the next request as soon as it has room, while others are still under way.
+
+    An answer that is short need not wait for the longest of its batch; ``generate`` stays for a batch by itself.
+    """
+
+    @abstractmethod
+    def generate_each(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+        """Answer requests as they come, each as soon as it is done.
+
+        At most ``capabilities.batch_size`` are under way at once; the next request is pulled only when there is room
+        for it, and pulling may wait. What it raises fails the requests that are under way, and no others: the executor
+        asks those again, as batches.
+
+        Args:
+            requests: as many as there are; the end of it ends the answers.
+
+        Yields:
+            The position of a request in the order in which it was pulled, from 0, and its response.
+        """
 
 
 class ServedModelAdapter(ABC):
