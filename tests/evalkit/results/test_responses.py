@@ -37,7 +37,7 @@ def test_another_sample_place_role_or_question_is_another_call(tmp_path: Path) -
 def test_calls_that_share_the_bits_of_an_identity_do_not_share_an_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evalkit.results.responses._identity", lambda *_: 7)
+    monkeypatch.setattr("evalkit.results.log_index._key", lambda *_: 7)
     with ResponseStore(tmp_path) as store:
         store.append("a", 0, call(), Response("x"))
         assert store.get("a", 0, call()) == Response("x")
