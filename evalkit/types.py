@@ -12,7 +12,8 @@ from evalkit.audio import Audio
 _LARGEST_COUNT = 1 << 53  # beyond it, not every JSON reader tells whole numbers apart
 _DEEPEST = 64
 
-_canonical_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+canonical_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+"""Return a JSON value as text, the same for equal values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,7 @@ class Request:
     def content(self) -> str:
         """Return the content as JSON text, the same for equal requests."""
         if self._content is None:
-            object.__setattr__(self, "_content", _canonical_json(self.to_json()))
+            object.__setattr__(self, "_content", canonical_json(self.to_json()))
         return str(self._content)
 
     def content_hash(self) -> str:

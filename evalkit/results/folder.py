@@ -17,6 +17,7 @@ SHARDS = "shards"
 _ESCAPED_SURROGATE = "\\ud"
 _REPLACED = "replaced"
 _REPORT = "report"
+_LEVELS = 3  # of folders that are written into
 
 
 class RunFolder:
@@ -103,14 +104,16 @@ class RunFolder:
 
 
 def _refuse_links(folder: Path) -> None:
-    """Refuse links in a run folder and in the folders of its tasks."""
+    """Refuse links in a run folder, in the folders of its tasks and in the folders of these."""
     held = [entry for entry in os.scandir(folder) if entry.name not in (_REPLACED, _REPORT)]
-    inner = [entry for each in held if each.is_dir(follow_symlinks=False) for entry in os.scandir(each.path)]
-    for entry in (*held, *inner):
-        if entry.is_symlink():
-            raise StoreError(
-                f"{entry.path}: is a link, which a run folder must not hold; put what it names in its place"
-            )
+    for _ in range(_LEVELS):
+        for entry in held:
+            if entry.is_symlink():
+                raise StoreError(
+                    f"{entry.path}: is a link, which a run folder must not hold; put what it names in its place"
+                )
+        folders = [entry.path for entry in held if entry.is_dir(follow_symlinks=False)]
+        held = [entry for path in folders for entry in os.scandir(path)]
 
 
 def recorded_models(provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from evalkit.results.log_index import LogIndex
 from evalkit.results.role_log import RoleLog
+from evalkit.results.shared_parts import StoredParts
 from evalkit.types import Failure, Response
 
 
@@ -41,9 +42,11 @@ class RecordedCalls:
     def __init__(self, folder: Path) -> None:
         self._logs: dict[str, RoleLog] = {}
         self._indexes: dict[str, LogIndex] = {}
+        self._parts: dict[str, StoredParts] = {}
         for path in sorted(folder.glob("*.jsonl")):
             log = self._logs[path.stem] = RoleLog(path, writable=False)
             self._indexes[path.stem] = LogIndex(log, writable=False)
+            self._parts[path.stem] = StoredParts(path)
 
     def of(self, sample_id: str, responses: Sequence[Mapping[str, Any]]) -> tuple[RecordedCall, ...]:
         """Return a sample's calls in order.
@@ -61,8 +64,9 @@ class RecordedCalls:
 
     def close(self) -> None:
         """Close the files."""
-        for log in self._logs.values():
+        for role, log in self._logs.items():
             log.close()
+            self._parts[role].close()
 
     def __enter__(self) -> "RecordedCalls":
         return self
@@ -82,8 +86,9 @@ class RecordedCalls:
             if (record["sample"], record["call"]) != (sample_id, position):
                 continue  # another one of the same 64 bits
             response = Response.from_json(record["response"])
-            asked = record.get("asked")
-            found.append(RecordedCall(role, record["request"], asked if isinstance(asked, dict) else {}, response))
+            stored = record.get("asked")
+            asked = self._parts[role].whole(stored) if isinstance(stored, dict) else {}
+            found.append(RecordedCall(role, record["request"], asked, response))
         return found
 
 

@@ -17,6 +17,7 @@ from evalkit.audio.encoding import write_flac
 from evalkit.errors import AudioError, StoreError
 from evalkit.results.log_index import LogIndex
 from evalkit.results.role_log import RoleLog
+from evalkit.results.shared_parts import SharedParts
 from evalkit.results.usage import RoleUsage
 from evalkit.types import Call, Failure, Response
 
@@ -85,7 +86,7 @@ class ResponseStore:
             response = self._with_stored_speech(response, response.speech)
         line = (
             f'{{"sample":{_json(sample_id)},"call":{position},"request":"{request_hash}",'
-            f'"asked":{call.request.content()},"response":{_json(response.to_json())}}}'
+            f'"asked":{log.parts.shortened(call.request)},"response":{_json(response.to_json())}}}'
         )
         log.index.add(sample_id, position, log.records.append(line), response)
         return response
@@ -106,8 +107,10 @@ class ResponseStore:
     def _with_stored_speech(self, response: Response, speech: Audio) -> Response:
         try:
             # Named after its content: another speech is another question to whoever transcribes it.
-            locator = f"{SPEECH}/{hashlib.blake2b(speech.encoded(), digest_size=12).hexdigest()}.flac"
-            (self._folder / SPEECH).mkdir(exist_ok=True)
+            name = hashlib.blake2b(speech.encoded(), digest_size=12).hexdigest()
+            # In 256 folders: some file systems get slow with a million files in one, and so do people's tools.
+            locator = f"{SPEECH}/{name[:2]}/{name[2:]}.flac"
+            (self._folder / locator).parent.mkdir(parents=True, exist_ok=True)
             # Under another name first: the same may have been said before, and be read at this moment.
             unfinished = self._folder / f"{locator}.unfinished"
             duration = write_flac(speech, unfinished)
@@ -124,6 +127,7 @@ class ResponseStore:
         """Close the files."""
         for log in self._logs.values():
             log.index.keep()
+            log.parts.close()
             log.records.close()
 
     def __enter__(self) -> "ResponseStore":
@@ -138,7 +142,8 @@ class ResponseStore:
         if role not in self._logs:
             writable = self._writable and role not in self._settled
             records = RoleLog(self._folder / f"{role}.jsonl", writable=writable)
-            log = self._logs[role] = _IndexedLog(records, LogIndex(records, writable=writable), final=not writable)
+            index, parts = LogIndex(records, writable=writable), SharedParts(records.path)
+            log = self._logs[role] = _IndexedLog(records, index, parts, final=not writable)
             if role not in self._settled:
                 self.usage[role] = log.index.usage
         return self._logs[role]
@@ -148,6 +153,7 @@ class ResponseStore:
 class _IndexedLog:
     records: RoleLog
     index: LogIndex
+    parts: SharedParts
     final: bool  # what stands there is not asked again
 
 

@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from zlib import crc32
 
@@ -14,7 +15,7 @@ _PIECE = 1 << 20  # bytes that are copied at once
 
 
 class RoleLog:
-    """One JSON Lines file, appended to line by line and read at the offsets it remembers.
+    """One JSON Lines file, appended to line by line and read at the offsets of its records.
 
     Args:
         path: the file.
@@ -28,6 +29,9 @@ class RoleLog:
     Raises:
         StoreError: the file cannot be opened; from the methods, it cannot be read or written, or is damaged.
     """
+
+    _fields: Mapping[str, type] = MappingProxyType({"sample": str, "call": int, "request": str, "response": object})
+    _remedy = "delete that line to have its call asked again"
 
     def __init__(self, path: Path, *, writable: bool) -> None:
         self.path = path
@@ -128,18 +132,14 @@ class RoleLog:
             record: Any = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise self._damaged(where) from error
-        if not (
-            isinstance(record, dict)
-            and isinstance(record.get("sample"), str)
-            and isinstance(record.get("call"), int)
-            and isinstance(record.get("request"), str)
-            and "response" in record
+        if not isinstance(record, dict) or not all(
+            name in record and isinstance(record[name], type_) for name, type_ in self._fields.items()
         ):
             raise self._damaged(where)
         return record
 
     def _damaged(self, where: str) -> StoreError:
-        return StoreError(f"{self.path}: {where} is damaged; delete that line to have its call asked again")
+        return StoreError(f"{self.path}: {where} is damaged; {self._remedy}")
 
 
 def _encode(text: str) -> bytes:

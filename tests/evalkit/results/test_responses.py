@@ -176,7 +176,7 @@ def test_speech_that_was_said_before_is_never_cut_short_for_its_readers(tmp_path
         inode = said.path.stat().st_ino
         store.append("c", 0, call(), Response(speech=Audio("said", recording)))
         assert said.path.stat().st_ino != inode, "it was written in place"
-    assert len(list((tmp_path / "task" / "speech").iterdir())) == 1
+    assert len(list((tmp_path / "task" / "speech").rglob("*.flac*"))) == 1
 
 
 def test_speech_that_is_gone_or_was_replaced_is_asked_again(tmp_path: Path) -> None:
