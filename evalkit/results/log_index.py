@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from evalkit.errors import one_line
 from evalkit.results.role_log import RoleLog
@@ -24,12 +25,13 @@ _log = logging.getLogger("evalkit")
 
 _VERSION = 1
 _ENTRY = np.dtype([("key", "<i8"), ("offset", "<i8"), ("kind", "i1")])
+_Entries = npt.NDArray[np.void]
 _GOOD, _FAILED, _UNSOUND = range(3)
 _LEAST_ADDED = 50_000  # records between two writings of the file; later a quarter of what there is
 
 
 class LogIndex:
-    """The places of a log's records, by sample and call, and what they took; 17 bytes a record, in memory and on disk.
+    """The places of a log's records, by sample and call, and what they took; 17 bytes a record on disk, 25 in memory.
 
     Args:
         log: the records.
@@ -46,7 +48,7 @@ class LogIndex:
         self._log = log
         self._path = log.path.with_suffix(".index")
         self._writable = writable
-        self._entries = np.empty(0, _ENTRY)  # ordered by key, and those of one key by offset
+        self._order(np.empty(0, _ENTRY))
         self._added: dict[int, list[tuple[int, int]]] = {}
         self._count = 0  # of those added
         self._covered, self._checksum = 0, 0  # bytes of the log that the entries are of
@@ -68,11 +70,10 @@ class LogIndex:
             failed: whether failures count that were there when the log was opened.
         """
         key = _key(sample_id, call)
-        keys = self._entries["key"]
-        first = bisect_left(keys, key)
-        last = bisect_right(keys, key, lo=first)
-        earlier = [(int(each["offset"]), int(each["kind"])) for each in self._entries[first:last]]
-        for offset, kind in reversed(earlier + self._added.get(key, [])):
+        first = bisect_left(self._keys, key)
+        last = bisect_right(self._keys, key, lo=first)
+        earlier = [place for _, *place in self._entries[first:last].tolist()]
+        for offset, kind in reversed([*earlier, *self._added.get(key, ())]):
             if kind == _GOOD or (kind == _FAILED and (failed or offset >= self._opened_at)):
                 yield offset
 
@@ -117,9 +118,14 @@ class LogIndex:
         """Put what was added among the ordered entries."""
         added = [(key, *place) for key, places in self._added.items() for place in places]
         entries = np.concatenate([self._entries, np.array(added, _ENTRY)])
-        self._entries = entries[np.lexsort((entries["offset"], entries["key"]))]
+        self._order(entries)
         self._added.clear()
         self._count = 0
+
+    def _order(self, entries: _Entries) -> None:
+        """Order entries by key, and those of one key by offset; the keys alone lie side by side, to be searched."""
+        self._entries = entries[np.lexsort((entries["offset"], entries["key"]))]
+        self._keys = np.ascontiguousarray(self._entries["key"]).data
 
     def _load(self) -> None:
         try:
@@ -134,7 +140,8 @@ class LogIndex:
         if not fits or self._log.checksum(0, 0, end) != checksum:
             _log.info("%s: is not of the log beside it; made anew", self._path)
             return
-        self._entries, self._covered, self._checksum, self.usage = entries, end, checksum, usage
+        self._order(entries)
+        self._covered, self._checksum, self.usage = end, checksum, usage
 
 
 def sound_response(record: Mapping[str, Any]) -> Response | None:
