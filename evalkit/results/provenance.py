@@ -95,16 +95,17 @@ class ProvenanceRecord:
         return self._last_session
 
     def meet(self, role: str, fingerprint: Mapping[str, Any]) -> None:
-        """Record the model of a role.
+        """Record the model of a role, in place of one that never answered.
 
         Raises:
             ConfigurationError: the folder holds answers of another model in that role.
         """
         with self._lock:
-            if role in self._models:
-                self._folder.refuse_other_model(role, self._models[role], fingerprint)
+            earlier = self._models.get(role, {}) if self._has_answered(role) else {}
+            if earlier:
+                self._folder.refuse_other_model(role, earlier, fingerprint)
             # What a server once said of itself is held against it for good, also if it does not say it today.
-            said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
+            said = {**earlier.get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
             self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
             # Only now may a library that sees accelerators be there: it is the model that loads it.
             self._session["hardware"] = hardware()
@@ -131,6 +132,9 @@ class ProvenanceRecord:
         with self._lock:
             content = {"models": self._models, **self._content, "sessions": self._sessions, "usage": self.usage()}
             self._folder.write_json(PROVENANCE, content)
+
+    def _has_answered(self, role: str) -> bool:
+        return any(roles[role]["answers"] for roles in self.usage().values() if role in roles)
 
     def _seconds(self) -> float:
         return round(time.perf_counter() - self._began, 3)
