@@ -23,6 +23,10 @@ class AtWork:
         """The part of the time, from 0 to 1; None before there is any."""
         return min(self.seconds / self.of, 1.0) if self.of > 0 else None
 
+    def to_json(self) -> dict[str, float]:
+        """Return the JSON object that records keep."""
+        return {"seconds": round(self.seconds, 6), "of": round(self.of, 6)}
+
 
 class WorkClock:
     """Told by the thread of a model when it works, and asked by others how long it did."""
