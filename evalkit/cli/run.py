@@ -156,7 +156,7 @@ def _told(evaluation: Evaluation) -> RunResult:
     """Print what came of a run."""
     run, folder = evaluation.results, _folder(evaluation.results)
     print(printable(summary(run), lines=True))
-    if lines := usage_lines(evaluation.usage):
+    if lines := usage_lines(evaluation.usage, evaluation.busy):
         print("Models, over all sessions of this run", *lines, sep="\n")
     print(f"\nRun folder: {folder}\nTables and chart: evalkit report {folder}", flush=True)
     if failed := run.failed_samples:

@@ -58,6 +58,7 @@ class ProvenanceRecord:
         data: of each task of this session, how many samples it has and their fingerprint.
         left_out: tasks that cannot be carried out, with the reason.
         usage: gives what the calls of each of the session's tasks took, by role.
+        at_work: gives how much of the session's time the model of each role was at work, where that is known.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class ProvenanceRecord:
         data: Mapping[str, Mapping[str, Any]],
         left_out: Mapping[str, str],
         usage: Callable[[], Mapping[str, Mapping[str, Any]]],
+        at_work: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
     ) -> None:
         self._lock = threading.RLock()  # models are met in one thread while tasks are finished in others
         self._folder = folder
         self._usage = usage
+        self._at_work = at_work
         self._began = time.perf_counter()
         self._session: dict[str, Any] = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -77,6 +80,7 @@ class ProvenanceRecord:
             "hardware": hardware(),
             "data": data,
             "seconds": {},
+            "at_work": {},
             "finished": False,
         }
         earlier = folder.read(PROVENANCE)
@@ -130,6 +134,7 @@ class ProvenanceRecord:
     def write(self) -> None:
         """Write what is known now."""
         with self._lock:
+            self._session["at_work"] = self._at_work()
             content = {"models": self._models, **self._content, "sessions": self._sessions, "usage": self.usage()}
             self._folder.write_json(PROVENANCE, content)
 
