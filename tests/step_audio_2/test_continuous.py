@@ -82,9 +82,7 @@ def replies_of(outcome: list[Reply] | ValueError) -> list[Reply]:
     return outcome
 
 
-@pytest.mark.parametrize(
-    ("kind", "slots", "count"), [("chat", 2, 10), ("chat", 5, 10), ("base", 8, 10), ("think", 3, 4)]
-)
+@pytest.mark.parametrize(("kind", "slots", "count"), [("chat", 2, 8), ("chat", 5, 10), ("base", 8, 8), ("think", 3, 4)])
 def test_each_question_is_answered_as_it_is_alone(chat: Assistant, kind: Kind, slots: int, count: int) -> None:
     assistant = Assistant(chat.model, chat.tokenizer, kind)
     questions = list(various(count, seed=slots))
