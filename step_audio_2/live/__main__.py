@@ -106,7 +106,7 @@ def _show(events: Iterator[object], path: Path) -> None:
 
     from step_audio_2.answers import SpeechDelta
     from step_audio_2.assistant import Thought
-    from step_audio_2.live.conversation import ToolFinished, ToolStarted
+    from step_audio_2.live.dialogue import ToolFinished, ToolStarted
     from step_audio_2.speaking import Sound
     from step_audio_2.speech.token2wav import Token2Wav
     from step_audio_2.tool_calls import ContentDelta

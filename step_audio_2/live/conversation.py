@@ -8,15 +8,15 @@ assistant is ``<tts_start>`` and exactly the tokens that were generated, calls a
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from step_audio_2.answers import Answer, AnswerEvent
-from step_audio_2.assistant import MOST_NEW_TOKENS, Assistant, Reply, Thought
+from step_audio_2.answers import Answer
+from step_audio_2.assistant import MOST_NEW_TOKENS, Assistant, Reply
 from step_audio_2.chat import Message, Part, Question, tool_result, tool_schemas
+from step_audio_2.live.dialogue import AnswerPiece, AnswerTokens, Event, ToolFinished, ToolStarted, TurnEnd
 from step_audio_2.live.history import History, Turn, own_turn, said
-from step_audio_2.live.tools import Tool, ToolResult, call_tool
-from step_audio_2.speaking import Sound, speak
+from step_audio_2.live.tools import Tool, call_tool
+from step_audio_2.speaking import speak
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
 from step_audio_2.speech.voice import Voice
 from step_audio_2.tool_calls import ToolCall
@@ -29,46 +29,6 @@ SPOKEN: Mapping[str, Any] = {
     "repetition_penalty": 1.05,
 }
 """Decoding settings of the published examples with tools (examples.py, tool_call_test)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolStarted:
-    """A tool is at work.
-
-    Attributes:
-        call: what the model called.
-    """
-
-    call: ToolCall
-
-
-@dataclass(frozen=True, slots=True)
-class ToolFinished:
-    """A tool is done.
-
-    Attributes:
-        call: what the model called.
-        result: what it came to.
-        seconds: that it took.
-    """
-
-    call: ToolCall
-    result: ToolResult
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class TurnEnd:
-    """The assistant has said all, or was interrupted.
-
-    Attributes:
-        interrupted: what was said until then is remembered, and nothing else of the answer.
-    """
-
-    interrupted: bool
-
-
-Event = Thought | AnswerEvent | Sound | ToolStarted | ToolFinished | TurnEnd
 
 
 class Conversation:
@@ -189,11 +149,13 @@ class Conversation:
                 self._seed += 1
                 reading = _Reading(self._reply(self.question(turn)))
                 yield from reading
-                calls = reading.answer.tool_calls if round_ < self._most_rounds else ()
+                reply = reading.reply
+                yield AnswerTokens(reply.input_tokens, reply.output_tokens, reply.answer.ids)
+                calls = reply.answer.tool_calls if round_ < self._most_rounds else ()
                 results = yield from self._results(calls)
                 if not calls or self._cancelled.is_set():
                     break
-                turn += [self._own(reading.answer), *results]
+                turn += [self._own(reply.answer), *results]
                 reading = None
         except GeneratorExit:
             self._cancelled.set()
@@ -202,7 +164,7 @@ class Conversation:
         self._remember(turn, reading)
         yield TurnEnd(self._cancelled.is_set())
 
-    def _reply(self, question: Question) -> Generator[Thought | AnswerEvent | Sound, None, Reply]:
+    def _reply(self, question: Question) -> Generator[AnswerPiece, None, Reply]:
         settings = {"cancelled": self._cancelled, **self._settings}
         if self._token2wav is None or self.voice is None:
             return self._assistant.stream(question, **settings)
@@ -229,21 +191,21 @@ class Conversation:
         if reading is not None:
             for _ in reading:  # what is under way ends with the next token
                 pass
-            turn += said(reading.answer, spoken=self._token2wav is not None, played=self._played)
+            turn += said(reading.reply.answer, spoken=self._token2wav is not None, played=self._played)
         self.history.add(Turn(tuple(turn), self._assistant.token_count(turn)))
 
 
-class _Reading(Iterator[Thought | AnswerEvent | Sound]):
+class _Reading(Iterator[AnswerPiece]):
     """Reads one answer as it comes, and has the whole of it once there is no more.
 
     It has no ``close``, so that a generator that reads it, and is closed, may still read on to the end.
     """
 
-    def __init__(self, events: Generator[Thought | AnswerEvent | Sound, None, Reply]) -> None:
+    def __init__(self, events: Generator[AnswerPiece, None, Reply]) -> None:
         self._events = events
         self._reply: Reply | None = None
 
-    def __next__(self) -> Thought | AnswerEvent | Sound:
+    def __next__(self) -> AnswerPiece:
         try:
             return next(self._events)
         except StopIteration as end:
@@ -251,8 +213,8 @@ class _Reading(Iterator[Thought | AnswerEvent | Sound]):
             raise
 
     @property
-    def answer(self) -> Answer:
+    def reply(self) -> Reply:
         """The answer, once it is over."""
         if self._reply is None:
             raise RuntimeError("the answer is not over")
-        return self._reply.answer
+        return self._reply

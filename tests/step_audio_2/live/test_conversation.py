@@ -14,7 +14,8 @@ import torch
 from step_audio_2.answers import AnswerEnd, AudioCodes, SpeechDelta
 from step_audio_2.assistant import Assistant, Thought
 from step_audio_2.chat import SUMMARY_REQUEST, AudioPart
-from step_audio_2.live.conversation import Conversation, Event, ToolFinished, ToolStarted, TurnEnd
+from step_audio_2.live.conversation import Conversation
+from step_audio_2.live.dialogue import Event, ToolFinished, ToolStarted, TurnEnd
 from step_audio_2.live.prompts import system_prompt
 from step_audio_2.live.tools import Tool, ToolError, ToolResult
 from step_audio_2.speaking import Sound
