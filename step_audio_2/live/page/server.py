@@ -87,6 +87,7 @@ class PageServer:
             application.router.add_get(f"/{name}", _asset(path.read_bytes(), _TYPES[f".{path.name.split('.')[-1]}"]))
         application.router.add_get("/talk", self._talk)
         application.on_shutdown.append(self._part)
+        application.on_cleanup.append(self._rest)
         return application
 
     @web.middleware
@@ -149,6 +150,8 @@ class PageServer:
     async def _part(self, _: web.Application) -> None:
         for socket in set(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
+
+    async def _rest(self, _: web.Application) -> None:
         self._threads.shutdown(wait=False)
 
 

@@ -81,7 +81,7 @@ function show(message) {
     },
     tool_started: () => {
       turn.call = element("section", "call");
-      turn.call.append(element("h3", "", message.name), element("code", "", message.arguments));
+      turn.call.append(element("h2", "", message.name), element("code", "", message.arguments));
       turn.call.append(element("p", "result", "…"));
       turn.beside.append(turn.call);
     },

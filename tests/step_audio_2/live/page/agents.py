@@ -10,12 +10,15 @@ import aiohttp
 import numpy as np
 
 from step_audio_2.assistant import Assistant
+from step_audio_2.chat import Message as ChatMessage
+from step_audio_2.chat import TokenPart
 from step_audio_2.live.conversation import Conversation
 from step_audio_2.live.page.agent import Choice
 from step_audio_2.live.page.messages import pcm
 from step_audio_2.live.page.server import Limits, PageServer, serving
 from step_audio_2.live.page.voice_activity import Samples
 from step_audio_2.live.tools import Tool
+from step_audio_2.special_tokens import AUDIO_CODE_PAD, FIRST_AUDIO_CODE
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
 from tests.step_audio_2.live.steering import Script
 
@@ -146,3 +149,9 @@ async def connected(address: str, **headers: str) -> AsyncIterator[Client]:
 def words(messages: Sequence[Message]) -> str:
     """What was said in answer."""
     return "".join(message["text"] for message in messages if message["type"] == "words")
+
+
+def speech_codes(messages: Sequence[ChatMessage]) -> int:
+    """How many codes of speech an assistant's messages hold, 25 a second."""
+    parts = [part for message in messages for part in message.content or () if isinstance(part, TokenPart)]
+    return sum(FIRST_AUDIO_CODE <= token < AUDIO_CODE_PAD for part in parts for token in part.ids)

@@ -14,16 +14,13 @@ import soundfile
 pytest.importorskip("silero_vad", reason="the live extra is not installed")
 
 from step_audio_2.assistant import Assistant
-from step_audio_2.chat import Message as ChatMessage
-from step_audio_2.chat import TokenPart
 from step_audio_2.live.page.access import Access
 from step_audio_2.live.page.server import Limits, PageServer, serving
 from step_audio_2.live.page.voice_activity import TurnTaking
 from step_audio_2.live.tools import Document, Tool, ToolResult
-from step_audio_2.special_tokens import AUDIO_CODE_PAD, FIRST_AUDIO_CODE
 from step_audio_2.speech import Token2Wav
 from tests.conftest import DEMO_SPEECH
-from tests.step_audio_2.live.page.agents import Client, Message, ScriptedAgent, connected, served, words
+from tests.step_audio_2.live.page.agents import Client, Message, ScriptedAgent, connected, served, speech_codes, words
 from tests.step_audio_2.live.steering import Script, called, ended, spoken
 
 QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
@@ -135,11 +132,6 @@ def test_the_microphone_ends_a_turn_by_itself_at_any_rate(writing: Writing) -> N
     run(test())
 
 
-def heard_codes(messages: Sequence[ChatMessage]) -> int:
-    parts = [part for message in messages[1:] for part in message.content or () if isinstance(part, TokenPart)]
-    return sum(FIRST_AUDIO_CODE <= token < AUDIO_CODE_PAD for part in parts for token in part.ids)
-
-
 def test_what_was_not_heard_is_neither_made_nor_remembered(
     assistant: Assistant, token2wav: Token2Wav, voice: Path, tokenizer: Any
 ) -> None:
@@ -157,7 +149,7 @@ def test_what_was_not_heard_is_neither_made_nor_remembered(
             messages = await client.until("turn_ended")
             assert messages[-1]["interrupted"]
             assert client.sounds <= 6.0, "no more is made than a few seconds ahead of what is heard"
-        assert 25 <= heard_codes(agent.conversations[0].history.messages) <= 26
+        assert 25 <= speech_codes(agent.conversations[0].history.messages) <= 26
 
     run(test())
 
