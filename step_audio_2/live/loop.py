@@ -84,6 +84,8 @@ class TurnLoop(ABC, Generic[MessageT]):
         self._seed = seed
         self._cancelled = threading.Event()
         self._played: float | None = None
+        self._remembering = threading.Lock()
+        self._last: tuple[list[MessageT], Said[MessageT]] | None = None
 
     @abstractmethod
     def _human(self, content: Sequence[Part]) -> MessageT:
@@ -130,18 +132,24 @@ class TurnLoop(ABC, Generic[MessageT]):
         return self._turn([human])
 
     def interrupt(self, played: float | None = None) -> None:
-        """Have the answer under way end where it is.
+        """Have the answer under way end where it is; one that is over may still be played, and is cut in the history.
 
         Args:
             played: seconds of the present answer's sound that were heard, for the history to hold no more; None for all
                 that was generated.
         """
-        self._played = played
-        self._cancelled.set()
+        with self._remembering:
+            self._played = played
+            self._cancelled.set()
+            if self._last is not None and played is not None and len(self.history):
+                turn, said = self._last
+                self.history.take_last()
+                self._remember(turn, said)
 
     def _turn(self, turn: list[MessageT]) -> Generator[Event, None, None]:
-        self._cancelled.clear()
-        self._played = None
+        with self._remembering:
+            self._cancelled.clear()
+            self._played = self._last = None
         reading: _Reading[MessageT] | None = None
         try:
             for round_ in range(self._most_rounds + 1):
@@ -180,10 +188,20 @@ class TurnLoop(ABC, Generic[MessageT]):
 
     def _end(self, turn: list[MessageT], reading: "_Reading[MessageT] | None") -> None:
         """Remember a turn that is over, or interrupted."""
-        if reading is not None:
-            for _ in reading:  # what is under way ends with the next token
-                pass
-            turn += reading.said.heard(self._played)
+        if reading is None:
+            with self._remembering:
+                self._add(turn)
+            return
+        for _ in reading:  # what is under way ends with the next token
+            pass
+        with self._remembering:
+            self._last = (turn, reading.said)
+            self._remember(turn, reading.said)
+
+    def _remember(self, turn: Sequence[MessageT], said: Said[MessageT]) -> None:
+        self._add([*turn, *said.heard(self._played)])
+
+    def _add(self, turn: Sequence[MessageT]) -> None:
         self.history.add(Turn(tuple(turn), self._token_count(turn)))
 
 
