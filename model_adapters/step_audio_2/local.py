@@ -12,7 +12,13 @@ from evalkit.types import Request, Response, ToolCall, Usage
 from model_adapters.shared.decoding import decoding_settings
 from model_adapters.shared.weights import folder_digest
 from model_adapters.step_audio_2.questions import SAMPLE_RATE, question_of
-from model_adapters.step_audio_2.speech import load_token2wav, speech_files, spoken_answer, synthesizer_identity
+from model_adapters.step_audio_2.speech import (
+    load_token2wav,
+    speech_files,
+    spoken_answer,
+    synthesizer_identity,
+    voice_of,
+)
 from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading
 from step_audio_2.checkpoint import checkpoint_folder
 from step_audio_2.errors import CheckpointError
@@ -28,6 +34,7 @@ class StepAudio2(ModelAdapter):
     """A checkpoint of Step-Audio 2 in this process.
 
     Greedy answers do not depend on what else is asked in a batch, and sampled ones only on the question and the seed.
+    Once a tool has found a recording, spoken answers are in the voice of it.
 
     Args:
         path: a checkpoint folder, or a repository of the Hugging Face hub.
@@ -127,19 +134,28 @@ class StepAudio2(ModelAdapter):
             settings = decoding_settings(requests[together[0]].generation, model="Step-Audio 2")
             questions = [question_of(requests[index], self._seed) for index in together]
             if spoken and self._speech is not None:
-                answered = self._spoken(questions, settings, *self._speech)
+                token2wav, default = self._speech
+                voices = [voice_of(requests[index], token2wav) or default for index in together]
+                answered = self._spoken(questions, settings, token2wav, voices)
             else:
                 answered = [_response(replies) for replies in self._assistant.answer(questions, **settings)]
             responses |= zip(together, answered, strict=True)
         return [responses[index] for index in range(len(requests))]
 
     def _spoken(
-        self, questions: Sequence["Question"], settings: Mapping[str, Any], token2wav: "Token2Wav", voice: "Voice"
+        self,
+        questions: Sequence["Question"],
+        settings: Mapping[str, Any],
+        token2wav: "Token2Wav",
+        voices: Sequence["Voice"],
     ) -> list[Response]:
         if self._streams:
-            return [_streamed(self._assistant, question, settings, token2wav, voice) for question in questions]
+            return [
+                _streamed(self._assistant, question, settings, token2wav, voice)
+                for question, voice in zip(questions, voices, strict=True)
+            ]
         answers = self._assistant.answer(questions, **settings)
-        waveforms = token2wav.synthesize([replies[0].answer.audio_codes for replies in answers], [voice] * len(answers))
+        waveforms = token2wav.synthesize([replies[0].answer.audio_codes for replies in answers], voices)
         return [_response(replies, waveform.numpy()) for replies, waveform in zip(answers, waveforms, strict=True)]
 
     def fingerprint(self) -> Mapping[str, Any]:
