@@ -2,6 +2,8 @@
 
 from tasks.tool_loop.grounded import GroundedAnswers
 from tasks.tool_loop.questions import Questions
+from tasks.tool_loop.recorded import RecordedConversations
+from tasks.tool_loop.saved import SavedConversations
 from tasks.tool_loop.voice import VoiceChange
 
-__all__ = ["GroundedAnswers", "Questions", "VoiceChange"]
+__all__ = ["GroundedAnswers", "Questions", "RecordedConversations", "SavedConversations", "VoiceChange"]

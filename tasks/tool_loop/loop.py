@@ -8,6 +8,7 @@ from typing import Any, Literal, Unpack, get_args
 
 from evalkit.audio import Audio
 from evalkit.hints import check_choice
+from evalkit.prompts import Prompt
 from evalkit.task import CommonSettings, DatasetTask
 from evalkit.types import Call, Message, Request, Sample, ToolCall
 from tasks.steps import AnswerMode, Conversation, LoopRound, Step, ToolUse, converse
@@ -67,12 +68,24 @@ class ToolLoop(DatasetTask):
         # Without the id, which a server draws anew each time: the same call is the same question.
         asked = Message("assistant", ("",), (ToolCall(call.name, call.arguments),))
         result = yield Call("tools", Request((Message("system", (sample.metadata["now"],)), asked)))
-        content: tuple[str | Audio, ...] = (result.text,)
-        if call.name in load_tools()["web_search"].names:
-            content = self._search_result.request(content, language=sample.language).messages[-1].content
+        content = result_content(self._search_result, call.name, result.text, sample.language)
         if result.speech is not None:
             content = (*content, result.speech)
         return ToolUse(call, result, Message("tool", content, tool_call_id=call.id))
+
+
+def result_content(search_result: Prompt, tool: str, text: str, language: str | None) -> tuple[str | Audio, ...]:
+    """Return a tool's result as the model is given it: as it is, but for what a profile adds to that of a search.
+
+    Args:
+        search_result: how the model wants to be given the result of a search.
+        tool: that was called.
+        text: what it gave back.
+        language: of the conversation.
+    """
+    if tool in load_tools()["web_search"].names:
+        return search_result.request((text,), language=language).messages[-1].content
+    return (text,)
 
 
 @cache
