@@ -18,7 +18,7 @@ from evalkit.inference.ask import TaskWork, run_inference
 from evalkit.inference.endpoint import Endpoint, ModelFacts, Timed
 from evalkit.inference.observer import Observer, Observers
 from evalkit.inference.opening import ServedSettings, is_served, open_endpoints
-from evalkit.inference.replay import StoredEndpoint
+from evalkit.inference.replay import StoredEndpoint, begin
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.inference.work_clock import AtWork
@@ -155,13 +155,25 @@ class _Session:
             self._stack = stack.pop_all()
 
     def _refuse_changed_recordings(self, checked: CheckedTask) -> None:
+        """Refuse a data set of which a recording has another sound than when it was answered about.
+
+        One that could not be read then, and is mended now, has no answer yet, and is asked about again.
+        """
         recorded = self._folder.read(PROVENANCE).get("data")
         earlier = recorded.get(checked.task.name) if isinstance(recorded, dict) else None
-        if isinstance(earlier, dict) and checked.fingerprint.recordings_changed_since(earlier):
-            raise ConfigurationError(
-                f"{self._folder.path}: holds answers about other recordings of task {checked.task.name} than its data "
-                "set has now; give this run another name=, or fresh=true to ask all again"
-            )
+        if not isinstance(earlier, dict) or not checked.fingerprint.recordings_changed_since(earlier):
+            return
+        with ResponseStore(self._folder.path / checked.task.name, writable=False) as store:
+            for sample in checked.samples:
+                first = begin(checked.task, sample)
+                if first.call is None or not store.holds(sample.id, first.position, first.call.role):
+                    continue
+                if store.get(sample.id, first.position, first.call) is None:
+                    raise ConfigurationError(
+                        f"{self._folder.path}: holds answers about other recordings of task {checked.task.name} than "
+                        f"its data set has now, as of sample {sample.id}; give this run another name=, or fresh=true "
+                        "to ask all again"
+                    )
 
     def __enter__(self) -> "_Session":
         return self
