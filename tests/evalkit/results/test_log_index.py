@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -121,10 +122,18 @@ def test_a_log_that_was_edited_is_read_as_it_is_now(folder: Path) -> None:
 
 def test_an_edit_that_leaves_length_and_times_is_noticed(folder: Path) -> None:
     path = folder / "model.jsonl"
-    failed = path.read_text().replace('"failure":{"kind":"timeout"', '"failurf":{"kind":"timeout"')
-    path.write_text(failed)
+    times = path.stat()
+    path.write_text(path.read_text().replace('"failure":{"kind":"timeout"', '"failurf":{"kind":"timeout"'))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     with ResponseStore(folder) as store:
         assert (store.usage["model"].failures, store.usage["model"].answers) == (0, 9)
+
+
+@pytest.mark.parametrize("year", [1971, 2200])
+def test_clocks_that_jump_change_nothing(folder: Path, year: int) -> None:
+    os.utime(folder / "model.jsonl", (0, (year - 1970) * 31_556_952))
+    assert parsed_lines(folder) == 0
+    assert found(folder) == {sample: answer(sample) for sample in SAMPLES}
 
 
 def test_a_log_shorter_than_its_index_is_read_whole(folder: Path) -> None:
