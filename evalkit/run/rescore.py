@@ -107,10 +107,10 @@ def stored_outcomes(
         StoreError: there is no response to a call of a sample's chain.
     """
     for sample, status, reason in samples:
-        yield _skipped(task, store, sample, reason) if status == "skipped" else outcome_of(task, store, sample)
+        yield skipped_outcome(task, store, sample, reason) if status == "skipped" else outcome_of(task, store, sample)
 
 
-def _skipped(task: Task, store: ResponseStore, sample: Sample, reason: Failure | None) -> Outcome:
+def skipped_outcome(task: Task, store: ResponseStore, sample: Sample, reason: Failure | None) -> Outcome:
     """Return how a sample ended that was skipped, with what was answered before a model could not be asked."""
     run = replay(task, store, sample)
     run.skip("" if reason is None else reason.message)
