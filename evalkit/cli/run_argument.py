@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from evalkit.errors import StoreError
 from evalkit.object_store import address_of, fetched, is_address
 
 
@@ -10,9 +11,14 @@ def run_argument(text: str) -> Path:
 
     Raises:
         ConfigurationError: the address is none that can be copied, or the library for its store is missing.
-        StoreError: the store cannot be reached.
+        StoreError: the store cannot be reached, or there is nothing.
     """
-    return fetched(text) if is_address(text) else Path(text)
+    if not is_address(text):
+        return Path(text)
+    folder = fetched(text)
+    if not folder.exists():
+        raise StoreError(f"{text}: nothing is there")
+    return folder
 
 
 def place(folder: Path) -> str:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.errors import ConfigurationError, StoreError
+from evalkit.cli.run_argument import run_argument
+from evalkit.datasets import open_dataset
+from evalkit.errors import ConfigurationError, DataError, StoreError
 from evalkit.object_store import HELD, address_of, copy_of, fetched, held, is_address
 from tests.conftest import CommandLine, write_jsonl
 
@@ -47,7 +49,7 @@ def test_what_no_library_speaks_to_is_told_in_a_line() -> None:
 def memory() -> Iterator[str]:
     fsspec = pytest.importorskip("fsspec")
     yield "memory://bucket/run"
-    fsspec.filesystem("memory").rm("/bucket", recursive=True)
+    fsspec.filesystem("memory").store.clear()
 
 
 def there(name: str) -> bytes:
@@ -103,6 +105,13 @@ def test_a_folder_that_another_machine_holds_is_refused_and_read_as_it_was_last_
     with pytest.raises(StoreError, match=refused), held(copy_of(memory)):
         pass
     assert (fetched(memory) / "metrics.json").read_text() == "{}"
+
+
+def test_nothing_there_is_told_by_the_address(memory: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="memory://bucket/none: nothing is there"):
+        run_argument("memory://bucket/none")
+    with pytest.raises(DataError, match="memory://bucket/none: no such file or folder"):
+        next(iter(open_dataset(fetched("memory://bucket/none"))))
 
 
 def test_a_file_is_fetched_with_what_lies_beside_it(memory: str) -> None:
