@@ -46,8 +46,8 @@ class Thought:
 
     Attributes:
         text: the thought.
-        tokens: how many it took.
-        seconds: how long.
+        tokens: how many it took; 0 where nobody counts them.
+        seconds: how long; 0 where nobody knows.
     """
 
     text: str
