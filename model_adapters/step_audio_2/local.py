@@ -8,10 +8,11 @@ from importlib import metadata
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from evalkit.adapter import Capabilities, ContinuousModelAdapter
+from evalkit.adapter import Capabilities, ContinuousModelAdapter, Memory
 from evalkit.errors import ConfigurationError
 from evalkit.types import Failure, Request, Response, ToolCall, Usage
 from model_adapters.shared.decoding import decoding_settings
+from model_adapters.shared.torch_memory import OnTorch
 from model_adapters.shared.weights import folder_digest
 from model_adapters.step_audio_2.questions import SAMPLE_RATE, question_of
 from model_adapters.step_audio_2.speech import (
@@ -38,7 +39,7 @@ Batching = Literal["continuous", "static"]
 """Whether an answer that is done makes room for the next, or waits for those that were begun with it."""
 
 
-class StepAudio2(ContinuousModelAdapter):
+class StepAudio2(OnTorch, ContinuousModelAdapter):
     """A checkpoint of Step-Audio 2 in this process.
 
     Greedy answers do not depend on what else is asked in a batch, and sampled ones only on the question and the seed.
@@ -123,7 +124,8 @@ class StepAudio2(ContinuousModelAdapter):
             self._identity |= {**synthesizer_identity(*files, speech_dtype), "stream": stream}
         self._seed = seed
         self._streams = stream
-        self._continuous = batching == "continuous" and not (compile or stream or padded_audio)
+        self._compiles = compile
+        self.is_continuous = batching == "continuous" and not (compile or stream or padded_audio)
         self.capabilities = Capabilities(
             sample_rate=SAMPLE_RATE,
             batch_size=batch_size,
@@ -186,7 +188,7 @@ class StepAudio2(ContinuousModelAdapter):
             yield from answer(alike)
 
     def _stays_together(self, request: Request) -> bool:
-        return not self._continuous or request.generation.get("num_beams", 1) != 1
+        return not self.is_continuous or request.generation.get("num_beams", 1) != 1
 
     def _in_batches(self, requests: Iterator[tuple[int, Request]]) -> Iterator[tuple[int, Response]]:
         while batch := list(islice(requests, self.capabilities.batch_size)):
@@ -232,6 +234,10 @@ class StepAudio2(ContinuousModelAdapter):
         token2wav, _ = self._speech
         codes, voices = zip(*utterances, strict=True)
         return [waveform.numpy() for waveform in token2wav.synthesize(codes, voices)]
+
+    def device_memory(self) -> Memory | None:
+        """Return what ``OnTorch`` does; None where another size of batches would have the graph compiled anew."""
+        return None if self._compiles else super().device_memory()
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the weights by content, the arithmetic, and what else decides an answer or how it sounds."""
