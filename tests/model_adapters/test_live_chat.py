@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ from tests.model_adapters.live_conversations import CHAT, opened, results_of, sc
 from tests.model_adapters.serving import Backend
 from tests.servers.backends import Answer, Called, ServedRequest
 from tests.servers.faults import Fault
+from tests.servers.gemini_server import MODEL as GEMINI
+from tests.servers.gemini_server import GeminiServer
 from tests.servers.openai_server import OpenAIServer
 
 QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
@@ -163,14 +166,17 @@ def test_nothing_is_waited_for_that_nobody_wants() -> None:
         assert words_of(dialogue.answer("now?"))
 
 
-def test_of_sound_that_nobody_heard_no_words_are_remembered() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_of_sound_that_nobody_heard_no_words_are_remembered(stream: bool) -> None:
     speech = np.zeros(48_000, "<i2").tobytes()  # two seconds
     backend = scripted(Answer(("one two three four",), speech=speech), "yes")
-    with talking_to(OpenAIServer(backend), speech_output=True) as models:
+    with talking_to(OpenAIServer(backend), speech_output=True, stream=stream) as models:
         dialogue = ModelDialogue(models, spoken=True)
         events = list(dialogue.answer("count"))
         assert sum(len(event.waveform) for event in events if isinstance(event, Sound)) == 48_000
-        assert [event.text for event in events if isinstance(event, SpeechDelta)] == ["one two three four"]
+        words = [event.text for event in events if isinstance(event, SpeechDelta)]
+        assert "".join(words) == "one two three four"
+        assert (len(words) > 1) is stream
         dialogue.interrupt(played=1.0)
         assert dialogue.history.messages[1].content == ("one two t",)
 
@@ -305,3 +311,33 @@ def test_closing_ends_the_thread_and_a_model_that_cannot_be_had_leaves_none() ->
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_gemini_knows_its_own_calls_again(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "AIza-0123456789abcdefghij")
+    backend = scripted(CALL, "sunny", "bye")
+    target = "model_adapters.gemini.models.GeminiModel"
+    with talking_to(GeminiServer(backend), target, model=GEMINI, stream=stream) as models:
+        dialogue = ModelDialogue(models, "Be brief.", [SEARCH])
+        assert words_of(dialogue.answer("Köln?")) == "one momentsunny"
+        dialogue.interrupt(played=0.0)
+        assert words_of(dialogue.answer(AudioPart(torch.zeros(1_600)))) == "bye"
+    called, result = backend.requests[1].fields["contents"][1:]
+    assert called["parts"][-1]["functionCall"]["name"] == "search"
+    assert result["parts"][0]["functionResponse"]["name"] == "search"
+
+
+@pytest.mark.slow
+def test_a_chat_checkpoint_holds_a_conversation(chat_checkpoint: Callable[[str], Path]) -> None:
+    settings = {"path": str(chat_checkpoint("qwen2_5_omni")), "device": "cpu"}
+    spec = ModelSpec("model", "Tiny", {"_target_": "model_adapters.transformers.chat.TransformersChat", **settings})
+    with opened({"model": spec}) as models:
+        dialogue = ModelDialogue(models, generation={"max_new_tokens": 8})
+        for turn in ("hello", AudioPart(torch.zeros(16_000)), "bye"):
+            events = list(dialogue.answer(turn))
+            assert events[-1] == TurnEnd(interrupted=False)
+            assert any(isinstance(event, AnswerTokens) and event.output > 0 for event in events)
+        threading.Timer(0.0, dialogue.interrupt).start()
+        list(dialogue.answer("again"))
+        assert words_of(dialogue.answer("once more")) is not None
