@@ -193,6 +193,19 @@ def test_an_answer_is_given_anew_and_asked_for_as_another() -> None:
     assert [request.fields["seed"] for request in (first, second)] == [7, 8]
 
 
+def test_an_answer_stays_where_another_cannot_be_had() -> None:
+    backend = scripted("one", Answer(refusal="I can't help with that."), "two")
+    with talking_to(OpenAIServer(backend)) as models:
+        dialogue = ModelDialogue(models)
+        with pytest.raises(IndexError, match="there was no turn"):
+            dialogue.regenerate()
+        list(dialogue.answer("count"))
+        with pytest.raises(ModelFailedError):
+            list(dialogue.regenerate())
+        list(dialogue.answer("go on"))
+    assert [message["content"] for message in backend.requests[-1].messages] == ["count", "one", "go on"]
+
+
 def test_a_busy_server_is_asked_again_and_one_that_refuses_is_not() -> None:
     faults = iter([Fault.TOO_MANY, Fault.SERVER_ERROR, None])
     with talking_to(OpenAIServer(scripted("fine"), faults=lambda _: next(faults))) as models:
