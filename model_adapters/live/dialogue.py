@@ -14,6 +14,7 @@ from evalkit.thought import thought_in, without_thought
 from evalkit.tool_syntax import well_formed, without_calls
 from evalkit.types import Message, Request, Response, ToolCall, Usage
 from model_adapters.live.models import LiveModels, ModelFailedError
+from model_adapters.shared.live import Piece, Thinking
 from model_adapters.step_audio_2.server_answers import codes_in, tokens_of
 from step_audio_2.answers import AnswerEnd, AudioCodes, SpeechDelta
 from step_audio_2.assistant import Thought
@@ -117,7 +118,7 @@ class ModelDialogue(TurnLoop[Message]):
             except StopIteration as end:
                 response: Response | None = end.value
                 break
-            yield from given.words(piece) if isinstance(piece, str) else given.codes(piece)
+            yield from given.piece(piece)
         if response is None:
             return given.said(Response(given.text), self._seed)
         for event in given.rest(response):
@@ -143,18 +144,14 @@ class _Given:
         self._seconds = 0.0
         self.text = ""
 
-    def words(self, more: str) -> Iterator[AnswerPiece]:
-        """Give what of the words is certain to be said: no thought, and no call."""
-        self._raw += more
-        if not self._raw.lstrip().startswith(_NOT_YET_WORDS):
-            yield from self._up_to(self._raw.partition("<")[0])
-
-    def codes(self, more: Sequence[int]) -> Iterator[AnswerPiece]:
-        """Give codes, and sound as soon as there is any."""
-        self._codes += more
-        yield AudioCodes(tuple(more))
-        if self._speech is not None:
-            yield from self._sound(self._speech.feed(more))
+    def piece(self, piece: Piece) -> Iterator[AnswerPiece]:
+        """Give what came while more is still to come."""
+        if isinstance(piece, Thinking):
+            yield Thought(piece.text, piece.tokens, piece.seconds)
+        elif isinstance(piece, str):
+            yield from self._more_words(piece)
+        else:
+            yield from self._more_codes(piece)
 
     def rest(self, response: Response) -> Iterator[AnswerPiece]:
         """Give all of a whole answer that was not given yet."""
@@ -164,7 +161,7 @@ class _Given:
         if self._speech is not None:
             codes = codes_in(response.tokens)[len(self._codes) :]
             for start in range(0, len(codes), _CODES_PER_SECOND):
-                yield from self.codes(codes[start : start + _CODES_PER_SECOND])
+                yield from self._more_codes(codes[start : start + _CODES_PER_SECOND])
             yield from self._sound(self._speech.flush())
         elif response.speech is not None:
             yield from self._sound(_waveform(response.speech))
@@ -175,6 +172,19 @@ class _Given:
     def said(self, response: Response, number: int) -> "_Said":
         """Return the answer as the loop and the history know it."""
         return _Said(response, _words(response), tuple(self._codes), self._seconds, number)
+
+    def _more_words(self, more: str) -> Iterator[AnswerPiece]:
+        """Give what of the words is certain to be said: no thought, and no call."""
+        self._raw += more
+        if not self._raw.lstrip().startswith(_NOT_YET_WORDS):
+            yield from self._up_to(self._raw.partition("<")[0])
+
+    def _more_codes(self, more: Sequence[int]) -> Iterator[AnswerPiece]:
+        """Give codes, and sound as soon as there is any."""
+        self._codes += more
+        yield AudioCodes(tuple(more))
+        if self._speech is not None:
+            yield from self._sound(self._speech.feed(more))
 
     def _up_to(self, words: str) -> Iterator[AnswerPiece]:
         more = words.removeprefix(self.text)
