@@ -37,8 +37,8 @@ _NOT_YET_WORDS = ("<", "{", "[", "`")
 class ModelDialogue(TurnLoop[Message]):
     """A conversation with a model of evalkit's configurations; see ``step_audio_2.live.dialogue.Dialogue``.
 
-    The model is reminded of so many turns; what they take in its prompt is for its server to know. An interruption
-    leaves of the words what share of the sound was heard.
+    The model is reminded of so many turns, and of no more tokens than it may be, by its server's count of those before.
+    An interruption leaves of the words what share of the sound was heard.
 
     Args:
         models: that answer.
@@ -51,6 +51,7 @@ class ModelDialogue(TurnLoop[Message]):
         generation: decoding settings, by the names that evalkit's requests use.
         most_rounds: of calls in one turn; what the model calls after that many is not run.
         most_turns: that the model is reminded of.
+        most_tokens: that they take; None for any number.
         seed: of what sampled answers draw, as far as the model's settings let it.
 
     Raises:
@@ -70,6 +71,7 @@ class ModelDialogue(TurnLoop[Message]):
         generation: Mapping[str, Any] | None = None,
         most_rounds: int = 5,
         most_turns: int = 50,
+        most_tokens: int | None = None,
         seed: int = 0,
     ) -> None:
         if token2wav is not None and voice is None:
@@ -79,7 +81,7 @@ class ModelDialogue(TurnLoop[Message]):
         if tools and not models.capabilities.tools:
             raise ValueError(f"{models.title} does not call tools: give it none")
         prepared = token2wav.prepare(voice) if token2wav is not None and voice is not None else None
-        super().__init__(tools, prepared, History(most_turns, math.inf), most_rounds, seed)
+        super().__init__(tools, prepared, History(most_turns, most_tokens or math.inf), most_rounds, seed)
         self._models = models
         self._opening = [Message("system", (system,))] if system else []
         self._schemas = tuple(tool.schema for tool in tools)
@@ -88,6 +90,7 @@ class ModelDialogue(TurnLoop[Message]):
         self._generation = dict(generation or {})
         self._recordings = 0
         self._heard: dict[Audio, str] = {}
+        self._tokens = 0  # of the whole conversation, by the last answer
 
     def _human(self, content: Sequence[Part]) -> Message:
         return Message("user", tuple(map(self._part, content)))
@@ -101,6 +104,7 @@ class ModelDialogue(TurnLoop[Message]):
         return Audio.of_waveform(f"recording {self._recordings}", part.waveform.numpy(), SAMPLE_RATE)
 
     def _reply(self, turn: Sequence[Message]) -> Generator[AnswerPiece, None, "_Said"]:
+        self.history.make_room(0)
         request = Request(
             (*self._opening, *self.history.messages, *turn),
             generation=self._generation,
@@ -121,6 +125,8 @@ class ModelDialogue(TurnLoop[Message]):
             yield from given.piece(piece)
         if response is None:
             return given.said(Response(given.text), self._seed)
+        if response.usage is not None:
+            self._tokens = response.usage.input_tokens + response.usage.output_tokens
         for event in given.rest(response):
             yield event
             if self._cancelled.is_set():
@@ -128,8 +134,8 @@ class ModelDialogue(TurnLoop[Message]):
         yield AnswerEnd(response.finish_reason != "length")
         return given.said(response, self._seed)
 
-    def _token_count(self, messages: Sequence[Message]) -> int:  # noqa: ARG002 - its server alone could count
-        return 0
+    def _token_count(self, messages: Sequence[Message]) -> int:  # noqa: ARG002 - its server alone could count them
+        return max(0, self._tokens - self.history.tokens)
 
 
 class _Given:

@@ -104,7 +104,7 @@ class TurnLoop(ABC, Generic[MessageT]):
 
     @abstractmethod
     def _token_count(self, messages: Sequence[MessageT]) -> int:
-        """Count the tokens that messages take in a prompt; 0 where that is not known."""
+        """Count the tokens that the messages of a turn take in a prompt; 0 where that is not known."""
 
     def answer(self, *content: Part) -> Generator[Event, None, None]:
         """Answer what a user says, and remember both.

@@ -29,7 +29,7 @@ from step_audio_2.speaking import Sound
 from step_audio_2.tool_calls import ContentDelta
 from tests.model_adapters.live_conversations import CHAT, opened, results_of, scripted, talking_to, words_of
 from tests.model_adapters.serving import Backend
-from tests.servers.backends import Answer, Called, ServedRequest
+from tests.servers.backends import Answer, Called, ServedRequest, Tokens
 from tests.servers.faults import Fault
 from tests.servers.gemini_server import MODEL as GEMINI
 from tests.servers.gemini_server import GeminiServer
@@ -309,6 +309,20 @@ def test_so_many_turns_are_remembered_and_no_more() -> None:
     texts = [text for text in backend.requests[-1].texts if text.startswith(("question", "answer"))]
     assert texts == [f"{kind} {turn}" for turn in (4, 5, 6) for kind in ("question", "answer")] + ["question 7"]
     assert len(backend.requests[-1].sounds) == 4
+
+
+def test_turns_are_forgotten_that_take_too_many_tokens_by_the_count_of_the_server() -> None:
+    backend = scripted(
+        *(Answer((f"answer {turn}",), tokens=Tokens(90 * turn + 60, 0, 30, 0)) for turn in range(4)), "bye"
+    )
+    with talking_to(OpenAIServer(backend)) as models:
+        dialogue = ModelDialogue(models, most_tokens=300)
+        for turn in range(4):
+            list(dialogue.answer(f"question {turn}"))
+        assert dialogue.history.tokens == 360  # ninety each
+        list(dialogue.answer("question 4"))
+    assert backend.requests[3].texts[0] == "question 0"
+    assert backend.requests[4].texts[0] == "question 1"
 
 
 def test_closing_ends_the_thread_and_a_model_that_cannot_be_had_leaves_none() -> None:
