@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Callable, Coroutine, Generator, Mapping, MutableMapping
 from concurrent.futures import Future
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -17,7 +18,7 @@ from evalkit.inference.endpoint import Endpoint, Executor, ModelFacts, ModelSpec
 from evalkit.inference.opening import ServedSettings, open_endpoints
 from evalkit.inference.served.budget import Budget, BudgetCaps
 from evalkit.inference.served.clock import Clock
-from evalkit.types import Call, Request, Response, Sample
+from evalkit.types import Call, Request, Response, Sample, Usage
 from model_adapters.shared.live import Piece, listening
 
 Given = TypeVar("Given")
@@ -181,7 +182,9 @@ class LiveModels:
         assert run.outcome is not None  # noqa: S101 - a chain without a further call has ended
         if run.outcome.reason is not None:
             raise ModelFailedError(run.outcome.reason.message)
-        return run.outcome.exchanges[-1].response
+        exchanges = run.outcome.exchanges
+        usage = [exchange.response.usage for exchange in exchanges if exchange.response.usage is not None]
+        return replace(exchanges[-1].response, usage=sum(usage, Usage()) if usage else None)
 
     def _refusal(self, call: Call, speaks: bool) -> str | None:
         capabilities = self.facts[call.role].capabilities

@@ -4,6 +4,7 @@ The server hears and writes, and speaks in codes of a codec; what they sound lik
 ``server_requests`` and ``server_answers`` for the protocol and where it is published.
 """
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.completions import merge_replies
 from model_adapters.openai.models import OpenAICompatible
-from model_adapters.shared.live import Listener, listener
+from model_adapters.shared.live import Listener, Thinking, listener
 from model_adapters.step_audio_2.server_answers import (
     SpokenAnswer,
     add_spoken_delta,
@@ -116,10 +117,12 @@ class StepAudio2Server(OpenAICompatible):
         usage = Usage()
         if self._thinking:
             wanted = thought_settings(settings, has_tools=bool(request.tools))
+            started = time.perf_counter()
             thought = (await self._asked(self._format.body(request, messages, THOUGHT_BEGINS, wanted))).response
             opening = f"{THOUGHT_BEGINS}{thought.text}{THOUGHT_ENDS}\n\n{opening}"
             settings = {"repetition_penalty": 1.05, **settings}
             usage += thought.usage or Usage()
+            told.tell_thought(Thinking(thought.text, usage.output_tokens, time.perf_counter() - started))
         offered = [tool["function"]["name"] for tool in request.tools]
         voice = self._speech if request.output == "speech" else None
         live = voice.begin_stream() if voice is not None and self._stream else None
