@@ -19,6 +19,7 @@ from step_audio_2.answers import AnswerEnd
 from step_audio_2.chat import AudioPart, Part
 from step_audio_2.live.dialogue import Dialogue, Event, ToolStarted
 from step_audio_2.live.page.agent import Agent
+from step_audio_2.live.page.kept import KeptConversations
 from step_audio_2.live.page.messages import (
     Begin,
     Heard,
@@ -125,6 +126,7 @@ class Talk:
         detector: tells speech from other sounds.
         turn_taking: when turns of the microphone begin and end; no recording may be longer, either.
         longest_text: characters that a user may write.
+        kept: keeps the conversation for as long as it lasts.
         threads: in which agents work.
     """
 
@@ -136,6 +138,7 @@ class Talk:
         detector: SpeechDetector,
         turn_taking: TurnTaking,
         longest_text: int,
+        kept: KeptConversations,
         threads: Executor,
     ) -> None:
         self._agents = agents
@@ -143,6 +146,8 @@ class Talk:
         self._detector = detector
         self._turn_taking = turn_taking
         self._longest_text = longest_text
+        self._kept = kept
+        self._name = ""  # of the conversation
         self._threads = threads
         self._dialogue: Dialogue | None = None
         self._microphone: _Microphone | None = None
@@ -152,15 +157,22 @@ class Talk:
 
     async def run(self) -> None:
         """Begin conversations and answer turns, one after another, until ``close`` is called."""
-        with suppress(ConnectionError):  # there is nobody left to tell
-            while (wanted := await self._waiting.get()) is not None:
-                try:
-                    if isinstance(wanted, Begin):
-                        await self._begin(wanted)
-                    else:
-                        await self._answer(wanted)
-                except OrderError as error:
-                    await self._page.show({"type": "fault", "message": str(error)})
+        try:
+            await self._run()
+        except ConnectionError:
+            _log.debug("there is nobody left to tell")
+        finally:
+            self._kept.forget(self._name)
+
+    async def _run(self) -> None:
+        while (wanted := await self._waiting.get()) is not None:
+            try:
+                if isinstance(wanted, Begin):
+                    await self._begin(wanted)
+                else:
+                    await self._answer(wanted)
+            except OrderError as error:
+                await self._page.show({"type": "fault", "message": str(error)})
 
     async def take(self, order: Order) -> None:
         """Take an order of the page; one that asks for an answer interrupts the one under way.
@@ -226,11 +238,13 @@ class Talk:
         if len(choice.system) > self._longest_text:
             raise OrderError(f"a system message must have no more than {self._longest_text:,} characters")
         self._dialogue = None
+        self._kept.forget(self._name)
         try:
-            self._dialogue = await self._in_thread(lambda: agent.begin(choice))
+            dialogue = await self._in_thread(lambda: agent.begin(choice))
         except ValueError as error:
             raise OrderError(str(error)) from error
-        await self._page.show({"type": "begun"})
+        self._dialogue, self._name = self._kept.keep(dialogue, agent.about(choice))
+        await self._page.show({"type": "begun", "conversation": self._name})
 
     async def _answer(self, wanted: Regenerate | Part) -> None:
         dialogue = self._dialogue

@@ -1,7 +1,9 @@
 """The server and its WebSocket, by clients that behave and clients that do not."""
 
 import asyncio
+import io
 import threading
+import zipfile
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from step_audio_2.assistant import Assistant
 from step_audio_2.live.page.access import Access
 from step_audio_2.live.page.server import Limits, PageServer, serving
 from step_audio_2.live.page.voice_activity import TurnTaking
+from step_audio_2.live.saved import SavedConversation
 from step_audio_2.live.tools import Document, Tool, ToolResult
 from step_audio_2.speech import Token2Wav
 from tests.conftest import DEMO_SPEECH
@@ -169,6 +172,25 @@ def test_two_at_once_have_their_own_conversations(
             assert one.sounds > 0
             assert other.sounds > 0
         assert [conversation.history.messages[0].content for conversation in agent.conversations] == ["a", "b"]
+
+    run(test())
+
+
+def test_a_conversation_can_be_taken_along_while_it_lasts(writing: Writing, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with served(writing("one")) as (address, server), aiohttp.ClientSession() as session:
+            async with connected(address) as client:
+                await client.begin()
+                await answered(client, "hello")
+                async with session.get(f"{address}conversations/{client.conversation}") as response:
+                    zipfile.ZipFile(io.BytesIO(await response.read())).extractall(tmp_path)
+            (turn,) = SavedConversation.load(tmp_path / "conversation").turns
+            assert ([part.text for part in turn.user], turn.words) == (["hello"], "one")
+            await freed(server)
+            for name in (client.conversation, "%2e%2e%2fpasswd"):
+                async with session.get(f"{address}conversations/{name}") as response:
+                    assert response.status == 404
+            assert not list(Path(server._kept._folder.name).iterdir())
 
     run(test())
 
