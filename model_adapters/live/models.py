@@ -87,6 +87,11 @@ class LiveModels:
         """What the model can be asked."""
         return self.facts[_MODEL].capabilities
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """What is known of the models, in JSON values: the title, and of each role what decides its answers."""
+        return {"title": self.title, "models": {role: dict(facts.fingerprint) for role, facts in self.facts.items()}}
+
     def ask(
         self,
         request: Request,
