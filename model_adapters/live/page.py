@@ -112,8 +112,15 @@ class _AgentMaker:
             return self._in_process(spec)
         opened = open_model(words, config_folders, written=self._write, notify=print)
         resources.callback(opened.models.close)
-        tools = self._with_voices(opened.token2wav, opened.voice) if opened.models.capabilities.tools else []
-        return ModelAgent(opened, self._message(tools), tools, self._voices(opened.voice), self._seed)
+        title, tools = opened.models.title, self._with_voices(opened.token2wav, opened.voice)
+        if self._library is not None and opened.token2wav is None:
+            print(f"{title} has no voice that could be changed: it is not offered those of the library")
+        if not opened.models.capabilities.tools:
+            print(f"{title} does not call tools: it is offered none")
+            tools = []
+        # The published message tells Step-Audio 2 who it is.
+        system = self._message(tools) if opened.token2wav is not None else self._system or ""
+        return ModelAgent(opened, system, tools, self._voices(opened.voice), self._seed)
 
     def _in_process(self, spec: ModelSpec) -> Agent:
         model = spec.make()

@@ -171,8 +171,10 @@ class Talk:
                     await self._begin(wanted)
                 else:
                     await self._answer(wanted)
-            except OrderError as error:
-                await self._page.show({"type": "fault", "message": str(error)})
+            except ConnectionError:
+                raise
+            except Exception as error:  # whatever goes wrong: the user hears of it, and the talk goes on
+                await self._complain(error)
 
     async def take(self, order: Order) -> None:
         """Take an order of the page; one that asks for an answer interrupts the one under way.
@@ -239,10 +241,7 @@ class Talk:
             raise OrderError(f"a system message must have no more than {self._longest_text:,} characters")
         self._dialogue = None
         self._kept.forget(self._name)
-        try:
-            dialogue = await self._in_thread(lambda: agent.begin(choice))
-        except ValueError as error:
-            raise OrderError(str(error)) from error
+        dialogue = await self._in_thread(lambda: agent.begin(choice))
         self._dialogue, self._name = self._kept.keep(dialogue, agent.about(choice))
         await self._page.show({"type": "begun", "conversation": self._name})
 
@@ -260,10 +259,11 @@ class Talk:
             await self._page.show({"type": "turn_started", "turn": self._turns, "said": _said(wanted)})
             while (event := await self._in_thread(lambda: next(events, None))) is not None:
                 await self._send(event, self._turn)
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
             raise
-        except Exception as error:  # whatever goes wrong in a model: the user hears of it, and the talk goes on
-            await self._fail(error)
+        except Exception as error:  # likewise, and the turn is over
+            await self._complain(error)
+            await self._page.show({"type": "turn_ended", "interrupted": True, "voice": ""})
         finally:
             self._turn = None
             await self._in_thread(events.close)
@@ -286,14 +286,13 @@ class Talk:
         if message := shown(event, turn.dialogue):
             await self._page.show(message)
 
-    async def _fail(self, error: Exception) -> None:
+    async def _complain(self, error: Exception) -> None:
         if isinstance(error, ValueError):  # of what was asked, in words
             reason = str(error)
         else:
-            _log.error("an answer failed", exc_info=error)
+            _log.error("a model failed", exc_info=error)
             reason = f"the model failed ({type(error).__name__})"
         await self._page.show({"type": "fault", "message": reason})
-        await self._page.show({"type": "turn_ended", "interrupted": True, "voice": ""})
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -16,7 +16,9 @@ import soundfile
 pytest.importorskip("silero_vad", reason="the live extra is not installed")
 
 from step_audio_2.assistant import Assistant
+from step_audio_2.live.conversation import Conversation
 from step_audio_2.live.page.access import Access
+from step_audio_2.live.page.agent import Choice
 from step_audio_2.live.page.server import Limits, PageServer, serving
 from step_audio_2.live.page.voice_activity import TurnTaking
 from step_audio_2.live.saved import SavedConversation
@@ -260,7 +262,32 @@ def test_a_model_that_fails_says_so_and_the_talk_goes_on(writing: Writing, caplo
             assert "1 to 4,000 characters" in fault["message"]
 
     run(test())
-    assert "an answer failed" in caplog.text
+    assert "a model failed" in caplog.text
+
+
+def test_a_conversation_that_cannot_begin_says_why_and_another_may(writing: Writing) -> None:
+    agent = writing("yes")
+    begin, faults = agent.begin, [ValueError("this voice cannot be spoken in"), RuntimeError("a secret")]
+
+    def begin_at_last(choice: Choice) -> Conversation:
+        if faults:
+            raise faults.pop(0)
+        return begin(choice)
+
+    agent.begin = begin_at_last  # type: ignore[method-assign]
+
+    async def test() -> None:
+        async with served(agent) as (address, _), connected(address) as client:
+            await client.until("agents")
+            for reason in ("this voice cannot be spoken in", "the model failed (RuntimeError)"):
+                await client.send(type="begin", agent=0, system="", voice="", tools=[])
+                (fault,) = await client.until("fault")
+                assert fault["message"] == reason
+            await client.send(type="begin", agent=0, system="", voice="", tools=[])
+            await client.until("begun")
+            assert words(await answered(client, "hello")) == "yes"
+
+    run(test())
 
 
 def test_what_is_too_long_is_refused(writing: Writing) -> None:
