@@ -65,7 +65,8 @@ def open_model(
     plan = plan_of_tasks(config, composition.choices, ())
     roles = {role: config[role] for role in roles_of(config)}
     profiles: Any = {
-        role: OmegaConf.to_container(node.get("prompts") or {}, resolve=True) for role, node in roles.items()
+        role: OmegaConf.to_container(node.get("prompts") or OmegaConf.create(), resolve=True)
+        for role, node in roles.items()
     }
     prompts = Prompts(profiles)
     cascade = cascade_of(roles, prompts)

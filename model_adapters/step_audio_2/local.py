@@ -133,6 +133,16 @@ class StepAudio2(OnTorch, ContinuousModelAdapter):
             tools=kind != "base",
         )
 
+    @property
+    def assistant(self) -> "Assistant":
+        """The model itself, for who talks with it."""
+        return self._assistant
+
+    @property
+    def speech(self) -> "tuple[Token2Wav, Voice] | None":
+        """What makes its codes into speech, and the voice; None where it writes."""
+        return self._speech
+
     def generate(self, requests: Sequence[Request]) -> list[Response]:
         """Answer requests, those with equal decoding settings together.
 

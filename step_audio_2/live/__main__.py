@@ -1,6 +1,7 @@
-"""Talk with the assistant on a terminal: files and lines in, words and WAV files out.
+"""Talk with the assistant on a terminal: files and lines in, words and WAV files out; or, with --page, in the browser.
 
     python -m step_audio_2.live CHECKPOINT [TURN ...] --voice voice.wav --output answers
+    python -m step_audio_2.live CHECKPOINT --page
 
 Each turn is a recording's file, or a text; without any, turns are read from standard input, one a line.
 """
@@ -34,6 +35,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="such as cuda or mps")
     parser.add_argument("--dtype", default="float32", help="of the weights, such as bfloat16")
     parser.add_argument("--voice", type=Path, help="a recording of the voice; the checkpoint's own if it has one")
+    parser.add_argument("--page", action="store_true", help="serve a page to talk on, to this machine alone")
+    parser.add_argument("--port", type=int, default=0, help="of the page (default: any that is free)")
     add_options(parser)
     return parser.parse_args()
 
@@ -58,6 +61,16 @@ def _talk(options: argparse.Namespace, resources: ExitStack) -> None:
         token2wav = Token2Wav.from_pretrained(folder / TOKEN2WAV, options.device)
     tools = talk.tools(token2wav, voice)
     system = talk.system(has_tools=True)
+    if options.page:
+        from step_audio_2.live.page.agent import StepAudio2Agent, voices_to_choose
+        from step_audio_2.live.page.server import serve
+
+        voices = voices_to_choose(voice, talk.library) if voice is not None else {}
+        agent = StepAudio2Agent(
+            folder.name, assistant, system, tools, token2wav=token2wav, voices=voices, seed=talk.seed
+        )
+        serve([agent], port=options.port)
+        return
     conversation = Conversation(assistant, system, tools, token2wav=token2wav, voice=voice, seed=talk.seed)
     model = {"title": folder.name, "kind": kind, "dtype": options.dtype, "device": options.device}
     schemas = tuple(tool.schema for tool in tools)
