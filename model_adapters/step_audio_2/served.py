@@ -36,7 +36,8 @@ from model_adapters.step_audio_2.speech import LiveSpeech, Speech, Synthesizer, 
 class StepAudio2Server(OpenAICompatible):
     """Step-Audio 2 mini, or its thinking sibling, behind StepFun's vLLM server.
 
-    It speaks if it is given ``token2wav`` or a synthesizer; else it is asked for text only.
+    It speaks if it is given ``token2wav`` or a synthesizer; else it is asked for text only. Once a tool has found a
+    recording, ``token2wav`` speaks in the voice of it.
 
     Args:
         model: its name on the server.
@@ -74,7 +75,7 @@ class StepAudio2Server(OpenAICompatible):
         super().__init__(model, base_url, sample_rate=SAMPLE_RATE, **connection)
         if voice is not None and token2wav is None:
             raise ConfigurationError("voice= is the voice of a synthesizer: give its folder with token2wav=")
-        self._speech = None if synthesizer is None else Speech(synthesizer)
+        self._speech = None if synthesizer is None else Speech(lambda codes, _: synthesizer(codes))
         if token2wav is not None:
             self._speech = load_speech(token2wav, voice, speech_dtype)
         self.capabilities = replace(self.capabilities, speech_output=self._speech is not None, tools=True)
@@ -125,11 +126,11 @@ class StepAudio2Server(OpenAICompatible):
             told.tell_thought(Thinking(thought.text, usage.output_tokens, time.perf_counter() - started))
         offered = [tool["function"]["name"] for tool in request.tools]
         voice = self._speech if request.output == "speech" else None
-        live = voice.begin_stream() if voice is not None and self._stream else None
+        live = voice.begin_stream(request) if voice is not None and self._stream else None
         answer = await self._asked(self._format.body(request, messages, opening, settings), offered, live, told)
         speech, first_sound = (None, None) if live is None else await live.finish(answer.codes)
         if voice is not None and speech is None:
-            speech = await voice.of_codes(answer.codes)
+            speech = await voice.of_codes(answer.codes, request)
         usage += answer.response.usage or Usage()
         return replace(answer.response, speech=speech, first_sound=first_sound, usage=usage)
 

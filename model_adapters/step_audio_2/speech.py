@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,29 +47,35 @@ class Speech:
     """A synthesizer at work in a thread of its own, on one answer at a time, while the event loop goes on.
 
     Args:
-        synthesizer: called from that thread only.
-        begin: begins an utterance that is made piece by piece; called from that thread only. None if that cannot be.
+        synthesizer: makes codes that answer a request into sound; called from that thread only.
+        begin: begins the answer to a request that is made piece by piece; called from that thread only. None if that
+            cannot be.
     """
 
-    def __init__(self, synthesizer: Synthesizer, begin: Callable[[], Utterance] | None = None) -> None:
+    def __init__(
+        self,
+        synthesizer: Callable[[Sequence[int], Request], Waveform],
+        begin: Callable[[Request], Utterance] | None = None,
+    ) -> None:
         self._synthesizer = synthesizer
         self._begin = begin
         self._thread: ThreadPoolExecutor | None = None
 
-    def begin_stream(self) -> "LiveSpeech | None":
+    def begin_stream(self, request: Request) -> "LiveSpeech | None":
         """Begin the speech of an answer that is still coming; None if the synthesizer makes whole answers only."""
-        return None if self._begin is None else LiveSpeech(self._pool(), self._begin)
+        return None if self._begin is None else LiveSpeech(self._pool(), partial(self._begin, request))
 
-    async def of_codes(self, codes: Sequence[int]) -> Audio | None:
-        """Synthesize codes; None if there are none.
+    async def of_codes(self, codes: Sequence[int], request: Request) -> Audio | None:
+        """Synthesize codes that answer a request; None if there are none.
 
         Raises:
             PermanentError: the synthesizer gives what is no sound.
+            AudioError: a recording that a tool found cannot serve as a voice.
         """
         if not codes:
             return None
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool(), self._spoken, codes)
+            return await asyncio.get_running_loop().run_in_executor(self._pool(), self._spoken, codes, request)
         except ValueError as error:
             raise PermanentError(str(error)) from error
 
@@ -83,8 +90,8 @@ class Speech:
             self._thread = ThreadPoolExecutor(1, "synthesizer")
         return self._thread
 
-    def _spoken(self, codes: Sequence[int]) -> Audio:
-        return spoken_answer(self._synthesizer(codes))
+    def _spoken(self, codes: Sequence[int], request: Request) -> Audio:
+        return spoken_answer(self._synthesizer(codes, request))
 
 
 class LiveSpeech:
@@ -248,11 +255,11 @@ def load_speech(folder: str, voice: str | None, dtype: str = "float32") -> Speec
     """Load the published synthesizer for use beside an event loop; see ``load_token2wav``."""
     token2wav, prompt = load_token2wav(folder, voice, dtype=dtype)
 
-    def synthesize(codes: Sequence[int]) -> Waveform:
-        waveform: Waveform = token2wav(codes, prompt).numpy()
+    def synthesize(codes: Sequence[int], request: Request) -> Waveform:
+        waveform: Waveform = token2wav(codes, voice_of(request, token2wav) or prompt).numpy()
         return waveform
 
-    return Speech(synthesize, lambda: token2wav.stream(prompt))
+    return Speech(synthesize, lambda request: token2wav.stream(voice_of(request, token2wav) or prompt))
 
 
 def synthesizer_identity(folder: str | Path, voice: str | Path, dtype: str = "float32") -> dict[str, Any]:
