@@ -40,6 +40,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dtype", default="float32", help="of the weights, such as bfloat16")
     parser.add_argument("--system", help="another system message")
     parser.add_argument("--voice", type=Path, help="a recording of the voice; the checkpoint's own if it has one")
+    parser.add_argument("--speech-int8", action="store_true", help="faster speech on a CPU, in 8-bit numbers")
+    parser.add_argument("--speech-steps", type=int, default=10, help="of the flow; fewer make faster and worse speech")
+    parser.add_argument("--first-chunk", type=int, default=25, help="codes before the first sound, 5 to 25")
     parser.add_argument("--write", action="store_true", help="answer in writing")
     parser.add_argument("--output", type=Path, default=Path("answers"), help="the folder for the spoken answers")
     parser.add_argument("--seed", type=int, default=0)
@@ -52,6 +55,8 @@ def _options() -> argparse.Namespace:
 
 
 def _talk(options: argparse.Namespace, resources: ExitStack) -> None:
+    import torch
+
     from step_audio_2.assistant import Assistant
     from step_audio_2.audio_file import load_audio
     from step_audio_2.chat import AudioPart
@@ -68,7 +73,13 @@ def _talk(options: argparse.Namespace, resources: ExitStack) -> None:
         voice = options.voice or default_voice(folder)
         if voice is None:
             raise ValueError("the checkpoint has no voice to speak in: name a recording with --voice, or --write")
-        token2wav = Token2Wav.from_pretrained(folder / TOKEN2WAV, options.device)
+        token2wav = Token2Wav.from_pretrained(
+            folder / TOKEN2WAV,
+            options.device,
+            torch.int8 if options.speech_int8 else torch.float32,
+            timesteps=options.speech_steps,
+            first_chunk=options.first_chunk,
+        )
     tools = list(_tools(options, resources))
     if options.voices is not None and token2wav is not None and voice is not None:
         from step_audio_2.live.audio_library import AudioLibrary
