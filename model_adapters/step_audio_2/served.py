@@ -30,7 +30,14 @@ from model_adapters.step_audio_2.server_requests import (
     server_messages,
     thought_settings,
 )
-from model_adapters.step_audio_2.speech import LiveSpeech, Speech, Synthesizer, load_speech, synthesizer_identity
+from model_adapters.step_audio_2.speech import (
+    SPEECH_STEPS,
+    LiveSpeech,
+    Speech,
+    Synthesizer,
+    load_speech,
+    synthesizer_identity,
+)
 
 
 class StepAudio2Server(OpenAICompatible):
@@ -45,7 +52,9 @@ class StepAudio2Server(OpenAICompatible):
         thinking: whether it thinks before it answers, which takes two requests; the thought is no part of the answer.
         token2wav: the folder of that name which comes with the weights.
         voice: a recording of the voice in which it is to speak.
-        speech_dtype: what speech is computed in: ``float32``, or ``float16`` or ``bfloat16`` for speed on a GPU.
+        speech_dtype: what speech is computed in: ``float32``; for speed ``float16`` or ``bfloat16`` on a GPU, ``int8``
+            on a CPU with AVX-512 VNNI.
+        speech_steps: of the flow that makes it, 10 in the published model; fewer are faster and worse.
         synthesizer: what makes codes into sound, in place of ``token2wav`` and ``voice``.
         generation: decoding settings that hold where a request says nothing else.
         extra_body: further fields of every request body, as the server's documentation has them.
@@ -66,6 +75,7 @@ class StepAudio2Server(OpenAICompatible):
         token2wav: str | None = None,
         voice: str | None = None,
         speech_dtype: str = "float32",
+        speech_steps: int = SPEECH_STEPS,
         synthesizer: Synthesizer | None = None,
         generation: Mapping[str, Any] | None = None,
         extra_body: Mapping[str, Any] | None = None,
@@ -77,7 +87,7 @@ class StepAudio2Server(OpenAICompatible):
             raise ConfigurationError("voice= is the voice of a synthesizer: give its folder with token2wav=")
         self._speech = None if synthesizer is None else Speech(lambda codes, _: synthesizer(codes))
         if token2wav is not None:
-            self._speech = load_speech(token2wav, voice, speech_dtype)
+            self._speech = load_speech(token2wav, voice, speech_dtype, speech_steps)
         self.capabilities = replace(self.capabilities, speech_output=self._speech is not None, tools=True)
         self._thinking = thinking
         self._stream = stream
@@ -88,7 +98,7 @@ class StepAudio2Server(OpenAICompatible):
             "extra_body": dict(extra_body or {}),
         }
         if token2wav is not None and voice is not None:
-            self._settings["speech"] = synthesizer_identity(token2wav, voice, speech_dtype)
+            self._settings["speech"] = synthesizer_identity(token2wav, voice, speech_dtype, speech_steps)
 
     async def answer(self, request: Request) -> Response:
         """Try once to have a request answered, each of its replies by a request of its own."""
