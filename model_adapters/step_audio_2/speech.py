@@ -1,6 +1,7 @@
 """Turn codes of Step-Audio 2's codec into sound, for the model in this process and for its server."""
 
 import asyncio
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,8 +13,9 @@ import numpy as np
 
 from evalkit.audio import Audio, Waveform
 from evalkit.audio.wav import wav_of_samples
-from evalkit.errors import ConfigurationError, PermanentError
+from evalkit.errors import AudioError, ConfigurationError, PermanentError
 from evalkit.hints import install_command
+from evalkit.types import Request
 from model_adapters.shared.weights import file_digest
 from model_adapters.transformers.checkpoint import checked_dtype, chosen_device
 from step_audio_2.checkpoint import DEFAULT_VOICE, TOKEN2WAV, default_voice
@@ -216,6 +218,30 @@ def load_token2wav(
         return token2wav, token2wav.voice(Path(voice).expanduser())
     except VoiceError as error:
         raise ConfigurationError(f"voice: {error}") from error
+
+
+def voice_of(request: Request, token2wav: "Token2Wav") -> "Voice | None":
+    """Return the voice of the recording that a tool found last in a conversation; None if none has found any.
+
+    Raises:
+        AudioError: the recording cannot be read, or serve as a voice.
+    """
+    from step_audio_2.speech import VoiceError
+
+    found = [part for message in request.messages if message.role == "tool" for part in message.content]
+    recordings = [part for part in found if isinstance(part, Audio)]
+    if not recordings:
+        return None
+    recording = recordings[-1]
+    try:
+        if recording.path is not None:
+            return token2wav.voice(recording.path)
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(recording.encoded())
+            file.flush()
+            return token2wav.voice(file.name)
+    except VoiceError as error:
+        raise AudioError(str(error)) from error
 
 
 def load_speech(folder: str, voice: str | None, dtype: str = "float32") -> Speech:

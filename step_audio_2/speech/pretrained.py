@@ -79,7 +79,21 @@ def load_voice_maker(folder: Path) -> VoiceMaker:
         ImportError: onnxruntime is needed and not installed.
     """
     _check_folder(folder)
-    return VoiceMaker(_tokenize(folder), _embed_speaker(folder))
+    return VoiceMaker(_tokenize(folder), load_speaker_encoder(folder)[1])
+
+
+def load_speaker_encoder(folder: Path) -> tuple[Path, EmbedSpeaker]:
+    """Load the speaker model of a folder, and return its file too.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or does not fit.
+        ImportError: onnxruntime is needed and not installed.
+    """
+    _check_folder(folder)
+    path = _either(folder, SPEAKER_ENCODER)
+    if path.suffix == ".onnx":
+        return path, OnnxSpeakerEncoder(path).embed
+    return path, _network(path, SpeakerEncoder, SpeakerEncoderConfig).embed
 
 
 def _tokenize(folder: Path) -> Tokenize:
@@ -88,13 +102,6 @@ def _tokenize(folder: Path) -> Tokenize:
         return OnnxSpeechTokenizer(path).tokenize
     tokenize: Tokenize = _network(path, SpeechTokenizer, SpeechTokenizerConfig).tokenize
     return tokenize
-
-
-def _embed_speaker(folder: Path) -> EmbedSpeaker:
-    path = _either(folder, SPEAKER_ENCODER)
-    if path.suffix == ".onnx":
-        return OnnxSpeakerEncoder(path).embed
-    return _network(path, SpeakerEncoder, SpeakerEncoderConfig).embed
 
 
 def _network(path: Path, network: type[_Network], sizes: Callable[..., Any]) -> _Network:
