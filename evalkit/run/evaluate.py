@@ -17,7 +17,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.inference.ask import TaskWork, run_inference
 from evalkit.inference.endpoint import Endpoint, ModelFacts, Timed
 from evalkit.inference.observer import Observer, Observers
-from evalkit.inference.opening import ServedSettings, is_served, open_endpoints
+from evalkit.inference.opening import ExecutorChoice, ServedSettings, is_served, open_endpoints
 from evalkit.inference.replay import StoredEndpoint, begin
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
@@ -78,7 +78,7 @@ def evaluate(plan: Plan, *observers: Observer, preflight: Preflight | None = Non
             session.endpoints,
             met=session.meet,
             max_failures=plan.max_failures,
-            samples_under_way=plan.executor.samples_under_way,
+            samples_under_way=max(each.samples_under_way for each in (plan.executor, *plan.executors.values())),
             observer=session.observer,
             notify=_tell,
         )
@@ -250,7 +250,8 @@ class _Session:
         served = ServedSettings(budget, cache, cached, plan.clock, _tell, logs=plan.folder)
         replayed = {role: StoredEndpoint(role, facts) for role, facts in plan.replayed.items()}
         requests = [(role, each) for task in tasks for role, some in task.requests.items() for each in some]
-        return {**open_endpoints(asked.values(), plan.executor, served, requests), **replayed}
+        executors = ExecutorChoice(plan.executor, plan.executors)
+        return {**open_endpoints(asked.values(), executors, served, requests), **replayed}
 
     def _work(self, checked: CheckedTask, stack: ExitStack) -> TaskWork:
         task, plan = checked.task, self._plan

@@ -48,7 +48,8 @@ class Plan:
         models: describes the model of each role that one was chosen for.
         replayed: what the models of some roles are that are not asked: their answers lie in the run folder already.
         model_name: of the system under test, as chosen.
-        executor: opens endpoints for the models of this process.
+        executor: opens endpoints for the models that the run makes itself, rather than ask a server.
+        executors: open them for the models of roles that have one of their own.
         config: the resolved configuration without secrets, as YAML.
         bootstrap: how intervals are made.
         aggregates: the averages to take over its tasks.
@@ -71,6 +72,7 @@ class Plan:
     model_name: str
     executor: Executor
     config: str
+    executors: Mapping[str, Executor] = field(default_factory=dict)
     replayed: Mapping[str, ModelFacts] = field(default_factory=dict)
     bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
     aggregates: tuple[AggregateDefinition, ...] = ()
@@ -129,6 +131,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
     roles = roles_of(config)
     known = _known_roles(tasks)
     _check_roles(roles, known)
+    executors = _executors(config, roles)
     _check_prices(config, roles)
     titles = titles_from_config(config, model_name)
     resolved: Any = OmegaConf.to_container(config, resolve=True)
@@ -140,6 +143,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
         models={role: _spec(role, titles[role], config[role]) for role in roles},
         model_name=model_name,
         executor=_made(config.executor, "executor"),
+        executors=executors,
         config=OmegaConf.to_yaml(OmegaConf.create(record)),
         bootstrap=BootstrapSettings(**resolved["statistics"]),
         aggregates=definitions_from(resolved["aggregates"]),
@@ -223,6 +227,22 @@ def _check_roles(roles: Sequence[str], known: Sequence[str]) -> None:
                 f"model@{role}: no task of this run asks a model in the role '{role}'{hint(role, known)} "
                 f"(there are {', '.join(known)})"
             )
+
+
+def _executors(config: DictConfig, roles: Sequence[str]) -> dict[str, Executor]:
+    """Make the executors that roles have for themselves.
+
+    Raises:
+        ConfigurationError: no model was chosen for such a role.
+    """
+    nodes = config.get("executors") or {}  # a run made before there was the setting has none
+    for role in map(str, nodes):
+        if role not in roles:
+            raise ConfigurationError(
+                f"executor@executors.{role}: no model is chosen for the role '{role}'{hint(role, roles)} "
+                f"(there are {', '.join(roles)})"
+            )
+    return {str(role): _made(node, f"executors.{role}") for role, node in nodes.items()}
 
 
 def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
