@@ -23,6 +23,7 @@ from typing import Any
 
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError, one_line
 from evalkit.file_systems import cache_folder
+from evalkit.process_identity import ProcessIdentity
 
 HELD = ".held"
 SECONDS_BETWEEN = 60.0
@@ -30,7 +31,6 @@ SECONDS_BETWEEN = 60.0
 
 _ADDRESS = re.compile(r"(?!https?:|file:)([a-z][a-z0-9+]*)://(.+)", re.DOTALL)
 _BATCH = 256  # files that are under way at once
-_OURS = (".lock", ".unfinished")  # ends of names that mean something on this machine alone
 _TAGS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
 _log = logging.getLogger("evalkit")
 
@@ -206,7 +206,7 @@ class _Mirror:
         here = {
             path.relative_to(self.path).as_posix(): path.stat()
             for path in self.path.rglob("*")
-            if path.is_file() and not path.is_symlink() and not path.name.endswith(_OURS)
+            if path.is_file() and not path.is_symlink() and not _is_of_this_machine(path.name)
         }
         changed = [name for name, status in here.items() if self._has_changed(name, status)]
         for start in range(0, len(changed), _BATCH):
@@ -225,18 +225,20 @@ class _Mirror:
 
     def hold(self) -> bool:
         """Take the folder, and tell whether it was held by a process of this machine that is no more."""
-        place = {"host": socket.gethostname(), "copy": str(self.path)}
-        mine = json.dumps({**place, "process": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")})
+        me = ProcessIdentity.this_process()
+        mine = json.dumps(
+            {**asdict(me), "copy": str(self.path), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        )
         try:
             self.fs.pipe_file(f"{self.root}/{HELD}", mine.encode(), mode="create")
         except FileExistsError:
-            holder = self._holder()
-            if self._is_ours(holder) and not _lives(holder.get("process")):
+            owner, copy, since = self._holder()
+            if owner is not None and owner.is_known_to_be_gone() and copy == str(self.path):
                 self.fs.pipe_file(f"{self.root}/{HELD}", mine.encode())
                 return True
             raise StoreError(
-                f"{self.address}: is being written to by process {holder.get('process')} of {holder.get('host')} since "
-                f"{holder.get('since')}; if that is no more, delete {self.address}/{HELD}"
+                f"{self.address}: is being written to by {owner or 'nobody knows whom'} since {since}; if that has "
+                f"ended, delete {self.address}/{HELD}"
             ) from None
         return False
 
@@ -246,17 +248,18 @@ class _Mirror:
 
     def is_held_here(self) -> bool:
         """Tell whether a process of this machine holds the folder, or held it when it ended."""
-        return self._is_ours(self._holder())
+        owner, copy, _ = self._holder()
+        return owner is not None and (owner.host, copy) == (socket.gethostname(), str(self.path))
 
-    def _holder(self) -> Mapping[str, Any]:
+    def _holder(self) -> tuple[ProcessIdentity | None, str, str]:
+        """Return who holds the folder, for which copy, and since when."""
         try:
-            holder = json.loads(self.fs.cat_file(f"{self.root}/{HELD}"))
+            content: bytes = self.fs.cat_file(f"{self.root}/{HELD}")
         except FileNotFoundError:
-            return {}
-        return holder if isinstance(holder, dict) else {}
-
-    def _is_ours(self, holder: Mapping[str, Any]) -> bool:
-        return (holder.get("host"), holder.get("copy")) == (socket.gethostname(), str(self.path))
+            return None, "", ""
+        owner = ProcessIdentity.read(content)
+        record = json.loads(content) if owner is not None else {}
+        return owner, str(record.get("copy")), str(record.get("since"))
 
     def _listing(self) -> dict[str, str]:
         """Return the tag of every file, which is another one once its content is."""
@@ -295,11 +298,6 @@ class _Mirror:
         unfinished.replace(self._index)
 
 
-def _lives(process: Any) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, TypeError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
+def _is_of_this_machine(name: str) -> bool:
+    """Tell whether a file means something here alone: those of a run folder's lock, and what is not written yet."""
+    return name.startswith(".lock") or name.endswith(".unfinished")

@@ -8,22 +8,20 @@ another machine is gone cannot be told, so a person has to decide.
 
 import errno
 import fcntl
-import json
 import logging
 import os
 import socket
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
 from evalkit.errors import StoreError
 from evalkit.file_systems import file_system_of
+from evalkit.process_identity import ProcessIdentity
 
 LOCK = ".lock"
 _CLAIM = f"{LOCK}-"
 _GIVEN_BACK = b"-"
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _log = logging.getLogger("evalkit")
 
@@ -55,51 +53,6 @@ def lock_folder(folder: Path) -> FolderLock:
     return _Claim(folder)
 
 
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    """A process that has a folder.
-
-    Attributes:
-        host: name of its machine.
-        process: its number.
-        started: when it did, as far as the system tells; a number may be given again.
-    """
-
-    host: str
-    process: int
-    started: str
-
-    @classmethod
-    def this_process(cls) -> "_Owner":
-        return cls(socket.gethostname(), os.getpid(), _start_of(os.getpid()))
-
-    @classmethod
-    def read(cls, content: bytes) -> "_Owner | None":
-        """Read what ``written`` returned; None if it is not all there."""
-        try:
-            record = json.loads(content)
-            return cls(str(record["host"]), int(record["process"]), str(record["started"]))
-        except (ValueError, TypeError, KeyError):
-            return None
-
-    def written(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
-
-    def is_known_to_be_gone(self) -> bool:
-        if self.host != socket.gethostname():
-            return False
-        try:
-            os.kill(self.process, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            pass  # it is somebody else's
-        return _start_of(self.process) != self.started
-
-    def __str__(self) -> str:
-        return f"process {self.process} on {self.host}"
-
-
 class _SystemLock:
     """The system's lock on a file of the folder; the file names who has it."""
 
@@ -109,9 +62,9 @@ class _SystemLock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(self._file, 0)
-            os.pwrite(self._file, _Owner.this_process().written(), 0)
+            os.pwrite(self._file, ProcessIdentity.this_process().written(), 0)
         except BlockingIOError as error:
-            owner = _Owner.read(os.pread(self._file, 4096, 0))
+            owner = ProcessIdentity.read(os.pread(self._file, 4096, 0))
             os.close(self._file)
             raise _in_use(folder, owner) from error
         except OSError:
@@ -137,7 +90,7 @@ class _Claim:
         except FileExistsError as error:
             raise _in_use(folder) from error
         try:
-            os.write(self._file, _Owner.this_process().written())
+            os.write(self._file, ProcessIdentity.this_process().written())
             os.fsync(self._file)
             if _latest(folder) != number + 1:  # others came and went since the first look
                 raise _in_use(folder)
@@ -177,13 +130,13 @@ def _refuse_owner(folder: Path, claim: Path) -> None:
         raise _in_use(folder) from error
     if content.startswith(_GIVEN_BACK):
         return
-    owner = _Owner.read(content)
+    owner = ProcessIdentity.read(content)
     if owner is None or not owner.is_known_to_be_gone():
         raise _in_use(folder, owner, claim)
     _log.info("%s: was left by %s, which is gone", folder, owner)
 
 
-def _in_use(folder: Path, owner: _Owner | None = None, claim: Path | None = None) -> RunInUseError:
+def _in_use(folder: Path, owner: ProcessIdentity | None = None, claim: Path | None = None) -> RunInUseError:
     who = "" if owner is None else f", {owner}"
     if claim is None or (owner is not None and owner.host == socket.gethostname()):
         return RunInUseError(f"{folder}: another evalkit process is writing to this run{who}")
@@ -191,12 +144,3 @@ def _in_use(folder: Path, owner: _Owner | None = None, claim: Path | None = None
         f"{folder}: another evalkit process is writing to this run{who}, as far as can be told where files cannot be "
         f"locked; if that process has ended, delete {claim}"
     )
-
-
-def _start_of(process: int) -> str:
-    """Return when a process of this machine started, in a form that is only compared; empty where nobody tells."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text()
-        return f"{_BOOT.read_text().strip()} {status.rpartition(')')[2].split()[19]}"
-    except (OSError, IndexError):
-        return ""

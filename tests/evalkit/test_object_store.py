@@ -97,10 +97,11 @@ def test_a_folder_that_another_machine_holds_is_refused_and_read_as_it_was_last_
     store = fsspec.filesystem("memory")
     store.pipe_file("/bucket/run/metrics.json", b"{}")
     store.pipe_file(
-        f"/bucket/run/{HELD}", json.dumps({"host": "node7", "process": 1, "copy": "/x", "since": "noon"}).encode()
+        f"/bucket/run/{HELD}",
+        json.dumps({"host": "node7", "process": 1, "started": "", "copy": "/x", "since": "noon"}).encode(),
     )
     refused = (
-        "is being written to by process 1 of node7 since noon; if that is no more, delete memory://bucket/run/.held"
+        "is being written to by process 1 on node7 since noon; if that has ended, delete memory://bucket/run/.held"
     )
     with pytest.raises(StoreError, match=refused), held(copy_of(memory)):
         pass
