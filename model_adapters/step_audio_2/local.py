@@ -16,6 +16,7 @@ from model_adapters.shared.torch_memory import OnTorch
 from model_adapters.shared.weights import folder_digest
 from model_adapters.step_audio_2.questions import SAMPLE_RATE, question_of
 from model_adapters.step_audio_2.speech import (
+    SPEECH_STEPS,
     load_token2wav,
     speech_files,
     spoken_answer,
@@ -58,7 +59,9 @@ class StepAudio2(OnTorch, ContinuousModelAdapter):
         token2wav: the folder that makes codes into speech; the checkpoint's own if it has one.
         voice: a recording of the voice in which to speak; the checkpoint's own if it has one, or that of the authors'
             repository if the checkpoint is in it. Without the two the model is asked for text only.
-        speech_dtype: what speech is computed in: ``float32``, or ``float16`` or ``bfloat16`` for speed on a GPU.
+        speech_dtype: what speech is computed in: ``float32``; for speed ``float16`` or ``bfloat16`` on a GPU, ``int8``
+            on a CPU with AVX-512 VNNI.
+        speech_steps: of the flow that makes it, 10 in the published model; fewer are faster and worse.
         stream: answer spoken questions one at a time, make sound of them while they are generated, and say how long it
             took until their beginning could be heard.
         padded_audio: True lets the padding of a batch into the last embedding of a shorter recording, as the original
@@ -83,6 +86,7 @@ class StepAudio2(OnTorch, ContinuousModelAdapter):
         token2wav: str | None = None,
         voice: str | None = None,
         speech_dtype: str = "float32",
+        speech_steps: int = SPEECH_STEPS,
         stream: bool = False,
         padded_audio: bool = False,
         seed: int = 0,
@@ -120,8 +124,8 @@ class StepAudio2(OnTorch, ContinuousModelAdapter):
         }
         self._speech: tuple[Token2Wav, Voice] | None = None
         if files := speech_files(folder, token2wav, voice):
-            self._speech = load_token2wav(*files, device, speech_dtype)
-            self._identity |= {**synthesizer_identity(*files, speech_dtype), "stream": stream}
+            self._speech = load_token2wav(*files, device, speech_dtype, speech_steps)
+            self._identity |= {**synthesizer_identity(*files, speech_dtype, speech_steps), "stream": stream}
         self._seed = seed
         self._streams = stream
         self._compiles = compile
@@ -132,6 +136,16 @@ class StepAudio2(OnTorch, ContinuousModelAdapter):
             speech_output=self._speech is not None,
             tools=kind != "base",
         )
+
+    @property
+    def assistant(self) -> "Assistant":
+        """The model itself, for who talks with it."""
+        return self._assistant
+
+    @property
+    def speech(self) -> "tuple[Token2Wav, Voice] | None":
+        """What makes its codes into speech, and the voice; None where it writes."""
+        return self._speech
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
         """Answer requests, those with equal decoding settings together.
