@@ -142,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tiny", action="store_true")
     tiny = parser.parse_args().tiny
-    compare(TINY if tiny else MIDDLE, count=24 if tiny else 48)
+    compare(TINY if tiny else MIDDLE, count=24 if tiny else 32)
 
 
 if __name__ == "__main__":
