@@ -1,7 +1,6 @@
 """Serve the page and its WebSocket.
 
-aiohttp serves: its sockets answer a kilobyte in two thirds of the time that Starlette on uvicorn takes beside it, and
-it brings what is needed here: limits of messages, signs of life, and a client for tests.
+aiohttp serves, by which models behind servers are asked too: it brings limits of messages, signs of life, and a client.
 """
 
 import asyncio
