@@ -24,7 +24,7 @@ from evalkit.run.settings import check_settings
 
 # What looks at tasks and asks no model takes this one's prompts where none is chosen.
 MODEL_TO_LOOK_WITH = "whisper_tiny_en"
-_ROLE_NOT_LISTED = re.compile(r"Could not override '(model@[^']+)'")
+_ROLE_NOT_LISTED = re.compile(r"Could not override '((?:model|executor)@[^']+)'")
 _NO_MODEL = re.compile(r"You must specify 'model'")
 
 _folders: ContextVar[tuple[Path, ...]] = ContextVar("config_folders", default=())
@@ -103,7 +103,7 @@ def compose_run(words: Sequence[str], folders: Sequence[str | Path] = ()) -> Com
             try:
                 return _composed(overrides)
             except ConfigCompositionException as error:
-                # Any role can be filled: one that no file lists is an addition to Hydra, and is written as one.
+                # Any role can be filled, and have an executor: one that no file lists is an addition to Hydra.
                 role = _ROLE_NOT_LISTED.search(str(error))
                 if role is None or not any(word.startswith(f"{role[1]}=") for word in overrides):
                     raise
