@@ -57,14 +57,26 @@ _MOST_WAITING = 4
 """Orders that wait while an answer ends or a conversation begins."""
 
 
+class PageClosedError(Exception):
+    """There is nobody left to tell."""
+
+
 class Page(Protocol):
-    """The way to the user's browser; whatever is sent after it was closed raises ``ConnectionError``."""
+    """The way to the user's browser."""
 
     async def show(self, message: dict[str, Any]) -> None:
-        """Send what is to be shown."""
+        """Send what is to be shown.
+
+        Raises:
+            PageClosedError: it was closed.
+        """
 
     async def play(self, sound: bytes) -> None:
-        """Send sound, samples of 16 bits at 24 kHz."""
+        """Send sound, samples of 16 bits at 24 kHz.
+
+        Raises:
+            PageClosedError: it was closed.
+        """
 
 
 @dataclass(slots=True)
@@ -159,8 +171,8 @@ class Talk:
         """Begin conversations and answer turns, one after another, until ``close`` is called."""
         try:
             await self._run()
-        except ConnectionError:
-            _log.debug("there is nobody left to tell")
+        except PageClosedError:
+            _log.debug("a page was closed within a turn")
         finally:
             self._kept.forget(self._name)
 
@@ -171,7 +183,7 @@ class Talk:
                     await self._begin(wanted)
                 else:
                     await self._answer(wanted)
-            except ConnectionError:
+            except PageClosedError:
                 raise
             except Exception as error:  # whatever goes wrong: the user hears of it, and the talk goes on
                 await self._complain(error)
@@ -259,7 +271,7 @@ class Talk:
             await self._page.show({"type": "turn_started", "turn": self._turns, "said": _said(wanted)})
             while (event := await self._in_thread(lambda: next(events, None))) is not None:
                 await self._send(event, self._turn)
-        except ConnectionError:
+        except PageClosedError:
             raise
         except Exception as error:  # likewise, and the turn is over
             await self._complain(error)
