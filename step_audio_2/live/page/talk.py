@@ -8,8 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -34,6 +32,7 @@ from step_audio_2.live.page.messages import (
     pcm,
     shown,
 )
+from step_audio_2.live.page.turn_progress import TurnProgress
 from step_audio_2.live.page.voice_activity import (
     SAMPLE_RATE,
     Samples,
@@ -51,8 +50,6 @@ Result = TypeVar("Result")
 
 _LEAD = 4.0
 """Seconds of sound that are made ahead of what was heard."""
-_GRACE = 1.0
-"""Seconds that a page may be late in saying what it played; one that never says so does not hold up its answer."""
 _MOST_WAITING = 4
 """Orders that wait while an answer ends or a conversation begins."""
 
@@ -77,54 +74,6 @@ class Page(Protocol):
         Raises:
             PageClosedError: it was closed.
         """
-
-
-@dataclass(slots=True)
-class _Turn:
-    """How far a turn is.
-
-    Attributes:
-        dialogue: that it is of.
-        number: by which the page names it.
-        sent: seconds of sound that were sent.
-        heard: seconds of it that were heard.
-        earlier: seconds that belong to answers before the present one.
-        is_calling: the present answer calls a tool.
-        interrupted: nobody wants to hear the rest.
-    """
-
-    dialogue: Dialogue
-    number: int
-    sent: float = 0.0
-    heard: float = 0.0
-    earlier: float = 0.0
-    is_calling: bool = False
-    interrupted: bool = False
-    _moved: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def hear(self, seconds: float) -> None:
-        """Note what was heard; no page has heard more than it was sent."""
-        self.heard = max(self.heard, min(seconds, self.sent))
-        self._moved.set()
-
-    def interrupt(self) -> None:
-        """Have the answer end where it was heard to."""
-        self.interrupted = True
-        self._moved.set()
-        self.remind()
-
-    def remind(self) -> None:
-        """Interrupt once more if it was interrupted, as an answer that only just begins forgets what came before."""
-        if self.interrupted:
-            self.dialogue.interrupt(max(0.0, self.heard - self.earlier))
-
-    async def wait_until_heard(self, *, but: float) -> None:
-        """Wait until all but so many seconds were heard, and no longer than it takes to play them."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.sent - self.heard - but + _GRACE):
-                while not self.interrupted and self.sent - self.heard > but:
-                    self._moved.clear()
-                    await self._moved.wait()
 
 
 class Talk:
@@ -163,7 +112,7 @@ class Talk:
         self._threads = threads
         self._dialogue: Dialogue | None = None
         self._microphone: _Microphone | None = None
-        self._turn: _Turn | None = None
+        self._turn: TurnProgress | None = None
         self._turns = 0
         self._waiting: asyncio.Queue[Begin | Regenerate | Part | None] = asyncio.Queue(_MOST_WAITING)
 
@@ -266,7 +215,7 @@ class Talk:
         except IndexError:
             raise OrderError("there is nothing to answer anew") from None
         self._turns += 1
-        self._turn = _Turn(dialogue, self._turns)
+        self._turn = TurnProgress(dialogue, self._turns)
         try:
             await self._page.show({"type": "turn_started", "turn": self._turns, "said": _said(wanted)})
             while (event := await self._in_thread(lambda: next(events, None))) is not None:
@@ -280,7 +229,7 @@ class Talk:
             self._turn = None
             await self._in_thread(events.close)
 
-    async def _send(self, event: Event, turn: "_Turn") -> None:
+    async def _send(self, event: Event, turn: TurnProgress) -> None:
         match event:
             case Sound():
                 if not turn.interrupted:
