@@ -65,7 +65,7 @@ def serve_page(
         try:
             library = None if voices is None else AudioLibrary.from_folder(Path(voices))
             box = Toolbox(**{name: _path(name, value) for name, value in tools.items()})
-            maker = _AgentMaker(list(box.tools(resources)), library, system, write=write, seed=seed)
+            maker = AgentMaker(list(box.tools(resources)), library, system, write=write, seed=seed)
             agents = [maker.agent(words, config_folders, resources) for words in models]
             serve(agents, host, port, Limits(sessions=sessions, turn_taking=TurnTaking(**turn_taking)))
         except (
@@ -80,7 +80,7 @@ def _path(name: str, value: Any) -> Any:
     return Path(value) if name in ("documents", "weather") and value is not None else value
 
 
-class _AgentMaker:
+class AgentMaker:
     """Makes agents that are offered the same tools, each as far as its model can call them.
 
     Args:

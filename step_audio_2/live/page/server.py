@@ -1,14 +1,13 @@
 """Serve the page and its WebSocket.
 
-aiohttp serves: its sockets answer a kilobyte in two thirds of the time that Starlette on uvicorn takes beside it, and
-it brings what is needed here: limits of messages, signs of life, and a client for tests.
+aiohttp serves, by which models behind servers are asked too: it brings limits of messages, signs of life, and a client.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -19,7 +18,7 @@ from step_audio_2.live.page.access import COOKIE, PARAMETER, Access
 from step_audio_2.live.page.agent import Agent
 from step_audio_2.live.page.kept import KeptConversations
 from step_audio_2.live.page.messages import OrderError, choices, read_order, read_sound
-from step_audio_2.live.page.talk import Talk
+from step_audio_2.live.page.talk import PageClosedError, Talk
 from step_audio_2.live.page.voice_activity import SAMPLE_RATE, SpeechDetector, TurnTaking
 
 _log = logging.getLogger(__name__)
@@ -143,7 +142,7 @@ class PageServer:
                         await talk.take(read_sound(message.data))
                 except OrderError as error:
                     await page.show({"type": "fault", "message": str(error)})
-        except ConnectionError:
+        except PageClosedError:
             _log.debug("a page was closed")
         finally:
             talk.close()
@@ -176,10 +175,20 @@ class _SocketPage:
         self._socket = socket
 
     async def show(self, message: dict[str, Any]) -> None:
-        await self._socket.send_json(message)
+        with _closing_told():
+            await self._socket.send_json(message)
 
     async def play(self, sound: bytes) -> None:
-        await self._socket.send_bytes(sound)
+        with _closing_told():
+            await self._socket.send_bytes(sound)
+
+
+@contextmanager
+def _closing_told() -> Iterator[None]:
+    try:
+        yield
+    except ConnectionError as error:
+        raise PageClosedError from error
 
 
 def _asset(content: bytes, kind: str) -> Handler:

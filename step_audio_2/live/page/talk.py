@@ -8,8 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -34,6 +32,7 @@ from step_audio_2.live.page.messages import (
     pcm,
     shown,
 )
+from step_audio_2.live.page.turn_progress import TurnProgress
 from step_audio_2.live.page.voice_activity import (
     SAMPLE_RATE,
     Samples,
@@ -51,68 +50,30 @@ Result = TypeVar("Result")
 
 _LEAD = 4.0
 """Seconds of sound that are made ahead of what was heard."""
-_GRACE = 1.0
-"""Seconds that a page may be late in saying what it played; one that never says so does not hold up its answer."""
 _MOST_WAITING = 4
 """Orders that wait while an answer ends or a conversation begins."""
 
 
+class PageClosedError(Exception):
+    """There is nobody left to tell."""
+
+
 class Page(Protocol):
-    """The way to the user's browser; whatever is sent after it was closed raises ``ConnectionError``."""
+    """The way to the user's browser."""
 
     async def show(self, message: dict[str, Any]) -> None:
-        """Send what is to be shown."""
+        """Send what is to be shown.
+
+        Raises:
+            PageClosedError: it was closed.
+        """
 
     async def play(self, sound: bytes) -> None:
-        """Send sound, samples of 16 bits at 24 kHz."""
+        """Send sound, samples of 16 bits at 24 kHz.
 
-
-@dataclass(slots=True)
-class _Turn:
-    """How far a turn is.
-
-    Attributes:
-        dialogue: that it is of.
-        number: by which the page names it.
-        sent: seconds of sound that were sent.
-        heard: seconds of it that were heard.
-        earlier: seconds that belong to answers before the present one.
-        is_calling: the present answer calls a tool.
-        interrupted: nobody wants to hear the rest.
-    """
-
-    dialogue: Dialogue
-    number: int
-    sent: float = 0.0
-    heard: float = 0.0
-    earlier: float = 0.0
-    is_calling: bool = False
-    interrupted: bool = False
-    _moved: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def hear(self, seconds: float) -> None:
-        """Note what was heard; no page has heard more than it was sent."""
-        self.heard = max(self.heard, min(seconds, self.sent))
-        self._moved.set()
-
-    def interrupt(self) -> None:
-        """Have the answer end where it was heard to."""
-        self.interrupted = True
-        self._moved.set()
-        self.remind()
-
-    def remind(self) -> None:
-        """Interrupt once more if it was interrupted, as an answer that only just begins forgets what came before."""
-        if self.interrupted:
-            self.dialogue.interrupt(max(0.0, self.heard - self.earlier))
-
-    async def wait_until_heard(self, *, but: float) -> None:
-        """Wait until all but so many seconds were heard, and no longer than it takes to play them."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.sent - self.heard - but + _GRACE):
-                while not self.interrupted and self.sent - self.heard > but:
-                    self._moved.clear()
-                    await self._moved.wait()
+        Raises:
+            PageClosedError: it was closed.
+        """
 
 
 class Talk:
@@ -151,7 +112,7 @@ class Talk:
         self._threads = threads
         self._dialogue: Dialogue | None = None
         self._microphone: _Microphone | None = None
-        self._turn: _Turn | None = None
+        self._turn: TurnProgress | None = None
         self._turns = 0
         self._waiting: asyncio.Queue[Begin | Regenerate | Part | None] = asyncio.Queue(_MOST_WAITING)
 
@@ -159,8 +120,8 @@ class Talk:
         """Begin conversations and answer turns, one after another, until ``close`` is called."""
         try:
             await self._run()
-        except ConnectionError:
-            _log.debug("there is nobody left to tell")
+        except PageClosedError:
+            _log.debug("a page was closed within a turn")
         finally:
             self._kept.forget(self._name)
 
@@ -171,7 +132,7 @@ class Talk:
                     await self._begin(wanted)
                 else:
                     await self._answer(wanted)
-            except ConnectionError:
+            except PageClosedError:
                 raise
             except Exception as error:  # whatever goes wrong: the user hears of it, and the talk goes on
                 await self._complain(error)
@@ -254,12 +215,12 @@ class Talk:
         except IndexError:
             raise OrderError("there is nothing to answer anew") from None
         self._turns += 1
-        self._turn = _Turn(dialogue, self._turns)
+        self._turn = TurnProgress(dialogue, self._turns)
         try:
             await self._page.show({"type": "turn_started", "turn": self._turns, "said": _said(wanted)})
             while (event := await self._in_thread(lambda: next(events, None))) is not None:
                 await self._send(event, self._turn)
-        except ConnectionError:
+        except PageClosedError:
             raise
         except Exception as error:  # likewise, and the turn is over
             await self._complain(error)
@@ -268,7 +229,7 @@ class Talk:
             self._turn = None
             await self._in_thread(events.close)
 
-    async def _send(self, event: Event, turn: "_Turn") -> None:
+    async def _send(self, event: Event, turn: TurnProgress) -> None:
         match event:
             case Sound():
                 if not turn.interrupted:

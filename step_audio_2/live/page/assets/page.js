@@ -61,7 +61,7 @@ function show(message) {
     },
     begun: () => {
       find("save").href = `conversations/${message.conversation}`;
-      setState("ready", isListening() ? "Listening" : "Ready");
+      rest();
     },
     speech_started: () => {
       if (turn) stop();
@@ -90,7 +90,10 @@ function show(message) {
     },
     tool_finished: () => showResult(message),
     turn_ended: () => endTurn(message),
-    fault: () => complain(message.message),
+    fault: () => {
+      complain(message.message);
+      if (!turn) rest();
+    },
   };
   shows[message.type]?.();
   if (isAtEnd) find("turns").scrollTop = find("turns").scrollHeight;
@@ -147,7 +150,7 @@ function endTurn(end) {
   turn = null;
   find("stop").disabled = true;
   find("save").hidden = false;
-  if (find("state").dataset.state !== "hearing") setState("ready", isListening() ? "Listening" : "Ready");
+  if (find("state").dataset.state !== "hearing") rest();
 }
 
 function time(what) {
@@ -187,7 +190,7 @@ async function switchOn() {
     const rate = await microphone.open();
     send({ type: "listen", rate });
     find("microphone").setAttribute("aria-pressed", "true");
-    if (!turn) setState("ready", "Listening");
+    if (!turn) rest();
   } catch (error) {
     microphone.close();
     complain(`The microphone cannot be used: ${error.message}`);
@@ -198,7 +201,7 @@ function switchOff() {
   microphone.close();
   send({ type: "listen", rate: 0 });
   find("microphone").setAttribute("aria-pressed", "false");
-  if (!turn) setState("ready", "Ready");
+  if (!turn) rest();
 }
 
 const isListening = () => find("microphone").getAttribute("aria-pressed") === "true";
@@ -256,6 +259,11 @@ function begin() {
 function setState(state, words) {
   find("state").dataset.state = state;
   find("state").textContent = words;
+}
+
+/** Say that nothing is under way. */
+function rest() {
+  setState("ready", isListening() ? "Listening" : "Ready");
 }
 
 function complain(words) {

@@ -267,7 +267,7 @@ def test_a_model_that_fails_says_so_and_the_talk_goes_on(writing: Writing, caplo
 
 def test_a_conversation_that_cannot_begin_says_why_and_another_may(writing: Writing) -> None:
     agent = writing("yes")
-    begin, faults = agent.begin, [ValueError("this voice cannot be spoken in"), RuntimeError("a secret")]
+    begin, faults = agent.begin, [ValueError("this voice cannot be spoken in"), ConnectionError("a secret")]
 
     def begin_at_last(choice: Choice) -> Conversation:
         if faults:
@@ -279,7 +279,7 @@ def test_a_conversation_that_cannot_begin_says_why_and_another_may(writing: Writ
     async def test() -> None:
         async with served(agent) as (address, _), connected(address) as client:
             await client.until("agents")
-            for reason in ("this voice cannot be spoken in", "the model failed (RuntimeError)"):
+            for reason in ("this voice cannot be spoken in", "the model failed (ConnectionError)"):
                 await client.send(type="begin", agent=0, system="", voice="", tools=[])
                 (fault,) = await client.until("fault")
                 assert fault["message"] == reason
