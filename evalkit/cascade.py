@@ -5,7 +5,7 @@ like those of any role; the cascade's own answer is a function of them. So a cas
 scored again by what does this for every chain.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,7 +40,7 @@ class Cascade:
 
     recogniser: Prompt = field(default_factory=lambda: Prompt(kind=_RECOGNITION))
 
-    def through(self, chain: Chain, language: str | None) -> Chain:
+    def through(self, chain: Chain, language: str | None, heard: MutableMapping[Audio, str] | None = None) -> Chain:
         """Return a chain in which the stages are asked in the place of the model under test.
 
         The answer that theirs amount to is a call of its own, with that answer: it is kept as the model's. Where a
@@ -49,8 +49,9 @@ class Cascade:
         Args:
             chain: as a task has it, not yet advanced.
             language: in which answers are expected, for the voice; None if that is open.
+            heard: what is transcribed already, and where further transcripts are kept; None for nothing yet.
         """
-        heard: dict[Audio, str] = {}
+        heard = {} if heard is None else heard
         step: Callable[[Any], Call] = chain.send
         value: Any = None
         try:
@@ -70,7 +71,7 @@ class Cascade:
         finally:
             chain.close()
 
-    def _answer(self, request: Request, heard: dict[Audio, str], language: str | None) -> _Step:
+    def _answer(self, request: Request, heard: MutableMapping[Audio, str], language: str | None) -> _Step:
         for recording in _unheard(request, heard):
             transcript = yield Call("asr", self.recogniser.request((recording,), language=request.language))
             heard[recording] = transcript.text.strip()

@@ -24,7 +24,7 @@ class StoreError(EvalkitError):
 
 
 class StopRequested(KeyboardInterrupt):
-    """The run was asked to make room, and is to be started again: by SIGTERM or SIGUSR1, which it names."""
+    """The run was asked to make room, and is to be started again: by the signal that it names."""
 
 
 def first_line(error: BaseException) -> str:

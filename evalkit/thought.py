@@ -12,3 +12,13 @@ def without_thought(text: str) -> str:
     'No need.'
     """
     return text.rpartition(_CLOSE)[2].partition(_OPEN)[0]
+
+
+def thought_in(text: str) -> str:
+    """Return the thought alone; empty where there is none.
+
+    >>> thought_in("<think>I could search.</think>No need.")
+    'I could search.'
+    """
+    thought, mark, reply = text.rpartition(_CLOSE)
+    return (thought if mark else reply.partition(_OPEN)[2]).replace(_OPEN, "").strip()

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any, Literal, get_args
 
 from evalkit.audio import Audio
@@ -12,7 +13,8 @@ from evalkit.audio import Audio
 _LARGEST_COUNT = 1 << 53  # beyond it, not every JSON reader tells whole numbers apart
 _DEEPEST = 64
 
-_canonical_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+canonical_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+"""Return a JSON value as text, the same for equal values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +239,7 @@ class Request:
     def content(self) -> str:
         """Return the content as JSON text, the same for equal requests."""
         if self._content is None:
-            object.__setattr__(self, "_content", _canonical_json(self.to_json()))
+            object.__setattr__(self, "_content", canonical_json(self.to_json()))
         return str(self._content)
 
     def content_hash(self) -> str:
@@ -370,6 +372,7 @@ class Failure:
 
 Overlong = Literal["", "cut", "split"]
 """What was done to a recording that was longer than a model takes at once."""
+_OVERLONG = get_args(Overlong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -521,7 +524,7 @@ class Response:
                     return f"{name} hold {_kind(item)}"
         if any(not isinstance(text, str) for call in self.tool_calls for text in (call.name, call.arguments, call.id)):
             return "tool_calls hold what is no text"
-        if self.overlong not in get_args(Overlong):
+        if self.overlong not in _OVERLONG:
             return f"overlong is {self.overlong!r}"
         if self.logprobs and not _is_json(self.logprobs):
             return "logprobs are no JSON values"
@@ -535,16 +538,16 @@ class Response:
 
 _FIELD_TYPES: Mapping[str, Any] = {
     "text": str,
-    "failure": Failure | None,
-    "seconds": int | float | None,
-    "speech": Audio | None,
-    "first_sound": int | float | None,
+    "failure": (Failure, NoneType),
+    "seconds": (int, float, NoneType),
+    "speech": (Audio, NoneType),
+    "first_sound": (int, float, NoneType),
     "tool_calls": tuple,
     "replies": tuple,
-    "finish_reason": str | None,
+    "finish_reason": (str, NoneType),
     "logprobs": tuple,
     "tokens": str,
-    "usage": Usage | None,
+    "usage": (Usage, NoneType),
     "notes": tuple,
     "answered_by": str,
     "cached": bool,

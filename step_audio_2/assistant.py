@@ -1,9 +1,9 @@
 """Answer conversations with a checkpoint and its tokenizer: many at a time, or one as a stream."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
@@ -23,8 +23,11 @@ from step_audio_2.chat import (
     render_base,
 )
 from step_audio_2.checkpoint import checkpoint_folder
+from step_audio_2.continuous import Chain, Continuation, RunningBatch, run_each
 from step_audio_2.generation import batch, new_tokens, stream
 from step_audio_2.model import StepAudio2ForCausalLM
+from step_audio_2.sampling import MOST_NEW_TOKENS as MOST_NEW_TOKENS
+from step_audio_2.sampling import Decoding
 from step_audio_2.special_tokens import SpecialTokens, load_tokenizer
 
 if TYPE_CHECKING:
@@ -34,8 +37,6 @@ Kind = Literal["chat", "base", "think"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Event = TypeVar("Event")
 
-MOST_NEW_TOKENS = 2048
-"""The most tokens of an answer unless another number is asked for, as in the original."""
 _CACHE_STEP = 512
 
 
@@ -45,8 +46,8 @@ class Thought:
 
     Attributes:
         text: the thought.
-        tokens: how many it took.
-        seconds: how long.
+        tokens: how many it took; 0 where nobody counts them.
+        seconds: how long; 0 where nobody knows.
     """
 
     text: str
@@ -71,6 +72,21 @@ class Reply:
     input_tokens: int
     output_tokens: int
     audio_tokens: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A question among others that are answered side by side, each in its own way.
+
+    Attributes:
+        question: answered once for each of its seeds.
+        decoding: how.
+        cancelled: once it is set, from whatever thread, its answers end where they are.
+    """
+
+    question: Question
+    decoding: Decoding
+    cancelled: Flag | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +241,41 @@ class Assistant:
         remaining = iter(replies)
         return [[next(remaining) for _ in question.seeds] for question in questions]
 
+    def answer_each(
+        self, asked: Iterable[Asked], slots: int = 8
+    ) -> Generator[tuple[int, list[Reply] | ValueError], None, None]:
+        """Answer questions side by side, each as soon as it is done; the next is pulled when there is room for it.
+
+        The tokens are those that ``answer`` gives each question alone. A beam search is for ``answer``.
+
+        Args:
+            asked: as many as there are.
+            slots: the most answers that are generated at once.
+
+        Yields:
+            The position of a question in the order of pulling, and as many replies as it has seeds, or why it cannot
+            be answered.
+
+        Raises:
+            Exception: what the model raises, as when memory runs out; the questions under way are lost.
+        """
+        pending: dict[int, tuple[int, dict[int, Reply | ValueError]]] = {}
+
+        def chains() -> Iterator[tuple[tuple[int, int], Chain[Reply]]]:
+            for position, each in enumerate(asked):
+                pending[position] = (len(each.question.seeds), {})
+                for number, seed in enumerate(each.question.seeds):
+                    yield (position, number), self._chain(each, seed)
+
+        running = RunningBatch(self.model, self.tokenizer, self.stop_tokens, slots)
+        with closing(run_each(running, chains())) as finished:
+            for (position, number), outcome in finished:
+                wanted, outcomes = pending[position]
+                outcomes[number] = outcome
+                if len(outcomes) == wanted:
+                    del pending[position]
+                    yield position, _replies([outcomes[number] for number in range(wanted)])
+
     def token_count(self, messages: Sequence[Message]) -> int:
         """Count the tokens that messages take in a prompt."""
         return len(
@@ -279,6 +330,20 @@ class Assistant:
             yield from splitter.push([token])
         yield from splitter.finish()
         return self._reply(question, [*thoughts, _Generated(prompt, ids)])
+
+    def _chain(self, asked: Asked, seed: int) -> Chain[Reply]:
+        """Want the tokens of the thought, where there is one, and those of the answer."""
+        thoughts: list[_Generated] = []
+        last = None
+        if self.kind == "think":
+            prompt = self.prompt(asked.question, THOUGHT)
+            stopping = replace(asked.decoding, stop_strings=(THOUGHT_STOP_STRING,))
+            thought = _Generated(prompt, (yield Continuation(prompt, stopping, seed, asked.cancelled)))
+            thoughts = [thought]
+            last = self._after_thought(asked.question, thought)
+        prompt = self.prompt(asked.question, last)
+        ids = yield Continuation(prompt, asked.decoding, seed, asked.cancelled)
+        return self._reply(asked.question, [*thoughts, _Generated(prompt, ids)])
 
     def _tokens(self, prompt: Prompt, question: Question, settings: dict[str, Any], cancelled: Flag) -> Iterator[int]:
         if cancelled.is_set():
@@ -345,3 +410,9 @@ class Assistant:
             output_tokens=sum(len(step.ids) for step in steps),
             audio_tokens=sum(step.prompt.input_ids.count(self.special.audio_patch) for step in steps),
         )
+
+
+def _replies(outcomes: Sequence[Reply | ValueError]) -> list[Reply] | ValueError:
+    """Return the replies, or the first error among them."""
+    error = next((outcome for outcome in outcomes if isinstance(outcome, ValueError)), None)
+    return error or [outcome for outcome in outcomes if isinstance(outcome, Reply)]

@@ -1,9 +1,11 @@
 """A real browser without a window, where there is one: Debian's chromium, Google Chrome, or playwright's own."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,15 +46,28 @@ class Browser:
 
 
 @contextmanager
-def open_browser() -> Iterator[Browser]:
-    """A browser, closed afterwards; the test is skipped where there is none."""
+def open_browser(*arguments: str) -> Iterator[Browser]:
+    """A browser, closed afterwards, with further arguments; the test is skipped where there is none."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the dev extra has it)")
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     with sync_api.sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+            browser = playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS, *arguments])
         except sync_api.Error as error:
             reason = str(error).partition("\n")[0]
             pytest.skip(f"no browser ({reason}); install one with: apt-get install chromium")
         yield Browser(browser)
         browser.close()
+
+
+def axe_core(folder: Path) -> str:
+    """The accessibility checker axe-core, as npm has it, fetched into a folder once; the test is skipped without it."""
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.is_file():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("no npm, by which axe-core is fetched")
+        command = [npm, "install", "--silent", "--ignore-scripts", "--prefix", str(folder), "axe-core@4"]
+        if subprocess.run(command, capture_output=True, timeout=300).returncode:
+            pytest.skip("npm cannot fetch axe-core")
+    return script.read_text(encoding="utf-8")

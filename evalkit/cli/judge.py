@@ -28,7 +28,7 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     judged = judge_again(options.run, options.words, folders, options.allow)
     results = judged.evaluation.results
     print(printable(summary(results), lines=True))
-    if lines := usage_lines(judged.evaluation.usage):
+    if lines := usage_lines(judged.evaluation.usage, judged.evaluation.busy):
         print("Judges, over all sessions", *lines, sep="\n")
     comparisons = _comparisons(judged)
     for each in comparisons:

@@ -153,7 +153,7 @@ def _run_and_judge(asked: _Asked) -> int:
         if not found.can_begin:
             return _judged(asked, name, [_nothing(plan, found)])
         evaluation = evaluate(plan)
-    if lines := usage_lines(evaluation.usage):
+    if lines := usage_lines(evaluation.usage, evaluation.busy):
         print("Models, over all sessions of this run", *lines, sep="\n")
     return _judged(asked, name, [evaluation.results], [plan.folder])
 

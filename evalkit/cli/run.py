@@ -15,8 +15,9 @@ from omegaconf import DictConfig
 from evalkit.cli.catalogue import Folders
 from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.summary import summary
-from evalkit.errors import ConfigurationError, EvalkitError
+from evalkit.errors import ConfigurationError, EvalkitError, StopRequested
 from evalkit.hints import hint
+from evalkit.inference.interrupts import tell_launcher
 from evalkit.printable import printable
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.repeated import join_runs
@@ -110,7 +111,11 @@ def _application(config: DictConfig) -> None:
         check_settings(config)
         if hydra_config.mode == RunMode.MULTIRUN:
             config.name = run_name(config.name, choices, hydra_config.job.override_dirname)
-        status = _run(config, choices)
+        try:
+            status = _run(config, choices)
+        except StopRequested:
+            tell_launcher()
+            raise
     if status:
         # An exception is the one way in which a launcher learns that its job went wrong.
         raise FailedSamplesError("samples failed in a run of the sweep and count as wrong")
@@ -151,7 +156,7 @@ def _told(evaluation: Evaluation) -> RunResult:
     """Print what came of a run."""
     run, folder = evaluation.results, _folder(evaluation.results)
     print(printable(summary(run), lines=True))
-    if lines := usage_lines(evaluation.usage):
+    if lines := usage_lines(evaluation.usage, evaluation.busy):
         print("Models, over all sessions of this run", *lines, sep="\n")
     print(f"\nRun folder: {folder}\nTables and chart: evalkit report {folder}", flush=True)
     if failed := run.failed_samples:

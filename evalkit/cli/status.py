@@ -88,6 +88,8 @@ def _totals(status: RunStatus) -> Iterator[str]:
         yield f"about {duration(status.seconds_left)} left"
     if status.cost is not None:
         yield f"cost {status.cost:,.4f}"
+    if status.busy:
+        yield " and ".join(f"{role} busy {share:.0%}" for role, share in status.busy.items())
     if status.memory is not None:
         yield f"memory {status.memory / _GIGABYTE:,.2f} GB"
     if status.unreadable:

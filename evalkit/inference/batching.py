@@ -1,18 +1,22 @@
-"""How calls are put to a model in this process: decoded ahead, batched by length, one failure at a time."""
+"""How calls are put to a model in this process: decoded ahead, in batches that fit, one failure at a time."""
 
 import asyncio
+import gc
 import logging
 import time
+import traceback
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.adapter import ModelAdapter
 from evalkit.errors import AudioError, EvalkitError, ModelDiedError
 from evalkit.inference.border import InvalidResponseError, checked_responses
 from evalkit.inference.long_audio import fitted, joined
+from evalkit.inference.packing import Packing
+from evalkit.inference.work_clock import WorkClock
 from evalkit.types import Call, Failure, FailureKind, Request, Response
 from evalkit_worker.errors import is_out_of_memory
 
@@ -30,11 +34,17 @@ class PendingCall:
         call: to be answered.
         answered: the future that gets the response; it belongs to the event loop's thread.
         seconds: of audio in it, once that is decoded.
+        cost: what it costs in a batch, once that can be known.
     """
 
     call: Call
     answered: "asyncio.Future[Response]"
     seconds: float = 0.0
+    cost: float = 0.0
+
+
+Answered = list[tuple[PendingCall, Response]]
+"""Calls with their responses."""
 
 
 class DecodedAhead:
@@ -97,10 +107,10 @@ class DecodedAhead:
         else:
             self._held.append((item, self._pool.submit(self._decode, item, self._sample_rate)))
 
-    def take_all(self) -> tuple[list[PendingCall], list[tuple[PendingCall, Response]]]:
+    def take_all(self) -> tuple[list[PendingCall], Answered]:
         """Return the calls that are held, once they are decoded, and those that cannot be, with their failures."""
         playable: list[PendingCall] = []
-        failed: list[tuple[PendingCall, Response]] = []
+        failed: Answered = []
         for item, decoding in self._held:
             failure = None if decoding is None else decoding.result()
             if failure is None:
@@ -136,18 +146,27 @@ def release(item: PendingCall) -> None:
         audio.release()
 
 
-def answer_batch(adapter: ModelAdapter, requests: Sequence[Request], batch_size: int) -> tuple[list[Response], int]:
-    """Return the responses to a batch and the batch size to go on with.
+def answer_batch(
+    adapter: ModelAdapter, requests: Sequence[Request], packing: Packing, clock: WorkClock
+) -> list[Response]:
+    """Return the responses to a batch.
 
-    A batch that fails is divided: in halves when memory ran out, and the smaller size is kept; in halves when it ended
-    the model's process; otherwise one by one.
+    A batch that fails is divided: into what may fit when memory ran out, in halves when it ended the model's process,
+    otherwise one by one. What it held is freed before.
+
+    Args:
+        adapter: the model.
+        requests: the batch.
+        packing: told of what fits and what does not.
+        clock: told of the model's work.
 
     Raises:
         EvalkitError: the adapter says that no request can be answered as things are.
     """
     started = time.perf_counter()
     try:
-        responses = checked_responses(adapter.generate(requests), len(requests), type(adapter).__name__)
+        with clock.working([request.sample_id for request in requests]):
+            responses = checked_responses(adapter.generate(requests), len(requests), type(adapter).__name__)
     except EvalkitError as error:
         if not isinstance(error, AudioError):
             raise
@@ -155,36 +174,66 @@ def answer_batch(adapter: ModelAdapter, requests: Sequence[Request], batch_size:
     except Exception as error:
         failed = error
     else:
-        seconds = round((time.perf_counter() - started) / len(requests), 4)
-        return [replace(response, seconds=seconds) for response in responses], batch_size
+        seconds = time.perf_counter() - started
+        packing.answered(map(adapter.cost, requests), seconds, adapter.device_memory())
+        each = round(seconds / len(requests), 4)
+        return [replace(response, seconds=each) for response in responses]
     died = isinstance(failed, ModelDiedError)
     out_of_memory = is_out_of_memory(failed) or (isinstance(failed, ModelDiedError) and failed.killed)
     if len(requests) == 1:
         _log.debug("sample %s: %s failed", requests[0].sample_id, type(adapter).__name__, exc_info=failed)
-        return [Response(failure=Failure(*_reason(failed, out_of_memory)))], batch_size
-    half = (len(requests) + 1) // 2 if out_of_memory or died else 1
-    answered = [answer_batch(adapter, requests[start : start + half], half) for start in range(0, len(requests), half)]
-    smaller = min(size for _, size in answered) if out_of_memory else batch_size
-    return [response for part, _ in answered for response in part], smaller
+    let_go(failed)
+    if out_of_memory:
+        gc.collect()
+        adapter.release_memory()
+    if len(requests) == 1:
+        return [Response(failure=Failure(*_reason(failed, out_of_memory)))]
+    if out_of_memory:
+        packing.did_not_fit(map(adapter.cost, requests))
+        return answer_packed(adapter, requests, packing, clock)
+    part = (len(requests) + 1) // 2 if died else 1
+    parts = [requests[start : start + part] for start in range(0, len(requests), part)]
+    return [response for each in parts for response in answer_batch(adapter, each, packing, clock)]
 
 
-def answer_fitted(
-    adapter: ModelAdapter, requests: Sequence[Request], batch_size: int, capabilities: Capabilities
-) -> tuple[list[Response], int]:
-    """Return what ``answer_batch`` does, no recording being longer than the model takes.
+def answer_packed(
+    adapter: ModelAdapter, requests: Sequence[Request], packing: Packing, clock: WorkClock
+) -> list[Response]:
+    """Return the responses to requests, in as many batches as they need.
 
     Raises:
         EvalkitError: as ``answer_batch`` does.
     """
-    fits = [fitted(request, capabilities) for request in requests]
-    asked = [request for fit in fits for request in fit.requests]
     answered: list[Response] = []
-    while len(answered) < len(asked):
-        batch = asked[len(answered) : len(answered) + batch_size]
-        responses, batch_size = answer_batch(adapter, batch, batch_size)
-        answered += responses
-    given = iter(answered)
-    return [joined(fit, list(islice(given, len(fit.requests)))) for fit in fits], batch_size
+    while len(answered) < len(requests):
+        left = requests[len(answered) :]
+        batch = left[: packing.count(map(adapter.cost, left))]
+        answered += answer_batch(adapter, batch, packing, clock)
+    return answered
+
+
+def answer_fitted(
+    adapter: ModelAdapter, requests: Sequence[Request], packing: Packing, clock: WorkClock
+) -> list[Response]:
+    """Return the responses to requests, no recording being longer than the model takes.
+
+    Raises:
+        EvalkitError: as ``answer_batch`` does.
+    """
+    fits = [fitted(request, adapter.capabilities) for request in requests]
+    given = iter(answer_packed(adapter, [request for fit in fits for request in fit.requests], packing, clock))
+    return [joined(fit, list(islice(given, len(fit.requests)))) for fit in fits]
+
+
+def let_go(error: BaseException | None) -> None:
+    """Drop what the frames of an error's traceback hold: tensors of the batch that failed, for which there was no room.
+
+    The errors that it came of are dealt with as well; their messages stay.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _reason(error: Exception, out_of_memory: bool) -> tuple[FailureKind, str]:

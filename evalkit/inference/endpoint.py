@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hydra.utils import instantiate
 
@@ -15,6 +15,7 @@ from evalkit.arguments import check_arguments
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint, import_advice
 from evalkit.inference.processes.worker import WorkerModel, WorkerSettings, check_python
+from evalkit.inference.work_clock import AtWork
 from evalkit.types import Call, Response
 
 _TARGET = "_target_"
@@ -186,6 +187,14 @@ class Endpoint(Protocol):
 
     async def close(self) -> None:
         """Let the batch under way end and hand out its answers, begin no other, and free the model."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """An endpoint that knows how much of the time its model was at work; one with replicas tells of their mean."""
+
+    def at_work(self) -> AtWork:
+        """Return how much of the time of this session the model was at work. May be called in any thread."""
 
 
 class Executor(Protocol):

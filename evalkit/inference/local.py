@@ -3,14 +3,15 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, get_args
 
-from evalkit.adapter import Capabilities, Model, ModelAdapter
-from evalkit.errors import ConfigurationError
-from evalkit.inference.batching import DecodedAhead, PendingCall, answer_fitted, release
+from evalkit.errors import ConfigurationError, EvalkitError
+from evalkit.inference.batching import Answered, DecodedAhead, PendingCall
 from evalkit.inference.endpoint import ModelFacts, ModelSpec
+from evalkit.inference.local_model import LocalModel
+from evalkit.inference.work_clock import AtWork
 from evalkit.types import Call, Response
 
 Residency = Literal["together", "one_at_a_time"]
@@ -19,22 +20,29 @@ Residency = Literal["together", "one_at_a_time"]
 # to make way for the next, far more, so that each is loaded but once for so many samples.
 _UNDER_WAY = {"together": 4_096, "one_at_a_time": 65_536}
 
-# Answers that are no responses, without a single one that is, after which an adapter is taken to be wrong altogether.
-_MOST_INVALID = 4
+# Samples that are named where a model hangs.
+_NAMED = 8
+
+
+class HangingModelError(EvalkitError):
+    """A model of this process that has been at a batch for too long; the run stops, and what was answered is kept."""
 
 
 class LocalExecutor:
     """Runs models in this process.
 
-    Calls are sorted by length within a window, so that a batch pads little; the audio of the next window is decoded
+    Calls are sorted by their cost within a window, so that a batch pads little; the audio of the next window is decoded
     while the model works. One model works at a time, and answers all that can be asked of it before another has its
     turn.
 
     Args:
-        batch_size: requests a model gets at once; None for what the adapter prefers.
+        batch_size: the most requests a model gets at once; None for what the adapter prefers, and more of them once
+            it is seen that the memory of its device holds more.
         decode_threads: how many threads decode audio.
-        batches_ahead: how many batches are decoded before they are needed, and sorted by length together.
+        batches_ahead: how many batches are decoded before they are needed, and sorted together.
         seconds_ahead: the most seconds of audio that are decoded ahead.
+        batch_deadline: seconds within which a batch must be answered, or the run ends; None for no limit. A model in
+            a process of its own has one of its own.
         residency: ``together``: a model stays loaded until the run ends; ``one_at_a_time``: a model is closed before
             the next is loaded, for those that do not fit beside each other.
 
@@ -46,8 +54,9 @@ class LocalExecutor:
         self,
         batch_size: int | None = None,
         decode_threads: int = 2,
-        batches_ahead: int = 8,
+        batches_ahead: int = 32,
         seconds_ahead: float = 1_800.0,
+        batch_deadline: float | None = None,
         residency: Residency = "together",
     ) -> None:
         for name, value in (
@@ -58,6 +67,8 @@ class LocalExecutor:
         ):
             if value is not None and value < 1:
                 raise ConfigurationError(f"executor.{name} is {value}; it must be at least 1")
+        if batch_deadline is not None and not batch_deadline > 0:
+            raise ConfigurationError(f"executor.batch_deadline is {batch_deadline}; it must be more than 0, or null")
         if residency not in get_args(Residency):
             raise ConfigurationError(f"executor.residency: '{residency}' must be {' or '.join(get_args(Residency))}")
         self.samples_under_way = _UNDER_WAY[residency]
@@ -65,6 +76,7 @@ class LocalExecutor:
         self._decode_threads = decode_threads
         self._batches_ahead = batches_ahead
         self._seconds_ahead = seconds_ahead
+        self._batch_deadline = batch_deadline
         self._residency = residency
         self._worker: _Worker | None = None
 
@@ -72,7 +84,7 @@ class LocalExecutor:
         """Return an endpoint for a model that is loaded when it is first asked about."""
         if self._worker is None or self._worker.closed:
             pool = ThreadPoolExecutor(self._decode_threads, thread_name_prefix="decode")
-            self._worker = _Worker(pool, keep_loaded=self._residency == "together")
+            self._worker = _Worker(pool, self._batch_deadline, keep_loaded=self._residency == "together")
         return LocalEndpoint(spec, self._worker, self._batch_size, self._batches_ahead, self._seconds_ahead)
 
 
@@ -85,26 +97,26 @@ class LocalEndpoint:
     Args:
         spec: describes the model.
         worker: the thread in which it works, shared with the other models of the run.
-        batch_size: requests the model gets at once; None for what its adapter prefers.
-        batches_ahead: how many batches are decoded before they are needed, and sorted by length together.
+        batch_size: the most requests the model gets at once; None for what its adapter prefers, or more.
+        batches_ahead: how many batches are decoded before they are needed, and sorted together.
         seconds_ahead: the most seconds of audio that are decoded ahead.
+
+    Attributes:
+        role: that the model plays.
+        model: itself, which belongs to the models' thread.
+        queue: calls that the models' thread has not taken.
+        is_wanted: whether the model is to be loaded for its facts.
     """
 
     def __init__(
         self, spec: ModelSpec, worker: "_Worker", batch_size: int | None, batches_ahead: int, seconds_ahead: float
     ) -> None:
         self.role = spec.role
-        self._spec = spec
+        self.model = LocalModel(spec, batch_size, batches_ahead, seconds_ahead)
         self._worker = worker
-        self._batch_size = batch_size
-        self._batches_ahead = batches_ahead
-        self._seconds_ahead = seconds_ahead
-        self._adapter: ModelAdapter | None = None
         self._facts: ModelFacts | None = None
-        self._good_answers = 0
-        self._invalid_answers = 0
         self.queue: deque[PendingCall] = deque()
-        self.is_wanted = False  # loaded, for its facts
+        self.is_wanted = False
         self._awaited: asyncio.Future[ModelFacts] | None = None
         self._waiting: set[asyncio.Future[Response]] = set()
         worker.endpoints.append(self)
@@ -151,62 +163,19 @@ class LocalEndpoint:
                 future.set_exception(error)
                 future.exception()  # whoever waits has it raised; that nobody waits any longer is no fault to report
 
-    @property
-    def loaded(self) -> bool:
-        """Whether the model is in memory."""
-        return self._adapter is not None
-
-    def load(self) -> ModelFacts:
-        """Have the model in memory. In the models' thread, as are the methods below."""
-        if self._adapter is None:
-            self._adapter = _local(self._spec.make(), self._spec)
-        facts = self._facts or ModelFacts(_checked(self._adapter), dict(self._adapter.fingerprint()))
-        self._batch_size = self._batch_size or facts.capabilities.batch_size
-        return facts
-
-    def unload(self) -> None:
-        """Free what the model holds."""
-        adapter, self._adapter = self._adapter, None
-        if adapter is not None:
-            adapter.close()
-
-    def window(self, pool: ThreadPoolExecutor) -> DecodedAhead:
-        """Return an empty window of calls that are decoded ahead."""
-        sample_rate = self.load().capabilities.sample_rate
-        return DecodedAhead(pool, sample_rate, (self._batch_size or 1) * self._batches_ahead, self._seconds_ahead)
-
-    def answer_next(self, calls: list[PendingCall]) -> list[tuple[PendingCall, Response]]:
-        """Answer as many of the calls as make a batch, and take them off the list."""
-        # Loaded before its turn.
-        assert self._adapter is not None and self._batch_size is not None and self._facts is not None  # noqa: S101, PT018
-        batch = calls[: self._batch_size]
-        responses, self._batch_size = answer_fitted(
-            self._adapter, [item.call.request for item in batch], self._batch_size, self._facts.capabilities
-        )
-        del calls[: len(batch)]
-        for item in batch:
-            release(item)
-        self._refuse_what_is_never_right(responses)
-        return list(zip(batch, responses, strict=True))
-
-    def _refuse_what_is_never_right(self, responses: Sequence[Response]) -> None:
-        if self._good_answers:
-            return
-        failures = [response.failure for response in responses if response.failure is not None]
-        invalid = [failure for failure in failures if failure.kind == "invalid_response"]
-        self._good_answers += len(responses) - len(invalid)
-        self._invalid_answers += len(invalid)
-        if not self._good_answers and self._invalid_answers >= _MOST_INVALID:
-            raise ConfigurationError(f"{self.role}: {invalid[-1].message}, and did so for every request so far")
+    def at_work(self) -> AtWork:
+        """Return how much of the time the model was at work; see ``Timed``."""
+        return self.model.clock.at_work()
 
 
 class _Worker:
     """The thread in which the models of this process work, one after the other."""
 
-    def __init__(self, pool: ThreadPoolExecutor, *, keep_loaded: bool) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, batch_deadline: float | None, *, keep_loaded: bool) -> None:
         self.endpoints: list[LocalEndpoint] = []
         self.closed = False
         self._pool = pool
+        self._batch_deadline = batch_deadline
         self._keep_loaded = keep_loaded
         self._changed = threading.Condition()
         self._more_may_come = True
@@ -222,6 +191,7 @@ class _Worker:
             self._ended = self._loop.create_future()
             # A daemon, so that a second interrupt need not wait for a long batch.
             threading.Thread(target=self._run, name="local models", daemon=True).start()
+            self._watch()
         with self._changed:
             endpoint.is_wanted = True
             self._changed.notify()
@@ -250,6 +220,19 @@ class _Worker:
             await self._ended
         self._pool.shutdown(cancel_futures=True)
 
+    def _watch(self) -> None:
+        """Look now and then whether a model takes too long for a batch, and end the run if one does."""
+        if self._batch_deadline is None or self._ended is None or self._ended.done():
+            return
+        watched = [endpoint for endpoint in self.endpoints if not endpoint.model.ends_by_itself]
+        slowest = max(watched, key=lambda endpoint: endpoint.model.clock.silent, default=None)
+        left = self._batch_deadline - (0.0 if slowest is None else slowest.model.clock.silent)
+        if slowest is not None and left <= 0:
+            self._fail(_hanging(slowest, self._batch_deadline))
+            self._end()
+        else:
+            asyncio.get_running_loop().call_later(left, self._watch)
+
     def _hand_over(self) -> None:
         if not self._arriving:
             return
@@ -274,7 +257,7 @@ class _Worker:
     def _unload(self) -> None:
         for endpoint in self.endpoints:
             try:
-                endpoint.unload()
+                endpoint.model.unload()
             except Exception as error:
                 self._fail(error)
 
@@ -289,15 +272,19 @@ class _Worker:
         return None
 
     def _load(self, endpoint: LocalEndpoint) -> None:
-        if not self._keep_loaded and not endpoint.loaded:
+        if not self._keep_loaded and not endpoint.model.loaded:
             for other in self.endpoints:
-                other.unload()
+                other.model.unload()
         endpoint.is_wanted = False
-        self._in_loop(endpoint.give, endpoint.load())
+        self._in_loop(endpoint.give, endpoint.model.load())
 
     def _work(self, endpoint: LocalEndpoint) -> None:
         """Answer an endpoint's calls until none is left and no other can come."""
-        ahead = endpoint.window(self._pool)
+        endpoint.model.answer_all(self._waiting(endpoint), self._hand_back)
+
+    def _waiting(self, endpoint: LocalEndpoint) -> Iterator[list[PendingCall]]:
+        """Yield the calls of a window that are left, costliest first; whoever has them takes some off the list."""
+        ahead = endpoint.model.window(self._pool)
         while not self.closed:
             self._fill(endpoint, ahead)
             calls, failed = ahead.take_all()
@@ -305,10 +292,10 @@ class _Worker:
                 self._hand_back(failed)
             if not calls and not failed:
                 return
-            calls.sort(key=_seconds_of_audio, reverse=True)
+            endpoint.model.sort(calls)
             while calls and not self.closed:
                 self._top_up(endpoint, ahead, calls)
-                self._hand_back(endpoint.answer_next(calls))
+                yield calls
 
     def _fill(self, endpoint: LocalEndpoint, ahead: DecodedAhead) -> None:
         """Take calls until the window is full, waiting for them while more may come."""
@@ -328,12 +315,12 @@ class _Worker:
             while endpoint.queue and ahead.has_room(seconds):
                 ahead.add(endpoint.queue.popleft())
 
-    def _hand_back(self, answered: list[tuple[PendingCall, Response]]) -> None:
+    def _hand_back(self, answered: Answered) -> None:
         with self._changed:
             self._not_taken_in += 1
         self._in_loop(self._take_in, answered)
 
-    def _take_in(self, answered: list[tuple[PendingCall, Response]]) -> None:
+    def _take_in(self, answered: Answered) -> None:
         for item, response in answered:
             if not item.answered.done():
                 item.answered.set_result(response)
@@ -362,20 +349,12 @@ class _Worker:
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _seconds_of_audio(item: PendingCall) -> float:
-    return item.seconds or sum(audio.duration or 0.0 for audio in item.call.request.audio)
-
-
-def _local(model: Model, spec: ModelSpec) -> ModelAdapter:
-    if not isinstance(model, ModelAdapter):
-        raise ConfigurationError(f"{spec.role}: {type(model).__name__} is not a ModelAdapter")
-    return model
-
-
-def _checked(adapter: ModelAdapter) -> Capabilities:
-    capabilities = adapter.capabilities
-    if capabilities.batch_size < 1:
-        raise ConfigurationError(
-            f"batch_size of {type(adapter).__name__} is {capabilities.batch_size}; it must be at least 1"
-        )
-    return capabilities
+def _hanging(endpoint: LocalEndpoint, deadline: float) -> HangingModelError:
+    names = list(endpoint.model.clock.under_way)
+    others = f" and {len(names) - _NAMED} others" if len(names) > _NAMED else ""
+    return HangingModelError(
+        f"{endpoint.role}: no answer within executor.batch_deadline={deadline:g} s to "
+        f"{', '.join(names[:_NAMED])}{others}; what was answered is kept. A model in this process cannot be stopped: "
+        f"give it one of its own by {endpoint.role}.python=PYTHON, where it is ended and started again, and its batch "
+        "divided"
+    )

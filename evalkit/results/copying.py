@@ -2,13 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from evalkit.errors import StoreError
 from evalkit.results.responses import SPEECH
 from evalkit.results.role_log import RoleLog
+from evalkit.results.shared_parts import FOLDER as PARTS
+from evalkit.results.shared_parts import parts_file
 
 
 def copy_responses(source: Path, target: Path, roles: Iterable[str]) -> None:
@@ -27,15 +29,13 @@ def copy_responses(source: Path, target: Path, roles: Iterable[str]) -> None:
     """
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for path in (source / f"{role}.jsonl" for role in roles):
-            if path.is_file():
-                _copy(path, target / path.name)
-        spoken = sorted((source / SPEECH).glob("*.flac"))
-        if spoken:
-            (target / SPEECH).mkdir(exist_ok=True)
-        for path in spoken:
-            if not (target / SPEECH / path.name).is_file():
-                _copy(path, target / SPEECH / path.name)
+        for name in (f"{role}.jsonl" for role in roles):
+            for path in (parts_file(source / name), source / name):
+                if path.is_file():
+                    _copy(path, target / path.relative_to(source))
+        for path in _speech(source):
+            if not (target / path.relative_to(source)).is_file():
+                _copy(path, target / path.relative_to(source))
     except OSError as error:
         raise StoreError(f"{source}: its answers cannot be copied to {target} ({error.strerror or error})") from error
 
@@ -55,30 +55,49 @@ def join_responses(sources: Sequence[Path], target: Path) -> None:
     """
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for name in sorted({path.name for source in sources for path in source.glob("*.jsonl")}):
-            unfinished = target / f"{name}.unfinished"
+        logs = {path.relative_to(source) for source in sources for path in _logs(source)}
+        for log in sorted(logs):
+            unfinished = _unfinished(target / log)
             with unfinished.open("wb") as file:
-                for path in (source / name for source in sources):
+                for path in (source / log for source in sources):
                     if path.is_file():
-                        with closing(RoleLog(path, writable=False)) as log:
-                            file.writelines(log.pieces())
-            unfinished.replace(target / name)
-        for path in (path for source in sources for path in sorted((source / SPEECH).glob("*.flac"))):
-            (target / SPEECH).mkdir(exist_ok=True)
-            if not (target / SPEECH / path.name).is_file():
-                _link(path, target / SPEECH / path.name)
+                        with closing(RoleLog(path, writable=False)) as records:
+                            file.writelines(records.pieces())
+            unfinished.replace(target / log)
+        for source in sources:
+            for path in _speech(source):
+                if not (target / path.relative_to(source)).is_file():
+                    _link(path, target / path.relative_to(source))
     except OSError as error:
         raise StoreError(f"{target}: cannot be given all answers ({error.strerror or error})") from error
 
 
+def _logs(folder: Path) -> Iterator[Path]:
+    """Yield the files of responses, and those of the parts that their requests share."""
+    yield from folder.glob("*.jsonl")
+    yield from (folder / PARTS).glob("*.jsonl")
+
+
+def _speech(folder: Path) -> list[Path]:
+    """Return the files of what was said; older runs have all in one folder."""
+    return sorted((folder / SPEECH).rglob("*.flac"))
+
+
 def _link(source: Path, target: Path) -> None:
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         os.link(source, target)
     except OSError:  # a file system without links of that kind
         _copy(source, target)
 
 
 def _copy(source: Path, target: Path) -> None:
-    unfinished = target.with_name(f"{target.name}.unfinished")
+    unfinished = _unfinished(target)
     shutil.copyfile(source, unfinished, follow_symlinks=False)
     unfinished.replace(target)
+
+
+def _unfinished(target: Path) -> Path:
+    """Return where a file is written until it is whole; makes its folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f"{target.name}.unfinished")

@@ -1,6 +1,5 @@
 """The run folder: its lock, its record of configuration and provenance, its metrics."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,18 +9,15 @@ from typing import Any
 from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.results.fields import Fields
+from evalkit.results.folder_lock import is_of_lock, lock_folder
 
 PROVENANCE = "provenance.json"
 SHARDS = "shards"
 
-_LOCK = ".lock"
 _ESCAPED_SURROGATE = "\\ud"
 _REPLACED = "replaced"
 _REPORT = "report"
-
-
-class RunInUseError(StoreError):
-    """A run folder that another process is writing to."""
+_LEVELS = 3  # of folders that are written into
 
 
 class RunFolder:
@@ -41,12 +37,7 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             _refuse_links(path)
-            # A lock goes with the process, however that ends. On a file and not on the folder: shared file systems
-            # lock only files that are open for writing, between machines too.
-            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunInUseError(f"{path}: another evalkit process is writing to this run") from error
+            self._lock = lock_folder(path)
         except OSError as error:
             raise StoreError(f"{path}: cannot be used as a run folder ({error.strerror})") from error
 
@@ -94,7 +85,7 @@ class RunFolder:
         Raises:
             StoreError: something cannot be moved.
         """
-        held = [path for path in self.path.iterdir() if path.name not in (_REPLACED, _LOCK)]
+        held = [path for path in self.path.iterdir() if path.name != _REPLACED and not is_of_lock(path.name)]
         if not held:
             return
         try:
@@ -109,18 +100,20 @@ class RunFolder:
 
     def close(self) -> None:
         """Let another process have the folder."""
-        os.close(self._lock)
+        self._lock.release()
 
 
 def _refuse_links(folder: Path) -> None:
-    """Refuse links in a run folder and in the folders of its tasks."""
+    """Refuse links in a run folder, in the folders of its tasks and in the folders of these."""
     held = [entry for entry in os.scandir(folder) if entry.name not in (_REPLACED, _REPORT)]
-    inner = [entry for each in held if each.is_dir(follow_symlinks=False) for entry in os.scandir(each.path)]
-    for entry in (*held, *inner):
-        if entry.is_symlink():
-            raise StoreError(
-                f"{entry.path}: is a link, which a run folder must not hold; put what it names in its place"
-            )
+    for _ in range(_LEVELS):
+        for entry in held:
+            if entry.is_symlink():
+                raise StoreError(
+                    f"{entry.path}: is a link, which a run folder must not hold; put what it names in its place"
+                )
+        folders = [entry.path for entry in held if entry.is_dir(follow_symlinks=False)]
+        held = [entry for path in folders for entry in os.scandir(path)]
 
 
 def recorded_models(provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -58,6 +58,7 @@ class ProvenanceRecord:
         data: of each task of this session, how many samples it has and their fingerprint.
         left_out: tasks that cannot be carried out, with the reason.
         usage: gives what the calls of each of the session's tasks took, by role.
+        at_work: gives how much of the session's time the model of each role was at work, where that is known.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class ProvenanceRecord:
         data: Mapping[str, Mapping[str, Any]],
         left_out: Mapping[str, str],
         usage: Callable[[], Mapping[str, Mapping[str, Any]]],
+        at_work: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
     ) -> None:
         self._lock = threading.RLock()  # models are met in one thread while tasks are finished in others
         self._folder = folder
         self._usage = usage
+        self._at_work = at_work
         self._began = time.perf_counter()
         self._session: dict[str, Any] = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -77,6 +80,7 @@ class ProvenanceRecord:
             "hardware": hardware(),
             "data": data,
             "seconds": {},
+            "at_work": {},
             "finished": False,
         }
         earlier = folder.read(PROVENANCE)
@@ -95,16 +99,17 @@ class ProvenanceRecord:
         return self._last_session
 
     def meet(self, role: str, fingerprint: Mapping[str, Any]) -> None:
-        """Record the model of a role.
+        """Record the model of a role, in place of one that never answered.
 
         Raises:
             ConfigurationError: the folder holds answers of another model in that role.
         """
         with self._lock:
-            if role in self._models:
-                self._folder.refuse_other_model(role, self._models[role], fingerprint)
+            earlier = self._models.get(role, {}) if self._has_answered(role) else {}
+            if earlier:
+                self._folder.refuse_other_model(role, earlier, fingerprint)
             # What a server once said of itself is held against it for good, also if it does not say it today.
-            said = {**self._models.get(role, {}).get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
+            said = {**earlier.get(SERVER_SAYS, {}), **fingerprint.get(SERVER_SAYS, {})}
             self._models[role] = {**fingerprint, **({SERVER_SAYS: said} if said else {})}
             # Only now may a library that sees accelerators be there: it is the model that loads it.
             self._session["hardware"] = hardware()
@@ -129,8 +134,12 @@ class ProvenanceRecord:
     def write(self) -> None:
         """Write what is known now."""
         with self._lock:
+            self._session["at_work"] = self._at_work()
             content = {"models": self._models, **self._content, "sessions": self._sessions, "usage": self.usage()}
             self._folder.write_json(PROVENANCE, content)
+
+    def _has_answered(self, role: str) -> bool:
+        return any(roles[role]["answers"] for roles in self.usage().values() if role in roles)
 
     def _seconds(self) -> float:
         return round(time.perf_counter() - self._began, 3)

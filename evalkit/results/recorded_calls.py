@@ -1,16 +1,14 @@
 """What was asked and answered in a task that is done, sample by sample, found without the task that asked."""
 
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from evalkit.results.log_index import LogIndex
 from evalkit.results.role_log import RoleLog
+from evalkit.results.shared_parts import StoredParts
 from evalkit.types import Failure, Response
 
 
@@ -32,7 +30,7 @@ class RecordedCall:
 
 
 class RecordedCalls:
-    """The calls of one task of a run, for reading; in memory is where each lies, 16 bytes a call.
+    """The calls of one task of a run, for reading; in memory is where each lies, 25 bytes a call.
 
     Args:
         folder: the task's folder in the run folder.
@@ -43,16 +41,12 @@ class RecordedCalls:
 
     def __init__(self, folder: Path) -> None:
         self._logs: dict[str, RoleLog] = {}
-        self._places: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
+        self._indexes: dict[str, LogIndex] = {}
+        self._parts: dict[str, StoredParts] = {}
         for path in sorted(folder.glob("*.jsonl")):
             log = self._logs[path.stem] = RoleLog(path, writable=False)
-            keys, offsets = array("q"), array("q")
-            for offset, record in log.records():
-                keys.append(hash((record["sample"], record["call"])))
-                offsets.append(offset)
-            # Stable, so that of several records of one call the latest stays the last.
-            order = np.argsort(np.array(keys, dtype=np.int64), kind="stable")
-            self._places[path.stem] = np.array(keys, np.int64)[order], np.array(offsets, np.int64)[order]
+            self._indexes[path.stem] = LogIndex(log, writable=False)
+            self._parts[path.stem] = StoredParts(path)
 
     def of(self, sample_id: str, responses: Sequence[Mapping[str, Any]]) -> tuple[RecordedCall, ...]:
         """Return a sample's calls in order.
@@ -70,8 +64,9 @@ class RecordedCalls:
 
     def close(self) -> None:
         """Close the files."""
-        for log in self._logs.values():
+        for role, log in self._logs.items():
             log.close()
+            self._parts[role].close()
 
     def __enter__(self) -> "RecordedCalls":
         return self
@@ -84,21 +79,16 @@ class RecordedCalls:
     def _records(self, sample_id: str, position: int, role: str) -> list[RecordedCall]:
         """Return the records of one call, the latest first."""
         found: list[RecordedCall] = []
-        if role not in self._places:
+        if role not in self._indexes:
             return found
-        keys, offsets = self._places[role]
-        key = hash((sample_id, position))
-        first, last = np.searchsorted(keys, key, "left"), np.searchsorted(keys, key, "right")
-        for offset in reversed(offsets[first:last].tolist()):
+        for offset in self._indexes[role].find(sample_id, position):
             record = self._logs[role].read(offset)
             if (record["sample"], record["call"]) != (sample_id, position):
                 continue  # another one of the same 64 bits
-            try:
-                response = Response.from_json(record["response"])
-            except ValueError:
-                continue  # no sound response; the store of responses leaves it aside as well
-            asked = record.get("asked")
-            found.append(RecordedCall(role, record["request"], asked if isinstance(asked, dict) else {}, response))
+            response = Response.from_json(record["response"])
+            stored = record.get("asked")
+            asked = self._parts[role].whole(stored) if isinstance(stored, dict) else {}
+            found.append(RecordedCall(role, record["request"], asked, response))
         return found
 
 

@@ -8,15 +8,16 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from evalkit.audio import Audio
 from evalkit.audio.encoding import write_flac
 from evalkit.errors import AudioError, StoreError
+from evalkit.results.log_index import LogIndex
 from evalkit.results.role_log import RoleLog
+from evalkit.results.shared_parts import SharedParts
 from evalkit.results.usage import RoleUsage
 from evalkit.types import Call, Failure, Response
 
@@ -36,31 +37,19 @@ class ResponseStore:
         settled: roles that are not asked again: what they answered stands, failures too, and counts for nothing here.
 
     Attributes:
-        usage: what the calls took, by role.
+        usage: what the calls took, by role; not of settled roles.
     """
 
     def __init__(self, folder: Path, *, writable: bool = True, settled: Collection[str] = ()) -> None:
         self._folder = folder
         self._writable = writable
         self._settled = settled
-        self._logs: dict[str, RoleLog] = {}
+        self._logs: dict[str, _IndexedLog] = {}
         self.usage: defaultdict[str, RoleUsage] = defaultdict(RoleUsage)
         if writable:
             _make_folder(folder)
         for path in sorted(folder.glob("*.jsonl")):
-            log = self._log(path.stem)
-            final = path.stem in settled or not writable
-            for offset, record in log.records():
-                try:
-                    response = Response.from_json(record["response"])
-                except ValueError:
-                    continue  # kept by a version that took anything from an adapter; its call is asked again
-                if path.stem not in settled:
-                    self.usage[path.stem].add(response)
-                # A response that failed in an earlier session, or whose speech is gone or was changed since, is not
-                # found, and so is asked for again.
-                if final or not (response.failed or self._lost_speech(response)):
-                    log.offsets[_identity(record["sample"], record["call"], record["request"])] = offset
+            self._log(path.stem)
 
     def get(self, sample_id: str, position: int, call: Call) -> Response | None:
         """Return the stored response to the ``position``-th call of a sample, or None if there is none."""
@@ -68,14 +57,25 @@ class ResponseStore:
         if log is None:
             return None
         request_hash = call.request.content_hash()
-        offset = log.offsets.get(_identity(sample_id, position, request_hash))
-        if offset is None:
-            return None
-        record = log.read(offset)
-        # Two calls in a million millions may share 64 bits; the other one's answer is none to this.
-        if (record["sample"], record["call"], record["request"]) != (sample_id, position, request_hash):
-            return None
-        return self._response(record)
+        for offset in log.index.find(sample_id, position, failed=log.final):
+            record = log.records.read(offset)
+            # Beside a prompt that was changed, two calls in a million millions may share 64 bits.
+            if (record["sample"], record["call"], record["request"]) != (sample_id, position, request_hash):
+                continue
+            response = Response.from_json(record["response"])
+            # Speech that is gone, or was changed since, is asked for again.
+            if response.speech is not None and not log.final and self._is_lost(response.speech):
+                return None
+            return self._as_stored(response)
+        return None
+
+    def holds(self, sample_id: str, position: int, role: str) -> bool:
+        """Tell whether a call of a sample was answered in earnest, whatever was asked."""
+        log = self._logs.get(role)
+        return log is not None and any(
+            log.records.read(offset)["sample"] == sample_id
+            for offset in log.index.find(sample_id, position, failed=False)
+        )
 
     def append(self, sample_id: str, position: int, call: Call, response: Response) -> Response:
         """Record a response, failed or good, and make it the one that ``get`` finds.
@@ -94,24 +94,20 @@ class ResponseStore:
             response = self._with_stored_speech(response, response.speech)
         line = (
             f'{{"sample":{_json(sample_id)},"call":{position},"request":"{request_hash}",'
-            f'"asked":{call.request.content()},"response":{_json(response.to_json())}}}'
+            f'"asked":{log.parts.shortened(call.request)},"response":{_json(response.to_json())}}}'
         )
-        log.offsets[_identity(sample_id, position, request_hash)] = log.append(line)
-        self.usage[call.role].add(response)
+        log.index.add(sample_id, position, log.records.append(line), response)
         return response
 
-    def _response(self, record: dict[str, Any]) -> Response:
-        response = Response.from_json(record["response"])
+    def _as_stored(self, response: Response) -> Response:
         if response.speech is None:
             return response
         speech = response.speech
         return replace(response, speech=self._speech(speech.locator, speech.duration, speech.digest()))
 
-    def _lost_speech(self, response: Response) -> bool:
-        if response.speech is None:
-            return False
-        stored = self._speech(response.speech.locator, None)
-        return stored.digest() is None or stored.digest() != response.speech.digest()
+    def _is_lost(self, speech: Audio) -> bool:
+        stored = self._speech(speech.locator, None)
+        return stored.digest() is None or stored.digest() != speech.digest()
 
     def _speech(self, locator: str, duration: float | None, digest: str | None = None) -> Audio:
         return Audio(locator, self._folder / locator, duration=duration, root=self._folder, digest=digest)
@@ -119,8 +115,10 @@ class ResponseStore:
     def _with_stored_speech(self, response: Response, speech: Audio) -> Response:
         try:
             # Named after its content: another speech is another question to whoever transcribes it.
-            locator = f"{SPEECH}/{hashlib.blake2b(speech.encoded(), digest_size=12).hexdigest()}.flac"
-            (self._folder / SPEECH).mkdir(exist_ok=True)
+            name = hashlib.blake2b(speech.encoded(), digest_size=12).hexdigest()
+            # In 256 folders: some file systems get slow with a million files in one, and so do people's tools.
+            locator = f"{SPEECH}/{name[:2]}/{name[2:]}.flac"
+            (self._folder / locator).parent.mkdir(parents=True, exist_ok=True)
             # Under another name first: the same may have been said before, and be read at this moment.
             unfinished = self._folder / f"{locator}.unfinished"
             duration = write_flac(speech, unfinished)
@@ -136,7 +134,9 @@ class ResponseStore:
     def close(self) -> None:
         """Close the files."""
         for log in self._logs.values():
-            log.close()
+            log.index.keep()
+            log.parts.close()
+            log.records.close()
 
     def __enter__(self) -> "ResponseStore":
         return self
@@ -146,16 +146,23 @@ class ResponseStore:
     ) -> None:
         self.close()
 
-    def _log(self, role: str) -> RoleLog:
+    def _log(self, role: str) -> "_IndexedLog":
         if role not in self._logs:
             writable = self._writable and role not in self._settled
-            self._logs[role] = RoleLog(self._folder / f"{role}.jsonl", writable=writable)
+            records = RoleLog(self._folder / f"{role}.jsonl", writable=writable)
+            index, parts = LogIndex(records, writable=writable), SharedParts(records.path)
+            log = self._logs[role] = _IndexedLog(records, index, parts, final=not writable)
+            if role not in self._settled:
+                self.usage[role] = log.index.usage
         return self._logs[role]
 
 
-def _identity(sample_id: str, position: int, request_hash: str) -> int:
-    """Return 64 bits that identify a call within this process: an index of them stays small."""
-    return hash((sample_id, position, request_hash))
+@dataclass(frozen=True, slots=True)
+class _IndexedLog:
+    records: RoleLog
+    index: LogIndex
+    parts: SharedParts
+    final: bool  # what stands there is not asked again
 
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

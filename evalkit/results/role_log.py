@@ -2,9 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import reduce
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from zlib import crc32
 
 from evalkit.errors import StoreError
 
@@ -12,55 +15,73 @@ _PIECE = 1 << 20  # bytes that are copied at once
 
 
 class RoleLog:
-    """One JSON Lines file, appended to line by line and read at the offsets it remembers.
+    """One JSON Lines file, appended to line by line and read at the offsets of its records.
 
     Args:
         path: the file.
         writable: False to read what is there; True makes the file if it is not, and cuts a torn last line off.
 
     Attributes:
-        offsets: where records begin, by whatever their owner knows them by.
+        path: the file.
+        end: bytes of its whole records.
         torn: whether the file ended within a line, which is no record.
 
     Raises:
         StoreError: the file cannot be opened; from the methods, it cannot be read or written, or is damaged.
     """
 
+    _fields: Mapping[str, type] = MappingProxyType({"sample": str, "call": int, "request": str, "response": object})
+    _remedy = "delete that line to have its call asked again"
+
     def __init__(self, path: Path, *, writable: bool) -> None:
-        self._path = path
-        self.offsets: dict[int, int] = {}
+        self.path = path
         if path.exists() and not path.is_file():
             raise StoreError(f"{path}: is not a plain file")
         try:
             flags = (os.O_RDWR | os.O_CREAT) if writable else os.O_RDONLY
             self._file = os.open(path, flags, 0o666)
             size = os.fstat(self._file).st_size
-            self._end = self._end_of_last_whole_line(size)
-            self.torn = self._end < size
+            self.end = self._end_of_last_whole_line(size)
+            self.torn = self.end < size
             if self.torn and writable:
-                os.ftruncate(self._file, self._end)
+                os.ftruncate(self._file, self.end)
         except OSError as error:
             raise StoreError(f"{path}: cannot be opened ({error.strerror})") from error
 
-    def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield every record with its offset, in the order of writing."""
-        offset = 0
-        with self._path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if offset >= self._end:
+    def records(self, offset: int = 0, number: int = 1) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield every record with its offset, in the order of writing.
+
+        Args:
+            offset: of the first record wanted.
+            number: of its line, for messages.
+        """
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            for line_number, line in enumerate(file, start=number):
+                if offset >= self.end:
                     break
-                yield offset, self._parse(line, f"line {number}")
+                yield offset, self._parse(line, f"line {line_number}")
                 offset += len(line)
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the bytes of all whole records, in pieces."""
-        position = 0
-        while position < self._end:
-            piece = os.pread(self._file, min(_PIECE, self._end - position), position)
+    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of all whole records, or of those in a part of the file, in pieces."""
+        position, end = start, self.end if end is None else end
+        while position < end:
+            piece = os.pread(self._file, min(_PIECE, end - position), position)
             if not piece:
-                raise StoreError(f"{self._path}: cut short while it was in use, at byte {position}")
+                raise StoreError(f"{self.path}: cut short while it was in use, at byte {position}")
             yield piece
             position += len(piece)
+
+    def checksum(self, start: int = 0, before: int = 0, end: int | None = None) -> int:
+        """Return the CRC-32 of the bytes of all whole records, or of those up to ``end``.
+
+        Args:
+            start: from where on bytes are read.
+            before: the checksum of those before.
+            end: byte after the last one.
+        """
+        return reduce(lambda checksum, piece: crc32(piece, checksum), self.pieces(start, end), before)
 
     def read(self, offset: int) -> dict[str, Any]:
         """Read the record that starts at ``offset``."""
@@ -69,7 +90,7 @@ class RoleLog:
         while True:
             piece = os.pread(self._file, 4096, position)
             if not piece:
-                raise StoreError(f"{self._path}: cut short while it was in use, at byte {position}")
+                raise StoreError(f"{self.path}: cut short while it was in use, at byte {position}")
             head, newline, _ = piece.partition(b"\n")
             pieces.append(head)
             if newline:
@@ -79,7 +100,7 @@ class RoleLog:
     def append(self, text: str) -> int:
         """Write one record, as JSON text without line breaks, and return its offset."""
         line = _encode(text)
-        start = self._end
+        start = self.end
         try:
             written = 0
             while written < len(line):
@@ -87,9 +108,9 @@ class RoleLog:
         except OSError as error:
             os.ftruncate(self._file, start)
             raise StoreError(
-                f"{self._path}: cannot be written ({error.strerror}); the answers before are kept"
+                f"{self.path}: cannot be written ({error.strerror}); the answers before are kept"
             ) from error
-        self._end += len(line)
+        self.end += len(line)
         return start
 
     def close(self) -> None:
@@ -111,18 +132,14 @@ class RoleLog:
             record: Any = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise self._damaged(where) from error
-        if not (
-            isinstance(record, dict)
-            and isinstance(record.get("sample"), str)
-            and isinstance(record.get("call"), int)
-            and isinstance(record.get("request"), str)
-            and "response" in record
+        if not isinstance(record, dict) or not all(
+            name in record and isinstance(record[name], type_) for name, type_ in self._fields.items()
         ):
             raise self._damaged(where)
         return record
 
     def _damaged(self, where: str) -> StoreError:
-        return StoreError(f"{self._path}: {where} is damaged; delete that line to have its call asked again")
+        return StoreError(f"{self.path}: {where} is damaged; {self._remedy}")
 
 
 def _encode(text: str) -> bytes:

@@ -225,7 +225,8 @@ class ScoresFile:
         names = ["id", "status", "reason_kind", "reason", "language", "references", *_JSON_COLUMNS]
         for row in self.rows(names):
             with _reading(self._path):
-                record = row | {name: json.loads(row[name]) for name in _JSON_COLUMNS}
+                record = row | {name: json.loads(row[name]) for name in ("audio", "metadata")}
+                record |= {name: _labels(row[name]) for name in ("groups", "clusters")}
                 sample = Sample.from_json(record)
             yield sample, row["status"], _reason(row)
 
@@ -345,10 +346,15 @@ def last_answer(responses: Sequence[Mapping[str, Any]]) -> str:
     return ""
 
 
+@lru_cache(_DISTINCT_LABELS)
+def _labels(text: str) -> Any:
+    return json.loads(text)
+
+
 def _row(outcome: Outcome, metrics: Mapping[str, Metric], folder: str) -> dict[str, Any]:
     row = outcome.sample.to_json()
     for name in _JSON_COLUMNS:
-        row[name] = _json(row[name])
+        row[name] = _json(row[name]) if row[name] else "{}" if name != "audio" else "[]"
     row |= {
         "status": outcome.status,
         "reason_kind": None if outcome.reason is None else outcome.reason.kind,

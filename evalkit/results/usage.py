@@ -9,6 +9,7 @@ from evalkit.cascade import STAGES
 from evalkit.types import Response, Usage
 
 _SHOWN = 3
+_NOTHING: Mapping[str, float] = {}
 
 
 @dataclass(slots=True)
@@ -90,11 +91,12 @@ class RoleUsage:
         return cls(*counts, *spent, *streamed, Counter(record.get("answered_by", {})))
 
 
-def usage_lines(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return one line for each role whose model is served, streams its speech or is a stage, for the terminal.
+def usage_lines(tasks: Mapping[str, Mapping[str, Any]], busy: Mapping[str, float] = _NOTHING) -> list[str]:
+    """Return one line for each role of whose model there is something to tell, for the terminal.
 
     Args:
         tasks: the section ``usage`` of ``provenance.json``: by task, then by role.
+        busy: the share of the last session's time that the model of a role was at work, where that is known.
     """
     sums: dict[str, RoleUsage] = {}
     for roles in tasks.values():
@@ -102,18 +104,22 @@ def usage_lines(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
             sums[role] = sums.get(role, RoleUsage()) + RoleUsage.from_json(record)
     stages = sum(usage.seconds for role, usage in sums.items() if role in STAGES)
     shares = {role: usage.seconds / stages for role, usage in sums.items() if role in STAGES and stages}
-    return [f"  {role}: {line}" for role, usage in sums.items() if (line := _line(usage, shares.get(role)))]
+    lines = {role: _line(usage, shares.get(role), busy.get(role)) for role, usage in sums.items()}
+    return [f"  {role}: {line}" for role, line in lines.items() if line]
 
 
-def _line(usage: RoleUsage, share: float | None) -> str:
+def _line(usage: RoleUsage, share: float | None, busy: float | None) -> str:
     """Say what a model took.
 
     Args:
         usage: of its role.
         share: which part of the time of a cascade's stages was its own; None if it is no stage.
+        busy: which part of the last session's time it was at work; None where that is not known.
     """
     calls = usage.answers + usage.failures - usage.cached
     parts = []
+    if busy is not None:
+        parts.append(f"busy {busy:.0%} of the last session")
     if share is not None:
         parts.append(f"{share:.0%} of the cascade's time, {usage.seconds:,.1f} s for {calls:,} calls")
     if usage.spent.requests or usage.cached:

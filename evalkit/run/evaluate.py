@@ -7,7 +7,7 @@ import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -15,12 +15,13 @@ from typing import Any
 from evalkit.adapter import SERVER_SAYS
 from evalkit.errors import ConfigurationError
 from evalkit.inference.ask import TaskWork, run_inference
-from evalkit.inference.endpoint import Endpoint, ModelFacts
+from evalkit.inference.endpoint import Endpoint, ModelFacts, Timed
 from evalkit.inference.observer import Observer, Observers
 from evalkit.inference.opening import ServedSettings, is_served, open_endpoints
-from evalkit.inference.replay import StoredEndpoint
+from evalkit.inference.replay import StoredEndpoint, begin
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
+from evalkit.inference.work_clock import AtWork
 from evalkit.progress import Progress, say
 from evalkit.results.aggregates import with_aggregates
 from evalkit.results.folder import PROVENANCE, RunFolder
@@ -50,10 +51,12 @@ class Evaluation:
     Attributes:
         results: what was measured, in this session and before.
         usage: what the calls took over all sessions of the run, by task and role.
+        busy: the share of this session's time that the model of each role was at work, from 0 to 1, where it is known.
     """
 
     results: RunResult
     usage: Mapping[str, Mapping[str, Any]]
+    busy: Mapping[str, float] = field(default_factory=dict)
 
 
 def evaluate(plan: Plan, *observers: Observer, preflight: Preflight | None = None) -> Evaluation:
@@ -116,6 +119,7 @@ class _Session:
         self._plan = plan
         self._lock = threading.Lock()  # tasks are finished in threads of their own
         self._identities: dict[str, ModelIdentity] = {}
+        self.endpoints: dict[str, Endpoint] = {}
         shard = plan.selection.shard
         refuse_mixture(plan.folder if shard is None else shard.run_of(plan.folder), shard)
         with ExitStack() as stack:
@@ -136,7 +140,7 @@ class _Session:
                 for each in tasks
             }
             data = {each.task.name: _data_record(each) for each in tasks}
-            self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage)
+            self._record = ProvenanceRecord(self._folder, data, preflight.left_out, self._usage, self._at_work_record)
             stack.callback(self._record.write)
             for line in plan.notices:
                 _tell(line)
@@ -146,18 +150,30 @@ class _Session:
             counts = {each.task.name: (each.task.title, each.count) for each in tasks}
             usage = {name: store.usage for name, store in self._stores.items()}
             samples = {each.task.name: each.count for each in tasks}
-            events = stack.enter_context(closing(EventLog(plan.folder, samples, usage)))
+            events = stack.enter_context(closing(EventLog(plan.folder, samples, usage, self._at_work)))
             self.observer = Observers((stack.enter_context(Progress(counts)), events, *observers))
             self._stack = stack.pop_all()
 
     def _refuse_changed_recordings(self, checked: CheckedTask) -> None:
+        """Refuse a data set of which a recording has another sound than when it was answered about.
+
+        One that could not be read then, and is mended now, has no answer yet, and is asked about again.
+        """
         recorded = self._folder.read(PROVENANCE).get("data")
         earlier = recorded.get(checked.task.name) if isinstance(recorded, dict) else None
-        if isinstance(earlier, dict) and checked.fingerprint.recordings_changed_since(earlier):
-            raise ConfigurationError(
-                f"{self._folder.path}: holds answers about other recordings of task {checked.task.name} than its data "
-                "set has now; give this run another name=, or fresh=true to ask all again"
-            )
+        if not isinstance(earlier, dict) or not checked.fingerprint.recordings_changed_since(earlier):
+            return
+        with ResponseStore(self._folder.path / checked.task.name, writable=False) as store:
+            for sample in checked.samples:
+                first = begin(checked.task, sample)
+                if first.call is None or not store.holds(sample.id, first.position, first.call.role):
+                    continue
+                if store.get(sample.id, first.position, first.call) is None:
+                    raise ConfigurationError(
+                        f"{self._folder.path}: holds answers about other recordings of task {checked.task.name} than "
+                        f"its data set has now, as of sample {sample.id}; give this run another name=, or fresh=true "
+                        "to ask all again"
+                    )
 
     def __enter__(self) -> "_Session":
         return self
@@ -185,7 +201,8 @@ class _Session:
         publish(self._folder, self._results)
         self._record.finish()
         _log.info("finished")
-        return Evaluation(self._results, self._record.usage())
+        busy = {role: each.share for role, each in self._at_work().items() if each.share is not None}
+        return Evaluation(self._results, self._record.usage(), busy)
 
     def _begun(self, earlier: RunResult | None, preflight: Preflight) -> RunResult:
         """Return what was measured before under this name, to which this session adds."""
@@ -263,6 +280,14 @@ class _Session:
             name: {role: took.to_json() for role, took in list(store.usage.items())}
             for name, store in self._stores.items()
         }
+
+    def _at_work(self) -> dict[str, AtWork]:
+        """Return how much of the time the models were at work that were asked something, where that is known."""
+        told = {role: each.at_work() for role, each in self.endpoints.items() if isinstance(each, Timed)}
+        return {role: each for role, each in told.items() if each.seconds}
+
+    def _at_work_record(self) -> dict[str, dict[str, float]]:
+        return {role: each.to_json() for role, each in self._at_work().items()}
 
     def _spent(self) -> Usage:
         """Sum what the calls of all tasks of the folder took, whether they are part of this session or not."""

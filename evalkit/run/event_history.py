@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from evalkit.errors import StoreError
+from evalkit.inference.work_clock import AtWork
 from evalkit.results.fields import Fields
 from evalkit.run.events import EVENTS
+
+_M = TypeVar("_M")
 
 _WINDOW = 600.0
 
@@ -92,6 +96,8 @@ class EventHistory:
         last: when the last line was written, by the clock of that machine.
         ended: whether the session ended.
         memory: bytes that the process held; None where that is not known.
+        at_work: how much of the time of the session the model of each role was at work, where that is known; as it
+            was before the window that shares are taken of, and since.
         tasks: by name.
         unreadable: how many lines are damaged, as the line of a process that was killed may be.
     """
@@ -109,7 +115,25 @@ class EventHistory:
         self.began = self.last = 0.0
         self.ended = False
         self.memory: int | None = None
+        self.at_work: deque[tuple[float, Mapping[str, AtWork]]] = deque()
         self.tasks: dict[str, TaskHistory] = {}
+
+    def busy(self) -> dict[str, float]:
+        """Return the share of the time that the model of each role was at work, over the last ten minutes told of.
+
+        Over the whole session once that ended, and of a model that was ready for less.
+        """
+        if not self.at_work:
+            return {}
+        now, last = self.at_work[-1]
+        before, first = (now, {}) if self.ended else self.at_work[0]
+        shares: dict[str, float] = {}
+        for role, each in last.items():
+            if role in first and now > before:
+                shares[role] = min((each.seconds - first[role].seconds) / (now - before), 1.0)
+            elif each.share is not None:
+                shares[role] = each.share
+        return shares
 
     def read_on(self) -> None:
         """Read what was written since the last time; from the beginning if the file is another one now.
@@ -149,6 +173,9 @@ class EventHistory:
             self._task(fields, time).finished = True
         elif event == "progress" and "tasks" in fields:
             self.memory = fields.optional("memory", fields.count)
+            if "at_work" in fields:  # older versions did not say
+                self.at_work.append((time, _at_work(fields)))
+                _forget_before_window(self.at_work, time, lambda mark: mark[0])
             for name, counts in fields.objects("tasks"):
                 self._mark(name, _mark(counts, time), time)
         elif event == "ended":
@@ -161,6 +188,7 @@ class EventHistory:
         tasks = {name: (each.count("samples"), _roles(each)) for name, each in fields.objects("tasks")} if known else {}
         self.session += 1
         self.host, self.process, self.began, self.ended, self.memory = host, process, time, False, None
+        self.at_work.clear()
         for name, (samples, roles) in tasks.items():
             self.tasks[name] = TaskHistory(samples, self.session, Mark(time, roles=roles))
 
@@ -176,8 +204,17 @@ class EventHistory:
             raise StoreError(f"{EVENTS}: counts of {name}, which is no task of the session")
         marks = self.tasks[name].marks
         marks.append(mark)
-        while len(marks) > 1 and marks[1].time <= now - _WINDOW:
-            marks.popleft()
+        _forget_before_window(marks, now, lambda mark: mark.time)
+
+
+def _forget_before_window(marks: deque[_M], now: float, time_of: Callable[[_M], float]) -> None:
+    """Keep of the marks before the window that ends now the last alone."""
+    while len(marks) > 1 and time_of(marks[1]) <= now - _WINDOW:
+        marks.popleft()
+
+
+def _at_work(fields: Fields) -> dict[str, AtWork]:
+    return {role: AtWork(each.number("seconds"), each.number("of")) for role, each in fields.objects("at_work")}
 
 
 def _mark(fields: Fields, time: float) -> Mark:

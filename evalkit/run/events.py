@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from evalkit.chain import Outcome
 from evalkit.errors import StoreError
+from evalkit.inference.work_clock import AtWork
 from evalkit.printable import printable
 from evalkit.results.usage import RoleUsage
 from evalkit.types import Call, Response
@@ -37,14 +38,22 @@ class EventLog:
         folder: the run folder.
         tasks: how many samples each task of the session has.
         usage: what the calls of each task took over all sessions, by role; read again for each line of counts.
+        at_work: gives how much of the time the model of each role was at work, of those of which that is known.
 
     Raises:
         StoreError: the file cannot be written; likewise from every method.
     """
 
-    def __init__(self, folder: Path, tasks: Mapping[str, int], usage: Mapping[str, Mapping[str, RoleUsage]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tasks: Mapping[str, int],
+        usage: Mapping[str, Mapping[str, RoleUsage]],
+        at_work: Callable[[], Mapping[str, AtWork]] = dict,
+    ) -> None:
         self._path = folder / EVENTS
         self._usage = usage
+        self._at_work = at_work
         self._samples = self._calls = self._failed = 0
         self._done = dict.fromkeys(tasks, 0)
         self._asked = dict.fromkeys(tasks, 0)
@@ -119,6 +128,7 @@ class EventLog:
                 calls=self._calls,
                 failed=self._failed,
                 memory=_resident_bytes(),
+                at_work={role: each.to_json() for role, each in self._at_work().items()},
                 tasks=changed,
             )
 

@@ -239,7 +239,7 @@ def _check_built(name: str, value: Any) -> None:
     for key in _MAPPINGS:
         if key in value and not OmegaConf.is_missing(value, key) and not isinstance(value[key], DictConfig | None):
             raise ConfigurationError(f"{name}.{key}: '{_shown(value[key])}' must be a mapping, or null")
-    if not name.startswith(f"{_TASKS}."):
+    if not name.startswith(f"{_TASKS}.") and name not in _BUILT:
         _check_section(value, OF_EVERY_MODEL, f"{name}.")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.results.fields import Fields
-from evalkit.results.folder import PROVENANCE, RunFolder, RunInUseError, differences, read_json, recorded_models
+from evalkit.results.folder import PROVENANCE, RunFolder, differences, read_json, recorded_models
+from evalkit.results.folder_lock import RunInUseError
 from evalkit.results.metrics_file import FILE_NAME, RunResult, read_run
 from evalkit.results.publication import settled_run
 from evalkit.results.shards import WHOLE, Shard, WholeData

@@ -77,6 +77,8 @@ class RunStatus:
         began: when the last session began.
         written: when the process last wrote, a response or an event.
         memory: bytes that the process held when it last told; None where that is not known.
+        busy: the share of the last ten minutes that the model of a role was at work, from 0 to 1, where that is known;
+            of a run that does not go on, that of its last session.
         cost: of all answers over all sessions; None where none is counted.
         per_second: samples asked about in a second of late, all tasks together; None of a run that does not go on.
         seconds_left: at that rate; None where that is not known.
@@ -92,6 +94,7 @@ class RunStatus:
     began: datetime
     written: datetime
     memory: int | None
+    busy: Mapping[str, float]
     cost: float | None
     per_second: float | None
     seconds_left: float | None
@@ -149,6 +152,7 @@ class RunWatch:
             began=_time(history.began),
             written=_time(written),
             memory=history.memory,
+            busy=history.busy(),
             cost=sum(costs) if costs else None,
             per_second=sum(rates) if rates else None,
             seconds_left=_seconds_left(tasks, sum(rates)),

@@ -9,9 +9,11 @@ from evalkit.types import Request, Response, Usage
 from model_adapters.openai.chat_format import AudioPart, ChatFormat
 from model_adapters.openai.completions import SPEECH_RATE, merge_replies, read_completion, read_usage, words_of
 from model_adapters.openai.connection import OpenAIConnection
+from model_adapters.openai.streams import add_delta, words_in
 from model_adapters.shared.answering_model import ExpectedModel
 from model_adapters.shared.forms import form
 from model_adapters.shared.languages import wider_codes
+from model_adapters.shared.live import listener
 from model_adapters.shared.one_recording import recording_as_wav, refuse_settings, seconds_of_wav
 from model_adapters.shared.request_limits import RequestLimits
 from model_adapters.shared.server_errors import ErrorCodes, RefusedError, error_within, is_error
@@ -196,8 +198,15 @@ class ChatModel(OpenAICompatible):
             bare_rate = self._speech_rate if self._speaks_bare else None
             return read_completion(completion, spoken=request.output == "speech", bare_rate=bare_rate)
 
+        told = listener()
+        told.begin()
+
+        def add(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
+            add_delta(message, delta)
+            told.tell(words_in(delta))
+
         body = await self._format.body(request, replies, given)
-        return await self._connection.completion(body, read, speech_rate=self._speech_rate)
+        return await self._connection.completion(body, read, add=add, speech_rate=self._speech_rate)
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the model's name, its server and its decoding settings."""

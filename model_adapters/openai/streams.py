@@ -45,6 +45,11 @@ def add_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
         _add_call(message.setdefault("tool_calls", []), fields(piece))
 
 
+def words_in(delta: Mapping[str, Any]) -> str:
+    """Return the words that one chunk of a stream brings, written or spoken."""
+    return words_of(delta.get("content")) or words_of(fields(delta.get("audio")).get("transcript")) or ""
+
+
 async def merge_stream(
     documents: AsyncIterable[Any], add: AddDelta = add_delta, speech_rate: int = SPEECH_RATE
 ) -> dict[str, Any]:

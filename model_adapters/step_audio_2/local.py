@@ -1,14 +1,16 @@
 """Step-Audio 2 mini, mini Base and mini Think, by the implementation in this repository."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.adapter import Capabilities, ContinuousModelAdapter
 from evalkit.errors import ConfigurationError
-from evalkit.types import Request, Response, ToolCall, Usage
+from evalkit.types import Failure, Request, Response, ToolCall, Usage
 from model_adapters.shared.decoding import decoding_settings
 from model_adapters.shared.weights import folder_digest
 from model_adapters.step_audio_2.questions import SAMPLE_RATE, question_of
@@ -19,6 +21,7 @@ from model_adapters.step_audio_2.speech import (
     synthesizer_identity,
     voice_of,
 )
+from model_adapters.step_audio_2.speech_beside import SpeechBeside
 from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading
 from step_audio_2.checkpoint import checkpoint_folder
 from step_audio_2.errors import CheckpointError
@@ -29,8 +32,13 @@ if TYPE_CHECKING:
     from step_audio_2.chat import Question
     from step_audio_2.speech import Token2Wav, Voice
 
+    Utterance = tuple[Sequence[int], Voice]
 
-class StepAudio2(ModelAdapter):
+Batching = Literal["continuous", "static"]
+"""Whether an answer that is done makes room for the next, or waits for those that were begun with it."""
+
+
+class StepAudio2(ContinuousModelAdapter):
     """A checkpoint of Step-Audio 2 in this process.
 
     Greedy answers do not depend on what else is asked in a batch, and sampled ones only on the question and the seed.
@@ -43,6 +51,8 @@ class StepAudio2(ModelAdapter):
         dtype: of the weights; ``auto`` for float32 on the CPU, bfloat16 elsewhere.
         device_map: how to spread the model over several GPUs, such as ``auto``; goes before ``device``.
         batch_size: requests to answer together.
+        batching: ``continuous``: an answer that is done makes room for the next at once; ``static``: batches stay
+            together, as they do under a beam search and with ``compile``, ``stream`` and ``padded_audio``.
         compile: decode with a compiled graph and a cache of fixed size; pays on CUDA, after a minute of compiling.
         token2wav: the folder that makes codes into speech; the checkpoint's own if it has one.
         voice: a recording of the voice in which to speak; the checkpoint's own if it has one, or that of the authors'
@@ -67,6 +77,7 @@ class StepAudio2(ModelAdapter):
         dtype: str = "auto",
         device_map: str | None = None,
         batch_size: int = 8,
+        batching: Batching = "continuous",
         compile: bool = False,  # noqa: A002 - as users of PyTorch call it
         token2wav: str | None = None,
         voice: str | None = None,
@@ -80,6 +91,8 @@ class StepAudio2(ModelAdapter):
 
         if kind not in KINDS:
             raise ConfigurationError(f"kind: '{kind}' must be {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+        if batching not in get_args(Batching):
+            raise ConfigurationError(f"batching: '{batching}' must be continuous or static")
         device = chosen_device(device)
         if dtype == "auto":
             dtype = "float32" if device == "cpu" else "bfloat16"
@@ -110,6 +123,7 @@ class StepAudio2(ModelAdapter):
             self._identity |= {**synthesizer_identity(*files, speech_dtype), "stream": stream}
         self._seed = seed
         self._streams = stream
+        self._continuous = batching == "continuous" and not (compile or stream or padded_audio)
         self.capabilities = Capabilities(
             sample_rate=SAMPLE_RATE,
             batch_size=batch_size,
@@ -134,9 +148,8 @@ class StepAudio2(ModelAdapter):
             settings = decoding_settings(requests[together[0]].generation, model="Step-Audio 2")
             questions = [question_of(requests[index], self._seed) for index in together]
             if spoken and self._speech is not None:
-                token2wav, default = self._speech
-                voices = [voice_of(requests[index], token2wav) or default for index in together]
-                answered = self._spoken(questions, settings, token2wav, voices)
+                voices = [self._voice(requests[index]) for index in together]
+                answered = self._spoken(questions, settings, self._speech[0], voices)
             else:
                 answered = [_response(replies) for replies in self._assistant.answer(questions, **settings)]
             responses |= zip(together, answered, strict=True)
@@ -155,8 +168,70 @@ class StepAudio2(ModelAdapter):
                 for question, voice in zip(questions, voices, strict=True)
             ]
         answers = self._assistant.answer(questions, **settings)
-        waveforms = token2wav.synthesize([replies[0].answer.audio_codes for replies in answers], voices)
-        return [_response(replies, waveform.numpy()) for replies, waveform in zip(answers, waveforms, strict=True)]
+        utterances = [(replies[0].answer.audio_codes, voice) for replies, voice in zip(answers, voices, strict=True)]
+        waveforms = self._synthesized(utterances)
+        return [_response(replies, waveform) for replies, waveform in zip(answers, waveforms, strict=True)]
+
+    def generate_each(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+        """Answer requests as they come, whatever the decoding settings of each; see ``ContinuousModelAdapter``.
+
+        Speech is made beside the generation of others; as many answers again as are generated at once may wait for it.
+        Requests whose batches stay together are answered in batches of neighbours.
+
+        Raises:
+            ConfigurationError, AudioError: as ``generate``; a conversation that is too long fails by itself.
+        """
+        for stay_together, alike in groupby(enumerate(requests), lambda each: self._stays_together(each[1])):
+            answer = self._in_batches if stay_together else self._side_by_side
+            yield from answer(alike)
+
+    def _stays_together(self, request: Request) -> bool:
+        return not self._continuous or request.generation.get("num_beams", 1) != 1
+
+    def _in_batches(self, requests: Iterator[tuple[int, Request]]) -> Iterator[tuple[int, Response]]:
+        while batch := list(islice(requests, self.capabilities.batch_size)):
+            positions, asked = zip(*batch, strict=True)
+            yield from zip(positions, self.generate(asked), strict=True)
+
+    def _side_by_side(self, requests: Iterator[tuple[int, Request]]) -> Iterator[tuple[int, Response]]:
+        from step_audio_2.assistant import Asked
+        from step_audio_2.sampling import Decoding
+
+        taken: dict[int, tuple[int, Voice | None]] = {}
+
+        def asked() -> Iterator[Asked]:
+            for number, (position, request) in enumerate(requests):
+                speaks = request.output == "speech" and self._speech is not None
+                taken[number] = position, self._voice(request) if speaks else None
+                settings = decoding_settings(request.generation, model="Step-Audio 2")
+                yield Asked(question_of(request, self._seed), Decoding.of(settings))
+
+        slots = self.capabilities.batch_size
+        with (
+            SpeechBeside[tuple[int, list["Reply"]], "Utterance"](self._synthesized, slots) as speech,
+            closing(self._assistant.answer_each(asked(), slots)) as answers,
+        ):
+            for number, outcome in answers:
+                position, voice = taken.pop(number)
+                if isinstance(outcome, ValueError):
+                    yield position, Response(failure=Failure("error", f"ValueError: {outcome}"))
+                elif voice is not None:
+                    speech.add((position, outcome), (outcome[0].answer.audio_codes, voice))
+                else:
+                    yield position, _response(outcome)
+                yield from _sounding(speech.made())
+            yield from _sounding(speech.made(to_the_end=True))
+
+    def _voice(self, request: Request) -> "Voice":
+        assert self._speech is not None  # noqa: S101 - else nothing is asked to be spoken
+        token2wav, default = self._speech
+        return voice_of(request, token2wav) or default
+
+    def _synthesized(self, utterances: Sequence["Utterance"]) -> list["Waveform"]:
+        assert self._speech is not None  # noqa: S101 - else nothing is asked to be spoken
+        token2wav, _ = self._speech
+        codes, voices = zip(*utterances, strict=True)
+        return [waveform.numpy() for waveform in token2wav.synthesize(codes, voices)]
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the weights by content, the arithmetic, and what else decides an answer or how it sounds."""
@@ -171,6 +246,11 @@ class StepAudio2(ModelAdapter):
         torch = import_torch()
         del self._assistant, self._speech
         torch.cuda.empty_cache()
+
+
+def _sounding(made: Iterator[tuple[tuple[int, list["Reply"]], "Waveform"]]) -> Iterator[tuple[int, Response]]:
+    for (position, replies), waveform in made:
+        yield position, _response(replies, waveform)
 
 
 def _streamed(

@@ -12,7 +12,14 @@ from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.completions import merge_replies
 from model_adapters.openai.models import OpenAICompatible
-from model_adapters.step_audio_2.server_answers import SpokenAnswer, add_spoken_delta, read_answer, spoken_codes
+from model_adapters.shared.live import Listener, listener
+from model_adapters.step_audio_2.server_answers import (
+    SpokenAnswer,
+    add_spoken_delta,
+    read_answer,
+    spoken_codes,
+    spoken_words,
+)
 from model_adapters.step_audio_2.server_requests import (
     SAMPLE_RATE,
     SPEECH_BEGINS,
@@ -103,6 +110,8 @@ class StepAudio2Server(OpenAICompatible):
         return {**self._identity, **self._settings}
 
     async def _reply(self, request: Request, messages: Sequence[Mapping[str, Any]], given: int) -> Response:
+        told = listener()
+        told.begin()
         settings = self._format.settings(request, given)
         opening = SPEECH_BEGINS if request.output == "speech" else ""
         usage = Usage()
@@ -115,16 +124,24 @@ class StepAudio2Server(OpenAICompatible):
         offered = [tool["function"]["name"] for tool in request.tools]
         voice = self._speech if request.output == "speech" else None
         live = voice.begin_stream(request) if voice is not None and self._stream else None
-        answer = await self._asked(self._format.body(request, messages, opening, settings), offered, live)
+        answer = await self._asked(self._format.body(request, messages, opening, settings), offered, live, told)
         speech, first_sound = (None, None) if live is None else await live.finish(answer.codes)
         if voice is not None and speech is None:
             speech = await voice.of_codes(answer.codes, request)
         usage += answer.response.usage or Usage()
         return replace(answer.response, speech=speech, first_sound=first_sound, usage=usage)
 
-    async def _asked(self, body: bytes, offered: Collection[str] = (), live: LiveSpeech | None = None) -> SpokenAnswer:
+    async def _asked(
+        self,
+        body: bytes,
+        offered: Collection[str] = (),
+        live: LiveSpeech | None = None,
+        told: Listener | None = None,
+    ) -> SpokenAnswer:
         def add(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
             add_spoken_delta(message, delta)
+            if told is not None:
+                told.tell(spoken_words(delta), spoken_codes(delta))
             if live is not None:
                 live.feed(spoken_codes(delta))
 

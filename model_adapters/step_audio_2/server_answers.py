@@ -7,7 +7,7 @@ without its parsers leaves in the text is told apart here, by the rules of those
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,10 +61,22 @@ def read_answer(completion: Any, offered: Collection[str] = ()) -> SpokenAnswer:
             calls = calls or tuple(ToolCall(call.name, call.arguments) for call in parsed.tool_calls)
             text = parsed.content
             spoken["tts_text"] = spoken["tts_text"] and text  # the calls go into the history by themselves
-    if codes and not spoken["tts_audio"]:
-        spoken = {"tts_text": text, "tts_audio": "".join(f"<audio_{code}>" for code in codes)}
-    tokens = json.dumps(spoken, ensure_ascii=False) if codes else ""  # words alone go into the history as words
+    if spoken["tts_audio"]:
+        tokens = json.dumps(spoken, ensure_ascii=False) if codes else ""  # words alone go into the history as words
+    else:
+        tokens = tokens_of(text, codes)
     return SpokenAnswer(replace(response, text=text, tool_calls=calls, tokens=tokens), codes)
+
+
+def codes_in(tokens: str) -> tuple[int, ...]:
+    """Return the codes of speech in the ``tokens`` of an answer of the server; none where it only wrote."""
+    return _codes(json.loads(tokens)["tts_audio"]) if tokens else ()
+
+
+def tokens_of(words: str, codes: Sequence[int]) -> str:
+    """Return the ``tokens`` by which the server knows speech again; empty where there are no codes."""
+    spoken = {"tts_text": words, "tts_audio": "".join(f"<audio_{code}>" for code in codes)}
+    return json.dumps(spoken, ensure_ascii=False) if codes else ""
 
 
 def add_spoken_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
@@ -80,6 +92,11 @@ def add_spoken_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
 def spoken_codes(delta: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the codes of speech that one chunk of a stream brings; the server never divides one."""
     return _codes(words_of(fields(delta.get("tts_content")).get("tts_audio")) or "")
+
+
+def spoken_words(delta: Mapping[str, Any]) -> str:
+    """Return the words that one chunk of a stream brings, spoken or written."""
+    return words_of(fields(delta.get("tts_content")).get("tts_text")) or words_of(delta.get("content")) or ""
 
 
 def _first_message(completion: Any) -> Mapping[str, Any]:

@@ -5,11 +5,12 @@ from importlib import metadata
 from itertools import groupby
 from typing import Any
 
-from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.adapter import Capabilities
 from evalkit.audio import Waveform
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
 from model_adapters.shared.one_recording import recording
+from model_adapters.shared.torch_memory import OnTorch
 from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading, weights_identity
 from model_adapters.whisper.languages import language_token, understood_languages
 
@@ -19,7 +20,7 @@ _ENCODER_DECODERS = frozenset({"moonshine", "speech-encoder-decoder", "speech_to
 _MOST_TOKENS = 448
 
 
-class TransformersAsr(ModelAdapter):
+class TransformersAsr(OnTorch):
     """A checkpoint for speech recognition, decoded greedily unless ``generation`` says otherwise.
 
     What shares a batch changes no answer. Whisper hears every recording in a window of 30 seconds, so recordings are
@@ -87,6 +88,11 @@ class TransformersAsr(ModelAdapter):
             for index, text in zip(together, transcripts, strict=True):
                 texts[index] = text.strip()
         return [Response(text=text) for text in texts]
+
+    def cost(self, request: Request) -> float:
+        """Return the seconds of the recording, and for Whisper those of the window in which it hears any recording."""
+        window = self._processor.feature_extractor.chunk_length if self._language_tokens else 0
+        return float(window) + super().cost(request)
 
     def _batches(self, requests: Sequence[Request], waveforms: Sequence[Waveform]) -> Iterable[list[int]]:
         """Return the positions of the recordings that can be decoded together without any of them noticing."""

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from evalkit.adapter import Capabilities, ModelAdapter
+from evalkit.adapter import Capabilities
 from evalkit.audio import Waveform
 from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
 from model_adapters.shared.one_recording import recording
+from model_adapters.shared.torch_memory import OnTorch
 from model_adapters.transformers.checkpoint import chosen_device, import_torch, loading, weights_identity
 
 # Their feature extractors cut or fill every recording to one length, so whatever shares a batch is equally long.
@@ -19,7 +20,7 @@ _TRAINING_ONLY = "masked_spec_embed"
 _DECIMALS = 7
 
 
-class AudioClassifier(ModelAdapter):
+class AudioClassifier(OnTorch):
     """A checkpoint that puts recordings into classes: Wav2Vec 2.0, HuBERT, WavLM, AST, Whisper and others.
 
     The reply is a JSON object of probabilities by label, which sum to 1: what the role ``emotion_classifier`` is asked

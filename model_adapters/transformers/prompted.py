@@ -5,10 +5,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from importlib import metadata
 from typing import Any, ClassVar
 
-from evalkit.adapter import ModelAdapter
 from evalkit.errors import ConfigurationError, first_line
 from evalkit.hints import install_command
 from evalkit.types import Request, Response
+from model_adapters.shared.torch_memory import OnTorch
 from model_adapters.transformers.checkpoint import (
     checked_dtype,
     chosen_device,
@@ -19,7 +19,7 @@ from model_adapters.transformers.checkpoint import (
 )
 
 
-class PromptedCheckpoint(ModelAdapter):
+class PromptedCheckpoint(OnTorch):
     """A checkpoint of one of a few kinds that transformers has classes for. Code that comes with it is never run.
 
     Args:

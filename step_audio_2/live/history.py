@@ -8,16 +8,19 @@ and the tools always stay.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from step_audio_2.answers import Answer
 from step_audio_2.chat import Message, TokenPart, spoken_turn
 from step_audio_2.special_tokens import AUDIO_CODE_PAD, FIRST_AUDIO_CODE, TOOL_CALL_END, TOOL_CALL_START
 
+MessageT = TypeVar("MessageT")
+
 _CODES_PER_SECOND = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Generic[MessageT]):
     """What a user said, and everything up to the end of what was answered.
 
     Attributes:
@@ -25,31 +28,31 @@ class Turn:
         tokens: that they take in a prompt.
     """
 
-    messages: tuple[Message, ...]
+    messages: tuple[MessageT, ...]
     tokens: int
 
 
-class History:
+class History(Generic[MessageT]):
     """The turns that the model is reminded of.
 
     Args:
         most_turns: that are kept.
-        most_tokens: that they take, together with the present turn.
+        most_tokens: that they take, together with the present turn; infinite where nobody counts them.
     """
 
-    def __init__(self, most_turns: int, most_tokens: int) -> None:
-        self._turns: deque[Turn] = deque(maxlen=most_turns)
+    def __init__(self, most_turns: int, most_tokens: float) -> None:
+        self._turns: deque[Turn[MessageT]] = deque(maxlen=most_turns)
         self._most_tokens = most_tokens
 
     def __len__(self) -> int:
         return len(self._turns)
 
     @property
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[MessageT]:
         """Those of all turns, in order."""
         return [message for turn in self._turns for message in turn.messages]
 
-    def add(self, turn: Turn) -> None:
+    def add(self, turn: Turn[MessageT]) -> None:
         """Keep a turn; the oldest falls out if there are as many as may be."""
         self._turns.append(turn)
 
@@ -59,7 +62,7 @@ class History:
         while self._turns and kept + tokens > self._most_tokens:
             kept -= self._turns.popleft().tokens
 
-    def take_last(self) -> Turn:
+    def take_last(self) -> Turn[MessageT]:
         """Forget the last turn, and return it.
 
         Raises:

@@ -135,7 +135,10 @@ def call_tool(tools: Mapping[str, Tool], call: ToolCall, cancelled: threading.Ev
 
 def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any]:
     """Read the arguments of a call, and compare them with what the tool takes."""
-    arguments = json.loads(call.arguments)
+    try:
+        arguments = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        arguments = None
     if not isinstance(arguments, dict):
         raise ToolError("参数必须是JSON对象")
     properties = tool.parameters.get("properties", {})

@@ -58,3 +58,8 @@ def evalkit_run(arguments: list[str], **options: Any) -> "subprocess.Popen[str]"
         text=True,
         **options,
     )
+
+
+def metrics_of(run: Path) -> str:
+    """Its ``metrics.json`` but for the name of the run."""
+    return (run / "metrics.json").read_text().replace(f'"name": "{run.name}"', '"name": "…"')

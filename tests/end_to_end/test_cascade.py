@@ -94,7 +94,7 @@ def test_spoken_tasks_go_through_all_stages_and_everything_else_finds_what_it_ne
         assert len({record["sample"] for record in answers}) == 3
         spoken = [record for record in answers if record["response"].get("speech")]
         assert len(spoken) == len(records(folder / name, "tts"))
-        assert len(list((folder / name / "speech").glob("*.flac"))) <= len(spoken), "no speech is kept twice"
+        assert len(list((folder / name / "speech").rglob("*.flac"))) <= len(spoken), "no speech is kept twice"
     # The recogniser is told the language that is spoken, the voice the language of the answer; nobody says a thought.
     assert {record["asked"]["language"] for record in records(folder / "demo_cvss_en_zh", "asr")} == {"en"}
     said = records(folder / "demo_cvss_en_zh", "tts")

@@ -37,7 +37,7 @@ def test_an_omni_writes_and_speaks_through_the_smoke_suite(evalkit_command: Comm
         samples = tasks[name]["samples"]
         assert samples["scored"] == samples["total"] > 1, name
     for name in SPEECH_TASKS:
-        sounds = sorted((folder / name / "speech").glob("*.flac"))
+        sounds = sorted((folder / name / "speech").rglob("*.flac"))
         assert sounds, name
         assert {soundfile.info(sound).samplerate for sound in sounds} == {24_000}
     again = evalkit_command(*words, timeout=900)

@@ -160,7 +160,7 @@ def test_spoken_answers_are_written_down_and_judged(tmp_path: Path, transcriber:
     assert result["metrics"]["accuracy"]["statistics"] == {"correct": 2, "samples": 4}
     assert (result["samples"]["scored"], failed_samples(metrics)) == (4, 0)
     assert len(judge.asked) == 3, "the judge was asked about an answer that was never given"
-    assert len(list((tmp_path / "run" / "paralinguistic" / "speech").iterdir())) == 3
+    assert len(list((tmp_path / "run" / "paralinguistic" / "speech").rglob("*.flac"))) == 3
 
     with ResponseStore(tmp_path / "run" / "paralinguistic", writable=False) as store:
         for sample, *_ in stored_samples(tmp_path / "run"):

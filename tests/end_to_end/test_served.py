@@ -19,7 +19,7 @@ from evalkit.inference.served.clock import Clock
 from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config
-from tests.end_to_end.served_runs import KEY, TASK, evalkit_run, model_and_judge, recordings, words
+from tests.end_to_end.served_runs import KEY, TASK, evalkit_run, metrics_of, model_and_judge, recordings, words
 from tests.servers.backends import digest_answer
 from tests.servers.faults import Fault, Faults
 from tests.servers.openai_server import OpenAIServer
@@ -61,11 +61,6 @@ def make_plan(arguments: list[str]) -> Plan:
 
 def records(run: Path, role: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / TASK / f"{role}.jsonl").read_text().splitlines()]
-
-
-def metrics_of(run: Path) -> str:
-    """Its ``metrics.json`` but for the name of the run."""
-    return (run / "metrics.json").read_text().replace(f'"name": "{run.name}"', '"name": "…"')
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_a_run_with_speech_transcriber_and_judge_is_merged_and_read_scored_judge
     whole, sharded = tmp_path / "runs" / "whole", tmp_path / "runs" / "sharded"
     before, after = ((run / "metrics.json").read_text() for run in (whole, sharded))
     assert after == before.replace('"name": "whole"', '"name": "sharded"')
-    speech = [sorted(path.relative_to(run).as_posix() for path in run.glob("*/speech/*")) for run in (whole, sharded)]
+    speech = [sorted(path.relative_to(run).as_posix() for path in run.glob("*/speech/*/*")) for run in (whole, sharded)]
     assert speech[0] == speech[1]
     assert speech[0]
     evalkit("compare", "runs/whole", "runs/sharded")

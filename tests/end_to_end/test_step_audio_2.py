@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import soundfile
 
+from evalkit.results.shared_parts import StoredParts
 from tests.conftest import CommandLine
 from tests.end_to_end.step_audio_2_runs import SHORT, SMOKE, write_data
 
@@ -52,14 +54,16 @@ def test_the_smoke_suite_runs_every_task_in_writing_and_in_speech(
         assert not tasks[name]["not_applicable"]
         assert samples["scored"] == samples["total"] > 1, name
     for name in SPEECH_TASKS:
-        sounds = sorted((folder / name / "speech").glob("*.flac"))
+        sounds = sorted((folder / name / "speech").rglob("*.flac"))
         assert sounds, name
         assert {soundfile.info(sound).samplerate for sound in sounds} == {24_000}
         assert all(soundfile.info(sound).frames % 960 == 0 for sound in sounds)
     # A second round is asked with the tokens of the first.
-    calls = [json.loads(line) for line in (folder / "uro_mtbencheval_en" / "model.jsonl").read_text().splitlines()]
+    log = folder / "uro_mtbencheval_en" / "model.jsonl"
+    calls = [json.loads(line) for line in log.read_text().splitlines()]
     said = [call["response"].get("tokens") for call in calls]
-    reminded = [message.get("tokens") for call in calls for message in call["asked"]["messages"]]
+    with closing(StoredParts(log)) as parts:
+        reminded = [message.get("tokens") for call in calls for message in parts.whole(call["asked"])["messages"]]
     assert {tokens for tokens in reminded if tokens} == {tokens for tokens in said if tokens} & set(reminded)
     assert any(reminded)
     # The same command asks nothing more and writes the same.

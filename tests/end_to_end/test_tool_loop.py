@@ -61,6 +61,7 @@ def test_step_audio_2_hears_calls_and_speaks_in_the_voice_that_is_found(tmp_path
         "model=step_audio_2_mini",
         f"model._target_={steered}.SteeredStepAudio2",
         f"model.path={checkpoint}",
+        "model.batching=static",  # what is steered is a batch
         "model@transcriber=echo",
         f"transcriber._target_={steered}.Listener",
         "model@speaker_encoder=step_audio_2_speaker_encoder",

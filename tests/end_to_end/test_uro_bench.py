@@ -112,4 +112,4 @@ def test_an_open_subset(tmp_path: Path) -> None:
     disagreement = result["metrics"]["judge_disagreement"]
     assert (disagreement["value"], disagreement["statistics"]["judged"]) == (100, 3)
     # Every answer was kept as the model spoke it.
-    assert len(list((tmp_path / "run" / "uro_alpacaeval" / "speech").glob("*.flac"))) == 4
+    assert len(list((tmp_path / "run" / "uro_alpacaeval" / "speech").rglob("*.flac"))) == 4

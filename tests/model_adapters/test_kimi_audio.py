@@ -14,7 +14,9 @@ from evalkit.adapter import ServedModelAdapter
 from evalkit.audio import Audio
 from evalkit.errors import ConfigurationError
 from evalkit.inference.batching import answer_batch
+from evalkit.inference.packing import Packing
 from evalkit.inference.processes.worker import WorkerModel, WorkerSettings
+from evalkit.inference.work_clock import WorkClock
 from evalkit.prompts import Prompts
 from evalkit.run.composition import compose_configuration
 from evalkit.run.plan import plan_from_config
@@ -122,7 +124,7 @@ def test_what_it_cannot_be_asked_is_refused(kimi: WorkerModel) -> None:
     history = (Message("user", (RECORDING,)), Message("assistant", ("Yes.", RECORDING)), Message("user", (RECORDING,)))
     assert read(kimi.generate([Request(history)])[0])["kinds"] == ["audio", "text", "audio"]
     system = Request((Message("system", ("Be brief.",)), *history))
-    (refused,) = answer_batch(kimi, [system], 1)[0]
+    (refused,) = answer_batch(kimi, [system], Packing(1), WorkClock())
     assert refused.error == "WorkerError: ValueError: Kimi-Audio takes no message of the role 'system'"
     long = Audio.of_waveform("long", np.zeros(91 * 16_000, np.float32), 16_000)
     written, spoken = kimi.generate([asking(long), asking(long, output="speech")])

@@ -11,6 +11,8 @@ import pytest
 
 from evalkit.errors import ConfigurationError
 from evalkit.inference.batching import answer_batch
+from evalkit.inference.packing import Packing
+from evalkit.inference.work_clock import WorkClock
 from evalkit.testing import check_adapter
 from evalkit.types import Message, Request
 from model_adapters.piper import Piper
@@ -58,7 +60,7 @@ def saying(*texts: str) -> list[Request]:
 
 
 def lengths(piper: Piper, texts: Sequence[str]) -> list[float | None]:
-    responses, _ = answer_batch(piper, saying(*texts), 16)
+    responses = answer_batch(piper, saying(*texts), Packing(16), WorkClock())
     return [None if response.speech is None else round(response.speech.seconds(), 3) for response in responses]
 
 

@@ -152,6 +152,7 @@ def test_what_cannot_be_loaded_is_a_configuration_error(tiny_step_audio_2: Path,
     ("settings", "message"),
     [
         ({"kind": "chatt"}, "kind: 'chatt' must be chat, base or think"),
+        ({"batching": "dynamic"}, "batching: 'dynamic' must be continuous or static"),
         ({"dtype": "float33"}, "dtype: 'float33' must be float32, float16 or bfloat16"),
         ({"speech_dtype": "int8"}, "speech_dtype: 'int8' must be float32, float16 or bfloat16"),
         ({"device": "mps"}, "device: 'mps' is not there: PyTorch sees no Apple GPU"),

@@ -194,3 +194,19 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
     outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert "ConfigurationError" in outcome.stderr
     assert "[transformers]'" in outcome.stderr
+
+
+def test_whisper_says_that_a_recording_costs_a_window_and_its_own_length(
+    tiny_whisper: Path, tiny_wav2vec2: Path, noise_requests: list[Request]
+) -> None:
+    whisper, ctc = (TransformersAsr(str(path), device="cpu") for path in (tiny_whisper, tiny_wav2vec2))
+    for request in noise_requests:
+        seconds = len(request.audio[0].waveform(16_000)) / 16_000
+        assert whisper.cost(request) == pytest.approx(WINDOW_SECONDS + seconds)
+        assert ctc.cost(request) == pytest.approx(seconds)
+
+
+def test_without_a_gpu_nothing_is_told_of_its_memory(tiny_whisper: Path) -> None:
+    adapter = TransformersAsr(str(tiny_whisper), device="cpu")
+    adapter.release_memory()
+    assert adapter.device_memory() is None

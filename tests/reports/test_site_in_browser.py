@@ -1,8 +1,6 @@
 """The pages of a report in a real browser, opened from disk: what people do with them works, and nothing else runs."""
 
 import json
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 import pytest
 
 from reports.write import write_report
-from tests.browser import Browser, open_browser
+from tests.browser import Browser, axe_core, open_browser
 from tests.reports.site_runs import HOSTILE, row, sound, speech_run
 from tests.reports.test_site_server import begun, serving
 
@@ -221,15 +219,7 @@ def test_the_words_are_listed_on_request(page: Any) -> None:
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The accessibility checker axe-core, as npm has it."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("no npm, by which axe-core is fetched")
-    folder = tmp_path_factory.mktemp("axe")
-    command = [npm, "install", "--silent", "--ignore-scripts", "--prefix", str(folder), "axe-core@4"]
-    if subprocess.run(command, capture_output=True, timeout=300).returncode:
-        pytest.skip("npm cannot fetch axe-core")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    return axe_core(tmp_path_factory.mktemp("axe"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

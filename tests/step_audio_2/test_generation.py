@@ -19,7 +19,7 @@ from transformers import (
 from step_audio_2.generation import batch, new_tokens, stream
 from step_audio_2.log_mel import audio_token_count, log_mel_spectrogram
 from step_audio_2.model import StepAudio2ForCausalLM
-from step_audio_2.sampling import SeededChoice
+from step_audio_2.sampling import Sampling, SeededChoice
 from step_audio_2.special_tokens import AUDIO_END, AUDIO_PATCH, AUDIO_START, END_OF_TURN, PAD
 
 SECONDS = ((), (1.3,), (4.0, 0.5), (0.02, 7.0, 2.2), (2.6,), (), (0.7, 0.7), (9.9,))
@@ -190,7 +190,7 @@ def test_seeded_choices_follow_the_distribution_that_transformers_samples_from(t
     warpers += [TopPLogitsWarper(top_p)] if top_p < 1 else []
     expected = LogitsProcessorList(warpers)(torch.tensor([[0]]), scores)[0].softmax(0)
     draws = 20_000
-    choice = SeededChoice(range(draws), temperature=0.7, top_k=top_k, top_p=top_p)
+    choice = SeededChoice(range(draws), Sampling(temperature=0.7, top_k=top_k, top_p=top_p))
     drawn = choice(torch.zeros(draws, 1), scores.expand(draws, -1)).argmax(1)
     shares = torch.bincount(drawn, minlength=40) / draws
     assert not shares[expected == 0].any()
@@ -201,7 +201,7 @@ def test_seeded_choices_follow_the_distribution_that_transformers_samples_from(t
 @pytest.mark.parametrize("setting", [{"temperature": 0.0}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 1.5}])
 def test_sampling_settings_out_of_their_range_are_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="temperature is"):
-        SeededChoice([0], **setting)
+        Sampling(**setting)
 
 
 def test_scores_are_given_where_they_are_asked_for(

@@ -12,13 +12,12 @@ from typing import Any
 
 from evalkit.audio import Audio
 from evalkit.errors import StoreError
+from evalkit.file_systems import file_system_of
 from evalkit.types import Request, Response
 
 _FILE = "answers.sqlite"
 _LOCK = ".lock"
 _PATIENCE = 60  # seconds to wait for another process
-_MOUNTS = Path("/proc/mounts")
-_REMOTE = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "9p", "fuse.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class AnswerCache:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # Write-ahead: readers and one writer do not wait for each other, and a kill leaves no half-written answer.
             # It shares memory between processes, which those on different machines do not have.
-            self._database.execute(f"PRAGMA journal_mode={'DELETE' if _is_remote(folder) else 'WAL'}")
+            self._database.execute(f"PRAGMA journal_mode={'DELETE' if file_system_of(folder).is_shared else 'WAL'}")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS answers (identity TEXT PRIMARY KEY, response TEXT NOT NULL, speech BLOB)"
@@ -115,17 +114,6 @@ class AnswerCache:
             )
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         return StoreError(f"{self._path}: the cache cannot be used ({reason}); delete it, {otherwise}")
-
-
-def _is_remote(folder: Path) -> bool:
-    """Tell whether a folder lies on a file system that several machines share; False where that cannot be told."""
-    try:
-        mounts = [line.split()[1:3] for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()]
-    except OSError:
-        return False
-    path = folder.resolve()
-    holding = [(len(point), kind) for point, kind in mounts if path.is_relative_to(point)]
-    return max(holding, default=(0, ""))[1].startswith(_REMOTE)
 
 
 def identity(request: Request, fingerprint: Mapping[str, Any]) -> str:

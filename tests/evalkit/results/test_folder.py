@@ -66,11 +66,21 @@ def test_what_is_set_aside_is_kept_below_replaced(tmp_path: Path) -> None:
         RunFolder(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["metrics.json.unfinished", "config.yaml", "task/scores.parquet.unfinished", "other"])
+LINKS = (
+    "metrics.json.unfinished",
+    "config.yaml",
+    "task/scores.parquet.unfinished",
+    "task/inner/model.jsonl",
+    "task/inner/ab",
+    "other",
+)
+
+
+@pytest.mark.parametrize("name", LINKS)
 def test_a_folder_with_links_in_it_is_refused_before_anything_is_written_through_them(
     tmp_path: Path, name: str
 ) -> None:
-    (tmp_path / "run" / "task").mkdir(parents=True)
+    (tmp_path / "run" / "task" / "inner").mkdir(parents=True)
     (tmp_path / "target").mkdir()
     (tmp_path / "run" / name).symlink_to(tmp_path / "target")
     with pytest.raises(StoreError, match=f"{name}: is a link, which a run folder must not hold"):

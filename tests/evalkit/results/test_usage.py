@@ -25,11 +25,14 @@ def test_the_time_to_the_first_sound_is_that_of_streamed_answers() -> None:
     ]
 
 
-def test_a_model_in_this_process_that_does_not_stream_has_no_line() -> None:
+def test_of_a_model_in_this_process_that_does_not_stream_there_is_only_its_busy_share() -> None:
     usage = RoleUsage()
     usage.add(Response(usage=Usage(input_tokens=3, output_tokens=2)))
     assert usage_lines({"one": {"model": usage.to_json()}}) == []
     assert "streamed" not in usage.to_json()
+    assert usage_lines({"one": {"model": usage.to_json()}}, {"model": 0.934}) == [
+        "  model: busy 93% of the last session"
+    ]
 
 
 def test_the_stages_of_a_cascade_say_their_share_of_the_time() -> None:

@@ -69,6 +69,9 @@ def test_a_finished_run_tells_what_became_of_each_task(tmp_path: Path) -> None:
     assert (task.state, task.done, task.samples, task.seconds_left) == ("finished", 5, 5, None)
     assert (task.roles["model"].answers, task.roles["model"].failures) == (2, 3)
     assert status.memory is None or status.memory > 10_000_000
+    assert 0 < status.busy["model"] < 1
+    sessions = json.loads((run / "provenance.json").read_text())["sessions"]
+    assert 0 < sessions[0]["at_work"]["model"]["seconds"] < sessions[0]["at_work"]["model"]["of"]
 
 
 def test_answers_of_earlier_sessions_count_and_their_failures_do_not(tmp_path: Path) -> None:
@@ -125,6 +128,28 @@ def test_rates_are_those_of_the_last_ten_minutes_and_of_what_was_asked(tmp_path:
     assert (speech.roles["model"].failures, status.cost, status.memory) == (4, 3.0, 5)
     assert (sounds.state, sounds.seconds_left) == ("waiting", None)
     assert status.seconds_left == pytest.approx(700 / (100 / 600)), "the task that waits takes its time too"
+
+
+def working(**roles: tuple[float, float]) -> dict[str, Any]:
+    at_work = {role: {"seconds": seconds, "of": of} for role, (seconds, of) in roles.items()}
+    return {**progress(), "at_work": at_work}
+
+
+def test_a_model_is_busy_for_a_share_of_the_last_ten_minutes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, (2_000, session(speech=100)), (1_900, working(model=(50, 100))))
+    watch = RunWatch(tmp_path)
+    assert watch.status().busy == {"model": 0.5}, "of the time since it was ready"
+    write(tmp_path, (1_200, working(model=(100, 800))), (600, working(model=(200, 1_400))))
+    write(tmp_path, (0, working(model=(500, 2_000), judge=(30, 40))))
+    assert watch.status().busy == pytest.approx({"model": 300 / 600, "judge": 0.75}, abs=0.001)
+    write(tmp_path, (0, {"event": "ended"}))
+    assert watch.status().busy == {"model": 0.25, "judge": 0.75}, "of the whole session"
+    main(["status", str(tmp_path)])
+    assert ", model busy 25% and judge busy 75%" in capsys.readouterr().out
+    write(tmp_path, (0, session(speech=100)))
+    assert watch.status().busy == {}
 
 
 def test_a_task_that_stands_still_gets_slower(tmp_path: Path) -> None:

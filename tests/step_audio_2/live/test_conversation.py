@@ -14,7 +14,8 @@ import torch
 from step_audio_2.answers import AnswerEnd, AudioCodes, SpeechDelta
 from step_audio_2.assistant import Assistant, Thought
 from step_audio_2.chat import SUMMARY_REQUEST, AudioPart
-from step_audio_2.live.conversation import Conversation, Event, ToolFinished, ToolStarted, TurnEnd
+from step_audio_2.live.conversation import Conversation
+from step_audio_2.live.dialogue import Event, ToolFinished, ToolStarted, TurnEnd
 from step_audio_2.live.prompts import system_prompt
 from step_audio_2.live.tools import Tool, ToolError, ToolResult
 from step_audio_2.speaking import Sound
@@ -23,6 +24,7 @@ from step_audio_2.special_tokens import (
     AUDIO_PATCH,
     AUDIO_START,
     END_OF_TURN,
+    FIRST_AUDIO_CODE,
     TOOL_CALL_START,
     TTS_START,
 )
@@ -231,6 +233,25 @@ def test_of_speech_that_nobody_heard_nothing_is_remembered(
     _, part = conversation.history.messages[1].content or ()
     assert list(part.ids) == speech[: len(part.ids)]  # type: ignore[union-attr]
     assert sum(token >= 151_696 for token in part.ids) in (10, 11)  # type: ignore[union-attr]
+
+
+def test_an_answer_that_is_over_and_still_played_is_cut_where_nobody_heard_it(
+    assistant: Assistant, token2wav: Token2Wav, voice: Path, tokenizer: Any
+) -> None:
+    speech = spoken(tokenizer, "今天天气很好，我们可以一起去公园散步。")
+    script = Script(ended(speech), ended(speech))
+    conversation = Conversation(assistant, token2wav=token2wav, voice=voice, settings=script.settings)
+    list(conversation.answer("公园？"))
+    whole = conversation.history.messages
+    conversation.interrupt(played=0.4)
+    human, answer = conversation.history.messages
+    assert human is whole[0]
+    (_, part) = answer.content or ()
+    assert list(part.ids) == speech[: len(part.ids)]  # type: ignore[union-attr]
+    assert sum(token >= FIRST_AUDIO_CODE for token in part.ids) in (10, 11)  # type: ignore[union-attr]
+    conversation.interrupt()  # says nothing of how much was heard
+    assert len(conversation.history) == 1
+    assert list(conversation.answer("然后？"))[-1] == TurnEnd(interrupted=False)
 
 
 @pytest.mark.parametrize("closing", [True, False], ids=["closed", "interrupted"])

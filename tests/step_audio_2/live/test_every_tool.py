@@ -12,7 +12,8 @@ from step_audio_2.chat import SUMMARY_REQUEST
 from step_audio_2.live.audio_library import AudioLibrary
 from step_audio_2.live.calculator import calculator
 from step_audio_2.live.clock import BEIJING, clock
-from step_audio_2.live.conversation import Conversation, ToolFinished
+from step_audio_2.live.conversation import Conversation
+from step_audio_2.live.dialogue import ToolFinished
 from step_audio_2.live.tools import Document, Tool
 from step_audio_2.live.voice_search import VOICE_CHANGED, voice_search
 from step_audio_2.live.weather import weather_tool

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from step_audio_2.assistant import Assistant
-from step_audio_2.live.conversation import Conversation, ToolFinished
+from step_audio_2.live.conversation import Conversation
+from step_audio_2.live.dialogue import ToolFinished
 from step_audio_2.live.mcp_tools import McpError, McpTools
 from step_audio_2.live.tools import ToolError, call_tool
 from step_audio_2.tool_calls import ToolCall

@@ -7,7 +7,8 @@ import pytest
 
 from step_audio_2.assistant import Assistant
 from step_audio_2.live.audio_library import AudioLibrary
-from step_audio_2.live.conversation import Conversation, ToolFinished
+from step_audio_2.live.conversation import Conversation
+from step_audio_2.live.dialogue import ToolFinished
 from step_audio_2.live.voice_search import VOICE_CHANGED, voice_search
 from step_audio_2.speech import Token2Wav
 from tests.step_audio_2.live.steering import Script, ended, spoken

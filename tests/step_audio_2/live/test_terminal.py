@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from step_audio_2.checkpoint import DEFAULT_VOICE
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow  # every call loads a model
@@ -40,11 +41,24 @@ def test_lines_of_standard_input_are_turns(tiny_checkpoint: Path) -> None:
     assert "[2] two\n" in done.stdout
 
 
+def test_a_conversation_is_kept_and_held_again(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    settings = ["--write", "--system", "小跃", "--seed", "7"]
+    first = talk(tiny_checkpoint, "one", tiny_checkpoint / DEFAULT_VOICE, *settings, "--save", kept)
+    assert first.returncode == 0, first.stderr
+    again = talk(tiny_checkpoint, "--write", "--replay", kept)
+    assert again.returncode == 0, again.stderr
+    assert "[1] one\nthen: " in again.stdout
+    assert "[2] 002_user_1.wav\nthen: " in again.stdout
+    assert again.stdout.endswith("\n2 of 2 answers have the same tokens\n")
+
+
 def test_what_is_wrong_is_said_in_one_line(tiny_checkpoint: Path, tmp_path: Path) -> None:
     for words, message in (
         ([tmp_path / "absent"], "absent: no such folder"),
         ([tiny_checkpoint, "hi", "--voices", tmp_path], "manifest.jsonl: cannot be read"),
         ([tiny_checkpoint, "hi", "--voice", tmp_path / "no.wav"], "no.wav: the prompt cannot be read"),
+        ([tiny_checkpoint, "--replay", tmp_path], "conversation.json: no such file; a saved conversation has it"),
     ):
         done = talk(*words)
         assert done.returncode == 1

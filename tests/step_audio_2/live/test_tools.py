@@ -46,6 +46,11 @@ def test_the_time_is_told_with_its_date_and_weekday() -> None:
     assert str(datetime.now(BEIJING).year) in text_of(clock())
 
 
+@pytest.mark.parametrize("arguments", ["", "rain", '{"query": ', "[" * 100_000], ids=["none", "words", "cut", "deep"])
+def test_arguments_of_other_models_that_are_no_json_are_a_failure(arguments: str) -> None:
+    assert text_of(weather_tool(str), arguments) == "工具get_weather没有成功：参数必须是JSON对象。"
+
+
 def add(one: float, other: float) -> str:
     """Add two numbers.
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from evalkit.errors import ConfigurationError
 from evalkit.inference.batching import answer_batch
 from evalkit.inference.endpoint import ModelSpec, ProcessSettings
 from evalkit.inference.opening import is_served
+from evalkit.inference.packing import Packing
 from evalkit.inference.processes import worker as worker_module
 from evalkit.inference.processes.worker import WorkerLostError, WorkerModel, WorkerSettings
+from evalkit.inference.work_clock import WorkClock
 from evalkit.testing import check_adapter
 from evalkit.types import Message, Request, Response
 from tests.conftest import DEMO_SPEECH, ROOT
@@ -51,7 +53,16 @@ def make_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mak
 
 
 def texts(model: WorkerModel, *words: str, batch_size: int = 8) -> list[str]:
-    return [said(response) for response in answer_batch(model, [asking(word) for word in words], batch_size)[0]]
+    return [said(response) for response in answers(model, words, Packing(batch_size))]
+
+
+def answers(model: WorkerModel, words: Iterable[str], packing: Packing) -> list[Response]:
+    return answer_batch(model, [asking(word) for word in words], packing, WorkClock())
+
+
+def in_a_batch(model: WorkerModel, packing: Packing) -> int:
+    """How many requests of one character make a batch now."""
+    return packing.count([model.cost(asking("a"))] * 100)
 
 
 def said(response: Response) -> str:
@@ -142,33 +153,36 @@ def test_a_worker_that_is_killed_once_is_started_again_and_nobody_notices(
     make_worker: MakeWorker, tmp_path: Path
 ) -> None:
     model = make_worker("Mortal", folder=str(tmp_path))
-    responses, size = answer_batch(model, [asking(word) for word in ("a", "die once", "b")], 8)
+    packing = Packing(8)
+    responses = answers(model, ("a", "die once", "b"), packing)
     assert [said(response) for response in responses] == ["a", "die once", "b"]
-    assert size == 8, "one death says nothing about the size of a batch"
+    assert in_a_batch(model, packing) == 8, "one death says nothing about the size of a batch"
     assert len(process_ids(tmp_path)) == 2
 
 
 def test_what_kills_it_every_time_costs_one_sample_its_answer(make_worker: MakeWorker, tmp_path: Path) -> None:
     model = make_worker("Mortal", folder=str(tmp_path))
     words = ["a", "b", "c", "segfault", "d", "e", "f", "g"]
-    responses, size = answer_batch(model, [asking(word) for word in words], 8)
+    packing = Packing(8)
+    responses = answers(model, words, packing)
     assert [said(response) for response in responses if not response.failed] == [*"abcdefg"]
     assert said(responses[3]).startswith("error: the model was ended by SIGSEGV; it said: ")
-    assert size == 8
+    assert in_a_batch(model, packing) == 8
     deaths = len(process_ids(tmp_path)) - 1
     assert deaths == 7, "8 twice, 4 once; then 2 and 1 twice each, as answers came in between"
 
 
 def test_what_is_killed_from_outside_is_taken_for_a_lack_of_memory(make_worker: MakeWorker) -> None:
     model = make_worker("Mortal")
-    responses, size = answer_batch(model, [asking(word) for word in ("a", "die", "b", "c")], 4)
+    packing = Packing(4)
+    responses = answers(model, ("a", "die", "b", "c"), packing)
     assert [said(response) for response in responses] == [
         "a",
         "out_of_memory: the model was ended by SIGKILL and said nothing",
         "b",
         "c",
     ]
-    assert size == 1
+    assert packing.count([model.cost(asking("die"))] * 100) == 1
 
 
 def test_a_worker_that_answers_nonsense_is_started_again(make_worker: MakeWorker, tmp_path: Path) -> None:
@@ -181,7 +195,7 @@ def test_a_worker_that_answers_nonsense_is_started_again(make_worker: MakeWorker
 @pytest.mark.slow
 def test_a_hang_ends_with_its_deadline(make_worker: MakeWorker, tmp_path: Path) -> None:
     model = make_worker("Mortal", folder=str(tmp_path), deadline=5)
-    (response,) = answer_batch(model, [asking("hang")], 1)[0]
+    (response,) = answers(model, ["hang"], Packing(1))
     assert said(response) == "timeout: the model gave no answer within batch_deadline=5 s and was ended"
     assert texts(model, "a") == ["a"]
     assert all(map(has_ended, process_ids(tmp_path)[:-1]))
@@ -190,10 +204,10 @@ def test_a_hang_ends_with_its_deadline(make_worker: MakeWorker, tmp_path: Path) 
 def test_a_worker_that_only_dies_ends_the_run(make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "_MOST_DEATHS", 3)
     model = make_worker("Mortal")
-    answer_batch(model, [asking("die")], 1)
-    answer_batch(model, [asking("die")], 1)
+    answers(model, ["die"], Packing(1))
+    answers(model, ["die"], Packing(1))
     with pytest.raises(WorkerLostError, match="model: its worker died 4 times .* was ended by SIGKILL"):
-        answer_batch(model, [asking("die")], 1)
+        answers(model, ["die"], Packing(1))
 
 
 def test_errors_travel(make_worker: MakeWorker) -> None:
@@ -208,11 +222,12 @@ def test_errors_travel(make_worker: MakeWorker) -> None:
         "invalid_response: Faulty.generate must return a list of evalkit_worker.Response",
     ]
     with pytest.raises(ConfigurationError, match=r"^the weights are of another model$"):
-        answer_batch(model, [asking("stop")], 1)
+        answers(model, ["stop"], Packing(1))
     greedy = make_worker("Greedy")
-    responses, size = answer_batch(greedy, [asking(word) for word in "abcdefg"], 7)
+    packing = Packing(7)
+    responses = answers(greedy, "abcdefg", packing)
     assert [response.text for response in responses] == [*"abcdefg"]
-    assert size == 2
+    assert in_a_batch(greedy, packing) == 2
 
 
 @pytest.mark.parametrize(

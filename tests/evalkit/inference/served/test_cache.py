@@ -299,7 +299,7 @@ def test_on_a_file_system_that_machines_share_nothing_relies_on_shared_memory(
 ) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/home {tmp_path} {kind} rw 0 0\n")
-    monkeypatch.setattr("evalkit.inference.served.cache._MOUNTS", mounts)
+    monkeypatch.setattr("evalkit.file_systems.MOUNTS", mounts)
     AnswerCache(tmp_path / "cache").close()
     database = sqlite3.connect(tmp_path / "cache" / "answers.sqlite")
     assert database.execute("PRAGMA journal_mode").fetchone() == (mode,)

@@ -1,0 +1,157 @@
+"""Where the records of a role's log lie, kept in a file beside the log so that a gigabyte is not parsed to open it.
+
+The index belongs to exactly the bytes that it was made of: it holds their number and checksum, so that clocks, copies
+and edits cannot mislead it. What the log has beyond them is read and taken up; an index of other bytes, of another
+version or damaged is made anew. It holds nothing that the log does not, and may be deleted.
+"""
+
+import hashlib
+import json
+import logging
+import zipfile
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from evalkit.errors import one_line
+from evalkit.results.role_log import RoleLog
+from evalkit.results.usage import RoleUsage
+from evalkit.types import Response
+
+_log = logging.getLogger("evalkit")
+
+_VERSION = 1
+_ENTRY = np.dtype([("key", "<i8"), ("offset", "<i8"), ("kind", "i1")])
+_Entries = npt.NDArray[np.void]
+_GOOD, _FAILED, _UNSOUND = range(3)
+_LEAST_ADDED = 50_000  # records between two writings of the file; later a quarter of what there is
+
+
+class LogIndex:
+    """The places of a log's records, by sample and call, and what they took; 17 bytes a record on disk, 25 in memory.
+
+    Args:
+        log: the records.
+        writable: whether the index may write its file.
+
+    Attributes:
+        usage: what the sound responses of the log took.
+
+    Raises:
+        StoreError: the log cannot be read or is damaged.
+    """
+
+    def __init__(self, log: RoleLog, *, writable: bool) -> None:
+        self._log = log
+        self._path = log.path.with_suffix(".index")
+        self._writable = writable
+        self._order(np.empty(0, _ENTRY))
+        self._added: dict[int, list[tuple[int, int]]] = {}
+        self._count = 0  # of those added
+        self._covered, self._checksum = 0, 0  # bytes of the log that the entries are of
+        self.usage = RoleUsage()
+        if self._path.is_file():
+            self._load()
+        for offset, record in log.records(self._covered, len(self._entries) + 1):
+            self._take(record["sample"], record["call"], offset, sound_response(record))
+            if self._is_due():
+                self._fold()
+        self._opened_at = log.end
+
+    def find(self, sample_id: str, call: int, *, failed: bool = True) -> Iterator[int]:
+        """Yield where sound records of a call lie, the latest first; seldom also another one of the same 64 bits.
+
+        Args:
+            sample_id: the sample.
+            call: place in its chain.
+            failed: whether failures count that were there when the log was opened.
+        """
+        key = _key(sample_id, call)
+        first = bisect_left(self._keys, key)
+        last = bisect_right(self._keys, key, lo=first)
+        earlier = [place for _, *place in self._entries[first:last].tolist()]
+        for offset, kind in reversed([*earlier, *self._added.get(key, ())]):
+            if kind == _GOOD or (kind == _FAILED and (failed or offset >= self._opened_at)):
+                yield offset
+
+    def add(self, sample_id: str, call: int, offset: int, response: Response) -> None:
+        """Take up the record that was appended to the log last."""
+        self._take(sample_id, call, offset, response)
+        if self._is_due():
+            self.keep()
+
+    def keep(self) -> None:
+        """Write the file, where it may be written and lacks something of the log.
+
+        A file that cannot be written costs time at the next opening, and nothing else.
+        """
+        self._fold()
+        if not self._writable or self._covered == self._log.end:
+            return
+        # Read again and not noted in passing: the checksum is of what lies there.
+        checksum, end = self._log.checksum(self._covered, self._checksum), self._log.end
+        about = {"version": _VERSION, "bytes": end, "checksum": checksum, "usage": self.usage.to_json()}
+        unfinished = self._path.with_name(self._path.name + ".unfinished")
+        try:
+            with unfinished.open("wb") as file:
+                np.savez(file, entries=self._entries, about=np.frombuffer(json.dumps(about).encode(), np.uint8))
+            unfinished.replace(self._path)
+        except OSError as error:
+            _log.info("%s: not written (%s); the next session reads the log in its place", self._path, error.strerror)
+            return
+        self._covered, self._checksum = end, checksum
+
+    def _take(self, sample_id: str, call: int, offset: int, response: Response | None) -> None:
+        kind = _UNSOUND if response is None else _FAILED if response.failed else _GOOD
+        self._added.setdefault(_key(sample_id, call), []).append((offset, kind))
+        self._count += 1
+        if response is not None:
+            self.usage.add(response)
+
+    def _is_due(self) -> bool:
+        return self._count >= max(_LEAST_ADDED, len(self._entries) // 4)
+
+    def _fold(self) -> None:
+        """Put what was added among the ordered entries."""
+        added = [(key, *place) for key, places in self._added.items() for place in places]
+        entries = np.concatenate([self._entries, np.array(added, _ENTRY)])
+        self._order(entries)
+        self._added.clear()
+        self._count = 0
+
+    def _order(self, entries: _Entries) -> None:
+        """Order entries by key, and those of one key by offset; the keys alone lie side by side, to be searched."""
+        self._entries = entries[np.lexsort((entries["offset"], entries["key"]))]
+        self._keys = np.ascontiguousarray(self._entries["key"]).data
+
+    def _load(self) -> None:
+        try:
+            with np.load(self._path, allow_pickle=False) as file:
+                about, entries = json.loads(file["about"].tobytes()), file["entries"]
+            end, checksum = int(about["bytes"]), int(about["checksum"])
+            usage = RoleUsage.from_json(about["usage"])
+            fits = about["version"] == _VERSION and entries.dtype == _ENTRY and 0 <= end <= self._log.end
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            _log.info("%s: cannot be read (%s); made anew", self._path, one_line(error))
+            return
+        if not fits or self._log.checksum(0, 0, end) != checksum:
+            _log.info("%s: is not of the log beside it; made anew", self._path)
+            return
+        self._order(entries)
+        self._covered, self._checksum, self.usage = end, checksum, usage
+
+
+def sound_response(record: Mapping[str, Any]) -> Response | None:
+    """Return the response of a record; None if it is none, as versions kept that took anything from an adapter."""
+    try:
+        return Response.from_json(record["response"])
+    except ValueError:
+        return None
+
+
+def _key(sample_id: str, call: int) -> int:
+    digest = hashlib.blake2b(f"{call} {sample_id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)

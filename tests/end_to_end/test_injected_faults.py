@@ -1,0 +1,236 @@
+"""Runs that something happens to: what was answered is kept, and the same command ends as if nothing had been."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from evalkit.run.audit import audit_run
+from tests.conftest import ROOT, write_jsonl
+from tests.end_to_end.misbehaving import WORDS, heard
+from tests.end_to_end.served_runs import KEY, evalkit_run, metrics_of, model_and_judge, recordings, words
+from tests.servers.openai_server import OpenAIServer
+
+pytestmark = pytest.mark.slow
+
+COUNT = 80
+TASK = "librispeech_clean"
+
+
+class Bench:
+    """A data set of its own, a model that may misbehave, and runs of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs = folder / "runs"
+        self.fault = folder / "fault.json"
+        self.manifest = _data_set(folder / "data")
+        (folder / "configs" / "model").mkdir(parents=True)
+        (folder / "configs" / "model" / "misbehaving.yaml").write_text(
+            "defaults:\n  - /prompts@prompts: recognizer\n"
+            "_target_: tests.end_to_end.misbehaving.Misbehaving\ntitle: Misbehaving\nfault: ???\n"
+        )
+        self.run("clean").wait()
+        self.clean = self.metrics("clean")
+
+    def run(self, name: str, *overrides: str, runs: Path | None = None) -> "subprocess.Popen[str]":
+        chosen = [
+            *("--config-dir", str(self.folder / "configs"), "model=misbehaving", f"model.fault={self.fault}"),
+            *(f"task={TASK}", f"tasks.{TASK}.dataset.path={self.manifest}", "statistics.resamples=100"),
+            *(f"runs={runs or self.runs}", f"name={name}", *overrides),
+        ]
+        return evalkit_run(
+            chosen,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            # Where the tests run in the background of a shell, interrupts are ignored, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+    def log(self, name: str, runs: Path | None = None) -> Path:
+        return (runs or self.runs) / name / TASK / "model.jsonl"
+
+    def wait_for_answers(self, process: "subprocess.Popen[str]", name: str, count: int) -> None:
+        log = self.log(name)
+        while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n") >= count):
+            time.sleep(0.005)
+        assert process.poll() is None, process.communicate()
+
+    def metrics(self, name: str, runs: Path | None = None) -> str:
+        return ((runs or self.runs) / name / "metrics.json").read_text().replace(f'"{name}"', '"NAME"')
+
+    def assert_completes(self, name: str, runs: Path | None = None, failed_before: int = 0) -> None:
+        """The same command again: figures of a run that nothing happened to, and nothing asked twice."""
+        process = self.run(name, runs=runs)
+        said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+        assert self.metrics(name, runs) == self.clean
+        records = [json.loads(line) for line in self.log(name, runs).read_text().splitlines()]
+        answered = Counter(record["sample"] for record in records if "failure" not in record["response"])
+        assert len(answered) == COUNT
+        assert set(answered.values()) == {1}, "an answered sample was asked again"
+        assert len(records) - COUNT == failed_before
+        assert not audit_run((runs or self.runs) / name).findings
+
+
+def _data_set(folder: Path) -> Path:
+    folder.mkdir()
+    noise, rows = np.random.default_rng(0), []
+    for number in range(COUNT):
+        path = folder / f"{number:03}.wav"
+        soundfile.write(path, noise.uniform(-0.5, 0.5, 1_600 + 16 * number), 16_000, subtype="PCM_16")
+        waveform, _ = soundfile.read(path, dtype="float32")
+        text = heard(waveform.tobytes()).split()
+        text[number % 8] = WORDS[number % len(WORDS)]  # so that there are errors to count
+        rows.append({"id": f"u{number:03}", "audio": path.name, "text": " ".join(text)})
+    return write_jsonl(folder / "manifest.jsonl", rows)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture(autouse=True)
+def no_fault(bench: Bench) -> Iterator[None]:
+    yield
+    bench.fault.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("signals", "status", "line"),
+    [
+        ([signal.SIGKILL], -signal.SIGKILL, ""),
+        ([signal.SIGTERM], 75, "stopped by SIGTERM; what was answered is kept, the same command continues"),
+        ([signal.SIGUSR1], 75, "stopped by SIGUSR1; what was answered is kept, the same command continues"),
+        ([signal.SIGINT], 130, "interrupted; what was answered is kept, the same command continues"),
+        ([signal.SIGINT, signal.SIGINT], 130, "what was answered is kept, the same command continues"),
+        ([signal.SIGTERM, signal.SIGKILL], -signal.SIGKILL, ""),
+    ],
+    ids=lambda value: "-".join(number.name for number in value) if isinstance(value, list) else "",
+)
+def test_a_signal(bench: Bench, signals: list[signal.Signals], status: int, line: str) -> None:
+    name = "-".join(number.name for number in signals).lower()
+    process = bench.run(name)
+    bench.wait_for_answers(process, name, COUNT // 4)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.01)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == status, stderr
+    assert line in stderr
+    assert "Traceback" not in stderr
+    assert COUNT // 4 <= bench.log(name).read_bytes().count(b"\n") < COUNT
+    bench.assert_completes(name)
+
+
+def test_a_disk_that_is_full(bench: Bench, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no small file system can be mounted here")
+    try:
+        ballast = disk / "ballast"
+        ballast.write_bytes(b"0" * (212 << 10))
+        process = bench.run("full", runs=disk)
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 2, stderr
+        assert "No space left on device" in stderr.splitlines()[-1]
+        assert "Traceback" not in stderr
+        assert 0 < bench.log("full", disk).read_bytes().count(b"\n") < COUNT
+        ballast.unlink()
+        bench.assert_completes("full", disk)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_recording_that_cannot_be_read(bench: Bench) -> None:
+    recording = bench.manifest.parent / "040.wav"
+    whole = recording.read_bytes()
+    recording.write_bytes(b"RIFF" + bytes(2_000))
+    try:
+        process = bench.run("unreadable")
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        recording.write_bytes(whole)
+    assert process.returncode == 1, stderr
+    assert "1 sample failed and counts as wrong" in stderr
+    responses = [json.loads(line)["response"] for line in bench.log("unreadable").read_text().splitlines()]
+    assert [each["failure"]["kind"] for each in responses if "failure" in each] == ["unreadable_audio"]
+    bench.assert_completes("unreadable", failed_before=1)
+
+
+@pytest.mark.parametrize("kind", ["raise", "too_few"])
+def test_a_model_that_misbehaves_from_the_middle_on(bench: Bench, kind: str) -> None:
+    bench.fault.write_text(json.dumps({"kind": kind, "at": 10}))
+    process = bench.run(kind, "max_failures=20")
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 2, stderr
+    assert "more than max_failures=20" in stderr, stderr
+    assert "Traceback" not in stderr
+    records = [json.loads(line) for line in bench.log(kind).read_text().splitlines()]
+    failed = [record["response"]["failure"] for record in records if "failure" in record["response"]]
+    assert len(failed) > 20
+    assert len(records) - len(failed) >= 36, "what was answered before is kept"
+    bench.fault.unlink()
+    bench.assert_completes(kind, failed_before=len(failed))
+
+
+def test_two_processes_at_once(bench: Bench) -> None:
+    processes = [bench.run("at_once") for _ in range(4)]
+    outcomes = [(process.communicate(timeout=120), process.returncode) for process in processes]
+    assert sorted(status for _, status in outcomes) == [0, 2, 2, 2], outcomes
+    for (_, stderr), status in outcomes:
+        assert "Traceback" not in stderr
+        assert not status or "at_once: another evalkit process is writing to this run" in stderr.splitlines()[-1]
+    bench.assert_completes("at_once")
+
+
+def test_a_judge_that_is_away_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER_KEY", KEY)
+    manifest, runs = recordings(tmp_path / "data", 60), tmp_path / "runs"
+
+    def arguments(name: str, judge: str) -> list[str]:
+        return words(manifest, model.base_url, runs, name, "cache.folder=null", f"judge.base_url={judge}")
+
+    with OpenAIServer(model_and_judge, key=KEY, latency=0.05) as model:
+        with OpenAIServer(model_and_judge, key=KEY, latency=0.05) as judge:
+            assert evalkit_run(arguments("clean", judge.base_url)).wait() == 0
+            process = evalkit_run(arguments("away", judge.base_url))
+            log = runs / "away" / "big_bench_audio" / "judge.jsonl"
+            while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n") >= 5):
+                time.sleep(0.005)
+        time.sleep(10.0)
+        answered = len((runs / "away" / "big_bench_audio" / "model.jsonl").read_text().splitlines())
+        with OpenAIServer(model_and_judge, key=KEY, port=judge.port):
+            said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert answered == 60, "the model goes on while its judge is away"
+    assert metrics_of(runs / "away") == metrics_of(runs / "clean")
+
+
+def test_a_name_that_is_not_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER_KEY", KEY)
+    manifest, runs = recordings(tmp_path / "data", 12), tmp_path / "runs"
+    with OpenAIServer(model_and_judge, key=KEY) as server:
+        assert evalkit_run(words(manifest, server.base_url, runs, "clean")).wait() == 0
+        nowhere = "http://judge.invalid/v1"  # a name that no resolver knows, by RFC 6761
+        unknown = [f"judge.base_url={nowhere}", "judge.limits.patience=2"]
+        process = evalkit_run(words(manifest, server.base_url, runs, "unresolved", "cache.folder=null", *unknown))
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert stderr.splitlines()[-1].startswith("evalkit: judge: no answer for"), stderr
+        assert "judge.invalid" in stderr.splitlines()[-1]
+        assert "Traceback" not in stderr
+        again = evalkit_run(words(manifest, server.base_url, runs, "unresolved", "cache.folder=null"))
+        said = again.communicate(timeout=60)
+        assert again.returncode == 0, said
+    assert metrics_of(runs / "unresolved") == metrics_of(runs / "clean")

@@ -1,0 +1,78 @@
+"""Sweeps whose runs are jobs of a launcher, which starts a job again that was told to make room."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from evalkit.run.audit import audit_run
+from tests.conftest import CommandLine
+
+pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def figures(folder: Path) -> str:
+    return (folder / "metrics.json").read_text().replace(folder.name, "NAME")
+
+
+@pytest.mark.slow
+def test_a_job_that_makes_room_is_started_again_and_its_run_ends_as_if_undisturbed(
+    tmp_path: Path, evalkit_command: CommandLine
+) -> None:
+    pytest.importorskip("pocketsphinx")
+    undisturbed = evalkit_command(
+        "run", "model=pocketsphinx", "task=demo_clean", "name=undisturbed", f"runs={tmp_path}"
+    )
+    assert undisturbed.returncode == 0
+    words = ["--multirun", "hydra/launcher=jobs", "model=pocketsphinx", "task=demo_clean"]
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "evalkit.cli", "run", *words, f"runs={tmp_path}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log = tmp_path / "pocketsphinx-demo_clean" / "demo_clean" / "model.jsonl"
+    while sweep.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n")):
+        time.sleep(0.01)
+    assert sweep.poll() is None
+    (mine,) = (tmp_path / ".submitit").glob("[0-9]*")
+    (job,) = children(int(mine.name))
+    os.kill(job, signal.SIGUSR2)
+    said, _ = sweep.communicate(timeout=180)
+    assert sweep.returncode == 0, said
+    assert "finishing the batch, as SIGUSR2 asks" in told(mine)
+    assert "needed no asking" in told(mine)
+    answered = Counter(json.loads(line)["sample"] for line in log.read_text().splitlines())
+    assert len(answered) == 24
+    assert set(answered.values()) == {1}, "an answered sample was asked again"
+    assert figures(tmp_path / "pocketsphinx-demo_clean") == figures(tmp_path / "undisturbed")
+    assert not audit_run(tmp_path / "pocketsphinx-demo_clean").findings
+
+
+def told(job: Path) -> str:
+    return "".join(path.read_text() for path in job.glob("*_log.*"))
+
+
+@pytest.mark.slow
+def test_a_job_that_cannot_run_is_told_in_a_line_and_the_others_are_carried_out(
+    tmp_path: Path, evalkit_command: CommandLine
+) -> None:
+    predictions = tmp_path / "predictions.jsonl"
+    predictions.write_text('{"id": "1", "text": "one"}\n')
+    outcome = evalkit_command(
+        *("run", "--multirun", "hydra/launcher=jobs", "model=predictions", "task=demo_clean"),
+        *(f"model.path={tmp_path / 'none.jsonl'},{predictions}", f"runs={tmp_path / 'runs'}"),
+    )
+    assert outcome.returncode == 2
+    assert "none.jsonl: no such file of predictions" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
