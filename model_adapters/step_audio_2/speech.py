@@ -29,6 +29,9 @@ _WHERE_VOICES_ARE = f"github.com/stepfun-ai/Step-Audio2 has {DEFAULT_VOICE}"
 SPEECH_RATE = 24_000
 """Of synthesised speech, in hertz."""
 
+SPEECH_STEPS = 10
+"""Of the flow from noise to a mel spectrogram, in the published model."""
+
 Synthesizer = Callable[[Sequence[int]], Waveform]
 """Makes codes, 25 a second, into a waveform, mono float32 [samples] in -1..1 at ``SPEECH_RATE``."""
 
@@ -196,7 +199,11 @@ def speech_files(checkpoint: Path, token2wav: str | None, voice: str | None) -> 
 
 
 def load_token2wav(
-    folder: str | Path, voice: str | Path | None, device: str = "auto", dtype: str = "float32"
+    folder: str | Path,
+    voice: str | Path | None,
+    device: str = "auto",
+    dtype: str = "float32",
+    steps: int = SPEECH_STEPS,
 ) -> "tuple[Token2Wav, Voice]":
     """Load the published synthesizer, and the voice that it is to speak in.
 
@@ -204,23 +211,31 @@ def load_token2wav(
         folder: ``token2wav``, which comes with the weights.
         voice: a recording of the voice.
         device: ``auto`` for the GPU where there is one.
-        dtype: what the flow's products are computed in; ``float16``, as the original offers, is faster on a GPU.
+        dtype: what the flow's products are computed in; ``float16``, as the original offers, is faster on a GPU, and
+            ``int8`` on a CPU.
+        steps: of the flow; fewer are faster and worse.
 
     Raises:
-        ConfigurationError: a file, or what is needed to use it, is missing or damaged.
+        ConfigurationError: a setting is out of range or not for this machine, or a file, or what is needed to use it,
+            is missing or damaged.
     """
     if voice is None:
         raise ConfigurationError("token2wav speaks in the voice of a recording: give one with voice=")
-    precision = checked_dtype(dtype, "speech_dtype")
+    if steps < 1:
+        raise ConfigurationError(f"speech_steps: {steps} must be 1 or more")
+    precision = checked_dtype(dtype, "speech_dtype", also=("int8",))
     try:
         from step_audio_2 import CheckpointError, Token2Wav
+        from step_audio_2.errors import UnsupportedError
         from step_audio_2.speech import VoiceError
 
-        token2wav = Token2Wav.from_pretrained(folder, chosen_device(device), precision)
+        token2wav = Token2Wav.from_pretrained(folder, chosen_device(device), precision, timesteps=steps)
     except ImportError as error:
         raise ConfigurationError(f"token2wav needs more: {install_command('step-audio-2')} ({error})") from error
     except CheckpointError as error:
         raise ConfigurationError(f"token2wav: {error}") from error
+    except UnsupportedError as error:
+        raise ConfigurationError(f"speech_dtype: {error}") from error
     try:
         return token2wav, token2wav.voice(Path(voice).expanduser())
     except VoiceError as error:
@@ -251,9 +266,9 @@ def voice_of(request: Request, token2wav: "Token2Wav") -> "Voice | None":
         raise AudioError(str(error)) from error
 
 
-def load_speech(folder: str, voice: str | None, dtype: str = "float32") -> Speech:
+def load_speech(folder: str, voice: str | None, dtype: str = "float32", steps: int = SPEECH_STEPS) -> Speech:
     """Load the published synthesizer for use beside an event loop; see ``load_token2wav``."""
-    token2wav, prompt = load_token2wav(folder, voice, dtype=dtype)
+    token2wav, prompt = load_token2wav(folder, voice, dtype=dtype, steps=steps)
 
     def synthesize(codes: Sequence[int], request: Request) -> Waveform:
         waveform: Waveform = token2wav(codes, voice_of(request, token2wav) or prompt).numpy()
@@ -262,10 +277,16 @@ def load_speech(folder: str, voice: str | None, dtype: str = "float32") -> Speec
     return Speech(synthesize, lambda request: token2wav.stream(voice_of(request, token2wav) or prompt))
 
 
-def synthesizer_identity(folder: str | Path, voice: str | Path, dtype: str = "float32") -> dict[str, Any]:
-    """Return what decides how codes sound: digests of the weights and of the voice, and the arithmetic."""
+def synthesizer_identity(
+    folder: str | Path, voice: str | Path, dtype: str = "float32", steps: int = SPEECH_STEPS
+) -> dict[str, Any]:
+    """Return what decides how codes sound: digests of the weights and of the voice, the arithmetic and the steps."""
     files = sorted(path for path in Path(folder).expanduser().iterdir() if path.is_file())
     weights = {path.name: file_digest(path) for path in files}
-    identity = {"token2wav": weights, "voice": file_digest(Path(voice).expanduser())}
-    # Left out where it is as it always was, so that stored answers are known again.
-    return identity if dtype == "float32" else {**identity, "speech_dtype": dtype}
+    identity: dict[str, Any] = {"token2wav": weights, "voice": file_digest(Path(voice).expanduser())}
+    # Left out where they are as they always were, so that stored answers are known again.
+    if dtype != "float32":
+        identity["speech_dtype"] = dtype
+    if steps != SPEECH_STEPS:
+        identity["speech_steps"] = steps
+    return identity
