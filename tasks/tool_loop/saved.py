@@ -69,7 +69,8 @@ class SavedConversations(Dataset):
         for number, turn in enumerate(_kept(record, place), 1):
             turn_place = f"{place}, turn {number}"
             messages.append(_user(turn, turn_place, file.parent, recordings, audio))
-            *rounds, last = _objects(turn, "answers", turn_place)
+            answers = _objects(turn, "answers", turn_place)
+            rounds, last = answers[:-1], answers[-1] if answers else {}
             for answer in rounds:
                 messages += _round(answer, f"call-{len(messages)}", turn_place)
             if rounds:
@@ -143,10 +144,10 @@ def _round(answer: Mapping[str, Any], id_: str, place: str) -> Iterator[dict[str
 
 
 def _objects(record: Mapping[str, Any], name: str, place: str) -> list[Mapping[str, Any]]:
-    """Return a list of objects, which must not be empty."""
+    """Return a list of objects, which may be empty or left out."""
     items = _field(record, name, list[Any](), place)
-    if not items or not all(isinstance(item, dict) for item in items):
-        raise DataError(f"{place}: its '{name}' must be a list of objects, and not an empty one")
+    if not all(isinstance(item, dict) for item in items):
+        raise DataError(f"{place}: its '{name}' must be a list of objects")
     return items
 
 

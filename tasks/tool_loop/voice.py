@@ -22,9 +22,9 @@ class VoiceChange(ToolLoop):
 
     A model in the role ``speaker_encoder`` replies to a recording with a vector of numbers as JSON, by which the voices
     of two recordings are compared (cosine similarity). The voice has changed if what the model says last is more like
-    the voice that was asked for than like its own before. Whether the encoder can tell voices apart at all is measured
-    beside: a second recording of the voice that was asked for must be more like the first than the model's own voice
-    before is. Where that is not so for nearly all samples, the other figures mean nothing.
+    the voice that was asked for than like its own before. How far the encoder sets voices apart at all is measured
+    beside: by how much a second recording of the voice that was asked for is more like the first than the model's own
+    voice before is. Near 0, as with random weights, the other figures mean nothing.
 
     A call is right if the voice is asked for by one of the words that stand for it. A model that does not speak has not
     changed its voice, and nothing is compared.
@@ -49,9 +49,7 @@ class VoiceChange(ToolLoop):
             "target_similarity": _similarity("Similarity to the voice asked for", self._recipe),
             "similarity_rise": _similarity("Rise of that similarity by the change", self._recipe),
             "call_accuracy": mean_metric("Right calls", statistics=("right_calls", "samples"), recipe=self._recipe),
-            "encoder_check": mean_metric(
-                "Encoder tells the voices apart", statistics=("apart", "compared"), recipe=self._recipe
-            ),
+            "encoder_margin": _similarity("Voices apart by the encoder", self._recipe),
         }
 
     def chain(self, sample: Sample) -> Chain:
@@ -96,7 +94,7 @@ class VoiceChange(ToolLoop):
                 "voice_changed": (float(to_target > to_before), 1.0),
                 "target_similarity": (to_target, 1.0),
                 "similarity_rise": (to_target - earlier, 1.0),
-                "encoder_check": (float(of_control > earlier), 1.0),
+                "encoder_margin": (of_control - earlier, 1.0),
             }
             similarities = (
                 f"to the voice asked for {to_target:.3f}, before the change {earlier:.3f}; to the voice before "

@@ -47,22 +47,30 @@ def figures(folder: Path, task: str) -> dict[str, float]:
     return {key: metric["value"] for key, metric in metrics.items()}
 
 
+def steered(checkpoint: Path) -> list[str]:
+    """One sample of each task, with a Step-Audio 2 that uses its tools well."""
+    module = "tests.tasks.tool_loop.steered"
+    return [
+        *COMMON,
+        "name=run",
+        "limit=1",
+        "model=step_audio_2_mini",
+        f"model._target_={module}.SteeredStepAudio2",
+        f"model.path={checkpoint}",
+        "model.batching=static",  # what is steered is a batch
+        "model@transcriber=echo",
+        f"transcriber._target_={module}.Listener",
+    ]
+
+
 def test_step_audio_2_hears_calls_and_speaks_in_the_voice_that_is_found(tmp_path: Path) -> None:
     from step_audio_2.testing.tiny_checkpoint import write_tiny_checkpoint
 
     checkpoint = write_tiny_checkpoint(tmp_path / "checkpoint")
-    steered = "tests.tasks.tool_loop.steered"
     words = [
-        *COMMON,
-        "name=run",
+        *steered(checkpoint),
         "task=[tool_loop,tool_loop_voice]",
-        "limit=1",
         "tasks.tool_loop.dataset.kinds=[weather]",
-        "model=step_audio_2_mini",
-        f"model._target_={steered}.SteeredStepAudio2",
-        f"model.path={checkpoint}",
-        "model@transcriber=echo",
-        f"transcriber._target_={steered}.Listener",
         "model@speaker_encoder=step_audio_2_speaker_encoder",
         f"speaker_encoder.path={checkpoint / 'token2wav'}",
     ]
@@ -87,6 +95,23 @@ def test_step_audio_2_hears_calls_and_speaks_in_the_voice_that_is_found(tmp_path
     killed(again, lambda: lines(broken / "tool_loop_voice" / "model.jsonl") > 0)
     finished(again)
     assert (broken / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
+
+
+def test_how_long_a_user_waits_is_told_where_answers_are_streamed(tmp_path: Path) -> None:
+    from step_audio_2.testing.tiny_checkpoint import write_tiny_checkpoint
+
+    checkpoint = write_tiny_checkpoint(tmp_path / "checkpoint")
+    words = [
+        *steered(checkpoint),
+        f"runs={tmp_path}",
+        "task=tool_loop",
+        "tasks.tool_loop.dataset.kinds=[none]",
+        "tasks.tool_loop.timing=true",
+        "model.stream=true",
+    ]
+    finished(words)
+    figure = figures(tmp_path / "run", "tool_loop")
+    assert 0 < figure["first_sound"] < figure["whole_answer"]
 
 
 def calls_and_answers(request: ServedRequest) -> Answer:

@@ -19,8 +19,9 @@ class SteeredStepAudio2(StepAudio2):
         return [self._follow(Script(self._tokens(request)), request) for request in requests]
 
     def _follow(self, script: Script, request: Request) -> Response:
-        answer = type(self._assistant).answer
-        self._assistant.answer = partial(answer, self._assistant, **script.settings)  # type: ignore[method-assign]
+        for name in ("answer", "stream"):
+            method = getattr(type(self._assistant), name)
+            setattr(self._assistant, name, partial(method, self._assistant, **script.settings))
         [response] = super().generate([request])
         return response
 

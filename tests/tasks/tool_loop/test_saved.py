@@ -19,7 +19,7 @@ SEARCH = {"name": "search", "arguments": '{"query": "tea"}', "result": {"text": 
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
 
 
-def turn(*answers: dict[str, Any], text: str = "", recording: str = "", **fields: Any) -> dict[str, Any]:
+def turn(*answers: Any, text: str = "", recording: str = "", **fields: Any) -> dict[str, Any]:
     return {"user": [{"text": text, "recording": recording}], "answers": list(answers), **fields}
 
 
@@ -110,13 +110,12 @@ def test_the_judge_sees_the_conversation_and_the_results_of_this_turn(tmp_path: 
 @pytest.mark.parametrize(
     ("turns", "message"),
     [
-        ([], "its 'turns' must be a list of objects"),
         ({}, "its 'turns' is {}, not a list"),
         ([1], "its 'turns' must be a list of objects"),
         ([{"again": True, "answers": [{"words": ""}]}], "turn 1: answers anew what nobody has said"),
-        ([turn()], "turn 1: its 'answers' must be a list of objects"),
+        ([turn(1)], "turn 1: its 'answers' must be a list of objects"),
         ([turn({"words": 1}, text="x")], "turn 1: its 'words' is 1, not a str"),
-        ([turn({"words": "x"}, {"words": "y"}, text="x")], "turn 1: its 'calls' must be a list of objects"),
+        ([turn({"calls": [1]}, {"words": "y"}, text="x")], "turn 1: its 'calls' must be a list of objects"),
         ([turn({"calls": [{**CALL, "result": []}]}, {"words": "y"})], "turn 1: its 'result' is \\[\\], not a dict"),
         ([turn({"words": "x"}, recording="../../x.wav")], "turn 1: audio path .* leads out of the data root"),
     ],
@@ -140,3 +139,42 @@ def test_other_formats_broken_files_and_folders_without_any_are_refused(tmp_path
         list(SavedConversations(tmp_path / "empty"))
     with pytest.raises(DataError, match="the data set has no samples"):
         list(SavedConversations(save(tmp_path / "chat", TURNS[:1])))
+
+
+def test_what_the_assistant_saves_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    from step_audio_2.live.saved import (
+        About,
+        SavedAnswer,
+        SavedCall,
+        SavedConversation,
+        SavedPart,
+        SavedResult,
+        SavedTurn,
+    )
+
+    folder = save(tmp_path / "tuesday")
+    result = SavedResult("oslo: snow", 0.1)
+    cut_off = SavedAnswer("Let me", calls=(SavedCall("get_weather", "{}"),))
+    SavedConversation(
+        folder,
+        About(system="Be brief.", tools=(TOOL,)),
+        (
+            SavedTurn((SavedPart("Weather?"),), (cut_off,), interrupted=True),
+            SavedTurn(
+                (SavedPart(recording="002_user_1.wav"), SavedPart("In Oslo.")),
+                (SavedAnswer(calls=(SavedCall("get_weather", "{}", result),)), SavedAnswer("Snow.")),
+            ),
+            SavedTurn((SavedPart("Bye."),)),
+        ),
+    ).save()
+    [sample] = SavedConversations(tmp_path)
+    assert (sample.id, sample.references) == ("tuesday-2", ("Snow.",))
+    assert [(message["role"], message["content"]) for message in sample.metadata["messages"]] == [
+        ("user", ["Weather?"]),
+        ("assistant", ["Let me"]),
+        ("user", [0, "In Oslo."]),
+        ("assistant", [""]),
+        ("tool", ["oslo: snow"]),
+    ]
+    assert (sample.metadata["system"], sample.metadata["tools"]) == ("Be brief.", [TOOL])
