@@ -368,3 +368,22 @@ def test_a_chat_checkpoint_holds_a_conversation(chat_checkpoint: Callable[[str],
         threading.Timer(0.0, dialogue.interrupt).start()
         list(dialogue.answer("again"))
         assert words_of(dialogue.answer("once more")) is not None
+
+
+def test_two_people_at_once_do_not_hear_each_other() -> None:
+    backend = Backend(lambda request: Answer((f"to {request.texts[-1]}",)))
+    said: dict[str, list[str]] = {}
+    with talking_to(OpenAIServer(backend, latency=0.02), stream=True) as models:
+
+        def talk(name: str) -> None:
+            dialogue = ModelDialogue(models)
+            said[name] = [words_of(dialogue.answer(f"{name}{turn}")) for turn in range(4)]
+            said[name] += [str(message.content[0]) for message in dialogue.history.messages[-2:]]
+
+        people = [threading.Thread(target=talk, args=(name,)) for name in "ab"]
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
+    for name in "ab":
+        assert said[name] == [f"to {name}0", f"to {name}1", f"to {name}2", f"to {name}3", f"{name}3", f"to {name}3"]
