@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 
@@ -64,10 +64,11 @@ def open_model(
     refuse_missing(config)
     plan = plan_of_tasks(config, composition.choices, ())
     roles = {role: config[role] for role in roles_of(config)}
-    profiles: Any = {
-        role: OmegaConf.to_container(node.get("prompts") or {}, resolve=True) for role, node in roles.items()
+    nothing = OmegaConf.create({})
+    profiles = {
+        role: OmegaConf.to_container(node.get("prompts") or nothing, resolve=True) for role, node in roles.items()
     }
-    prompts = Prompts(profiles)
+    prompts = Prompts(cast("Mapping[str, Mapping[str, Any]]", profiles))
     cascade = cascade_of(roles, prompts)
     spec, speech = _without_speech(plan.models[_MODEL], written=written)
     specs = {**plan.models, _MODEL: spec}
