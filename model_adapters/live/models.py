@@ -14,8 +14,8 @@ from evalkit.audio import Audio
 from evalkit.cascade import Cascade
 from evalkit.chain import Chain, ChainRun, Score
 from evalkit.errors import EvalkitError
-from evalkit.inference.endpoint import Endpoint, Executor, ModelFacts, ModelSpec
-from evalkit.inference.opening import ServedSettings, open_endpoints
+from evalkit.inference.endpoint import Endpoint, ModelFacts, ModelSpec
+from evalkit.inference.opening import ExecutorChoice, ServedSettings, open_endpoints
 from evalkit.inference.served.budget import Budget, BudgetCaps
 from evalkit.inference.served.clock import Clock
 from evalkit.types import Call, Request, Response, Sample, Usage
@@ -39,7 +39,7 @@ class LiveModels:
 
     Args:
         specs: describe the models, by role: ``model``, and the stages of a cascade.
-        executor: opens those of this process.
+        executors: open those of this process.
         cascade: how the stages answer in the place of one model, if they do.
         budget: of all conversations together.
         notify: told, in a line for people, of every turn for the worse.
@@ -55,7 +55,7 @@ class LiveModels:
     def __init__(
         self,
         specs: Mapping[str, ModelSpec],
-        executor: Executor,
+        executors: ExecutorChoice,
         *,
         cascade: Cascade | None = None,
         budget: BudgetCaps | None = None,
@@ -70,7 +70,7 @@ class LiveModels:
         self._thread.start()
         served = ServedSettings(Budget(budget or BudgetCaps()), None, (), Clock(), notify)
         try:
-            self.facts: Mapping[str, ModelFacts] = self._run(self._open(specs, executor, served)).result()
+            self.facts: Mapping[str, ModelFacts] = self._run(self._open(specs, executors, served)).result()
         except BaseException:
             self.close()
             raise
@@ -147,9 +147,9 @@ class LiveModels:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def _open(
-        self, specs: Mapping[str, ModelSpec], executor: Executor, served: ServedSettings
+        self, specs: Mapping[str, ModelSpec], executors: ExecutorChoice, served: ServedSettings
     ) -> dict[str, ModelFacts]:
-        self._endpoints = open_endpoints(specs.values(), executor, served)
+        self._endpoints = open_endpoints(specs.values(), executors, served)
         for endpoint in self._endpoints.values():
             endpoint.expect_more(False)  # nobody waits for a batch to be full
         return {role: await endpoint.facts() for role, endpoint in self._endpoints.items()}

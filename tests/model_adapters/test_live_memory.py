@@ -41,11 +41,12 @@ if kind == "process":
 else:
     from evalkit.inference.endpoint import ModelSpec
     from evalkit.inference.local import LocalExecutor
+    from evalkit.inference.opening import ExecutorChoice
     from model_adapters.live.dialogue import ModelDialogue
     from model_adapters.live.models import LiveModels
     settings = {"model": "m", "base_url": place, "speech_output": True}
     spec = ModelSpec("model", "", {"_target_": "model_adapters.openai.models.ChatModel", **settings})
-    models = LiveModels({"model": spec}, LocalExecutor())
+    models = LiveModels({"model": spec}, ExecutorChoice(LocalExecutor()))
     dialogue = ModelDialogue(models, spoken=True, most_turns=remembered)
 for turn in range(turns):
     if turn == settled:
