@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from evalkit.inference.endpoint import ModelSpec
 from evalkit.inference.local import LocalExecutor
+from evalkit.inference.opening import ExecutorChoice
 from evalkit.types import Message, Request
 from model_adapters.live.dialogue import ModelDialogue
 from model_adapters.live.models import LiveModels
@@ -64,7 +65,7 @@ def opened(base_url: str, stream: bool) -> LiveModels:
         "base_url": base_url,
         "stream": stream,
     }
-    return LiveModels({"model": ModelSpec("model", "", config)}, LocalExecutor())
+    return LiveModels({"model": ModelSpec("model", "", config)}, ExecutorChoice(LocalExecutor()))
 
 
 def first_word(models: LiveModels) -> float:
