@@ -148,7 +148,7 @@ class _Answers:
             case ToolFinished(_, result, seconds):
                 *before, last = self._answers[-1].calls
                 name = "" if result.voice is None else _name(result.voice)
-                saved = SavedResult(result.text, seconds, result.failed, result.documents, name)
+                saved = SavedResult(result.text, round(seconds, 4), result.failed, result.documents, name)
                 self._change(calls=(*before, replace(last, result=saved)))
                 self._asked = time.perf_counter()
             case TurnEnd(interrupted):
@@ -167,11 +167,11 @@ class _Answers:
     def _take_of_answer(self, event: Event, answer: SavedAnswer) -> None:
         match event:
             case SpeechDelta(text) | ContentDelta(text):
-                seconds = time.perf_counter() - self._asked if answer.first_word is None else answer.first_word
+                seconds = self._since_asked() if answer.first_word is None else answer.first_word
                 self._change(words=answer.words + text, first_word=seconds)
             case Sound(waveform, seconds):
                 self._sounds.append(waveform)
-                self._change(first_sound=seconds if answer.first_sound is None else answer.first_sound)
+                self._change(first_sound=round(seconds, 4) if answer.first_sound is None else answer.first_sound)
             case Thought():
                 self._change(thought=event)
             case AnswerEnd(stopped):
@@ -179,6 +179,9 @@ class _Answers:
             case AnswerTokens(read, written, ids):
                 self._change(input_tokens=read, output_tokens=written, ids=ids)
                 self._close()
+
+    def _since_asked(self) -> float:
+        return round(time.perf_counter() - self._asked, 4)
 
     def _close(self) -> None:
         """End the answer that is open, and write its sound."""

@@ -14,12 +14,11 @@ pytest.importorskip("torch", reason="torch is not installed")
 
 import torch
 
-from evalkit.cascade import Cascade
 from evalkit.inference.endpoint import ModelSpec
 from evalkit.inference.served.budget import BudgetCaps
-from evalkit.prompts import Prompt
 from model_adapters.live.dialogue import ModelDialogue
 from model_adapters.live.models import ModelFailedError
+from model_adapters.live.opening import open_model
 from step_audio_2.answers import AnswerEnd, SpeechDelta
 from step_audio_2.assistant import Thought
 from step_audio_2.chat import SUMMARY_REQUEST, AudioPart, TokenPart
@@ -248,16 +247,13 @@ def test_a_cascade_hears_each_recording_once_and_speaks() -> None:
 
     backend = Backend(answer)
     with OpenAIServer(backend) as server:
-        address = {"model": "m", "base_url": server.base_url}
-        family = "model_adapters.openai"
-        specs = {
-            "model": ModelSpec("model", "three in a row", {"_target_": "evalkit.cascade.Cascade"}),
-            "asr": ModelSpec("asr", "", {"_target_": f"{family}.models.TranscriptionModel", **address}),
-            "llm": ModelSpec("llm", "", {"_target_": CHAT, **address, "audio_input": False}),
-            "tts": ModelSpec("tts", "", {"_target_": f"{family}.speech.SpeechModel", **address, "voice": "alloy"}),
-        }
-        with opened(specs, cascade=Cascade(Prompt(kind="asr"))) as models:
-            dialogue = ModelDialogue(models, tools=[SEARCH], spoken=True)
+        stages = {"asr": "openai_transcription", "llm": "openai_chat", "tts": "openai_speech"}
+        words = [f"model@{role}={name}" for role, name in stages.items()]
+        words += [f"{role}.{setting}" for role in stages for setting in ("model=m", f"base_url={server.base_url}")]
+        opened_model = open_model(["model=cascade", *words])
+        assert opened_model.spoken
+        with opened_model.models as models:
+            dialogue = ModelDialogue(models, tools=[SEARCH], spoken=True, generation=opened_model.generation)
             events = list(dialogue.answer(AudioPart(torch.zeros(16_000))))
             list(dialogue.answer(AudioPart(torch.zeros(8_000))))
     assert words_of(events) == "One moment.Sunny."
@@ -368,3 +364,22 @@ def test_a_chat_checkpoint_holds_a_conversation(chat_checkpoint: Callable[[str],
         threading.Timer(0.0, dialogue.interrupt).start()
         list(dialogue.answer("again"))
         assert words_of(dialogue.answer("once more")) is not None
+
+
+def test_two_people_at_once_do_not_hear_each_other() -> None:
+    backend = Backend(lambda request: Answer((f"to {request.texts[-1]}",)))
+    said: dict[str, list[str]] = {}
+    with talking_to(OpenAIServer(backend, latency=0.02), stream=True) as models:
+
+        def talk(name: str) -> None:
+            dialogue = ModelDialogue(models)
+            said[name] = [words_of(dialogue.answer(f"{name}{turn}")) for turn in range(4)]
+            said[name] += [str(message.content[0]) for message in dialogue.history.messages[-2:]]
+
+        people = [threading.Thread(target=talk, args=(name,)) for name in "ab"]
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
+    for name in "ab":
+        assert said[name] == [f"to {name}0", f"to {name}1", f"to {name}2", f"to {name}3", f"{name}3", f"to {name}3"]
