@@ -219,6 +219,8 @@ def pieces(way: Way, model: Token2Wav, prompts: list[Voice], clock: Clock, codes
         way.note("first sound", first or spent)
         if way.note("pieces", spent):
             way.best["pieces estimator"] = clock.seconds["estimator"]
+    # What is remembered of two prompts takes over a gigabyte for each way.
+    model._states.clear()
 
 
 def distance(made: Tensor, exact: Tensor) -> str:
