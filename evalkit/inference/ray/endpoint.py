@@ -4,16 +4,17 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from evalkit.errors import AudioError, ConfigurationError, EvalkitError, first_line
+from evalkit.errors import AudioError, ConfigurationError, EvalkitError
 from evalkit.inference.endpoint import ModelFacts, ModelSpec
+from evalkit.inference.ray.calling import ReplicaDiedError, far
 from evalkit.inference.ray.cluster import Cluster
 from evalkit.inference.ray.messages import portable_call
-from evalkit.inference.ray.replica import Answer, Opened, RaisedThereError, Replica
+from evalkit.inference.ray.replica import Answer, Opened, Replica
 from evalkit.inference.ray.settings import ReplicaSettings
 from evalkit.inference.work_clock import AtWork
 from evalkit.progress import say
@@ -26,8 +27,6 @@ _ALONE_AFTER = 2
 _MOST_DEATHS_ALONE = 3
 
 _CALLS_AT_ONCE = 100_000  # in one replica; how many it gets is decided here
-_DIED_OF = "The actor is dead because "
-_GUESSES = "Some common causes"
 
 _log = logging.getLogger("evalkit")
 
@@ -71,7 +70,7 @@ class _LiveReplica:
 
     actor: Any
     opened: Opened
-    died: "asyncio.Future[Exception]"
+    died: "asyncio.Future[ReplicaDiedError]"
     held: set[_Asked] = field(default_factory=set)
     alone: bool = False
     worked: AtWork | None = None
@@ -200,16 +199,15 @@ class RayEndpoint:
     async def _keep(self, resources: Mapping[str, float]) -> None:
         """Keep one replica at work: another takes the place of one that dies."""
         import ray
-        from ray.exceptions import RayActorError
 
         deaths = 0
         try:
-            while True:
+            while not self._closed:
                 actor, replica = self._actor(resources), None
                 try:
                     replica = await self._begin(actor)
                     error = await replica.died
-                except RayActorError as died:
+                except ReplicaDiedError as died:
                     error = died
                 finally:
                     ray.kill(actor)
@@ -217,9 +215,9 @@ class RayEndpoint:
                 if deaths > self._settings.max_deaths:
                     raise ReplicasLostError(
                         f"{self.role}: its replica died {deaths} times without an answer in between; the last time "
-                        f"{_cause(error)}. What was answered is kept: run the same command again to continue"
+                        f"{error}. What was answered is kept: run the same command again to continue"
                     )
-                self._notify(f"{self.role}: a replica died ({_cause(error)}); another takes its place")
+                self._notify(f"{self.role}: a replica died ({error}); another takes its place")
         except Exception as error:
             self._fail(error)
 
@@ -244,11 +242,11 @@ class RayEndpoint:
             ConfigurationError: it is of another evalkit, or its model is another than that of the replicas before.
             EvalkitError: its model cannot be had there.
         """
-        version = await _far(actor.version.remote())
+        version = await far(actor.version.remote())
         if version != __version__:
             raise ConfigurationError(f"{self.role}: the cluster's evalkit is {version}, this one {__version__}")
         self._placed.set()
-        opened: Opened = await _far(actor.open.remote())
+        opened: Opened = await far(actor.open.remote())
         assert self._known is not None  # noqa: S101 - a replica is opened for the facts
         if not self._known.done():
             self._known.set_result(opened.facts)
@@ -259,7 +257,7 @@ class RayEndpoint:
         return replica
 
     def _refuse_another(self, facts: ModelFacts, first: ModelFacts) -> None:
-        for key in first.fingerprint.keys() | facts.fingerprint.keys():
+        for key in sorted(first.fingerprint.keys() | facts.fingerprint.keys()):
             here, there = facts.fingerprint.get(key), first.fingerprint.get(key)
             if here != there:
                 raise ConfigurationError(
@@ -304,8 +302,6 @@ class RayEndpoint:
 
     async def _response(self, replica: _LiveReplica, asked: _Asked) -> Response | None:
         """Return a replica's response; None if there is none, and the call waits again unless this is closed."""
-        from ray.exceptions import RayActorError
-
         call = asked.call
         if call.request.audio:
             try:
@@ -315,11 +311,11 @@ class RayEndpoint:
         if self._closed:
             return None
         if replica.died.done():
-            self._waiting.appendleft(asked)
+            self._ask_again(asked)
             return None
         try:
-            answer: Answer | None = await _far(replica.actor.answer.remote(call))
-        except RayActorError as error:
+            answer: Answer | None = await far(replica.actor.answer.remote(call))
+        except ReplicaDiedError as error:
             self._bury(replica, error)
             return self._after_death(asked, error)
         if answer is None:
@@ -329,21 +325,24 @@ class RayEndpoint:
         replica.worked = answer.at_work
         return answer.response
 
-    def _bury(self, replica: _LiveReplica, error: Exception) -> None:
+    def _bury(self, replica: _LiveReplica, error: ReplicaDiedError) -> None:
         """Give a replica nothing more; the first call that it died with tells of it."""
         if replica in self._live:
             self._live.remove(replica)
             replica.died.set_result(error)
 
-    def _after_death(self, asked: _Asked, error: Exception) -> Response | None:
+    def _after_death(self, asked: _Asked, error: ReplicaDiedError) -> Response | None:
         """Return why a call is not asked again, if it is not."""
         asked.deaths += 1
         if asked.deaths == _ALONE_AFTER + _MOST_DEATHS_ALONE:
-            kind: FailureKind = "out_of_memory" if "OUT_OF_MEMORY" in str(error) else "error"
-            said = f"the model died {asked.deaths} times at this request; the last time {_cause(error)}"
+            kind: FailureKind = "out_of_memory" if error.out_of_memory else "error"
+            said = f"the model died {asked.deaths} times at this request; the last time {error}"
             return Response(failure=Failure(kind, said))
-        (self._suspects if asked.suspect else self._waiting).appendleft(asked)
+        self._ask_again(asked)
         return None
+
+    def _ask_again(self, asked: _Asked) -> None:
+        (self._suspects if asked.suspect else self._waiting).appendleft(asked)
 
     def _fail(self, error: Exception) -> None:
         """Raise an error wherever something is waited for."""
@@ -363,34 +362,6 @@ def _begin(work: Coroutine[Any, Any, None], begun: "set[asyncio.Task[None]]") ->
     task = asyncio.get_running_loop().create_task(work)
     begun.add(task)
     task.add_done_callback(begun.discard)
-
-
-async def _far(reference: Awaitable[Any]) -> Any:
-    """Return what a replica returns; raises what it raised, without Ray's account of where.
-
-    Raises:
-        RayActorError: the replica is dead, or cannot be reached.
-    """
-    from ray.exceptions import RayActorError, RayError, RayTaskError
-
-    try:
-        return await reference
-    except RayTaskError as error:
-        if not isinstance(error.cause, RaisedThereError):
-            raise
-        raised, cause = error.cause.args
-        raise raised from cause
-    except RayActorError:
-        raise
-    except RayError as error:
-        raise ConfigurationError(f"Ray: {first_line(error)}") from error
-
-
-def _cause(error: Exception) -> str:
-    """Return what Ray knows of a replica's death, without what it guesses."""
-    told = str(error)
-    cause = told.partition(_DIED_OF)[2] or first_line(error)
-    return " ".join(cause.partition(_GUESSES)[0].split())
 
 
 def _in_words(resources: Mapping[str, float]) -> str:
