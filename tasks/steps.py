@@ -97,9 +97,15 @@ class Conversation:
 
     def _ask(self, request: Request) -> Step[Response]:
         response = yield Call("model", request)
-        # A call that stands in the text is remembered as a call, and not a second time as words.
-        said = replace(response, text=without_calls(response.text)) if response.tool_calls else response
-        self._so_far = replace(request, messages=(*request.messages, said.message))
+        if response.tool_calls:
+            # A call that stands in the text is remembered as a call and not a second time as words, and by an id: there
+            # are servers that take no result without one.
+            calls = tuple(
+                call if call.id else replace(call, id=f"call-{len(request.messages)}-{number}")
+                for number, call in enumerate(response.tool_calls)
+            )
+            response = replace(response, text=without_calls(response.text), tool_calls=calls)
+        self._so_far = replace(request, messages=(*request.messages, response.message))
         return response
 
 

@@ -16,6 +16,8 @@ from evalkit.types import Response
 # Answers that are no responses, without a single one that is, after which an adapter is taken to be wrong altogether.
 _MOST_INVALID = 4
 
+_ALONE_AHEAD = 8
+
 
 class LocalModel:
     """One model of this process.
@@ -73,7 +75,10 @@ class LocalModel:
     def window(self, pool: ThreadPoolExecutor) -> DecodedAhead:
         """Return an empty window of calls that are decoded ahead."""
         sample_rate = self.load().capabilities.sample_rate
-        return DecodedAhead(pool, sample_rate, self._packing.rows * self._batches_ahead, self._seconds_ahead)
+        # Of a model that takes one at a time nothing is to be sorted, and more would only take memory.
+        alone = self._packing.rows == 1
+        batches = min(self._batches_ahead, _ALONE_AHEAD) if alone else self._batches_ahead
+        return DecodedAhead(pool, sample_rate, self._packing.rows * batches, self._seconds_ahead)
 
     def sort(self, calls: list[PendingCall]) -> None:
         """Put calls whose audio is decoded into the order of what they cost in a batch, the costliest first."""
@@ -99,7 +104,7 @@ class LocalModel:
 
         for calls in waiting:
             adapter = self._loaded()
-            if isinstance(adapter, ContinuousModelAdapter) and not self._goes_on_in_batches:
+            if isinstance(adapter, ContinuousModelAdapter) and adapter.is_continuous and not self._goes_on_in_batches:
                 following = chain([calls.pop(0)], (more.pop(0) for more in waiting))
                 self._goes_on_in_batches = not answer_each(adapter, following, self._packing, self.clock, give)
             else:

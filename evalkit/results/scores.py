@@ -87,17 +87,15 @@ class ScoreWriter:
     """
 
     def __init__(self, folder: Path, metrics: Mapping[str, Metric], details: Sequence[str]) -> None:
-        import pyarrow.parquet
-
         self._folder = folder
         self._metrics = metrics
-        self._schema = columns(metrics, details)
+        self._details = details
         self._rows: list[dict[str, Any]] = []
         identity = [[key, m.function, m.scale, list(m.statistics), m.full_recipe] for key, m in metrics.items()]
         self._digest = hashlib.blake2b(_bytes(identity), digest_size=16)
+        self._writer: Any = None  # opened with the first rows: its library takes memory while models want theirs
         with _writing(folder / FILE_NAME):
             folder.mkdir(parents=True, exist_ok=True)
-            self._writer = pyarrow.parquet.ParquetWriter(folder / _PART, self._schema)
 
     def add(self, outcome: Outcome) -> None:
         """Write one sample."""
@@ -107,17 +105,18 @@ class ScoreWriter:
 
     def finish(self) -> str:
         """Complete the file and return its digest."""
-        self._flush()
+        writer = self._flush()
         digest = self._digest.hexdigest()
         with _writing(self._folder / FILE_NAME):
-            self._writer.add_key_value_metadata({_DIGEST: digest.encode()})
-            self._writer.close()
+            writer.add_key_value_metadata({_DIGEST: digest.encode()})
+            writer.close()
             (self._folder / _PART).replace(self._folder / _NEW)
         return digest
 
     def close(self) -> None:
         """Drop what was not finished."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
         (self._folder / _PART).unlink(missing_ok=True)
 
     def __enter__(self) -> "ScoreWriter":
@@ -128,20 +127,26 @@ class ScoreWriter:
     ) -> None:
         self.close()
 
-    def _flush(self) -> None:
+    def _flush(self) -> Any:
+        """Write the rows that are held, and return the writer."""
         import pyarrow as pa
+        import pyarrow.parquet as pq
 
+        schema = columns(self._metrics, self._details)
         # What the figures are made of, and nothing that differs between equal runs, such as ids that a server gives.
         statistics = [f"{key}.{name}" for key, metric in self._metrics.items() for name in metric.statistics]
         names = ("id", "status", "references", *statistics)
         self._digest.update(_bytes([[row.get(name) for name in names] for row in self._rows]))
         try:
-            table = pa.Table.from_pylist(self._rows, schema=self._schema)
+            table = pa.Table.from_pylist(self._rows, schema=schema)
         except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
-            table = pa.Table.from_pylist([_encodable(row) for row in self._rows], schema=self._schema)
+            table = pa.Table.from_pylist([_encodable(row) for row in self._rows], schema=schema)
         with _writing(self._folder / FILE_NAME):
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self._folder / _PART, schema)
             self._writer.write_table(table)
         self._rows.clear()
+        return self._writer
 
 
 def settle(folder: Path, digest: str) -> None:

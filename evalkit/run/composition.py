@@ -138,6 +138,21 @@ def compose_option(group: str, name: str, folders: Sequence[str | Path] = ()) ->
     return config
 
 
+def compose_settings(name: str, words: Sequence[str], folders: Sequence[str | Path] = ()) -> DictConfig:
+    """Compose the settings of a command that has a file of its own in ``configs/``.
+
+    Args:
+        name: of the file.
+        words: overrides.
+        folders: further folders of configurations.
+
+    Raises:
+        ConfigurationError: a word cannot be read, or names something that is not there.
+    """
+    with configurations(folders), initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        return compose(name, overrides=grammatical(words))
+
+
 def listed_roles() -> list[str]:
     """Return the choices of models in roles that ``configs/run.yaml`` lists, such as ``model@judge``."""
     run: Any = OmegaConf.load(str(files(CONFIG_MODULE) / f"{CONFIG_NAME}.yaml"))

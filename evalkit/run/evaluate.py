@@ -22,6 +22,7 @@ from evalkit.inference.replay import StoredEndpoint, begin
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.inference.work_clock import AtWork
+from evalkit.object_store import held
 from evalkit.progress import Progress, say
 from evalkit.results.aggregates import with_aggregates
 from evalkit.results.folder import PROVENANCE, RunFolder
@@ -71,7 +72,7 @@ def evaluate(plan: Plan, *observers: Observer, preflight: Preflight | None = Non
         EvalkitError: something stops the run; every answer got so far is kept in the run folder.
         KeyboardInterrupt: likewise; the batch under way was waited for.
     """
-    with _Session(plan, preflight or check(plan), observers) as session:
+    with held(plan.folder), _Session(plan, preflight or check(plan), observers) as session:
         inference = run_inference(
             session.works,
             session.endpoints,

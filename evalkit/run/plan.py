@@ -20,6 +20,7 @@ from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.model_card import ModelCard
+from evalkit.object_store import fetched, is_address
 from evalkit.progress import say
 from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
@@ -167,7 +168,7 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
     if not config.tasks:
         raise ConfigurationError("nothing to run: choose suite=NAME or task=NAME (`evalkit list tasks` shows them)")
     prompts = Prompts({role: _profile(config[role]) for role in roles_of(config)})
-    tasks = [_made(task, f"tasks.{name}", name=name, prompts=prompts) for name, task in config.tasks.items()]
+    tasks = [_task(task, str(name), prompts) for name, task in config.tasks.items()]
     generation = {role: _generation(config[role]) for role in roles_of(config)}
     cascade = cascade_of({role: config[role] for role in roles_of(config)}, prompts)
     for task in tasks:
@@ -267,6 +268,23 @@ def _generation(model: DictConfig) -> dict[str, Any]:
     """Return the decoding settings that a model's configuration has for every request to it."""
     settings: Any = OmegaConf.to_container(model.get("generation") or OmegaConf.create({}), resolve=True)
     return decoding_settings({"generation": settings})
+
+
+def _task(config: DictConfig, name: str, prompts: Prompts) -> Task:
+    """Make a task; what its data set has on an object store is read from a copy on this machine."""
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    if "dataset" in settings:
+        config = OmegaConf.create({**settings, "dataset": _with_copies(settings["dataset"])})
+    task: Task = _made(config, f"tasks.{name}", name=name, prompts=prompts)
+    return task
+
+
+def _with_copies(settings: Any) -> Any:
+    if isinstance(settings, str):
+        return str(fetched(settings)) if is_address(settings) else settings
+    if isinstance(settings, list):
+        return [_with_copies(each) for each in settings]
+    return {key: _with_copies(each) for key, each in settings.items()} if isinstance(settings, dict) else settings
 
 
 def _made(config: DictConfig, section: str, **arguments: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from evalkit.errors import ConfigurationError
+from evalkit.object_store import is_address
 from evalkit.results.shards import Shard
 from evalkit.run.explanation import unknown_key
 
@@ -27,7 +28,7 @@ def _folder(value: Any) -> str:
     text = _text(value)
     if not text:
         raise ValueError("a folder")
-    return str(Path(text).expanduser())
+    return text if is_address(text) else str(Path(text).expanduser())
 
 
 def _texts(value: Any) -> list[str] | str:

@@ -8,13 +8,15 @@ from importlib import metadata
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from evalkit.adapter import Capabilities, ContinuousModelAdapter
+from evalkit.adapter import Capabilities, ContinuousModelAdapter, Memory
 from evalkit.errors import ConfigurationError
 from evalkit.types import Failure, Request, Response, ToolCall, Usage
 from model_adapters.shared.decoding import decoding_settings
+from model_adapters.shared.torch_memory import OnTorch
 from model_adapters.shared.weights import folder_digest
 from model_adapters.step_audio_2.questions import SAMPLE_RATE, question_of
 from model_adapters.step_audio_2.speech import (
+    SPEECH_STEPS,
     load_token2wav,
     speech_files,
     spoken_answer,
@@ -38,7 +40,7 @@ Batching = Literal["continuous", "static"]
 """Whether an answer that is done makes room for the next, or waits for those that were begun with it."""
 
 
-class StepAudio2(ContinuousModelAdapter):
+class StepAudio2(OnTorch, ContinuousModelAdapter):
     """A checkpoint of Step-Audio 2 in this process.
 
     Greedy answers do not depend on what else is asked in a batch, and sampled ones only on the question and the seed.
@@ -57,7 +59,9 @@ class StepAudio2(ContinuousModelAdapter):
         token2wav: the folder that makes codes into speech; the checkpoint's own if it has one.
         voice: a recording of the voice in which to speak; the checkpoint's own if it has one, or that of the authors'
             repository if the checkpoint is in it. Without the two the model is asked for text only.
-        speech_dtype: what speech is computed in: ``float32``, or ``float16`` or ``bfloat16`` for speed on a GPU.
+        speech_dtype: what speech is computed in: ``float32``; for speed ``float16`` or ``bfloat16`` on a GPU, ``int8``
+            on a CPU with AVX-512 VNNI.
+        speech_steps: of the flow that makes it, 10 in the published model; fewer are faster and worse.
         stream: answer spoken questions one at a time, make sound of them while they are generated, and say how long it
             took until their beginning could be heard.
         padded_audio: True lets the padding of a batch into the last embedding of a shorter recording, as the original
@@ -82,6 +86,7 @@ class StepAudio2(ContinuousModelAdapter):
         token2wav: str | None = None,
         voice: str | None = None,
         speech_dtype: str = "float32",
+        speech_steps: int = SPEECH_STEPS,
         stream: bool = False,
         padded_audio: bool = False,
         seed: int = 0,
@@ -119,17 +124,28 @@ class StepAudio2(ContinuousModelAdapter):
         }
         self._speech: tuple[Token2Wav, Voice] | None = None
         if files := speech_files(folder, token2wav, voice):
-            self._speech = load_token2wav(*files, device, speech_dtype)
-            self._identity |= {**synthesizer_identity(*files, speech_dtype), "stream": stream}
+            self._speech = load_token2wav(*files, device, speech_dtype, speech_steps)
+            self._identity |= {**synthesizer_identity(*files, speech_dtype, speech_steps), "stream": stream}
         self._seed = seed
         self._streams = stream
-        self._continuous = batching == "continuous" and not (compile or stream or padded_audio)
+        self._compiles = compile
+        self.is_continuous = batching == "continuous" and not (compile or stream or padded_audio)
         self.capabilities = Capabilities(
             sample_rate=SAMPLE_RATE,
             batch_size=batch_size,
             speech_output=self._speech is not None,
             tools=kind != "base",
         )
+
+    @property
+    def assistant(self) -> "Assistant":
+        """The model itself, for who talks with it."""
+        return self._assistant
+
+    @property
+    def speech(self) -> "tuple[Token2Wav, Voice] | None":
+        """What makes its codes into speech, and the voice; None where it writes."""
+        return self._speech
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
         """Answer requests, those with equal decoding settings together.
@@ -186,7 +202,7 @@ class StepAudio2(ContinuousModelAdapter):
             yield from answer(alike)
 
     def _stays_together(self, request: Request) -> bool:
-        return not self._continuous or request.generation.get("num_beams", 1) != 1
+        return not self.is_continuous or request.generation.get("num_beams", 1) != 1
 
     def _in_batches(self, requests: Iterator[tuple[int, Request]]) -> Iterator[tuple[int, Response]]:
         while batch := list(islice(requests, self.capabilities.batch_size)):
@@ -232,6 +248,10 @@ class StepAudio2(ContinuousModelAdapter):
         token2wav, _ = self._speech
         codes, voices = zip(*utterances, strict=True)
         return [waveform.numpy() for waveform in token2wav.synthesize(codes, voices)]
+
+    def device_memory(self) -> Memory | None:
+        """Return what ``OnTorch`` does; None where another size of batches would have the graph compiled anew."""
+        return None if self._compiles else super().device_memory()
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the weights by content, the arithmetic, and what else decides an answer or how it sounds."""

@@ -37,19 +37,25 @@ _Network = TypeVar("_Network", SpeechTokenizer, SpeakerEncoder)
 def load_flow(folder: Path, seed: int, precision: torch.dtype) -> FlowMatching:
     """Load the flow model of a folder, on the CPU.
 
+    Args:
+        folder: see above.
+        seed: of the noise.
+        precision: of its products; ``torch.int8`` for the estimator's in 8-bit whole numbers and the others in float32.
+
     Raises:
         CheckpointError: a file is missing or damaged, or does not fit.
     """
     _check_folder(folder)
     settings = folder / FLOW_SETTINGS
     fields = read_flow_yaml(settings)
+    quantized = precision == torch.int8
     try:
-        flow = FlowMatching.from_config(fields, seed, precision)
+        flow = FlowMatching.from_config(fields, seed, torch.float32 if quantized else precision)
     except CheckpointError as error:
         raise CheckpointError(f"{settings}: {error}") from error
     path = folder / FLOW_WEIGHTS
     load_weights(flow, read_torch_file(path), path)
-    return flow
+    return flow.quantize() if quantized else flow
 
 
 def load_vocoder(folder: Path) -> HiFTVocoder:

@@ -184,6 +184,21 @@ def test_a_model_that_misbehaves_from_the_middle_on(bench: Bench, kind: str) -> 
     bench.assert_completes(kind, failed_before=len(failed))
 
 
+def test_a_model_that_hangs(bench: Bench) -> None:
+    bench.fault.write_text(json.dumps({"kind": "hang", "at": 10}))
+    process = bench.run("hang", "executor.batch_deadline=8")
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 2, stderr
+    last = stderr.splitlines()[-1]
+    assert last.startswith("evalkit: model: no answer within executor.batch_deadline=8 s to u"), stderr
+    assert last.count("u0") == 4, "the samples of the batch are named"
+    assert "model.python=PYTHON" in last
+    assert "Traceback" not in stderr
+    assert bench.log("hang").read_bytes().count(b"\n") == 36, "what was answered before is kept"
+    bench.fault.unlink()
+    bench.assert_completes("hang")
+
+
 def test_two_processes_at_once(bench: Bench) -> None:
     processes = [bench.run("at_once") for _ in range(4)]
     outcomes = [(process.communicate(timeout=120), process.returncode) for process in processes]

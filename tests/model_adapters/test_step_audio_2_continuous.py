@@ -106,6 +106,8 @@ def test_batches_stay_together_where_they_must(
     tiny_step_audio_2: Path, model: StepAudio2, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
     static = StepAudio2(str(tiny_step_audio_2), device="cpu", batch_size=3, **settings)
+    assert model.is_continuous
+    assert not static.is_continuous
     sizes: list[int] = []
     generate = static.generate
 

@@ -1,9 +1,10 @@
 """Step-Audio 2 with random weights whose sampling is steered to use its tools well; all else is as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from evalkit.adapter import Capabilities, ModelAdapter
 from evalkit.types import Request, Response
 from model_adapters.step_audio_2.local import StepAudio2
 from tests.step_audio_2.live.steering import Script, called, ended, spoken
@@ -35,3 +36,17 @@ class SteeredStepAudio2(StepAudio2):
             ids: Sequence[int] = tokenizer.encode(words, add_special_tokens=False)
             return ids
         return spoken(tokenizer, words)
+
+
+class Listener(ModelAdapter):
+    """A transcriber that hears what was meant: what random weights make of words sounds like none."""
+
+    capabilities = Capabilities(sample_rate=None)
+
+    def generate(self, requests: Sequence[Request]) -> list[Response]:
+        """Return what is said about each sample in the end."""
+        return [Response(words_of(SAMPLES[request.sample_id])) for request in requests]
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Return its name."""
+        return {"adapter": "listener"}

@@ -91,8 +91,9 @@ def test_a_call_that_stands_in_the_text_is_remembered_once() -> None:
     written = Response('Wait. <tool_call>function\nget_weather\n{"location": "oslo"}</tool_call>')
     [*_, second] = calls_of(task(), SAMPLES["weather-en-1"], [written, Response("oslo: snow")])
     assert second.request.messages[-2] == Message(
-        "assistant", ("Wait. ",), (ToolCall("get_weather", '{"location": "oslo"}'),)
+        "assistant", ("Wait. ",), (ToolCall("get_weather", '{"location": "oslo"}', "call-2-0"),)
     )
+    assert second.request.messages[-1].tool_call_id == "call-2-0"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ def test_the_voice_that_was_found_goes_along_and_all_voices_are_compared() -> No
     asked = calls_of(task(), SAMPLE, [BEFORE, CALLED, FOUND, AFTER, *embeddings("[1, 0]", "[1, 0]", "[1, 0]")])
     assert [call.role for call in asked] == ["model", "model", "tools", "model", *["speaker_encoder"] * 4]
     # The model reads the fixed sentence alone, and its adapter is given the sound beside.
-    assert asked[3].request.messages[-1] == Message("tool", ("你的音色已经更新完成，请继续对话。", FOUND.speech or ""))
+    assert asked[3].request.messages[-1] == Message(
+        "tool", ("你的音色已经更新完成，请继续对话。", FOUND.speech or ""), tool_call_id="call-3-0"
+    )
     assert [message.role for message in asked[3].request.messages] == ["user", "assistant", "user", "assistant", "tool"]
     assert [call.request.audio[0].locator for call in asked[4:]] == [
         "speech/2.flac",
