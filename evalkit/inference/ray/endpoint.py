@@ -4,17 +4,19 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from evalkit.errors import AudioError, ConfigurationError, EvalkitError, first_line
+from evalkit.errors import AudioError, ConfigurationError, EvalkitError
 from evalkit.inference.endpoint import ModelFacts, ModelSpec
+from evalkit.inference.ray.calling import ReplicaDiedError, far
 from evalkit.inference.ray.cluster import Cluster
 from evalkit.inference.ray.messages import portable_call
-from evalkit.inference.ray.replica import Opened, RaisedThereError, Replica
+from evalkit.inference.ray.replica import Answer, Opened, Replica
 from evalkit.inference.ray.settings import ReplicaSettings
+from evalkit.inference.work_clock import AtWork
 from evalkit.progress import say
 from evalkit.types import Call, Failure, FailureKind, Response
 from evalkit.version import __version__
@@ -25,8 +27,6 @@ _ALONE_AFTER = 2
 _MOST_DEATHS_ALONE = 3
 
 _CALLS_AT_ONCE = 100_000  # in one replica; how many it gets is decided here
-_DIED_OF = "The actor is dead because "
-_GUESSES = "Some common causes"
 
 _log = logging.getLogger("evalkit")
 
@@ -56,7 +56,7 @@ class _Asked:
 
 
 @dataclass(slots=True, eq=False)
-class _AtWork:
+class _LiveReplica:
     """A replica that has its model.
 
     Attributes:
@@ -65,15 +65,15 @@ class _AtWork:
         died: the future that gets what it died of.
         held: the calls that it has.
         alone: whether the call that it got last is to be beside no other.
-        answers: that it gave.
+        worked: for how long, as of its last answer; None before there is any.
     """
 
     actor: Any
     opened: Opened
-    died: "asyncio.Future[Exception]"
+    died: "asyncio.Future[ReplicaDiedError]"
     held: set[_Asked] = field(default_factory=set)
     alone: bool = False
-    answers: int = 0
+    worked: AtWork | None = None
 
     def room(self, share: int) -> int:
         """Return how many calls it may get, its fair share of all being so many."""
@@ -101,7 +101,8 @@ class RayEndpoint:
         self._known: asyncio.Future[ModelFacts] | None = None
         self._placed = asyncio.Event()
         self._wanted = 1  # replicas
-        self._at_work: list[_AtWork] = []
+        self._live: list[_LiveReplica] = []
+        self._answered: list[_LiveReplica] = []  # those that have, dead ones included
         self._asked: set[_Asked] = set()
         self._waiting: deque[_Asked] = deque()
         self._suspects: deque[_Asked] = deque()
@@ -141,12 +142,18 @@ class RayEndpoint:
         self._closed = True
         if self._known is None:
             return
-        await asyncio.gather(*(each.actor.close.remote() for each in self._at_work), return_exceptions=True)
+        await asyncio.gather(*(each.actor.close.remote() for each in self._live), return_exceptions=True)
         await asyncio.gather(*self._asking)
         for keeper in self._keeping:
             keeper.cancel()
         await asyncio.gather(*self._keeping, return_exceptions=True)
         await self._cluster.leave()
+
+    def at_work(self) -> AtWork:
+        """Return how much of the time a replica was at work, the mean of all that there were; see ``Timed``."""
+        worked = [replica.worked for replica in list(self._answered) if replica.worked is not None]
+        count = max(1, len(worked))
+        return AtWork(sum(each.seconds for each in worked) / count, sum(each.of for each in worked) / count)
 
     async def _open(self) -> None:
         """Have the replicas started, and the first placed."""
@@ -192,26 +199,25 @@ class RayEndpoint:
     async def _keep(self, resources: Mapping[str, float]) -> None:
         """Keep one replica at work: another takes the place of one that dies."""
         import ray
-        from ray.exceptions import RayActorError
 
         deaths = 0
         try:
-            while True:
-                actor, at_work = self._actor(resources), None
+            while not self._closed:
+                actor, replica = self._actor(resources), None
                 try:
-                    at_work = await self._begin(actor)
-                    error = await at_work.died
-                except RayActorError as died:
+                    replica = await self._begin(actor)
+                    error = await replica.died
+                except ReplicaDiedError as died:
                     error = died
                 finally:
                     ray.kill(actor)
-                deaths = 0 if at_work is not None and at_work.answers else deaths + 1
+                deaths = 0 if replica is not None and replica.worked else deaths + 1
                 if deaths > self._settings.max_deaths:
                     raise ReplicasLostError(
                         f"{self.role}: its replica died {deaths} times without an answer in between; the last time "
-                        f"{_cause(error)}. What was answered is kept: run the same command again to continue"
+                        f"{error}. What was answered is kept: run the same command again to continue"
                     )
-                self._notify(f"{self.role}: a replica died ({_cause(error)}); another takes its place")
+                self._notify(f"{self.role}: a replica died ({error}); another takes its place")
         except Exception as error:
             self._fail(error)
 
@@ -229,29 +235,29 @@ class RayEndpoint:
             self._spec, self._settings.executor, Path.cwd(), must_have_folder=not self._settings.send_content
         )
 
-    async def _begin(self, actor: Any) -> _AtWork:
+    async def _begin(self, actor: Any) -> _LiveReplica:
         """Have a replica load its model, and put it to work.
 
         Raises:
             ConfigurationError: it is of another evalkit, or its model is another than that of the replicas before.
             EvalkitError: its model cannot be had there.
         """
-        version = await _far(actor.version.remote())
+        version = await far(actor.version.remote())
         if version != __version__:
             raise ConfigurationError(f"{self.role}: the cluster's evalkit is {version}, this one {__version__}")
         self._placed.set()
-        opened: Opened = await _far(actor.open.remote())
+        opened: Opened = await far(actor.open.remote())
         assert self._known is not None  # noqa: S101 - a replica is opened for the facts
         if not self._known.done():
             self._known.set_result(opened.facts)
         self._refuse_another(opened.facts, await self._known)
-        at_work = _AtWork(actor, opened, asyncio.get_running_loop().create_future())
-        self._at_work.append(at_work)
+        replica = _LiveReplica(actor, opened, asyncio.get_running_loop().create_future())
+        self._live.append(replica)
         self._hand_out()
-        return at_work
+        return replica
 
     def _refuse_another(self, facts: ModelFacts, first: ModelFacts) -> None:
-        for key in first.fingerprint.keys() | facts.fingerprint.keys():
+        for key in sorted(first.fingerprint.keys() | facts.fingerprint.keys()):
             here, there = facts.fingerprint.get(key), first.fingerprint.get(key)
             if here != there:
                 raise ConfigurationError(
@@ -267,37 +273,35 @@ class RayEndpoint:
         """
         share = math.ceil(len(self._asked) / self._wanted)
         while self._waiting:
-            free = [each for each in self._at_work if each.room(share) > 0]
+            free = [each for each in self._live if each.room(share) > 0]
             if not free:
                 return
             self._give(min(free, key=lambda each: len(each.held)), self._waiting.popleft())
-        for each in self._at_work:
+        for each in self._live:
             if self._suspects and not each.held:
                 self._give(each, self._suspects.popleft())
 
-    def _give(self, at_work: _AtWork, asked: _Asked) -> None:
-        at_work.held.add(asked)
-        at_work.alone = asked.suspect
-        _begin(self._ask(at_work, asked), self._asking)
+    def _give(self, replica: _LiveReplica, asked: _Asked) -> None:
+        replica.held.add(asked)
+        replica.alone = asked.suspect
+        _begin(self._ask(replica, asked), self._asking)
 
-    async def _ask(self, at_work: _AtWork, asked: _Asked) -> None:
+    async def _ask(self, replica: _LiveReplica, asked: _Asked) -> None:
         """Have a replica answer a call, and hand its answer out."""
         try:
-            response = await self._response(at_work, asked)
+            response = await self._response(replica, asked)
         except Exception as error:
             self._fail(error)
         else:
             if response is not None and not asked.answered.done():
                 asked.answered.set_result(response)
         finally:
-            at_work.held.discard(asked)
+            replica.held.discard(asked)
         if not self._closed and self._error is None:
             self._hand_out()
 
-    async def _response(self, at_work: _AtWork, asked: _Asked) -> Response | None:
+    async def _response(self, replica: _LiveReplica, asked: _Asked) -> Response | None:
         """Return a replica's response; None if there is none, and the call waits again unless this is closed."""
-        from ray.exceptions import RayActorError
-
         call = asked.call
         if call.request.audio:
             try:
@@ -306,32 +310,39 @@ class RayEndpoint:
                 return Response(failure=Failure("unreadable_audio", str(error)))
         if self._closed:
             return None
-        if at_work.died.done():
-            self._waiting.appendleft(asked)
+        if replica.died.done():
+            self._ask_again(asked)
             return None
         try:
-            response: Response | None = await _far(at_work.actor.answer.remote(call))
-        except RayActorError as error:
-            self._bury(at_work, error)
+            answer: Answer | None = await far(replica.actor.answer.remote(call))
+        except ReplicaDiedError as error:
+            self._bury(replica, error)
             return self._after_death(asked, error)
-        at_work.answers += 1
-        return response
+        if answer is None:
+            return None
+        if replica.worked is None:
+            self._answered.append(replica)
+        replica.worked = answer.at_work
+        return answer.response
 
-    def _bury(self, at_work: _AtWork, error: Exception) -> None:
+    def _bury(self, replica: _LiveReplica, error: ReplicaDiedError) -> None:
         """Give a replica nothing more; the first call that it died with tells of it."""
-        if at_work in self._at_work:
-            self._at_work.remove(at_work)
-            at_work.died.set_result(error)
+        if replica in self._live:
+            self._live.remove(replica)
+            replica.died.set_result(error)
 
-    def _after_death(self, asked: _Asked, error: Exception) -> Response | None:
+    def _after_death(self, asked: _Asked, error: ReplicaDiedError) -> Response | None:
         """Return why a call is not asked again, if it is not."""
         asked.deaths += 1
         if asked.deaths == _ALONE_AFTER + _MOST_DEATHS_ALONE:
-            kind: FailureKind = "out_of_memory" if "OUT_OF_MEMORY" in str(error) else "error"
-            said = f"the model died {asked.deaths} times at this request; the last time {_cause(error)}"
+            kind: FailureKind = "out_of_memory" if error.out_of_memory else "error"
+            said = f"the model died {asked.deaths} times at this request; the last time {error}"
             return Response(failure=Failure(kind, said))
-        (self._suspects if asked.suspect else self._waiting).appendleft(asked)
+        self._ask_again(asked)
         return None
+
+    def _ask_again(self, asked: _Asked) -> None:
+        (self._suspects if asked.suspect else self._waiting).appendleft(asked)
 
     def _fail(self, error: Exception) -> None:
         """Raise an error wherever something is waited for."""
@@ -351,34 +362,6 @@ def _begin(work: Coroutine[Any, Any, None], begun: "set[asyncio.Task[None]]") ->
     task = asyncio.get_running_loop().create_task(work)
     begun.add(task)
     task.add_done_callback(begun.discard)
-
-
-async def _far(reference: Awaitable[Any]) -> Any:
-    """Return what a replica returns; raises what it raised, without Ray's account of where.
-
-    Raises:
-        RayActorError: the replica is dead, or cannot be reached.
-    """
-    from ray.exceptions import RayActorError, RayError, RayTaskError
-
-    try:
-        return await reference
-    except RayTaskError as error:
-        if not isinstance(error.cause, RaisedThereError):
-            raise
-        raised, cause = error.cause.args
-        raise raised from cause
-    except RayActorError:
-        raise
-    except RayError as error:
-        raise ConfigurationError(f"Ray: {first_line(error)}") from error
-
-
-def _cause(error: Exception) -> str:
-    """Return what Ray knows of a replica's death, without what it guesses."""
-    told = str(error)
-    cause = told.partition(_DIED_OF)[2] or first_line(error)
-    return " ".join(cause.partition(_GUESSES)[0].split())
 
 
 def _in_words(resources: Mapping[str, float]) -> str:

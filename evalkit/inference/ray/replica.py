@@ -11,6 +11,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.inference.endpoint import ModelFacts, ModelSpec
 from evalkit.inference.local import LocalExecutor
 from evalkit.inference.ray.messages import portable_response
+from evalkit.inference.work_clock import AtWork
 from evalkit.rooms import find_rooms_at_home
 from evalkit.types import Call, Response
 from evalkit.version import __version__
@@ -33,6 +34,19 @@ class Opened:
     facts: ModelFacts
     batch_size: int
     capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a replica answers.
+
+    Attributes:
+        response: of its model.
+        at_work: how much of the time the model was at work.
+    """
+
+    response: Response
+    at_work: AtWork
 
 
 class Replica:
@@ -66,8 +80,8 @@ class Replica:
         with _with_cause():
             return await self._opened()
 
-    async def answer(self, call: Call) -> Response | None:
-        """Return the model's response, or None if the replica was closed before its turn.
+    async def answer(self, call: Call) -> Answer | None:
+        """Return the model's answer, or None if the replica was closed before its turn.
 
         Raises:
             RaisedThereError: what ends the whole run.
@@ -78,7 +92,7 @@ class Replica:
         self._answering.add(answering)
         try:
             with _with_cause():
-                return portable_response(await answering)
+                return Answer(portable_response(await answering), self._endpoint.at_work())
         except asyncio.CancelledError:
             return None
         finally:

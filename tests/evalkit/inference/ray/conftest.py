@@ -1,4 +1,4 @@
-"""A Ray cluster of two cores, which runs already when the tests come to it."""
+"""A Ray cluster of two cores, which runs already when the tests come to it; it believes to have GPUs as well."""
 
 import os
 import secrets
@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.processes import within
+from tests.processes import is_at_work, processes_saying, within
 
-CORES = 2
+CORES, GPUS = 2, 4
 
 
 def free_port() -> int:
@@ -37,8 +37,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("PYTHONPATH", str(ROOT))
         program = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--disable-usage-stats"]
-        settings = [f"--num-cpus={CORES}", "--include-dashboard=false", f"--object-store-memory={200 << 20}"]
-        place = ["--node-ip-address=127.0.0.1", f"--port={address.partition(':')[2]}"]
+        settings = [f"--num-cpus={CORES}", f"--num-gpus={GPUS}", f"--object-store-memory={200 << 20}"]
+        place = ["--node-ip-address=127.0.0.1", f"--port={address.partition(':')[2]}", "--include-dashboard=false"]
         with (folder / "log").open("w") as log:
             cluster = subprocess.Popen([*program, *settings, *place], cwd=folder, stdout=log, stderr=log)
         try:
@@ -51,14 +51,18 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def replicas() -> list[int]:
     """The processes of replicas on this cluster."""
-    token = os.environ["RAY_AUTH_TOKEN"].encode()
+    token = os.environ["RAY_AUTH_TOKEN"]
+    return [process for process in processes_saying("ray::Replica") if process in processes_with(token)]
+
+
+def processes_with(mark: str) -> list[int]:
+    """The processes at work that were started with something in their environment."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if (folder / "cmdline").read_bytes().startswith(b"ray::Replica") and token in (
-                folder / "environ"
-            ).read_bytes():
-                found.append(int(folder.name))
+            environment = (folder / "environ").read_bytes()
         except OSError:
             continue
+        if mark.encode() in environment and is_at_work(int(folder.name)):
+            found.append(int(folder.name))
     return found

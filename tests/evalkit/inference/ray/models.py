@@ -34,6 +34,8 @@ class Obedient(ModelAdapter):
             raise ConfigurationError("it will answer nobody")
         if order == "speak":
             return Response("spoken", speech=Audio.of_waveform("speech", SAID, RATE))
+        if order == "see":
+            return Response(os.environ["CUDA_VISIBLE_DEVICES"])
         if order == "listen":
             [audio] = request.audio
             return Response(f"{len(audio.waveform(RATE))} {audio.locator} {audio.digest()}")

@@ -96,11 +96,17 @@ def test_what_ends_a_local_run_ends_this_one_in_the_same_words(address: str) -> 
 
 def test_what_has_no_place_is_said_with_what_there_is(address: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        ask(address, [call("a")], replicas=1, num_cpus=0.5, num_gpus=2, patience=1)
+        ask(address, [call("a")], replicas=1, num_cpus=0.5, num_gpus=8, patience=1)
     assert str(refused.value).startswith(
-        "model: no place for a replica within executor.patience=1 s: it asks for 0.5 CPU and 2 GPU; the cluster has 1 "
-        "machine with 2 CPU (2 free) and 0 GPU (0 free)"
+        "model: no place for a replica within executor.patience=1 s: it asks for 0.5 CPU and 8 GPU; the cluster has 1 "
+        "machine with 2 CPU (2 free) and 4 GPU (4 free)"
     )
+
+
+@pytest.mark.parametrize(("num_gpus", "seen"), [(2, 2), (0.5, 1), (None, 1)])
+def test_a_replica_sees_the_gpus_that_it_asked_for(address: str, num_gpus: float | None, seen: int) -> None:
+    [response] = ask(address, [call("see")], replicas=1, num_gpus=num_gpus)
+    assert len(response.text.split(",")) == seen
 
 
 def test_the_batch_under_way_ends_and_no_other_begins(address: str) -> None:
