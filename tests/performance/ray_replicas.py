@@ -45,7 +45,8 @@ def make_manifest(folder: Path) -> Path:
 
 def measure(folder: Path, manifest: Path, replicas: int) -> Measured:
     runs = folder / str(replicas)
-    settings = [f"tasks.{TASK}.dataset.path={manifest}", "model=pocketsphinx", "name=run", f"runs={runs}"]
+    data = [f"tasks.{TASK}.dataset.path={manifest}", f"++tasks.{TASK}.dataset.root={DEMO_SPEECH}"]
+    settings = [*data, "model=pocketsphinx", "name=run", f"runs={runs}"]
     ray = ["executor=ray", f"executor.replicas={replicas}", "statistics.resamples=100"]
     process = subprocess.Popen(
         [sys.executable, "-m", "evalkit.cli", "run", f"task={TASK}", *settings, *ray],
