@@ -257,7 +257,12 @@ class ContinuousModelAdapter(ModelAdapter):
     """A model of this process that takes the next request as soon as it has room, while others are still under way.
 
     An answer that is short need not wait for the longest of its batch; ``generate`` stays for a batch by itself.
+
+    Attributes:
+        is_continuous: whether it is to be asked so, as it is set up; otherwise it gets batches like any other.
     """
+
+    is_continuous: bool = True
 
     @abstractmethod
     def generate_each(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:

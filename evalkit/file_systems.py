@@ -1,5 +1,6 @@
 """What kind of file system a folder lies on: some are seen by several machines, some cannot lock between them."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,3 +42,9 @@ def file_system_of(folder: Path) -> FileSystem:
     holding = [(len(point), kind, options) for point, kind, options in mounts if path.is_relative_to(point)]
     _, kind, options = max(holding, key=lambda each: each[0], default=(0, "", ""))
     return FileSystem(kind, frozenset(options.split(",")))
+
+
+def cache_folder() -> Path:
+    """Return the folder of what may be deleted at any time: ``EVALKIT_CACHE``, else ``evalkit`` in the user's own."""
+    chosen = os.environ.get("EVALKIT_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "evalkit")
+    return Path(os.path.abspath(os.path.expanduser(chosen)))

@@ -9,6 +9,10 @@ class CheckpointError(ValueError):
     """A checkpoint folder lacks something, or holds something that does not fit; the message names it."""
 
 
+class UnsupportedError(ValueError):
+    """What was asked for cannot be done on this machine."""
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message; what kind of error it is, where it has none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

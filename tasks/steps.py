@@ -1,12 +1,13 @@
 """The steps that the chains of several tasks are made of, as sub-generators: ``words = yield from transcript(…)``."""
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from evalkit.audio import Audio
 from evalkit.prompts import Prompt
-from evalkit.types import Call, Message, Request, Response
+from evalkit.tool_syntax import without_calls
+from evalkit.types import Call, Message, Request, Response, ToolCall
 
 AnswerMode = Literal["speech", "text"]
 """Whether the model under test is to speak, or to write."""
@@ -79,15 +80,80 @@ class Conversation:
         self._prompt = prompt
         self._language = language
         self._output: AnswerMode = output
-        self._history = tuple(history)
         self._tools = tools
+        self._so_far = Request(tuple(history))
 
     def say(self, *content: Audio | str) -> Step[Response]:
         """Say the user's next turn and return the model's answer."""
+        history = [message for message in self._so_far.messages if message.role != "system"]
         request = self._prompt.request(
-            content, language=self._language, history=self._history, tools=self._tools, output=self._output
+            content, language=self._language, history=history, tools=self._tools, output=self._output
         )
+        return (yield from self._ask(request))
+
+    def go_on(self, *results: Message) -> Step[Response]:
+        """Give the model the results of the tools that it called, and return how it goes on."""
+        return (yield from self._ask(replace(self._so_far, messages=(*self._so_far.messages, *results))))
+
+    def _ask(self, request: Request) -> Step[Response]:
         response = yield Call("model", request)
-        turns = (message for message in request.messages if message.role != "system")
-        self._history = (*turns, response.message)
+        if response.tool_calls:
+            # A call that stands in the text is remembered as a call and not a second time as words, and by an id: there
+            # are servers that take no result without one.
+            calls = tuple(
+                call if call.id else replace(call, id=f"call-{len(request.messages)}-{number}")
+                for number, call in enumerate(response.tool_calls)
+            )
+            response = replace(response, text=without_calls(response.text), tool_calls=calls)
+        self._so_far = replace(request, messages=(*request.messages, response.message))
         return response
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A call that the model made, and what came of it.
+
+    Attributes:
+        call: as the model wrote it.
+        result: as the tool gave it.
+        message: the result as the model is given it.
+    """
+
+    call: ToolCall
+    result: Response
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class LoopRound:
+    """One answer of the model in a turn of a conversation with tools, and what came of what it called.
+
+    Attributes:
+        answer: of the model.
+        uses: its calls with their results, in order; none in the last round of a turn.
+    """
+
+    answer: Response
+    uses: tuple[ToolUse, ...] = ()
+
+
+def converse(
+    conversation: Conversation, content: Audio | str, use: Callable[[ToolCall], Step[ToolUse]], most_rounds: int
+) -> Step[tuple[LoopRound, ...]]:
+    """Say a turn to the model, run what it calls, and have it go on from the results until it calls nothing more.
+
+    Args:
+        conversation: with the tools at hand.
+        content: what the user says.
+        use: runs a call.
+        most_rounds: of calls; what the model calls after that many is not run.
+    """
+    answer = yield from conversation.say(content)
+    rounds: list[LoopRound] = []
+    while len(rounds) < most_rounds and (calls := [call for call in answer.tool_calls if call.name]):
+        uses = []
+        for call in calls:
+            uses.append((yield from use(call)))
+        rounds.append(LoopRound(answer, tuple(uses)))
+        answer = yield from conversation.go_on(*(each.message for each in uses))
+    return (*rounds, LoopRound(answer))

@@ -15,6 +15,8 @@ import time
 from functools import cache
 from pathlib import Path
 
+from evalkit.file_systems import cache_folder
+
 DIGEST_BYTES = 16
 
 # A file that was changed so shortly before it was read may change again without its times showing it.
@@ -39,7 +41,7 @@ def file_digest(path: str) -> str | None:
     state = _digested(
         f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_dev}".encode()
     )
-    index = _index(_cache_folder())
+    index = _index(str(cache_folder()))
     path = os.path.abspath(path)
     digest = index.get(path, state)
     if digest is None:
@@ -60,12 +62,6 @@ def content_digest(content: bytes) -> str:
 
 def _digested(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
-
-
-def _cache_folder() -> str:
-    return os.environ.get("EVALKIT_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "evalkit"
-    )
 
 
 @cache

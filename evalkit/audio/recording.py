@@ -3,13 +3,14 @@
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from evalkit.audio.decoding import Waveform, read_mono, resampled, seconds_by_header
 from evalkit.audio.digests import content_digest, file_digest
-from evalkit.audio.wav import wav_of_waveform
+from evalkit.audio.wav import float_wav_of_waveform, wav_of_waveform
 from evalkit.errors import AudioError
 
 
@@ -179,6 +180,25 @@ class Audio:
         """
         return read_mono(self._source(), self.name, self._span)
 
+    def portable(self, *, with_content: bool) -> "Audio":
+        """Return the same recording in a form that can be sent to another process, decoded samples left behind.
+
+        Args:
+            with_content: whether its bytes go along, of a part those of the part. Without them a recording that is a
+                file is read where it arrives, under the same path; bytes from inside a data set go along in any case.
+
+        Raises:
+            AudioError: it cannot be read.
+        """
+        content, span = self._content, self._span
+        if content is not None or with_content:
+            encoded, span = self._encoded_exactly()
+            content = partial(bytes, encoded)  # a function that can be sent, unlike whatever gave the bytes here
+        # The path is what messages name, also where the bytes go along.
+        sent = Audio(self.locator, self._path, content=content, duration=self.duration, root=self._root, span=span)
+        sent._digest, sent._identified = self.digest(), True
+        return sent
+
     def release(self) -> None:
         """Forget the decoded samples."""
         self._waveform = None
@@ -217,6 +237,13 @@ class Audio:
         if len(waveform) == 0:
             raise AudioError(f"{self.name}: the audio holds no samples")
         return waveform
+
+    def _encoded_exactly(self) -> tuple[bytes, tuple[float, float] | None]:
+        """Return bytes that decode to the recording's own samples, and where in them it lies if it is a part."""
+        if self._span is None:
+            return self.encoded(), None
+        mono, rate = self.read_mono()
+        return float_wav_of_waveform(mono, rate), (0.0, len(mono) / rate)
 
     def _source(self) -> str | io.BytesIO:
         """Return what soundfile is to open."""

@@ -1,4 +1,4 @@
-"""WAV files of one channel with 16 bits."""
+"""WAV files of one channel: of 16 bits, or of floating-point numbers where nothing may be rounded."""
 
 import io
 import struct
@@ -13,6 +13,15 @@ def wav_of_waveform(waveform: Waveform, sample_rate: int) -> bytes:
     """Return the WAV file of a waveform [samples] in -1..1 at ``sample_rate`` hertz; what is louder is clipped."""
     samples = np.clip(np.rint(waveform * 32_768), -32_768, 32_767).astype("<i2")
     return wav_of_samples(samples.tobytes(), sample_rate)
+
+
+def float_wav_of_waveform(waveform: Waveform, sample_rate: int) -> bytes:
+    """Return a WAV file that holds a waveform [samples] at ``sample_rate`` hertz exactly, as float32."""
+    import soundfile
+
+    container = io.BytesIO()
+    soundfile.write(container, waveform, sample_rate, format="WAV", subtype="FLOAT")
+    return container.getvalue()
 
 
 def wav_of_samples(samples: bytes, sample_rate: int) -> bytes:

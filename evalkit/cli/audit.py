@@ -4,11 +4,11 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from evalkit.cli.allow import add_allow
 from evalkit.cli.main import EXIT_FOUND_FAULT
+from evalkit.cli.run_argument import run_argument
 from evalkit.printable import printable
 from evalkit.results.repeated import repeated_folders
 from evalkit.run.audit import Audit, audit_run
@@ -24,7 +24,11 @@ def command(arguments: Sequence[str]) -> int:
         "folder is written to. Exits 0 if the runs are whole, 1 if something was found, and 2 on an error.",
     )
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or a folder of repeated runs for all of them"
+        "runs",
+        nargs="+",
+        type=run_argument,
+        metavar="RUN",
+        help="run folders, or a folder of repeated runs for all of them",
     )
     parser.add_argument("--json", action="store_true", help="print a line of JSON, a list with an object for each run")
     add_allow(parser)

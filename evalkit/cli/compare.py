@@ -8,6 +8,7 @@ from typing import cast, get_args
 
 from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
 from evalkit.cli.output import check_file, write_file, write_json
+from evalkit.cli.run_argument import run_argument
 from evalkit.metrics.functions import register_functions_of
 from evalkit.printable import printable
 from evalkit.results.compared import Comparison, Correction
@@ -65,9 +66,11 @@ def _write(comparison: Comparison, conditions: Sequence[Condition], options: arg
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="evalkit compare", description=_DESCRIPTION)
-    parser.add_argument("base", type=Path, metavar="BASE", help="run folder of the baseline")
-    parser.add_argument("new", type=Path, metavar="NEW", help="run folder to judge against it")
-    parser.add_argument("more", nargs="*", type=Path, metavar="MORE", help="further run folders to judge against it")
+    parser.add_argument("base", type=run_argument, metavar="BASE", help="run folder of the baseline")
+    parser.add_argument("new", type=run_argument, metavar="NEW", help="run folder to judge against it")
+    parser.add_argument(
+        "more", nargs="*", type=run_argument, metavar="MORE", help="further run folders to judge against it"
+    )
     parser.add_argument("--level", type=float, default=0.95, help="confidence level (default: %(default)s)")
     parser.add_argument(
         "--minimum", type=float, metavar="SIZE", help="the difference that matters, in the unit that is printed"

@@ -70,8 +70,9 @@ _OPTIONS = {
     "wer": ("--help", "--language", "--scheme", "--alignment", "--ids", "--level"),
     "export": ("--help", "--format", "--task", "--as-written", "--output"),
     "doctor": ("--help", "--data-root", "--probe", "--config-dir"),
+    "chat": ("--help", "--config-dir"),
 }
-_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "judge", "data", "doctor")
+_TAKE_OVERRIDES = ("run", "plan", "reproduce", "show", "judge", "data", "doctor", "chat")
 _LISTS = ("task", "suite")
 _VALUES = {
     "alignment": ("levenshtein", "sclite"),

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from evalkit.cli.output import check_folder
+from evalkit.cli.run_argument import run_argument
 from evalkit.errors import ConfigurationError
 from evalkit.printable import printable
 
@@ -22,7 +23,7 @@ def command(arguments: Sequence[str]) -> int:
         epilog="example: evalkit leaderboard runs --model 'step-*' --step 'step-(\\d+)' --output board",
     )
     parser.add_argument(
-        "runs", nargs="?", type=Path, default=Path("runs"), metavar="FOLDER", help="of runs (default: runs)"
+        "runs", nargs="?", type=run_argument, default=Path("runs"), metavar="FOLDER", help="of runs (default: runs)"
     )
     parser.add_argument(
         "--task", nargs="+", default=[], metavar="NAME", help="tasks and averages to show; default: all"

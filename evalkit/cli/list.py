@@ -8,6 +8,7 @@ from pathlib import Path
 from evalkit.cli.catalogue import Folders, read_models, read_options
 from evalkit.cli.columns import columns
 from evalkit.cli.model_facts import abilities, languages, longest_audio, needs
+from evalkit.cli.run_argument import run_argument
 from evalkit.errors import ConfigurationError, StoreError
 from evalkit.printable import printable
 from evalkit.results.folder import PROVENANCE, SHARDS
@@ -26,7 +27,7 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
         description="What there is to choose from, and the runs that a folder holds.",
     )
     parser.add_argument("what", choices=(*_CONFIGURED, "published", "runs"), metavar="WHAT", help="which list")
-    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="of runs (default: runs)")
+    parser.add_argument("folder", nargs="?", type=run_argument, metavar="FOLDER", help="of runs (default: runs)")
     options = parser.parse_args(arguments)
     if options.folder is not None and options.what != "runs":
         parser.error(f"{options.what} takes no folder; --config-dir FOLDER names further configurations")

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from evalkit.cli.run_argument import run_argument
 from evalkit.errors import ConfigurationError
 from evalkit.printable import printable
 from evalkit.results.metrics_file import read_run
@@ -17,7 +18,7 @@ def command(arguments: Sequence[str]) -> int:
         "tracker's client needs (keys, servers, WANDB_MODE=offline) is set as for the client itself.",
         epilog="example: evalkit log runs/A --to mlflow --uri http://localhost:5000 --report runs/A/report",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument("run", type=run_argument, metavar="RUN", help="run folder")
     parser.add_argument("--to", choices=("wandb", "mlflow"), required=True, help="the tracker")
     parser.add_argument("--project", default="evalkit", help="project, or experiment (default: %(default)s)")
     parser.add_argument("--uri", help="of MLflow's server or store; default: MLFLOW_TRACKING_URI")

@@ -44,12 +44,13 @@ COMMANDS = {
     "wer": "the error rate between two text files, with its interval; no audio, no model",
     "export": "a run's references and answers as files for SCTK's sclite",
     "data": "data prepare, data verify: fetch or index a data set; check its counts, hours and recordings",
+    "chat": "talk with a model in the browser: speech in and out, tools, voices; evalkit chat model=NAME",
     "doctor": "what is installed, which models and tasks can run here, and why not",
     "completion": "print the script that completes words at the TAB key, for bash, zsh or fish",
 }
 _HIDDEN = ("complete",)
 # The commands that compose configurations, and are told of further folders of them.
-_COMPOSING = ("run", "plan", "reproduce", "list", "show", "judge", "data", "doctor", "complete")
+_COMPOSING = ("run", "plan", "reproduce", "list", "show", "judge", "data", "doctor", "chat", "complete")
 
 
 @dataclass(slots=True)

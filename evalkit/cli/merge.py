@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evalkit.cli.allow import add_allow
 from evalkit.cli.main import EXIT_FOUND_FAULT
+from evalkit.cli.run_argument import place, run_argument
 from evalkit.cli.summary import summary
 from evalkit.printable import printable
 from evalkit.results.shards import shards_of
@@ -23,7 +24,7 @@ def command(arguments: Sequence[str]) -> int:
         "of different settings, data, models or versions are refused. May be repeated.",
         epilog="example: evalkit merge runs/whisper_large_v3-asr_open",
     )
-    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("run", type=run_argument, help="run folder")
     add_allow(parser)
     options = parser.parse_args(arguments)
     statuses = [_merge(folder, options.allow) for folder in _sharded(options.run)]
@@ -45,5 +46,5 @@ def _merge(folder: Path, allow: Sequence[str]) -> int:
         print(f"evalkit: {printable(str(error))}; `evalkit run` with the same words finishes each", file=sys.stderr)
         return EXIT_FOUND_FAULT
     print(printable(summary(run), lines=True))
-    print(f"\nRun folder: {folder}\nTables and chart: evalkit report {folder}")
+    print(f"\nRun folder: {place(folder)}\nTables and chart: evalkit report {place(folder)}")
     return EXIT_FOUND_FAULT if run.failed_samples else 0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evalkit.cli.output import check_file
+from evalkit.cli.run_argument import run_argument
 from evalkit.errors import ConfigurationError
 from evalkit.printable import printable
 from evalkit.results.repeated import read_results
@@ -24,7 +25,7 @@ def command(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("kind", metavar="KIND", choices=KINDS, help="what to draw; see below")
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders")
+    parser.add_argument("runs", nargs="*", type=run_argument, metavar="RUN", help="run folders")
     parser.add_argument(
         "--output",
         nargs="+",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.cli.output import check_file, write_json
+from evalkit.cli.run_argument import run_argument
 from evalkit.metrics.metric import rounded
 from evalkit.printable import printable
 from evalkit.results.markdown import escaped
@@ -27,7 +28,11 @@ def command(arguments: Sequence[str]) -> int:
         epilog="example: evalkit repeats runs/step_audio_2-demo",
     )
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="a folder of repeated runs, or the run folders themselves"
+        "runs",
+        nargs="+",
+        type=run_argument,
+        metavar="RUN",
+        help="a folder of repeated runs, or the run folders themselves",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON to a file")
     options = parser.parse_args(arguments)

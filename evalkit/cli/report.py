@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.cli.output import check_folder
+from evalkit.cli.run_argument import run_argument
 from evalkit.errors import StoreError
+from evalkit.object_store import address_of
 from evalkit.printable import printable
 from evalkit.results.metrics_file import FILE_NAME, without_results
 from evalkit.results.repeated import read_results, repeated_folders
@@ -23,7 +25,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "runs",
         nargs="*",
-        type=Path,
+        type=run_argument,
         metavar="RUN",
         help="run folders, or folders of repeated runs, each a column or row",
     )
@@ -115,12 +117,12 @@ def _print_tables(tables: "Sequence[Table]") -> None:
 
 
 def usual_output(runs: Sequence[Path]) -> Path:
-    """Return where a report goes if nobody says: into the first run folder.
+    """Return where a report goes if nobody says: into the first run folder, unless that lies on an object store.
 
     Raises:
         StoreError: what lies there is a link.
     """
-    if not runs:
+    if not runs or address_of(runs[0]):
         return Path("report")
     folder = runs[0] / "report"
     if folder.is_symlink():  # whoever made the run says where

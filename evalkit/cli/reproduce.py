@@ -15,6 +15,7 @@ from evalkit.cli.main import EXIT_ERROR, EXIT_FOUND_FAULT
 from evalkit.cli.output import check_folder, replace_file
 from evalkit.cli.plan import add_probe_option
 from evalkit.cli.report import usual_output
+from evalkit.cli.run_argument import run_argument
 from evalkit.errors import ConfigurationError
 from evalkit.place import TablePlace
 from evalkit.printable import printable
@@ -77,7 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("words", nargs="*", metavar="MODEL override", help="a model, and words as of `evalkit run`")
     parser.add_argument(
-        "--from", dest="runs", nargs="+", type=Path, metavar="RUN", help="judge these finished runs, or repeated ones"
+        "--from",
+        dest="runs",
+        nargs="+",
+        type=run_argument,
+        metavar="RUN",
+        help="judge these finished runs, or repeated ones",
     )
     parser.add_argument("--published", metavar="NAME", help="what published tables call it, as MODEL or MODEL@RELEASE")
     parser.add_argument("--published-table", type=Path, metavar="FILE", help="a CSV of figures of your own to judge by")

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from evalkit.cli.catalogue import Folders
 from evalkit.cli.main import EXIT_FOUND_FAULT
+from evalkit.cli.run_argument import place
 from evalkit.cli.summary import summary
 from evalkit.errors import ConfigurationError, EvalkitError, StopRequested
 from evalkit.hints import hint
@@ -146,7 +147,7 @@ def _run_shard(config: DictConfig, choices: Mapping[str, Any]) -> int:
         run = Shard.run_of(_folder(results))
         counts = ", ".join(f"{name} {task.samples.total:,}" for name, task in results.tasks.items())
         print(f"Shard {config.shard} is done; samples: {counts}")
-        print(f"Once all are: evalkit merge {run}", flush=True)
+        print(f"Once all are: evalkit merge {place(run)}", flush=True)
     if failed:
         print(f"evalkit: {failed:,} of them failed; the same command asks again", file=sys.stderr)
     return EXIT_FOUND_FAULT if failed else 0
@@ -158,7 +159,7 @@ def _told(evaluation: Evaluation) -> RunResult:
     print(printable(summary(run), lines=True))
     if lines := usage_lines(evaluation.usage, evaluation.busy):
         print("Models, over all sessions of this run", *lines, sep="\n")
-    print(f"\nRun folder: {folder}\nTables and chart: evalkit report {folder}", flush=True)
+    print(f"\nRun folder: {place(folder)}\nTables and chart: evalkit report {place(folder)}", flush=True)
     if failed := run.failed_samples:
         print(
             f"evalkit: {failed:,} {'samples' if failed > 1 else 'sample'} failed and count{'' if failed > 1 else 's'} "

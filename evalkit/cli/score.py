@@ -2,9 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from evalkit.cli.allow import add_allow
+from evalkit.cli.run_argument import run_argument
 from evalkit.cli.summary import summary
 from evalkit.run.rescore import rescore
 
@@ -17,7 +17,7 @@ def command(arguments: Sequence[str]) -> int:
         "its config.yaml names, nothing but the tasks of evalkit is loaded, and of yours what you allow.",
         epilog="example: evalkit score runs/whisper_tiny_en-demo schemes=[whisper,qwen2_audio]",
     )
-    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("run", type=run_argument, help="run folder")
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -126,9 +126,9 @@ def _page() -> Iterator[str]:
             yield from ("", f"### {name}", "")
             yield from (_description(text), "")
             yield from _table(("Setting", "Default", "What it does"), rows)
-    yield from ("", "## Of executors", "")
+    yield from ("", "## Of executors")
     for name, text in _options("executor"):
-        yield from (f"### {name}", "", _description(text), "")
+        yield from ("", f"### {name}", "", _description(text), "")
         yield from _table(("Setting", "Default", "What it does"), settings(text))
     yield from ("", "## Of data sets", "")
     yield "Written `tasks.NAME.dataset.SETTING=VALUE`, where the data set is one of `evalkit.datasets.open_dataset`."

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from evalkit.cli.columns import columns
+from evalkit.cli.run_argument import run_argument
 from evalkit.printable import printable
 from evalkit.progress import duration
 from evalkit.run.status import RunStatus, RunWatch, TaskStatus, begun_runs
@@ -29,7 +29,11 @@ def command(arguments: Sequence[str]) -> int:
         "too: what is read is the event log. Answers of earlier sessions count as done, failures do not.",
     )
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="run folders, or a folder of run folders for all in it"
+        "runs",
+        nargs="+",
+        type=run_argument,
+        metavar="RUN",
+        help="run folders, or a folder of run folders for all in it",
     )
     parser.add_argument("--json", action="store_true", help="print a line of JSON, a list of objects")
     parser.add_argument(

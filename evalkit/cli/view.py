@@ -3,9 +3,9 @@
 import argparse
 import webbrowser
 from collections.abc import Sequence
-from pathlib import Path
 
 from evalkit.cli.report import has_results, readable_runs
+from evalkit.cli.run_argument import run_argument
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -15,7 +15,9 @@ def command(arguments: Sequence[str]) -> int:
         description="Show the report of runs in the browser, served to this machine alone; Ctrl-C ends it. Runs may "
         "have begun a moment ago: the page hears of new results.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders; the first is compared with")
+    parser.add_argument(
+        "runs", nargs="+", type=run_argument, metavar="RUN", help="run folders; the first is compared with"
+    )
     parser.add_argument("--port", type=int, default=0, help="to listen at (default: any that is free)")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open no browser")
     options = parser.parse_args(arguments)

@@ -22,6 +22,7 @@ from evalkit.datasets.manifest import Manifest
 from evalkit.datasets.tables import MANIFEST_SUFFIXES, table_suffix
 from evalkit.errors import ConfigurationError, DataError, EvalkitError
 from evalkit.hints import hint
+from evalkit.object_store import address_of
 from evalkit.types import Sample
 
 _ELSEWHERE = "say where it lies with tasks.<name>.dataset.path= or data_root="
@@ -97,7 +98,8 @@ class _LocalOrHub(Dataset):
         if self._path is not None and self._path.exists():
             return self._local(self._path)
         if not self._hub:
-            raise DataError(f"{self._path}: no such file or folder; put the data set there or {_ELSEWHERE}")
+            where = (self._path and address_of(self._path)) or self._path
+            raise DataError(f"{where}: no such file or folder; put the data set there or {_ELSEWHERE}")
         language = {key: value for key, value in self._options.items() if key == "language"}
         dataset = HubDataset(**{**language, **self._hub})
         try:

@@ -48,6 +48,7 @@ class LocalExecutor:
 
     Attributes:
         samples_under_way: how many samples may be under way at once.
+        batch_size, batches_ahead, residency: as given.
     """
 
     def __init__(
@@ -72,20 +73,20 @@ class LocalExecutor:
         if residency not in get_args(Residency):
             raise ConfigurationError(f"executor.residency: '{residency}' must be {' or '.join(get_args(Residency))}")
         self.samples_under_way = _UNDER_WAY[residency]
-        self._batch_size = batch_size
+        self.batch_size = batch_size
+        self.batches_ahead = batches_ahead
+        self.residency = residency
         self._decode_threads = decode_threads
-        self._batches_ahead = batches_ahead
         self._seconds_ahead = seconds_ahead
         self._batch_deadline = batch_deadline
-        self._residency = residency
         self._worker: _Worker | None = None
 
     def open(self, spec: ModelSpec) -> "LocalEndpoint":
         """Return an endpoint for a model that is loaded when it is first asked about."""
         if self._worker is None or self._worker.closed:
             pool = ThreadPoolExecutor(self._decode_threads, thread_name_prefix="decode")
-            self._worker = _Worker(pool, self._batch_deadline, keep_loaded=self._residency == "together")
-        return LocalEndpoint(spec, self._worker, self._batch_size, self._batches_ahead, self._seconds_ahead)
+            self._worker = _Worker(pool, self._batch_deadline, keep_loaded=self.residency == "together")
+        return LocalEndpoint(spec, self._worker, self.batch_size, self.batches_ahead, self._seconds_ahead)
 
 
 class LocalEndpoint:

@@ -104,7 +104,7 @@ class LocalModel:
 
         for calls in waiting:
             adapter = self._loaded()
-            if isinstance(adapter, ContinuousModelAdapter) and not self._goes_on_in_batches:
+            if isinstance(adapter, ContinuousModelAdapter) and adapter.is_continuous and not self._goes_on_in_batches:
                 following = chain([calls.pop(0)], (more.pop(0) for more in waiting))
                 self._goes_on_in_batches = not answer_each(adapter, following, self._packing, self.clock, give)
             else:

@@ -1,8 +1,8 @@
 """Opening the endpoints of a run: which models sit behind a server, and which work in this process."""
 
 import inspect
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,26 @@ class ServedSettings:
     logs: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ExecutorChoice:
+    """Which executor opens the endpoint of which role.
+
+    Attributes:
+        usual: of all roles that have none of their own.
+        own: by role.
+    """
+
+    usual: Executor
+    own: Mapping[str, Executor] = field(default_factory=dict)
+
+    def open(self, spec: ModelSpec) -> Endpoint:
+        """Return an endpoint for a model that is described."""
+        return self.own.get(spec.role, self.usual).open(spec)
+
+
 def open_endpoints(
     specs: Iterable[ModelSpec],
-    executor: Executor,
+    executors: ExecutorChoice,
     served: ServedSettings,
     requests: Iterable[tuple[str, Request]] = (),
 ) -> dict[str, Endpoint]:
@@ -52,7 +69,7 @@ def open_endpoints(
 
     Args:
         specs: describe the models.
-        executor: opens those of this process.
+        executors: open those that are not behind servers.
         served: what those behind servers share.
         requests: with their roles, such as will come; their decoding settings are checked where a server is asked.
 
@@ -65,12 +82,15 @@ def open_endpoints(
         spec.check()
         if spec.process.launch is not None and not is_served(spec):
             raise ConfigurationError(f"{spec.role}.launch: {spec.title} is not behind a server; launch= starts one")
+        if spec.role in executors.own and (is_served(spec) or _is_cascade(spec)):
+            what = "made of its stages" if _is_cascade(spec) else "behind a server"
+            raise ConfigurationError(f"executor@executors.{spec.role}: {spec.title} is {what}, and has no executor")
     stages = [stage for stage in STAGES if any(spec.role == stage for spec in specs)]
 
     def opened(spec: ModelSpec) -> Endpoint:
         if _is_cascade(spec):
             return ComposedEndpoint(spec.role, stages)
-        return _served(spec, served) if is_served(spec) else executor.open(spec)
+        return _served(spec, served) if is_served(spec) else executors.open(spec)
 
     endpoints = {spec.role: opened(spec) for spec in specs}
     for role, request in requests:

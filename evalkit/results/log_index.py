@@ -8,15 +8,15 @@ version or damaged is made anew. It holds nothing that the log does not, and may
 import hashlib
 import json
 import logging
-import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
-from evalkit.errors import one_line
+from evalkit.errors import StoreError, one_line
 from evalkit.results.role_log import RoleLog
 from evalkit.results.usage import RoleUsage
 from evalkit.types import Response
@@ -91,16 +91,16 @@ class LogIndex:
         self._fold()
         if not self._writable or self._covered == self._log.end:
             return
-        # Read again and not noted in passing: the checksum is of what lies there.
-        checksum, end = self._log.checksum(self._covered, self._checksum), self._log.end
-        about = {"version": _VERSION, "bytes": end, "checksum": checksum, "usage": self.usage.to_json()}
         unfinished = self._path.with_name(self._path.name + ".unfinished")
         try:
-            with unfinished.open("wb") as file:
-                np.savez(file, entries=self._entries, about=np.frombuffer(json.dumps(about).encode(), np.uint8))
+            # Read again and not noted in passing: the checksum is of what lies there.
+            checksum, end = self._log.checksum(self._covered, self._checksum), self._log.end
+            about = {"version": _VERSION, "bytes": end, "checksum": checksum, "usage": self.usage.to_json()}
+            content = json.dumps(about).encode() + b"\n" + self._entries.tobytes()
+            unfinished.write_bytes(b"%08x\n" % crc32(content) + content)
             unfinished.replace(self._path)
-        except OSError as error:
-            _log.info("%s: not written (%s); the next session reads the log in its place", self._path, error.strerror)
+        except (OSError, StoreError) as error:
+            _log.info("%s: not written (%s); the next session reads the log in its place", self._path, one_line(error))
             return
         self._covered, self._checksum = end, checksum
 
@@ -129,19 +129,21 @@ class LogIndex:
 
     def _load(self) -> None:
         try:
-            with np.load(self._path, allow_pickle=False) as file:
-                about, entries = json.loads(file["about"].tobytes()), file["entries"]
-            end, checksum = int(about["bytes"]), int(about["checksum"])
-            usage = RoleUsage.from_json(about["usage"])
-            fits = about["version"] == _VERSION and entries.dtype == _ENTRY and 0 <= end <= self._log.end
-        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            checksum, _, content = self._path.read_bytes().partition(b"\n")
+            if int(checksum, 16) != crc32(content):
+                raise ValueError("its checksum is another")
+            head, _, entries = content.partition(b"\n")
+            about = json.loads(head)
+            version, end, of_log = about["version"], int(about["bytes"]), int(about["checksum"])
+            usage, order = RoleUsage.from_json(about["usage"]), np.frombuffer(entries, _ENTRY)
+        except (OSError, ValueError, KeyError, TypeError) as error:
             _log.info("%s: cannot be read (%s); made anew", self._path, one_line(error))
             return
-        if not fits or self._log.checksum(0, 0, end) != checksum:
-            _log.info("%s: is not of the log beside it; made anew", self._path)
+        if version != _VERSION or not 0 <= end <= self._log.end or self._log.checksum(0, 0, end) != of_log:
+            _log.info("%s: is not of the log beside it, or of another version; made anew", self._path)
             return
-        self._order(entries)
-        self._covered, self._checksum, self.usage = end, checksum, usage
+        self._order(order)
+        self._covered, self._checksum, self.usage = end, of_log, usage
 
 
 def sound_response(record: Mapping[str, Any]) -> Response | None:

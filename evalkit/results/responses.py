@@ -69,6 +69,14 @@ class ResponseStore:
             return self._as_stored(response)
         return None
 
+    def holds(self, sample_id: str, position: int, role: str) -> bool:
+        """Tell whether a call of a sample was answered in earnest, whatever was asked."""
+        log = self._logs.get(role)
+        return log is not None and any(
+            log.records.read(offset)["sample"] == sample_id
+            for offset in log.index.find(sample_id, position, failed=False)
+        )
+
     def append(self, sample_id: str, position: int, call: Call, response: Response) -> Response:
         """Record a response, failed or good, and make it the one that ``get`` finds.
 

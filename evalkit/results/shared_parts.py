@@ -5,6 +5,7 @@ the one before that: what a conversation of many rounds takes grows with its rou
 """
 
 import hashlib
+import json
 import re
 from array import array
 from collections.abc import Mapping
@@ -59,7 +60,8 @@ class SharedParts:
         if before:
             shared["messages"] = self._conversation(before)
         if "tools" in record:
-            shared["tools"] = self._named({"tools": record.pop("tools")})
+            # As it will be read back: in YAML keys may be numbers, which JSON turns into texts.
+            shared["tools"] = self._named({"tools": json.loads(canonical_json(record.pop("tools")))})
         return canonical_json({**record, "messages": [last], "shared": shared})
 
     def close(self) -> None:

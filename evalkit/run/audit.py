@@ -23,7 +23,7 @@ from evalkit.results.scores import FILE_NAME as SCORES
 from evalkit.results.scores import ScoresFile
 from evalkit.results.task_result import ModelIdentity, TaskResult
 from evalkit.run.audit_calls import CallsAudit, Finding, audit_calls
-from evalkit.run.rescore import rescore_task
+from evalkit.run.scoring import TaskScorer
 from evalkit.run.stored import read_stored_config, stored_statistics, stored_tasks
 from evalkit.task import Task
 from evalkit.version import __version__
@@ -134,11 +134,12 @@ def _audit_task(
     audit = CallsAudit()
     try:
         scores = ScoresFile(folder / task.name, before.digest)
-        audit = audit_calls(task, folder, scores)
-        if not audit.complete:
-            return audit, None
         into = made / task.name
-        result = rescore_task(folder / task.name, task, before, before.models, settings, into=into)
+        with TaskScorer(task, into, settings, models=before.models, partial=before.partial) as scorer:
+            audit = audit_calls(task, folder, scores, scorer)
+            if not audit.complete:
+                return audit, None
+            result = scorer.finish()
         audit.findings += _differing_rows(task.name, scores, ScoresFile(into, result.digest))
     except StoreError as error:
         audit.findings.append(Finding.of_error(folder, f"{task.name}/{SCORES}", error))

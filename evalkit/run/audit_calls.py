@@ -1,18 +1,23 @@
 """The calls of one task under audit: an accepted response for each, and the recordings that responses name, whole."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from evalkit.audio import Audio
 from evalkit.audio.digests import content_digest
 from evalkit.errors import AudioError, StoreError
 from evalkit.inference.replay import replay
+from evalkit.results.log_index import sound_response
 from evalkit.results.responses import ResponseStore
 from evalkit.results.role_log import RoleLog
 from evalkit.results.scores import ScoresFile
+from evalkit.results.shared_parts import StoredParts
+from evalkit.run.rescore import skipped_outcome
+from evalkit.run.scoring import TaskScorer
 from evalkit.task import Task
 from evalkit.types import Call, Response
 
@@ -56,7 +61,7 @@ class CallsAudit:
     complete: bool = True
 
 
-def audit_calls(task: Task, run: Path, scores: ScoresFile) -> CallsAudit:
+def audit_calls(task: Task, run: Path, scores: ScoresFile, scorer: TaskScorer) -> CallsAudit:
     """Follow the chain of every sample of a task through the stored responses.
 
     A response to a question that is asked no longer, such as one before a prompt was changed, is history and no fault,
@@ -66,9 +71,10 @@ def audit_calls(task: Task, run: Path, scores: ScoresFile) -> CallsAudit:
         task: made again (``evalkit.run.stored.stored_tasks``).
         run: the run folder.
         scores: of the task; they tell its samples.
+        scorer: counts how the samples ended, as long as the calls are complete.
 
     Raises:
-        StoreError: the scores cannot be read.
+        StoreError: the scores cannot be read or made again.
     """
     audit = CallsAudit()
     records = _Records(run, task.name, audit.findings)
@@ -78,18 +84,21 @@ def audit_calls(task: Task, run: Path, scores: ScoresFile) -> CallsAudit:
     seen: set[str] = set()
     with ResponseStore(run / task.name, writable=False) as store:
         examined = _Examined(task.name, store, records, audit)
-        for sample, status, _ in scores.samples():
+        for sample, status, reason in scores.samples():
             audit.samples[status] += 1
             if sample.id in seen:
                 audit.findings.append(Finding(f"{task.name}/{scores.path.name}", sample.id, "has more than one row"))
             seen.add(sample.id)
             if status == "skipped":
+                scorer.add(skipped_outcome(task, store, sample, reason))
                 continue
             chain = replay(task, examined, sample)
             if chain.call is not None:
                 missing = f"call {chain.position} of its chain has no response"
                 audit.findings.append(Finding(f"{task.name}/{chain.call.role}.jsonl", sample.id, missing))
                 audit.complete = False
+            elif chain.outcome is not None and audit.complete:
+                scorer.add(chain.outcome)
     audit.recordings = len(examined.recordings)
     return audit
 
@@ -115,16 +124,24 @@ class _Records:
         for path in sorted((run / task).glob("*.jsonl")):
             file = f"{task}/{path.name}"
             try:
-                with closing(RoleLog(path, writable=False)) as log:
+                with closing(RoleLog(path, writable=False)) as log, closing(StoredParts(path)) as parts:
                     if log.torn:
                         findings.append(Finding(file, None, "its last line is cut short"))
-                    for identity, response in _good(log, path.stem):
-                        self._take(identity, response)
+                    lacking: dict[str, Finding] = {}  # one for each part, however many requests share it
+                    for _, record in log.records():
+                        self._take(path.stem, record)
+                        if (finding := _lacks_parts(run, file, record, parts)) is not None:
+                            lacking.setdefault(finding.message, finding)
+                    findings += lacking.values()
             except StoreError as error:
                 findings.append(Finding.of_error(run, file, error))
                 self.damaged = True
 
-    def _take(self, identity: _Identity, response: Response) -> None:
+    def _take(self, role: str, record: Mapping[str, Any]) -> None:
+        response = sound_response(record)
+        if response is None or response.failed:
+            return
+        identity = (role, record["sample"], record["call"], record["request"])
         said = "" if response.speech is None else response.speech.locator
         if response.speech is not None:
             self.digests[said] = response.speech.digest()
@@ -134,14 +151,15 @@ class _Records:
         self._seen[key] = said
 
 
-def _good(log: RoleLog, role: str) -> Iterator[tuple[_Identity, Response]]:
-    for _, record in log.records():
-        try:
-            response = Response.from_json(record["response"])
-        except ValueError:
-            continue  # no sound response; the store leaves it aside as well
-        if not response.failed:
-            yield (role, record["sample"], record["call"], record["request"]), response
+def _lacks_parts(run: Path, file: str, record: Mapping[str, Any], parts: StoredParts) -> Finding | None:
+    """Return that a record's request cannot be read whole, or None if it can."""
+    asked = record.get("asked")
+    try:
+        if isinstance(asked, dict):
+            parts.whole(asked)
+    except StoreError as error:
+        return Finding.of_error(run, file, error, record["sample"])
+    return None
 
 
 class _Examined:

@@ -24,7 +24,7 @@ from evalkit.run.settings import check_settings
 
 # What looks at tasks and asks no model takes this one's prompts where none is chosen.
 MODEL_TO_LOOK_WITH = "whisper_tiny_en"
-_ROLE_NOT_LISTED = re.compile(r"Could not override '(model@[^']+)'")
+_ROLE_NOT_LISTED = re.compile(r"Could not override '((?:model|executor)@[^']+)'")
 _NO_MODEL = re.compile(r"You must specify 'model'")
 
 _folders: ContextVar[tuple[Path, ...]] = ContextVar("config_folders", default=())
@@ -103,7 +103,7 @@ def compose_run(words: Sequence[str], folders: Sequence[str | Path] = ()) -> Com
             try:
                 return _composed(overrides)
             except ConfigCompositionException as error:
-                # Any role can be filled: one that no file lists is an addition to Hydra, and is written as one.
+                # Any role can be filled, and have an executor: one that no file lists is an addition to Hydra.
                 role = _ROLE_NOT_LISTED.search(str(error))
                 if role is None or not any(word.startswith(f"{role[1]}=") for word in overrides):
                     raise
@@ -136,6 +136,21 @@ def compose_option(group: str, name: str, folders: Sequence[str | Path] = ()) ->
     while len(config) == 1 and isinstance(inner := next(iter(config.values())), DictConfig):
         config = inner
     return config
+
+
+def compose_settings(name: str, words: Sequence[str], folders: Sequence[str | Path] = ()) -> DictConfig:
+    """Compose the settings of a command that has a file of its own in ``configs/``.
+
+    Args:
+        name: of the file.
+        words: overrides.
+        folders: further folders of configurations.
+
+    Raises:
+        ConfigurationError: a word cannot be read, or names something that is not there.
+    """
+    with configurations(folders), initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        return compose(name, overrides=grammatical(words))
 
 
 def listed_roles() -> list[str]:

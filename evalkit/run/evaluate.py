@@ -17,11 +17,12 @@ from evalkit.errors import ConfigurationError
 from evalkit.inference.ask import TaskWork, run_inference
 from evalkit.inference.endpoint import Endpoint, ModelFacts, Timed
 from evalkit.inference.observer import Observer, Observers
-from evalkit.inference.opening import ServedSettings, is_served, open_endpoints
-from evalkit.inference.replay import StoredEndpoint
+from evalkit.inference.opening import ExecutorChoice, ServedSettings, is_served, open_endpoints
+from evalkit.inference.replay import StoredEndpoint, begin
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache
 from evalkit.inference.work_clock import AtWork
+from evalkit.object_store import held
 from evalkit.progress import Progress, say
 from evalkit.results.aggregates import with_aggregates
 from evalkit.results.folder import PROVENANCE, RunFolder
@@ -71,13 +72,13 @@ def evaluate(plan: Plan, *observers: Observer, preflight: Preflight | None = Non
         EvalkitError: something stops the run; every answer got so far is kept in the run folder.
         KeyboardInterrupt: likewise; the batch under way was waited for.
     """
-    with _Session(plan, preflight or check(plan), observers) as session:
+    with held(plan.folder), _Session(plan, preflight or check(plan), observers) as session:
         inference = run_inference(
             session.works,
             session.endpoints,
             met=session.meet,
             max_failures=plan.max_failures,
-            samples_under_way=plan.executor.samples_under_way,
+            samples_under_way=max(each.samples_under_way for each in (plan.executor, *plan.executors.values())),
             observer=session.observer,
             notify=_tell,
         )
@@ -155,13 +156,25 @@ class _Session:
             self._stack = stack.pop_all()
 
     def _refuse_changed_recordings(self, checked: CheckedTask) -> None:
+        """Refuse a data set of which a recording has another sound than when it was answered about.
+
+        One that could not be read then, and is mended now, has no answer yet, and is asked about again.
+        """
         recorded = self._folder.read(PROVENANCE).get("data")
         earlier = recorded.get(checked.task.name) if isinstance(recorded, dict) else None
-        if isinstance(earlier, dict) and checked.fingerprint.recordings_changed_since(earlier):
-            raise ConfigurationError(
-                f"{self._folder.path}: holds answers about other recordings of task {checked.task.name} than its data "
-                "set has now; give this run another name=, or fresh=true to ask all again"
-            )
+        if not isinstance(earlier, dict) or not checked.fingerprint.recordings_changed_since(earlier):
+            return
+        with ResponseStore(self._folder.path / checked.task.name, writable=False) as store:
+            for sample in checked.samples:
+                first = begin(checked.task, sample)
+                if first.call is None or not store.holds(sample.id, first.position, first.call.role):
+                    continue
+                if store.get(sample.id, first.position, first.call) is None:
+                    raise ConfigurationError(
+                        f"{self._folder.path}: holds answers about other recordings of task {checked.task.name} than "
+                        f"its data set has now, as of sample {sample.id}; give this run another name=, or fresh=true "
+                        "to ask all again"
+                    )
 
     def __enter__(self) -> "_Session":
         return self
@@ -237,7 +250,8 @@ class _Session:
         served = ServedSettings(budget, cache, cached, plan.clock, _tell, logs=plan.folder)
         replayed = {role: StoredEndpoint(role, facts) for role, facts in plan.replayed.items()}
         requests = [(role, each) for task in tasks for role, some in task.requests.items() for each in some]
-        return {**open_endpoints(asked.values(), plan.executor, served, requests), **replayed}
+        executors = ExecutorChoice(plan.executor, plan.executors)
+        return {**open_endpoints(asked.values(), executors, served, requests), **replayed}
 
     def _work(self, checked: CheckedTask, stack: ExitStack) -> TaskWork:
         task, plan = checked.task, self._plan

@@ -15,6 +15,7 @@ from typing import TypeVar
 from evalkit.datasets.fingerprint import OrderedFingerprint
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError
 from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.object_store import held
 from evalkit.results.aggregates import definitions_from, with_aggregates
 from evalkit.results.copying import join_responses
 from evalkit.results.folder import PROVENANCE, RunFolder
@@ -85,7 +86,7 @@ def merge(path: Path, allow: Sequence[str] = ()) -> RunResult:
     """
     if not shards_of(path):
         raise StoreError(f"{path}: has no shards; `evalkit run … shard=1/16` makes the first of 16")
-    with ExitStack() as stack:
+    with held(path), ExitStack() as stack:
         folder = stack.enter_context(closing(RunFolder(path)))
         parts = [opened(shard, place, stack) for shard, place in shards_of(path).items()]
         _refuse_other_sessions(folder)

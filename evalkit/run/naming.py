@@ -9,6 +9,7 @@ from typing import Any
 
 from evalkit.cascade import STAGES
 from evalkit.errors import ConfigurationError
+from evalkit.object_store import copy_of, is_address
 
 # Of the name in UTF-8: file systems take 255, and files are written beside it under longer names.
 _LONGEST_NAME = 200
@@ -81,5 +82,9 @@ def _digest(text: str) -> str:
 
 
 def run_folder(runs: str, name: str) -> Path:
-    """Return the folder of a run."""
-    return Path(runs).expanduser() / name
+    """Return the folder of a run; of one on an object store, the copy on this machine.
+
+    Raises:
+        ConfigurationError: ``runs`` is an address that cannot be copied.
+    """
+    return copy_of(f"{runs}/{name}") if is_address(runs) else Path(runs).expanduser() / name

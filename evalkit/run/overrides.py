@@ -67,15 +67,15 @@ def parsed(words: Sequence[str]) -> list[Override]:
 
 
 def with_role_added(words: Sequence[str], role: str) -> list[str]:
-    """Return the words with the choice for a role made an addition, as for a role that nothing lists."""
+    """Return the words with a choice for a role made an addition, as for a role that nothing lists."""
     return [f"+{word}" if word.startswith(f"{role}=") else word for word in words]
 
 
 def added_roles(words: Sequence[str], listed: Sequence[str]) -> list[str]:
-    """Return the words with the choice for every role that ``listed`` does not hold made an addition."""
+    """Return the words with every choice for a role that ``listed`` does not hold made an addition."""
     for word in words:
         key = word.partition("=")[0]
-        if key.startswith("model@") and key not in listed:
+        if key.startswith(("model@", "executor@")) and key not in listed:
             words = with_role_added(words, key)
     return list(words)
 

@@ -20,6 +20,7 @@ from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.model_card import ModelCard
+from evalkit.object_store import fetched, is_address
 from evalkit.progress import say
 from evalkit.prompts import Prompts
 from evalkit.redaction import known_secrets, without_secrets
@@ -47,7 +48,8 @@ class Plan:
         models: describes the model of each role that one was chosen for.
         replayed: what the models of some roles are that are not asked: their answers lie in the run folder already.
         model_name: of the system under test, as chosen.
-        executor: opens endpoints for the models of this process.
+        executor: opens endpoints for the models that the run makes itself, rather than ask a server.
+        executors: open them for the models of roles that have one of their own.
         config: the resolved configuration without secrets, as YAML.
         bootstrap: how intervals are made.
         aggregates: the averages to take over its tasks.
@@ -70,6 +72,7 @@ class Plan:
     model_name: str
     executor: Executor
     config: str
+    executors: Mapping[str, Executor] = field(default_factory=dict)
     replayed: Mapping[str, ModelFacts] = field(default_factory=dict)
     bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
     aggregates: tuple[AggregateDefinition, ...] = ()
@@ -128,6 +131,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
     roles = roles_of(config)
     known = _known_roles(tasks)
     _check_roles(roles, known)
+    executors = _executors(config, roles)
     _check_prices(config, roles)
     titles = titles_from_config(config, model_name)
     resolved: Any = OmegaConf.to_container(config, resolve=True)
@@ -139,6 +143,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
         models={role: _spec(role, titles[role], config[role]) for role in roles},
         model_name=model_name,
         executor=_made(config.executor, "executor"),
+        executors=executors,
         config=OmegaConf.to_yaml(OmegaConf.create(record)),
         bootstrap=BootstrapSettings(**resolved["statistics"]),
         aggregates=definitions_from(resolved["aggregates"]),
@@ -163,7 +168,7 @@ def tasks_from_config(config: DictConfig) -> list[Task]:
     if not config.tasks:
         raise ConfigurationError("nothing to run: choose suite=NAME or task=NAME (`evalkit list tasks` shows them)")
     prompts = Prompts({role: _profile(config[role]) for role in roles_of(config)})
-    tasks = [_made(task, f"tasks.{name}", name=name, prompts=prompts) for name, task in config.tasks.items()]
+    tasks = [_task(task, str(name), prompts) for name, task in config.tasks.items()]
     generation = {role: _generation(config[role]) for role in roles_of(config)}
     cascade = cascade_of({role: config[role] for role in roles_of(config)}, prompts)
     for task in tasks:
@@ -224,6 +229,22 @@ def _check_roles(roles: Sequence[str], known: Sequence[str]) -> None:
             )
 
 
+def _executors(config: DictConfig, roles: Sequence[str]) -> dict[str, Executor]:
+    """Make the executors that roles have for themselves.
+
+    Raises:
+        ConfigurationError: no model was chosen for such a role.
+    """
+    nodes = config.get("executors") or {}  # a run made before there was the setting has none
+    for role in map(str, nodes):
+        if role not in roles:
+            raise ConfigurationError(
+                f"executor@executors.{role}: no model is chosen for the role '{role}'{hint(role, roles)} "
+                f"(there are {', '.join(roles)})"
+            )
+    return {str(role): _made(node, f"executors.{role}") for role, node in nodes.items()}
+
+
 def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
     settings: Any = OmegaConf.to_container(model, resolve=True)
     ModelCard.from_settings(settings.get("card"), f"{role}.card")
@@ -247,6 +268,23 @@ def _generation(model: DictConfig) -> dict[str, Any]:
     """Return the decoding settings that a model's configuration has for every request to it."""
     settings: Any = OmegaConf.to_container(model.get("generation") or OmegaConf.create({}), resolve=True)
     return decoding_settings({"generation": settings})
+
+
+def _task(config: DictConfig, name: str, prompts: Prompts) -> Task:
+    """Make a task; what its data set has on an object store is read from a copy on this machine."""
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    if "dataset" in settings:
+        config = OmegaConf.create({**settings, "dataset": _with_copies(settings["dataset"])})
+    task: Task = _made(config, f"tasks.{name}", name=name, prompts=prompts)
+    return task
+
+
+def _with_copies(settings: Any) -> Any:
+    if isinstance(settings, str):
+        return str(fetched(settings)) if is_address(settings) else settings
+    if isinstance(settings, list):
+        return [_with_copies(each) for each in settings]
+    return {key: _with_copies(each) for key, each in settings.items()} if isinstance(settings, dict) else settings
 
 
 def _made(config: DictConfig, section: str, **arguments: Any) -> Any:

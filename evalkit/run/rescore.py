@@ -9,6 +9,7 @@ from evalkit.chain import Outcome
 from evalkit.errors import StoreError
 from evalkit.inference.replay import outcome_of, replay
 from evalkit.metrics.resampling import BootstrapSettings
+from evalkit.object_store import held
 from evalkit.redaction import without_secrets
 from evalkit.results.aggregates import definitions_from, with_aggregates
 from evalkit.results.folder import RunFolder
@@ -38,6 +39,11 @@ def rescore(path: Path, overrides: Sequence[str] = (), allow: Sequence[str] = ()
         StoreError: the folder is not that of a run, or holds no answer to what a changed task would ask.
         ConfigurationError: an override names a setting that the run does not have, or a task's class is not known.
     """
+    with held(path):
+        return _rescored(path, overrides, allow)
+
+
+def _rescored(path: Path, overrides: Sequence[str], allow: Sequence[str]) -> RunResult:
     config = read_stored_config(path, overrides)
     read_run(path)
     folder = RunFolder(path)
@@ -107,10 +113,10 @@ def stored_outcomes(
         StoreError: there is no response to a call of a sample's chain.
     """
     for sample, status, reason in samples:
-        yield _skipped(task, store, sample, reason) if status == "skipped" else outcome_of(task, store, sample)
+        yield skipped_outcome(task, store, sample, reason) if status == "skipped" else outcome_of(task, store, sample)
 
 
-def _skipped(task: Task, store: ResponseStore, sample: Sample, reason: Failure | None) -> Outcome:
+def skipped_outcome(task: Task, store: ResponseStore, sample: Sample, reason: Failure | None) -> Outcome:
     """Return how a sample ended that was skipped, with what was answered before a model could not be asked."""
     run = replay(task, store, sample)
     run.skip("" if reason is None else reason.message)

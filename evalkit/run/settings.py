@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from evalkit.errors import ConfigurationError
+from evalkit.object_store import is_address
 from evalkit.results.shards import Shard
 from evalkit.run.explanation import unknown_key
 
@@ -27,7 +28,7 @@ def _folder(value: Any) -> str:
     text = _text(value)
     if not text:
         raise ValueError("a folder")
-    return str(Path(text).expanduser())
+    return text if is_address(text) else str(Path(text).expanduser())
 
 
 def _texts(value: Any) -> list[str] | str:
@@ -140,13 +141,14 @@ OF_EVERY_MODEL: Mapping[str, Reader] = {
 
 OPEN_MAPPINGS = (
     *("generation", "preparation", "synthesis", "extra_body", "headers", "prompts", "prices"),
-    *("settings", "job_settings", "language_codes", "error_codes", "request_limits"),
+    *("settings", "job_settings", "language_codes", "error_codes", "request_limits", "runtime_env"),
     *("columns", "where", "cluster_by_id", "labels", "facts"),
 )
 """Mappings in the settings of models and tasks that take keys which the configuration does not list."""
 
 _MAPPINGS = ("generation", "prompts", "facts")
 _BUILT = ("executor",)
+_EXECUTORS = "executors"
 _TASKS = "tasks"
 _KINDS = "prompt_kinds"
 _AGGREGATES = "aggregates"
@@ -166,7 +168,9 @@ def check_settings(config: DictConfig) -> None:
             continue
         value = None if OmegaConf.is_missing(config, key) else config[key]
         if name == _TASKS:
-            _check_tasks(value)
+            _check_each_built(name, "names to tasks", value)
+        elif name == _EXECUTORS:
+            _check_each_built(name, "roles to executors", value)
         elif name == _KINDS:
             _check_texts(name, value)
         elif name == _AGGREGATES:
@@ -175,7 +179,7 @@ def check_settings(config: DictConfig) -> None:
         elif name in _BUILT or (isinstance(value, DictConfig) and "_target_" in value):
             _check_built(name, value)
         elif value is not None:
-            raise ConfigurationError(unknown_key(name, [*_SETTINGS, *_BUILT, _TASKS, _KINDS, _AGGREGATES]))
+            raise ConfigurationError(unknown_key(name, [*_SETTINGS, *_BUILT, _EXECUTORS, _TASKS, _KINDS, _AGGREGATES]))
     _check_section(config, _SETTINGS, "")
 
 
@@ -221,11 +225,11 @@ def _check_section(section: DictConfig, readers: Mapping[str, Reader | Mapping[s
                 raise ConfigurationError(f"{name}: '{_shown(value)}' must be {error}") from None
 
 
-def _check_tasks(tasks: Any) -> None:
-    if not isinstance(tasks, DictConfig):
-        raise ConfigurationError(f"tasks: '{_shown(tasks)}' must be a mapping from names to tasks")
-    for name, task in tasks.items():
-        _check_built(f"tasks.{name!s}", task)
+def _check_each_built(section: str, contents: str, nodes: Any) -> None:
+    if not isinstance(nodes, DictConfig):
+        raise ConfigurationError(f"{section}: '{_shown(nodes)}' must be a mapping from {contents}")
+    for name, node in nodes.items():
+        _check_built(f"{section}.{name!s}", node)
 
 
 def _check_texts(name: str, texts: Any) -> None:
@@ -239,7 +243,7 @@ def _check_built(name: str, value: Any) -> None:
     for key in _MAPPINGS:
         if key in value and not OmegaConf.is_missing(value, key) and not isinstance(value[key], DictConfig | None):
             raise ConfigurationError(f"{name}.{key}: '{_shown(value[key])}' must be a mapping, or null")
-    if not name.startswith(f"{_TASKS}.") and name not in _BUILT:
+    if name.partition(".")[0] not in (_TASKS, _EXECUTORS, *_BUILT):
         _check_section(value, OF_EVERY_MODEL, f"{name}.")
 
 

@@ -17,7 +17,7 @@ from evalkit.run.stored import read_stored_config
 # What may differ from shard to shard: where it is carried out and when it stops. The data are told by their
 # fingerprint, and a model by its own, whatever way leads to them there.
 _OF_A_SHARD = (
-    "shard", "runs", "data_root", "executor", "cache", "budget", "max_failures", "fresh", "missing_data",
+    "shard", "runs", "data_root", "executor", "executors", "cache", "budget", "max_failures", "fresh", "missing_data",
     "missing_roles",
 )  # fmt: skip
 _OF_REQUESTS = ("title", "prompts", "generation")

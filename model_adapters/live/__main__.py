@@ -33,6 +33,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("words", nargs="+", metavar="WORD", help="what chooses the model, such as model=openai_chat")
     parser.add_argument("--config-dir", type=Path, action="append", default=[], help="a further folder of them")
     parser.add_argument("--say", action="append", default=[], metavar="TURN", help="a recording's file, or a text")
+    parser.add_argument(
+        "--most-tokens", type=int, metavar="N", help="remind the model of no more than fit into so many"
+    )
     add_options(parser)
     return parser.parse_args()
 
@@ -60,6 +63,7 @@ def _talk(options: argparse.Namespace, resources: ExitStack) -> None:
         token2wav=opened.token2wav,
         voice=opened.voice,
         generation=opened.generation,
+        most_tokens=options.most_tokens,
         seed=talk.seed,
     )
     schemas = tuple(tool.schema for tool in tools)

@@ -14,6 +14,7 @@ from evalkit.thought import thought_in, without_thought
 from evalkit.tool_syntax import well_formed, without_calls
 from evalkit.types import Message, Request, Response, ToolCall, Usage
 from model_adapters.live.models import LiveModels, ModelFailedError
+from model_adapters.shared.live import Piece, Thinking
 from model_adapters.step_audio_2.server_answers import codes_in, tokens_of
 from step_audio_2.answers import AnswerEnd, AudioCodes, SpeechDelta
 from step_audio_2.assistant import Thought
@@ -36,8 +37,8 @@ _NOT_YET_WORDS = ("<", "{", "[", "`")
 class ModelDialogue(TurnLoop[Message]):
     """A conversation with a model of evalkit's configurations; see ``step_audio_2.live.dialogue.Dialogue``.
 
-    The model is reminded of so many turns; what they take in its prompt is for its server to know. An interruption
-    leaves of the words what share of the sound was heard.
+    The model is reminded of so many turns, and of no more tokens than it may be, by its server's count of those before.
+    An interruption leaves of the words what share of the sound was heard.
 
     Args:
         models: that answer.
@@ -50,6 +51,7 @@ class ModelDialogue(TurnLoop[Message]):
         generation: decoding settings, by the names that evalkit's requests use.
         most_rounds: of calls in one turn; what the model calls after that many is not run.
         most_turns: that the model is reminded of.
+        most_tokens: that they take; None for any number.
         seed: of what sampled answers draw, as far as the model's settings let it.
 
     Raises:
@@ -69,6 +71,7 @@ class ModelDialogue(TurnLoop[Message]):
         generation: Mapping[str, Any] | None = None,
         most_rounds: int = 5,
         most_turns: int = 50,
+        most_tokens: int | None = None,
         seed: int = 0,
     ) -> None:
         if token2wav is not None and voice is None:
@@ -78,7 +81,7 @@ class ModelDialogue(TurnLoop[Message]):
         if tools and not models.capabilities.tools:
             raise ValueError(f"{models.title} does not call tools: give it none")
         prepared = token2wav.prepare(voice) if token2wav is not None and voice is not None else None
-        super().__init__(tools, prepared, History(most_turns, math.inf), most_rounds, seed)
+        super().__init__(tools, prepared, History(most_turns, most_tokens or math.inf), most_rounds, seed)
         self._models = models
         self._opening = [Message("system", (system,))] if system else []
         self._schemas = tuple(tool.schema for tool in tools)
@@ -87,6 +90,7 @@ class ModelDialogue(TurnLoop[Message]):
         self._generation = dict(generation or {})
         self._recordings = 0
         self._heard: dict[Audio, str] = {}
+        self._tokens = 0  # of the whole conversation, by the last answer
 
     def _human(self, content: Sequence[Part]) -> Message:
         return Message("user", tuple(map(self._part, content)))
@@ -100,6 +104,7 @@ class ModelDialogue(TurnLoop[Message]):
         return Audio.of_waveform(f"recording {self._recordings}", part.waveform.numpy(), SAMPLE_RATE)
 
     def _reply(self, turn: Sequence[Message]) -> Generator[AnswerPiece, None, "_Said"]:
+        self.history.make_room(0)
         request = Request(
             (*self._opening, *self.history.messages, *turn),
             generation=self._generation,
@@ -117,9 +122,11 @@ class ModelDialogue(TurnLoop[Message]):
             except StopIteration as end:
                 response: Response | None = end.value
                 break
-            yield from given.words(piece) if isinstance(piece, str) else given.codes(piece)
+            yield from given.piece(piece)
         if response is None:
             return given.said(Response(given.text), self._seed)
+        if response.usage is not None:
+            self._tokens = response.usage.input_tokens + response.usage.output_tokens
         for event in given.rest(response):
             yield event
             if self._cancelled.is_set():
@@ -127,8 +134,8 @@ class ModelDialogue(TurnLoop[Message]):
         yield AnswerEnd(response.finish_reason != "length")
         return given.said(response, self._seed)
 
-    def _token_count(self, messages: Sequence[Message]) -> int:  # noqa: ARG002 - its server alone could count
-        return 0
+    def _token_count(self, messages: Sequence[Message]) -> int:  # noqa: ARG002 - its server alone could count them
+        return max(0, self._tokens - self.history.tokens)
 
 
 class _Given:
@@ -143,18 +150,14 @@ class _Given:
         self._seconds = 0.0
         self.text = ""
 
-    def words(self, more: str) -> Iterator[AnswerPiece]:
-        """Give what of the words is certain to be said: no thought, and no call."""
-        self._raw += more
-        if not self._raw.lstrip().startswith(_NOT_YET_WORDS):
-            yield from self._up_to(self._raw.partition("<")[0])
-
-    def codes(self, more: Sequence[int]) -> Iterator[AnswerPiece]:
-        """Give codes, and sound as soon as there is any."""
-        self._codes += more
-        yield AudioCodes(tuple(more))
-        if self._speech is not None:
-            yield from self._sound(self._speech.feed(more))
+    def piece(self, piece: Piece) -> Iterator[AnswerPiece]:
+        """Give what came while more is still to come."""
+        if isinstance(piece, Thinking):
+            yield Thought(piece.text, piece.tokens, piece.seconds)
+        elif isinstance(piece, str):
+            yield from self._more_words(piece)
+        else:
+            yield from self._more_codes(piece)
 
     def rest(self, response: Response) -> Iterator[AnswerPiece]:
         """Give all of a whole answer that was not given yet."""
@@ -164,7 +167,7 @@ class _Given:
         if self._speech is not None:
             codes = codes_in(response.tokens)[len(self._codes) :]
             for start in range(0, len(codes), _CODES_PER_SECOND):
-                yield from self.codes(codes[start : start + _CODES_PER_SECOND])
+                yield from self._more_codes(codes[start : start + _CODES_PER_SECOND])
             yield from self._sound(self._speech.flush())
         elif response.speech is not None:
             yield from self._sound(_waveform(response.speech))
@@ -175,6 +178,19 @@ class _Given:
     def said(self, response: Response, number: int) -> "_Said":
         """Return the answer as the loop and the history know it."""
         return _Said(response, _words(response), tuple(self._codes), self._seconds, number)
+
+    def _more_words(self, more: str) -> Iterator[AnswerPiece]:
+        """Give what of the words is certain to be said: no thought, and no call."""
+        self._raw += more
+        if not self._raw.lstrip().startswith(_NOT_YET_WORDS):
+            yield from self._up_to(self._raw.partition("<")[0])
+
+    def _more_codes(self, more: Sequence[int]) -> Iterator[AnswerPiece]:
+        """Give codes, and sound as soon as there is any."""
+        self._codes += more
+        yield AudioCodes(tuple(more))
+        if self._speech is not None:
+            yield from self._sound(self._speech.feed(more))
 
     def _up_to(self, words: str) -> Iterator[AnswerPiece]:
         more = words.removeprefix(self.text)

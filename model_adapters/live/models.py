@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Callable, Coroutine, Generator, Mapping, MutableMapping
 from concurrent.futures import Future
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -13,11 +14,11 @@ from evalkit.audio import Audio
 from evalkit.cascade import Cascade
 from evalkit.chain import Chain, ChainRun, Score
 from evalkit.errors import EvalkitError
-from evalkit.inference.endpoint import Endpoint, Executor, ModelFacts, ModelSpec
-from evalkit.inference.opening import ServedSettings, open_endpoints
+from evalkit.inference.endpoint import Endpoint, ModelFacts, ModelSpec
+from evalkit.inference.opening import ExecutorChoice, ServedSettings, open_endpoints
 from evalkit.inference.served.budget import Budget, BudgetCaps
 from evalkit.inference.served.clock import Clock
-from evalkit.types import Call, Request, Response, Sample
+from evalkit.types import Call, Request, Response, Sample, Usage
 from model_adapters.shared.live import Piece, listening
 
 Given = TypeVar("Given")
@@ -38,7 +39,7 @@ class LiveModels:
 
     Args:
         specs: describe the models, by role: ``model``, and the stages of a cascade.
-        executor: opens those of this process.
+        executors: open those of this process.
         cascade: how the stages answer in the place of one model, if they do.
         budget: of all conversations together.
         notify: told, in a line for people, of every turn for the worse.
@@ -54,7 +55,7 @@ class LiveModels:
     def __init__(
         self,
         specs: Mapping[str, ModelSpec],
-        executor: Executor,
+        executors: ExecutorChoice,
         *,
         cascade: Cascade | None = None,
         budget: BudgetCaps | None = None,
@@ -69,7 +70,7 @@ class LiveModels:
         self._thread.start()
         served = ServedSettings(Budget(budget or BudgetCaps()), None, (), Clock(), notify)
         try:
-            self.facts: Mapping[str, ModelFacts] = self._run(self._open(specs, executor, served)).result()
+            self.facts: Mapping[str, ModelFacts] = self._run(self._open(specs, executors, served)).result()
         except BaseException:
             self.close()
             raise
@@ -146,9 +147,9 @@ class LiveModels:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def _open(
-        self, specs: Mapping[str, ModelSpec], executor: Executor, served: ServedSettings
+        self, specs: Mapping[str, ModelSpec], executors: ExecutorChoice, served: ServedSettings
     ) -> dict[str, ModelFacts]:
-        self._endpoints = open_endpoints(specs.values(), executor, served)
+        self._endpoints = open_endpoints(specs.values(), executors, served)
         for endpoint in self._endpoints.values():
             endpoint.expect_more(False)  # nobody waits for a batch to be full
         return {role: await endpoint.facts() for role, endpoint in self._endpoints.items()}
@@ -181,7 +182,9 @@ class LiveModels:
         assert run.outcome is not None  # noqa: S101 - a chain without a further call has ended
         if run.outcome.reason is not None:
             raise ModelFailedError(run.outcome.reason.message)
-        return run.outcome.exchanges[-1].response
+        exchanges = run.outcome.exchanges
+        usage = [exchange.response.usage for exchange in exchanges if exchange.response.usage is not None]
+        return replace(exchanges[-1].response, usage=sum(usage, Usage()) if usage else None)
 
     def _refusal(self, call: Call, speaks: bool) -> str | None:
         capabilities = self.facts[call.role].capabilities

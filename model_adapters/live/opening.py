@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from evalkit.cascade import cascade_of
 from evalkit.inference.endpoint import ModelSpec
+from evalkit.inference.opening import ExecutorChoice
 from evalkit.prompts import Prompts
 from evalkit.run.composition import compose_run
 from evalkit.run.plan import plan_of_tasks, refuse_missing, roles_of
@@ -65,14 +66,16 @@ def open_model(
     plan = plan_of_tasks(config, composition.choices, ())
     roles = {role: config[role] for role in roles_of(config)}
     profiles: Any = {
-        role: OmegaConf.to_container(node.get("prompts") or {}, resolve=True) for role, node in roles.items()
+        role: OmegaConf.to_container(node.get("prompts") or OmegaConf.create(), resolve=True)
+        for role, node in roles.items()
     }
     prompts = Prompts(profiles)
     cascade = cascade_of(roles, prompts)
     spec, speech = _without_speech(plan.models[_MODEL], written=written)
     specs = {**plan.models, _MODEL: spec}
     token2wav, voice = (None, None) if speech is None else load_token2wav(**speech)
-    models = LiveModels(specs, plan.executor, cascade=cascade, budget=plan.budget, notify=notify)
+    executors = ExecutorChoice(plan.executor, plan.executors)
+    models = LiveModels(specs, executors, cascade=cascade, budget=plan.budget, notify=notify)
     speaks = models.capabilities.speech_output if cascade is None else "tts" in specs
     spoken = not written and (token2wav is not None or speaks)
     prompt = prompts.of(_KIND)

@@ -141,8 +141,8 @@ class ChatFormat:
         return protocol_settings(wanted, self._names, model=self._model, protocol="chat completions", remedy=_REMEDY)
 
     def _message(self, message: Message, recordings: list[Audio]) -> dict[str, Any]:
-        # A server knows what its model said only by its words.
-        parts = [part for part in message.content if message.role != "assistant" or isinstance(part, str)]
+        # A server knows what its model said only by its words, and so it does what a tool found.
+        parts = [part for part in message.content if message.role == "user" or isinstance(part, str)]
         record: dict[str, Any] = {"role": message.role}
         if all(isinstance(part, str) for part in parts):
             record["content"] = "".join(str(part) for part in parts)

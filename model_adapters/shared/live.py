@@ -3,11 +3,28 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from evalkit.errors import PermanentError
 
-Piece = str | tuple[int, ...]
-"""More words of an answer, or more codes of its speech."""
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """What a model thought before it answers.
+
+    Attributes:
+        text: the thought.
+        tokens: that it took.
+        seconds: that it took.
+    """
+
+    text: str
+    tokens: int
+    seconds: float
+
+
+Piece = str | tuple[int, ...] | Thinking
+"""More words of an answer, more codes of its speech, or the thought before it."""
 
 
 class Listener:
@@ -29,6 +46,10 @@ class Listener:
         """
         if self._has_heard:
             raise PermanentError("the answer broke off in the middle")
+
+    def tell_thought(self, thought: Thinking) -> None:
+        """Hand on a thought; another attempt may well think anew."""
+        self._take(thought)
 
     def tell(self, words: str, codes: Sequence[int] = ()) -> None:
         """Hand on what came; nothing is done with what is empty."""

@@ -8,13 +8,21 @@ from importlib import metadata
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from evalkit.adapter import Capabilities, ContinuousModelAdapter
+from evalkit.adapter import Capabilities, ContinuousModelAdapter, Memory
 from evalkit.errors import ConfigurationError
 from evalkit.types import Failure, Request, Response, ToolCall, Usage
 from model_adapters.shared.decoding import decoding_settings
+from model_adapters.shared.torch_memory import OnTorch
 from model_adapters.shared.weights import folder_digest
 from model_adapters.step_audio_2.questions import SAMPLE_RATE, question_of
-from model_adapters.step_audio_2.speech import load_token2wav, speech_files, spoken_answer, synthesizer_identity
+from model_adapters.step_audio_2.speech import (
+    SPEECH_STEPS,
+    load_token2wav,
+    speech_files,
+    spoken_answer,
+    synthesizer_identity,
+    voice_of,
+)
 from model_adapters.step_audio_2.speech_beside import SpeechBeside
 from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading
 from step_audio_2.checkpoint import checkpoint_folder
@@ -26,14 +34,17 @@ if TYPE_CHECKING:
     from step_audio_2.chat import Question
     from step_audio_2.speech import Token2Wav, Voice
 
+    Utterance = tuple[Sequence[int], Voice]
+
 Batching = Literal["continuous", "static"]
 """Whether an answer that is done makes room for the next, or waits for those that were begun with it."""
 
 
-class StepAudio2(ContinuousModelAdapter):
+class StepAudio2(OnTorch, ContinuousModelAdapter):
     """A checkpoint of Step-Audio 2 in this process.
 
     Greedy answers do not depend on what else is asked in a batch, and sampled ones only on the question and the seed.
+    Once a tool has found a recording, spoken answers are in the voice of it.
 
     Args:
         path: a checkpoint folder, or a repository of the Hugging Face hub.
@@ -48,7 +59,9 @@ class StepAudio2(ContinuousModelAdapter):
         token2wav: the folder that makes codes into speech; the checkpoint's own if it has one.
         voice: a recording of the voice in which to speak; the checkpoint's own if it has one, or that of the authors'
             repository if the checkpoint is in it. Without the two the model is asked for text only.
-        speech_dtype: what speech is computed in: ``float32``, or ``float16`` or ``bfloat16`` for speed on a GPU.
+        speech_dtype: what speech is computed in: ``float32``; for speed ``float16`` or ``bfloat16`` on a GPU, ``int8``
+            on a CPU with AVX-512 VNNI.
+        speech_steps: of the flow that makes it, 10 in the published model; fewer are faster and worse.
         stream: answer spoken questions one at a time, make sound of them while they are generated, and say how long it
             took until their beginning could be heard.
         padded_audio: True lets the padding of a batch into the last embedding of a shorter recording, as the original
@@ -73,6 +86,7 @@ class StepAudio2(ContinuousModelAdapter):
         token2wav: str | None = None,
         voice: str | None = None,
         speech_dtype: str = "float32",
+        speech_steps: int = SPEECH_STEPS,
         stream: bool = False,
         padded_audio: bool = False,
         seed: int = 0,
@@ -110,17 +124,28 @@ class StepAudio2(ContinuousModelAdapter):
         }
         self._speech: tuple[Token2Wav, Voice] | None = None
         if files := speech_files(folder, token2wav, voice):
-            self._speech = load_token2wav(*files, device, speech_dtype)
-            self._identity |= {**synthesizer_identity(*files, speech_dtype), "stream": stream}
+            self._speech = load_token2wav(*files, device, speech_dtype, speech_steps)
+            self._identity |= {**synthesizer_identity(*files, speech_dtype, speech_steps), "stream": stream}
         self._seed = seed
         self._streams = stream
-        self._continuous = batching == "continuous" and not (compile or stream or padded_audio)
+        self._compiles = compile
+        self.is_continuous = batching == "continuous" and not (compile or stream or padded_audio)
         self.capabilities = Capabilities(
             sample_rate=SAMPLE_RATE,
             batch_size=batch_size,
             speech_output=self._speech is not None,
             tools=kind != "base",
         )
+
+    @property
+    def assistant(self) -> "Assistant":
+        """The model itself, for who talks with it."""
+        return self._assistant
+
+    @property
+    def speech(self) -> "tuple[Token2Wav, Voice] | None":
+        """What makes its codes into speech, and the voice; None where it writes."""
+        return self._speech
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
         """Answer requests, those with equal decoding settings together.
@@ -139,19 +164,28 @@ class StepAudio2(ContinuousModelAdapter):
             settings = decoding_settings(requests[together[0]].generation, model="Step-Audio 2")
             questions = [question_of(requests[index], self._seed) for index in together]
             if spoken and self._speech is not None:
-                answered = self._spoken(questions, settings, *self._speech)
+                voices = [self._voice(requests[index]) for index in together]
+                answered = self._spoken(questions, settings, self._speech[0], voices)
             else:
                 answered = [_response(replies) for replies in self._assistant.answer(questions, **settings)]
             responses |= zip(together, answered, strict=True)
         return [responses[index] for index in range(len(requests))]
 
     def _spoken(
-        self, questions: Sequence["Question"], settings: Mapping[str, Any], token2wav: "Token2Wav", voice: "Voice"
+        self,
+        questions: Sequence["Question"],
+        settings: Mapping[str, Any],
+        token2wav: "Token2Wav",
+        voices: Sequence["Voice"],
     ) -> list[Response]:
         if self._streams:
-            return [_streamed(self._assistant, question, settings, token2wav, voice) for question in questions]
+            return [
+                _streamed(self._assistant, question, settings, token2wav, voice)
+                for question, voice in zip(questions, voices, strict=True)
+            ]
         answers = self._assistant.answer(questions, **settings)
-        waveforms = self._synthesized([replies[0].answer.audio_codes for replies in answers])
+        utterances = [(replies[0].answer.audio_codes, voice) for replies, voice in zip(answers, voices, strict=True)]
+        waveforms = self._synthesized(utterances)
         return [_response(replies, waveform) for replies, waveform in zip(answers, waveforms, strict=True)]
 
     def generate_each(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
@@ -168,7 +202,7 @@ class StepAudio2(ContinuousModelAdapter):
             yield from answer(alike)
 
     def _stays_together(self, request: Request) -> bool:
-        return not self._continuous or request.generation.get("num_beams", 1) != 1
+        return not self.is_continuous or request.generation.get("num_beams", 1) != 1
 
     def _in_batches(self, requests: Iterator[tuple[int, Request]]) -> Iterator[tuple[int, Response]]:
         while batch := list(islice(requests, self.capabilities.batch_size)):
@@ -179,34 +213,45 @@ class StepAudio2(ContinuousModelAdapter):
         from step_audio_2.assistant import Asked
         from step_audio_2.sampling import Decoding
 
-        taken: dict[int, tuple[int, bool]] = {}
+        taken: dict[int, tuple[int, Voice | None]] = {}
 
         def asked() -> Iterator[Asked]:
             for number, (position, request) in enumerate(requests):
-                taken[number] = position, request.output == "speech" and self._speech is not None
+                speaks = request.output == "speech" and self._speech is not None
+                taken[number] = position, self._voice(request) if speaks else None
                 settings = decoding_settings(request.generation, model="Step-Audio 2")
                 yield Asked(question_of(request, self._seed), Decoding.of(settings))
 
         slots = self.capabilities.batch_size
         with (
-            SpeechBeside[tuple[int, list["Reply"]]](self._synthesized, slots) as speech,
+            SpeechBeside[tuple[int, list["Reply"]], "Utterance"](self._synthesized, slots) as speech,
             closing(self._assistant.answer_each(asked(), slots)) as answers,
         ):
             for number, outcome in answers:
-                position, spoken = taken.pop(number)
+                position, voice = taken.pop(number)
                 if isinstance(outcome, ValueError):
                     yield position, Response(failure=Failure("error", f"ValueError: {outcome}"))
-                elif spoken:
-                    speech.add((position, outcome), outcome[0].answer.audio_codes)
+                elif voice is not None:
+                    speech.add((position, outcome), (outcome[0].answer.audio_codes, voice))
                 else:
                     yield position, _response(outcome)
                 yield from _sounding(speech.made())
             yield from _sounding(speech.made(to_the_end=True))
 
-    def _synthesized(self, utterances: Sequence[Sequence[int]]) -> list["Waveform"]:
+    def _voice(self, request: Request) -> "Voice":
         assert self._speech is not None  # noqa: S101 - else nothing is asked to be spoken
-        token2wav, voice = self._speech
-        return [waveform.numpy() for waveform in token2wav.synthesize(utterances, [voice] * len(utterances))]
+        token2wav, default = self._speech
+        return voice_of(request, token2wav) or default
+
+    def _synthesized(self, utterances: Sequence["Utterance"]) -> list["Waveform"]:
+        assert self._speech is not None  # noqa: S101 - else nothing is asked to be spoken
+        token2wav, _ = self._speech
+        codes, voices = zip(*utterances, strict=True)
+        return [waveform.numpy() for waveform in token2wav.synthesize(codes, voices)]
+
+    def device_memory(self) -> Memory | None:
+        """Return what ``OnTorch`` does; None where another size of batches would have the graph compiled anew."""
+        return None if self._compiles else super().device_memory()
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return the weights by content, the arithmetic, and what else decides an answer or how it sounds."""

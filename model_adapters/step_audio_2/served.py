@@ -4,6 +4,7 @@ The server hears and writes, and speaks in codes of a codec; what they sound lik
 ``server_requests`` and ``server_answers`` for the protocol and where it is published.
 """
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response, Usage
 from model_adapters.openai.completions import merge_replies
 from model_adapters.openai.models import OpenAICompatible
-from model_adapters.shared.live import Listener, listener
+from model_adapters.shared.live import Listener, Thinking, listener
 from model_adapters.step_audio_2.server_answers import (
     SpokenAnswer,
     add_spoken_delta,
@@ -29,13 +30,21 @@ from model_adapters.step_audio_2.server_requests import (
     server_messages,
     thought_settings,
 )
-from model_adapters.step_audio_2.speech import LiveSpeech, Speech, Synthesizer, load_speech, synthesizer_identity
+from model_adapters.step_audio_2.speech import (
+    SPEECH_STEPS,
+    LiveSpeech,
+    Speech,
+    Synthesizer,
+    load_speech,
+    synthesizer_identity,
+)
 
 
 class StepAudio2Server(OpenAICompatible):
     """Step-Audio 2 mini, or its thinking sibling, behind StepFun's vLLM server.
 
-    It speaks if it is given ``token2wav`` or a synthesizer; else it is asked for text only.
+    It speaks if it is given ``token2wav`` or a synthesizer; else it is asked for text only. Once a tool has found a
+    recording, ``token2wav`` speaks in the voice of it.
 
     Args:
         model: its name on the server.
@@ -43,7 +52,9 @@ class StepAudio2Server(OpenAICompatible):
         thinking: whether it thinks before it answers, which takes two requests; the thought is no part of the answer.
         token2wav: the folder of that name which comes with the weights.
         voice: a recording of the voice in which it is to speak.
-        speech_dtype: what speech is computed in: ``float32``, or ``float16`` or ``bfloat16`` for speed on a GPU.
+        speech_dtype: what speech is computed in: ``float32``; for speed ``float16`` or ``bfloat16`` on a GPU, ``int8``
+            on a CPU with AVX-512 VNNI.
+        speech_steps: of the flow that makes it, 10 in the published model; fewer are faster and worse.
         synthesizer: what makes codes into sound, in place of ``token2wav`` and ``voice``.
         generation: decoding settings that hold where a request says nothing else.
         extra_body: further fields of every request body, as the server's documentation has them.
@@ -64,6 +75,7 @@ class StepAudio2Server(OpenAICompatible):
         token2wav: str | None = None,
         voice: str | None = None,
         speech_dtype: str = "float32",
+        speech_steps: int = SPEECH_STEPS,
         synthesizer: Synthesizer | None = None,
         generation: Mapping[str, Any] | None = None,
         extra_body: Mapping[str, Any] | None = None,
@@ -73,9 +85,9 @@ class StepAudio2Server(OpenAICompatible):
         super().__init__(model, base_url, sample_rate=SAMPLE_RATE, **connection)
         if voice is not None and token2wav is None:
             raise ConfigurationError("voice= is the voice of a synthesizer: give its folder with token2wav=")
-        self._speech = None if synthesizer is None else Speech(synthesizer)
+        self._speech = None if synthesizer is None else Speech(lambda codes, _: synthesizer(codes))
         if token2wav is not None:
-            self._speech = load_speech(token2wav, voice, speech_dtype)
+            self._speech = load_speech(token2wav, voice, speech_dtype, speech_steps)
         self.capabilities = replace(self.capabilities, speech_output=self._speech is not None, tools=True)
         self._thinking = thinking
         self._stream = stream
@@ -86,7 +98,7 @@ class StepAudio2Server(OpenAICompatible):
             "extra_body": dict(extra_body or {}),
         }
         if token2wav is not None and voice is not None:
-            self._settings["speech"] = synthesizer_identity(token2wav, voice, speech_dtype)
+            self._settings["speech"] = synthesizer_identity(token2wav, voice, speech_dtype, speech_steps)
 
     async def answer(self, request: Request) -> Response:
         """Try once to have a request answered, each of its replies by a request of its own."""
@@ -116,17 +128,19 @@ class StepAudio2Server(OpenAICompatible):
         usage = Usage()
         if self._thinking:
             wanted = thought_settings(settings, has_tools=bool(request.tools))
+            started = time.perf_counter()
             thought = (await self._asked(self._format.body(request, messages, THOUGHT_BEGINS, wanted))).response
             opening = f"{THOUGHT_BEGINS}{thought.text}{THOUGHT_ENDS}\n\n{opening}"
             settings = {"repetition_penalty": 1.05, **settings}
             usage += thought.usage or Usage()
+            told.tell_thought(Thinking(thought.text, usage.output_tokens, time.perf_counter() - started))
         offered = [tool["function"]["name"] for tool in request.tools]
         voice = self._speech if request.output == "speech" else None
-        live = voice.begin_stream() if voice is not None and self._stream else None
+        live = voice.begin_stream(request) if voice is not None and self._stream else None
         answer = await self._asked(self._format.body(request, messages, opening, settings), offered, live, told)
         speech, first_sound = (None, None) if live is None else await live.finish(answer.codes)
         if voice is not None and speech is None:
-            speech = await voice.of_codes(answer.codes)
+            speech = await voice.of_codes(answer.codes, request)
         usage += answer.response.usage or Usage()
         return replace(answer.response, speech=speech, first_sound=first_sound, usage=usage)
 

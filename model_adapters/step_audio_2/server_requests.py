@@ -166,7 +166,7 @@ async def _server_message(message: Message) -> dict[str, Any]:
         record["content"] = [*parts, {"type": "text", "text": text}] if text else parts
     elif message.tokens:
         record["tts_content"] = json.loads(message.tokens)  # as the server gave it, so that it writes the same tokens
-    elif recordings and message.role != "assistant":  # whose words are enough
+    elif recordings and message.role == "system":  # of the assistant and of a tool, the words are enough
         raise PermanentError(f"Step-Audio 2's server takes recordings of a user only, not of a {message.role}")
     else:
         record["content"] = [{"type": "text", "text": text}] if message.role == "tool" else text

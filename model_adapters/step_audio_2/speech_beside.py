@@ -7,21 +7,22 @@ from typing import Generic, Self, TypeVar
 from evalkit.audio import Waveform
 
 Key = TypeVar("Key")
+Utterance = TypeVar("Utterance")
 
 
-class SpeechBeside(Generic[Key]):
+class SpeechBeside(Generic[Key, Utterance]):
     """A synthesizer at work in a thread of its own, on all answers together that have come in the meantime.
 
     Args:
-        synthesize: makes the codes of several answers into a waveform each; called from that thread only.
+        synthesize: makes a waveform of each of several utterances; called from that thread only.
         most: answers that may wait for their speech before whoever brings another has to wait.
     """
 
-    def __init__(self, synthesize: Callable[[Sequence[Sequence[int]]], Sequence[Waveform]], most: int) -> None:
+    def __init__(self, synthesize: Callable[[Sequence[Utterance]], Sequence[Waveform]], most: int) -> None:
         self._synthesize = synthesize
         self._most = most
         self._thread = ThreadPoolExecutor(1, "speech")
-        self._waiting: list[tuple[Key, Sequence[int]]] = []
+        self._waiting: list[tuple[Key, Utterance]] = []
         self._under_way: tuple[list[Key], Future[Sequence[Waveform]]] | None = None
 
     def __enter__(self) -> Self:
@@ -30,9 +31,9 @@ class SpeechBeside(Generic[Key]):
     def __exit__(self, *error: object) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    def add(self, key: Key, codes: Sequence[int]) -> None:
-        """Take in the codes of an answer."""
-        self._waiting.append((key, codes))
+    def add(self, key: Key, utterance: Utterance) -> None:
+        """Take in an answer that is to be spoken."""
+        self._waiting.append((key, utterance))
         self._begin()
 
     def made(self, *, to_the_end: bool = False) -> Iterator[tuple[Key, Waveform]]:
@@ -52,6 +53,6 @@ class SpeechBeside(Generic[Key]):
 
     def _begin(self) -> None:
         if self._under_way is None and self._waiting:
-            keys, codes = zip(*self._waiting, strict=True)
+            keys, utterances = zip(*self._waiting, strict=True)
             self._waiting.clear()
-            self._under_way = list(keys), self._thread.submit(self._synthesize, codes)
+            self._under_way = list(keys), self._thread.submit(self._synthesize, utterances)

@@ -47,18 +47,20 @@ def chosen_device(device: str) -> str:
     return ("cuda" if has_gpu else "cpu") if device == "auto" else device
 
 
-def checked_dtype(dtype: str, setting: str = "dtype") -> Any:
+def checked_dtype(dtype: str, setting: str = "dtype", also: tuple[str, ...] = ()) -> Any:
     """Return the type of PyTorch with this name.
 
     Args:
         dtype: its name.
         setting: what the setting is called, for the message.
+        also: names that are allowed beside those of the usual types.
 
     Raises:
         ConfigurationError: it is none that a model can be loaded in.
     """
-    if dtype not in _DTYPES:
-        raise ConfigurationError(f"{setting}: '{dtype}' must be {', '.join(_DTYPES[:-1])} or {_DTYPES[-1]}")
+    names = (*_DTYPES, *also)
+    if dtype not in names:
+        raise ConfigurationError(f"{setting}: '{dtype}' must be {', '.join(names[:-1])} or {names[-1]}")
     return getattr(import_torch(), dtype)
 
 

@@ -52,13 +52,18 @@ class History(Generic[MessageT]):
         """Those of all turns, in order."""
         return [message for turn in self._turns for message in turn.messages]
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens all turns take."""
+        return sum(turn.tokens for turn in self._turns)
+
     def add(self, turn: Turn[MessageT]) -> None:
         """Keep a turn; the oldest falls out if there are as many as may be."""
         self._turns.append(turn)
 
     def make_room(self, tokens: int) -> None:
         """Forget the oldest turns until the rest leaves room for so many tokens, or none is left."""
-        kept = sum(turn.tokens for turn in self._turns)
+        kept = self.tokens
         while self._turns and kept + tokens > self._most_tokens:
             kept -= self._turns.popleft().tokens
 

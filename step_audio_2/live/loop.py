@@ -104,7 +104,7 @@ class TurnLoop(ABC, Generic[MessageT]):
 
     @abstractmethod
     def _token_count(self, messages: Sequence[MessageT]) -> int:
-        """Count the tokens that messages take in a prompt; 0 where that is not known."""
+        """Count the tokens that the messages of a turn take in a prompt; 0 where that is not known."""
 
     def answer(self, *content: Part) -> Generator[Event, None, None]:
         """Answer what a user says, and remember both.
@@ -125,11 +125,14 @@ class TurnLoop(ABC, Generic[MessageT]):
     def regenerate(self) -> Generator[Event, None, None]:
         """Answer the last turn's user once more, in other words, as if the first answer had not been.
 
+        Where that ends in an error, the first answer stays.
+
         Raises:
             IndexError: there was no turn.
         """
-        human = self.history.take_last().messages[0]
-        return self._turn([human])
+        if not len(self.history):
+            raise IndexError("there was no turn that could be answered anew")
+        return self._turn_again()
 
     def interrupt(self, played: float | None = None) -> None:
         """Have the answer under way end where it is; one that is over may still be played, and is cut in the history.
@@ -145,6 +148,14 @@ class TurnLoop(ABC, Generic[MessageT]):
                 turn, said = self._last
                 self.history.take_last()
                 self._remember(turn, said)
+
+    def _turn_again(self) -> Generator[Event, None, None]:
+        before = self.history.take_last()
+        try:
+            yield from self._turn([before.messages[0]])
+        except Exception:
+            self.history.add(before)
+            raise
 
     def _turn(self, turn: list[MessageT]) -> Generator[Event, None, None]:
         with self._remembering:

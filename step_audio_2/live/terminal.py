@@ -14,16 +14,14 @@ from step_audio_2.assistant import Thought
 from step_audio_2.audio_file import load_audio
 from step_audio_2.chat import AudioPart
 from step_audio_2.live.audio_library import AudioLibrary
-from step_audio_2.live.calculator import calculator
-from step_audio_2.live.clock import BEIJING, clock
+from step_audio_2.live.clock import BEIJING
 from step_audio_2.live.dialogue import AnswerTokens, Dialogue, Event, ToolFinished, ToolStarted
 from step_audio_2.live.prompts import system_prompt
 from step_audio_2.live.recorded import Recorded, held_again, with_recorded_results
 from step_audio_2.live.saved import About, SavedConversation
+from step_audio_2.live.toolbox import Toolbox
 from step_audio_2.live.tools import Tool
 from step_audio_2.live.voice_search import voice_search
-from step_audio_2.live.weather import OpenMeteo, WeatherTable, weather_tool
-from step_audio_2.live.web_search import DocumentFolder, SearXNG, web_search
 from step_audio_2.speaking import Sound
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
 from step_audio_2.tool_calls import ContentDelta
@@ -40,6 +38,7 @@ class Talk:
     Attributes:
         seed: of what sampled answers draw.
         saved: the conversation whose turns are put once more; None for a new one.
+        library: of the voices that can be changed to, once the tools were made; None if there is none.
 
     Raises:
         SavedError: there is no conversation to be replayed, or it cannot be read.
@@ -50,6 +49,7 @@ class Talk:
         self._options = options
         self._turns = turns
         self._resources = resources
+        self.library: AudioLibrary | None = None
         self.saved = SavedConversation.load(options.replay) if options.replay else None
         if self.saved is not None and turns:
             raise ValueError("--replay has turns of its own: give none beside")
@@ -64,12 +64,15 @@ class Talk:
             token2wav: in whose voices the model speaks, if it does.
             voice: in which it does at first.
         """
-        tools = list(self._tools())
-        if self._options.voices is not None:
+        options = self._options
+        box = Toolbox(options.documents, options.searxng, options.weather, options.mcp)
+        tools = list(box.tools(self._resources))
+        if options.voices is not None:
             if token2wav is None or voice is None:
                 print("the model has no voice that could be changed: --voices is left out", file=sys.stderr)
             else:
-                tools.append(voice_search(AudioLibrary.from_folder(self._options.voices), token2wav, voice))
+                self.library = AudioLibrary.from_folder(options.voices)
+                tools.append(voice_search(self.library, token2wav, voice))
         return tools if self.saved is None else with_recorded_results(tools, self.saved)
 
     def system(self, *, has_tools: bool) -> str:
@@ -103,19 +106,6 @@ class Talk:
     def _sound(self, number: int) -> Path:
         folder: Path = self._options.output
         return folder / f"{number}.wav"
-
-    def _tools(self) -> Iterator[Tool]:
-        options = self._options
-        yield from (clock(), calculator())
-        yield weather_tool(WeatherTable(options.weather) if options.weather else OpenMeteo())
-        if options.documents or options.searxng:
-            yield web_search(SearXNG(options.searxng) if options.searxng else DocumentFolder(options.documents))
-        for command in options.mcp:
-            import shlex
-
-            from step_audio_2.live.mcp_tools import McpTools
-
-            yield from self._resources.enter_context(McpTools(shlex.split(command)))
 
 
 def _show(events: Iterator[Event], path: Path) -> list[tuple[int, ...]]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from step_audio_2.speech.convolution import ChannelsLastConv1d
 from step_audio_2.speech.estimator_cache import BlockCache
 from step_audio_2.speech.flow_config import EstimatorConfig
 
@@ -172,7 +173,11 @@ class _Convolutions(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.block = nn.ModuleDict(
-            {"1": nn.Conv1d(width, width, _KERNEL), "3": nn.LayerNorm(width), "6": nn.Conv1d(width, width, _KERNEL)}
+            {
+                "1": ChannelsLastConv1d(width, width, _KERNEL),
+                "3": nn.LayerNorm(width),
+                "6": ChannelsLastConv1d(width, width, _KERNEL),
+            }
         )
 
     def forward(self, states: Tensor, cache: BlockCache | None) -> Tensor:

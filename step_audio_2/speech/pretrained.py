@@ -37,19 +37,25 @@ _Network = TypeVar("_Network", SpeechTokenizer, SpeakerEncoder)
 def load_flow(folder: Path, seed: int, precision: torch.dtype) -> FlowMatching:
     """Load the flow model of a folder, on the CPU.
 
+    Args:
+        folder: see above.
+        seed: of the noise.
+        precision: of its products; ``torch.int8`` for the estimator's in 8-bit whole numbers and the others in float32.
+
     Raises:
         CheckpointError: a file is missing or damaged, or does not fit.
     """
     _check_folder(folder)
     settings = folder / FLOW_SETTINGS
     fields = read_flow_yaml(settings)
+    quantized = precision == torch.int8
     try:
-        flow = FlowMatching.from_config(fields, seed, precision)
+        flow = FlowMatching.from_config(fields, seed, torch.float32 if quantized else precision)
     except CheckpointError as error:
         raise CheckpointError(f"{settings}: {error}") from error
     path = folder / FLOW_WEIGHTS
     load_weights(flow, read_torch_file(path), path)
-    return flow
+    return flow.quantize() if quantized else flow
 
 
 def load_vocoder(folder: Path) -> HiFTVocoder:
@@ -79,7 +85,21 @@ def load_voice_maker(folder: Path) -> VoiceMaker:
         ImportError: onnxruntime is needed and not installed.
     """
     _check_folder(folder)
-    return VoiceMaker(_tokenize(folder), _embed_speaker(folder))
+    return VoiceMaker(_tokenize(folder), load_speaker_encoder(folder)[1])
+
+
+def load_speaker_encoder(folder: Path) -> tuple[Path, EmbedSpeaker]:
+    """Load the speaker model of a folder, and return its file too.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or does not fit.
+        ImportError: onnxruntime is needed and not installed.
+    """
+    _check_folder(folder)
+    path = _either(folder, SPEAKER_ENCODER)
+    if path.suffix == ".onnx":
+        return path, OnnxSpeakerEncoder(path).embed
+    return path, _network(path, SpeakerEncoder, SpeakerEncoderConfig).embed
 
 
 def _tokenize(folder: Path) -> Tokenize:
@@ -88,13 +108,6 @@ def _tokenize(folder: Path) -> Tokenize:
         return OnnxSpeechTokenizer(path).tokenize
     tokenize: Tokenize = _network(path, SpeechTokenizer, SpeechTokenizerConfig).tokenize
     return tokenize
-
-
-def _embed_speaker(folder: Path) -> EmbedSpeaker:
-    path = _either(folder, SPEAKER_ENCODER)
-    if path.suffix == ".onnx":
-        return OnnxSpeakerEncoder(path).embed
-    return _network(path, SpeakerEncoder, SpeakerEncoderConfig).embed
 
 
 def _network(path: Path, network: type[_Network], sizes: Callable[..., Any]) -> _Network:

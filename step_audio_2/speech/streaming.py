@@ -1,7 +1,7 @@
 """Speech that is given out while its codes still come in.
 
 Follows section 6.6 of the technical description: pieces of 25 codes, made once three more are known, each joined to the
-one before by repeating 160 ms and fading over.
+one before by repeating 160 ms and fading over. The first may be shorter, which the original's cannot.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,8 @@ from step_audio_2.speech.vocoder import HiFTVocoder
 from step_audio_2.speech.vocoder_stream import VocoderStream
 
 CHUNK_CODES = 25
+# The 160 ms that are repeated with the next piece are four codes; a piece must give more than them.
+SHORTEST_CHUNK = 5
 
 
 class SpeechStream:
@@ -27,6 +29,7 @@ class SpeechStream:
         state: of the flow after the prompt; the stream goes on with it.
         flow_noise: [1, 80, frames] for the flow to start from instead of its own.
         source_noise: for the vocoder.
+        first_chunk: codes in the first piece, 5 to 25.
     """
 
     def __init__(
@@ -36,11 +39,13 @@ class SpeechStream:
         state: FlowState,
         flow_noise: Tensor | None,
         source_noise: SourceNoise,
+        first_chunk: int = CHUNK_CODES,
     ) -> None:
         self._flow = flow
         self._state = state
         self._flow_noise = flow_noise
         self._vocoder = VocoderStream(vocoder, source_noise)
+        self._chunk = first_chunk
         self._waiting: list[int] = []
         self._finished = False
 
@@ -60,11 +65,12 @@ class SpeechStream:
         if self._finished:
             raise ValueError("the utterance is over; begin another stream")
         self._waiting += checked_codes(tokens, self._flow.config.vocab_size).tolist()
-        needed = CHUNK_CODES + self._flow.config.encoder.pre_lookahead_len
+        lookahead = self._flow.config.encoder.pre_lookahead_len
         pieces = []
-        while len(self._waiting) >= needed:
-            pieces.append(self._say(self._waiting[:needed], last=False))
-            del self._waiting[:CHUNK_CODES]
+        while len(self._waiting) >= self._chunk + lookahead:
+            pieces.append(self._say(self._waiting[: self._chunk + lookahead], last=False))
+            del self._waiting[: self._chunk]
+            self._chunk = CHUNK_CODES
         return torch.cat(pieces) if pieces else torch.empty(0)
 
     def flush(self) -> Tensor:

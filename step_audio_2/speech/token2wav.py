@@ -14,9 +14,10 @@ from step_audio_2.grouping import group_by_length
 from step_audio_2.speech.codes import checked_codes
 from step_audio_2.speech.estimator_cache import KEPT_TAIL
 from step_audio_2.speech.flow_matching import STEPS, FlowInput, FlowMatching, FlowState
+from step_audio_2.speech.int8_layers import check_int8
 from step_audio_2.speech.noise import Noise, SourceNoise
 from step_audio_2.speech.pretrained import load_flow, load_vocoder, load_voice_maker
-from step_audio_2.speech.streaming import CHUNK_CODES, SpeechStream
+from step_audio_2.speech.streaming import CHUNK_CODES, SHORTEST_CHUNK, SpeechStream
 from step_audio_2.speech.upsample_encoder import UPSAMPLING
 from step_audio_2.speech.vocoder import SAMPLES_PER_FRAME, HiFTVocoder
 from step_audio_2.speech.voice import Voice, VoiceError, VoiceMaker
@@ -41,7 +42,11 @@ class Token2Wav:
         vocoder: makes sound of mel spectrograms.
         voices: makes voices of recordings; None if only voices already made will be asked for.
         seed: of the vocoder's noise.
-        timesteps: of the flow; fewer are faster and worse.
+        timesteps: of the flow, 1 or more; fewer are faster and worse.
+        first_chunk: codes in the first piece of a stream, 5 to 25; with fewer the sound begins earlier.
+
+    Raises:
+        ValueError: ``timesteps`` or ``first_chunk`` is out of range.
     """
 
     sample_rate = 24_000
@@ -53,11 +58,17 @@ class Token2Wav:
         voices: VoiceMaker | None = None,
         seed: int = 0,
         timesteps: int = STEPS,
+        first_chunk: int = CHUNK_CODES,
     ) -> None:
+        if timesteps < 1:
+            raise ValueError(f"timesteps is {timesteps}; 1 or more are wanted")
+        if not SHORTEST_CHUNK <= first_chunk <= CHUNK_CODES:
+            raise ValueError(f"first_chunk is {first_chunk}; {SHORTEST_CHUNK} to {CHUNK_CODES} codes are wanted")
         self.flow = flow
         self.vocoder = vocoder
         self.seed = seed
         self.timesteps = timesteps
+        self.first_chunk = first_chunk
         self._voices = voices
         self._states: OrderedDict[Voice, FlowState] = OrderedDict()
         self._lock = Lock()
@@ -69,6 +80,8 @@ class Token2Wav:
         device: str | torch.device = "cpu",
         precision: torch.dtype = torch.float32,
         seed: int = 0,
+        timesteps: int = STEPS,
+        first_chunk: int = CHUNK_CODES,
     ) -> "Token2Wav":
         """Load a ``token2wav`` folder as published beside the language model.
 
@@ -76,17 +89,24 @@ class Token2Wav:
             folder: with ``flow.yaml``, ``flow.pt``, ``hift.pt``, ``speech_tokenizer_v2_25hz.onnx``, ``campplus.onnx``;
                 see ``step_audio_2.speech.pretrained`` for what may stand in their place.
             device: where the flow and the vocoder run.
-            precision: what the flow's products are computed in: ``torch.float32``, ``float16`` or ``bfloat16``.
+            precision: what the flow's products are computed in: ``torch.float32``, ``float16`` or ``bfloat16``; or
+                ``int8`` for those of its estimator on a processor with AVX-512 VNNI.
             seed: of the flow's noise and the vocoder's.
+            timesteps: of the flow; fewer than the published model's 10 are faster and worse.
+            first_chunk: codes in the first piece of a stream, 5 to 25; with fewer the sound begins earlier.
 
         Raises:
+            ValueError: ``timesteps`` or ``first_chunk`` is out of range.
+            UnsupportedError: ``precision`` is not for this device or processor.
             CheckpointError: a file is missing or damaged, or does not fit; the message names it.
             ImportError: onnxruntime is needed and not installed.
         """
+        if precision == torch.int8:
+            check_int8(torch.device(device))
         path = Path(folder).expanduser()
         flow = load_flow(path, seed, precision).to(device)
         vocoder = load_vocoder(path).to(device)
-        return cls(flow, vocoder, load_voice_maker(path), seed)
+        return cls(flow, vocoder, load_voice_maker(path), seed, timesteps, first_chunk)
 
     def voice(self, voice: VoiceOrPath) -> Voice:
         """Make the voice of a recording once, and remember it; return a voice already made as it is.
@@ -182,7 +202,8 @@ class Token2Wav:
         """
         noise = noise or Noise()
         state = self._prompt_state(self.voice(voice), noise.flow).clone()
-        return SpeechStream(self.flow, self.vocoder, state, noise.flow, SourceNoise(self.seed, noise.source))
+        source = SourceNoise(self.seed, noise.source)
+        return SpeechStream(self.flow, self.vocoder, state, noise.flow, source, self.first_chunk)
 
     def _prompt_state(self, voice: Voice, noise: Tensor | None) -> FlowState:
         """Return the flow's state after the prompt, kept for the voices that were used last."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from step_audio_2.speech.convolution import ChannelsLastConv1d
 from step_audio_2.speech.flow_config import EncoderConfig
 from step_audio_2.speech.relative_attention import RelativeAttention, position_table
 
@@ -193,8 +194,8 @@ class _Lookahead(nn.Module):
 
     def __init__(self, width: int, ahead: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(width, width, ahead + 1)
-        self.conv2 = nn.Conv1d(width, width, _HISTORY_KERNEL)
+        self.conv1 = ChannelsLastConv1d(width, width, ahead + 1)
+        self.conv2 = ChannelsLastConv1d(width, width, _HISTORY_KERNEL)
 
     def forward(self, states: Tensor, ahead: Tensor, history: Tensor | None) -> tuple[Tensor, Tensor]:
         inner = functional.leaky_relu(_convolve(self.conv1, torch.cat((states, ahead), dim=1)))
@@ -207,7 +208,7 @@ class _Upsampling(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(width, width, _UP_KERNEL)
+        self.conv = ChannelsLastConv1d(width, width, _UP_KERNEL)
 
     def forward(self, states: Tensor, history: Tensor | None) -> tuple[Tensor, Tensor]:
         doubled = _preceded(states.repeat_interleave(UPSAMPLING, dim=1), history, _UP_KERNEL - 1)

@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 from step_audio_2.errors import CheckpointError
+from step_audio_2.speech.convolution import ChannelsLastConv1d, channels_last
 from step_audio_2.speech.harmonic_source import HARMONICS, HarmonicSource
 from step_audio_2.speech.short_time_fourier import ShortTimeFourier
 from step_audio_2.speech.vocoder_layers import PitchPredictor, ResidualBlock, masked
@@ -90,7 +91,7 @@ class HiFTVocoder(nn.Module):
         self.fourier = ShortTimeFourier(_FFT_SIZE, _FFT_HOP)
         parts = _FFT_SIZE + 2
         channels = config.base_channels
-        self.conv_pre = weight_norm(nn.Conv1d(config.in_channels, channels, 7, padding=3))
+        self.conv_pre = weight_norm(ChannelsLastConv1d(config.in_channels, channels, 7, padding=3))
         self.ups, self.source_downs = nn.ModuleList(), nn.ModuleList()
         self.source_resblocks, self.resblocks = nn.ModuleList(), nn.ModuleList()
         for stage, (rate, kernel) in enumerate(zip(_UP_RATES, _UP_KERNELS, strict=True)):
@@ -98,10 +99,12 @@ class HiFTVocoder(nn.Module):
             self.ups.append(weight_norm(up))
             channels //= 2
             step = math.prod(_UP_RATES[stage + 1 :])
-            self.source_downs.append(nn.Conv1d(parts, channels, *((2 * step, step, step // 2) if step > 1 else (1,))))
+            self.source_downs.append(
+                ChannelsLastConv1d(parts, channels, *((2 * step, step, step // 2) if step > 1 else (1,)))
+            )
             self.source_resblocks.append(ResidualBlock(channels, _SOURCE_KERNELS[stage], _DILATIONS))
             self.resblocks.extend(ResidualBlock(channels, kernel, _DILATIONS) for kernel in _KERNELS)
-        self.conv_post = weight_norm(nn.Conv1d(channels, parts, 7, padding=3))
+        self.conv_post = weight_norm(ChannelsLastConv1d(channels, parts, 7, padding=3))
         self.eval()
 
     @classmethod
@@ -118,6 +121,8 @@ class HiFTVocoder(nn.Module):
         for module in self.modules():
             if parametrize.is_parametrized(module, "weight"):
                 parametrize.remove_parametrizations(module, "weight")
+                if isinstance(module, ChannelsLastConv1d):
+                    module.arrange()
         return self
 
     def forward(
@@ -154,9 +159,9 @@ class HiFTVocoder(nn.Module):
         spectrum = self.fourier.spectrum(source, None if lengths is None else lengths * SAMPLES_PER_FRAME)
         fine = None if lengths is None else lengths * math.prod(_UP_RATES) + 1
         spectrum_mask = _mask(fine, spectrum.shape[2], spectrum)
-        spectrum = masked(spectrum, spectrum_mask)
+        spectrum = channels_last(masked(spectrum, spectrum_mask))
         mask = _mask(lengths, mel.shape[2], mel)
-        states = self.conv_pre(masked(mel, mask))
+        states = self.conv_pre(channels_last(masked(mel, mask)))
         kernels = len(_KERNELS)
         for stage, up in enumerate(self.ups):
             states = up(masked(functional.leaky_relu(states, _SLOPE), mask))
@@ -166,7 +171,7 @@ class HiFTVocoder(nn.Module):
             elif lengths is not None:
                 lengths = lengths * _UP_RATES[stage]
                 mask = _mask(lengths, states.shape[2], states)
-            states = states + self.source_resblocks[stage](self.source_downs[stage](spectrum), mask)
+            states = channels_last(states) + self.source_resblocks[stage](self.source_downs[stage](spectrum), mask)
             blocks = self.resblocks[stage * kernels : (stage + 1) * kernels]
             states = torch.stack([block(states, mask) for block in blocks]).mean(dim=0)
         # The slope here is the library's default and not that of the stages.

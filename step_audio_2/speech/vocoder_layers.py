@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from step_audio_2.speech.convolution import ChannelsLastConv1d
+
 
 class Snake(nn.Module):
     """x + sin(a x)^2 / a, with its own a for each channel."""
@@ -35,7 +37,7 @@ class ResidualBlock(nn.Module):
 
         def convolution(dilation: int) -> nn.Module:
             padding = dilation * (kernel // 2)
-            plain = nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=padding)
+            plain = ChannelsLastConv1d(channels, channels, kernel, dilation=dilation, padding=padding)
             normalised: nn.Module = weight_norm(plain)
             return normalised
 
@@ -66,7 +68,7 @@ class PitchPredictor(nn.Module):
         widths = [in_channels, *[channels] * 5]
         layers: list[nn.Module] = []
         for width, next_width in pairwise(widths):
-            layers += [weight_norm(nn.Conv1d(width, next_width, 3, padding=1)), nn.ELU()]
+            layers += [weight_norm(ChannelsLastConv1d(width, next_width, 3, padding=1)), nn.ELU()]
         self.condnet = nn.Sequential(*layers)
         self.classifier = nn.Linear(channels, 1)
 

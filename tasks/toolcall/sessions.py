@@ -28,6 +28,7 @@ class Sessions(Dataset):
     """The sessions of a folder that holds the benchmark's files; ``wav.tar`` has to be unpacked in it.
 
     A sample's id is the name of its file and the session's number in it, from 0, as in the names of the recordings. Its
+    groups are its ``tool``, as published tables name it, and its ``file``. Its
     audio is that of the user's turns, its reference the last turn's text. Its metadata are ``tool`` (a key of
     ``load_tools``), ``positive`` (whether the last turn has to call it) and ``turns``, each with a ``role`` and a
     ``text`` as it is written, and with the position of its ``audio`` where the user spoke it, or the ``calls`` where
@@ -107,7 +108,7 @@ class Sessions(Dataset):
             tuple(audio),
             (reference["text"],),
             self._language,
-            {"tool": tool.title},
+            {"tool": tool.title, "file": sample_id.rpartition("-")[0]},
             {"tool": tool.key, "positive": positive, "turns": turns},
         )
 

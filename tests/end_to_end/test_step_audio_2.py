@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import soundfile
 
 from evalkit.results.shared_parts import StoredParts
+from evalkit.run.audit import audit_run
 from tests.conftest import CommandLine
 from tests.end_to_end.step_audio_2_runs import SHORT, SMOKE, write_data
+from tests.end_to_end.test_resume import command, kill_when
 
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("pocketsphinx", reason="the pocketsphinx extra is not installed")
@@ -106,3 +109,23 @@ def test_base_and_think_run_too_and_speech_can_be_streamed(
         assert "first sound after" in done.stdout
         provenance = json.loads((tmp_path / "runs" / kind / "provenance.json").read_text())
         assert provenance["usage"]["cvss_zh_en"]["model"]["streamed"] > 0
+
+
+def test_a_run_killed_while_answers_are_under_way_ends_as_one_of_batches_that_stay_together(
+    tmp_path: Path, checkpoint: Path
+) -> None:
+    words = ["task=demo_clean", "model=step_audio_2_mini", f"model.path={checkpoint}", "model.batch_size=3", *SHORT]
+    words += ["statistics.resamples=100", "cache.folder=null"]
+    subprocess.run(command("static", tmp_path, [*words, "model.batching=static"]), check=True, capture_output=True)
+    log = tmp_path / "continuous" / "demo_clean" / "model.jsonl"
+    for lines in (1, 7, 16):
+        process = subprocess.Popen(
+            command("continuous", tmp_path, words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        kill_when(process, log, lines)
+    subprocess.run(command("continuous", tmp_path, words), check=True, capture_output=True)
+    static, continuous = ((tmp_path / name / "metrics.json").read_text() for name in ("static", "continuous"))
+    assert continuous == static.replace('"name": "static"', '"name": "continuous"')
+    answers = [json.loads(line)["sample"] for line in log.read_text().splitlines()]
+    assert len(answers) == len(set(answers)) == 24
+    assert not audit_run(tmp_path / "continuous").findings

@@ -6,6 +6,7 @@ from typing import Any
 
 from evalkit.inference.endpoint import ModelSpec
 from evalkit.inference.local import LocalExecutor
+from evalkit.inference.opening import ExecutorChoice
 from model_adapters.live.models import LiveModels
 from step_audio_2.answers import SpeechDelta
 from step_audio_2.live.dialogue import Event, ToolFinished
@@ -35,7 +36,7 @@ def talking_to(server: OpenAIServer, target: str = CHAT, **settings: Any) -> Ite
 
 
 def opened(specs: Mapping[str, ModelSpec], **settings: Any) -> LiveModels:
-    return LiveModels(specs, LocalExecutor(), **settings)
+    return LiveModels(specs, ExecutorChoice(LocalExecutor()), **settings)
 
 
 def words_of(events: Iterable[Event]) -> str:

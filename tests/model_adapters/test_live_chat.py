@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,10 @@ from step_audio_2.speaking import Sound
 from step_audio_2.tool_calls import ContentDelta
 from tests.model_adapters.live_conversations import CHAT, opened, results_of, scripted, talking_to, words_of
 from tests.model_adapters.serving import Backend
-from tests.servers.backends import Answer, Called, ServedRequest
+from tests.servers.backends import Answer, Called, ServedRequest, Tokens
 from tests.servers.faults import Fault
+from tests.servers.gemini_server import MODEL as GEMINI
+from tests.servers.gemini_server import GeminiServer
 from tests.servers.openai_server import OpenAIServer
 
 QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
@@ -163,14 +166,17 @@ def test_nothing_is_waited_for_that_nobody_wants() -> None:
         assert words_of(dialogue.answer("now?"))
 
 
-def test_of_sound_that_nobody_heard_no_words_are_remembered() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_of_sound_that_nobody_heard_no_words_are_remembered(stream: bool) -> None:
     speech = np.zeros(48_000, "<i2").tobytes()  # two seconds
     backend = scripted(Answer(("one two three four",), speech=speech), "yes")
-    with talking_to(OpenAIServer(backend), speech_output=True) as models:
+    with talking_to(OpenAIServer(backend), speech_output=True, stream=stream) as models:
         dialogue = ModelDialogue(models, spoken=True)
         events = list(dialogue.answer("count"))
         assert sum(len(event.waveform) for event in events if isinstance(event, Sound)) == 48_000
-        assert [event.text for event in events if isinstance(event, SpeechDelta)] == ["one two three four"]
+        words = [event.text for event in events if isinstance(event, SpeechDelta)]
+        assert "".join(words) == "one two three four"
+        assert (len(words) > 1) is stream
         dialogue.interrupt(played=1.0)
         assert dialogue.history.messages[1].content == ("one two t",)
 
@@ -185,6 +191,19 @@ def test_an_answer_is_given_anew_and_asked_for_as_another() -> None:
     first, second = backend.requests
     assert first.messages == second.messages
     assert [request.fields["seed"] for request in (first, second)] == [7, 8]
+
+
+def test_an_answer_stays_where_another_cannot_be_had() -> None:
+    backend = scripted("one", Answer(refusal="I can't help with that."), "two")
+    with talking_to(OpenAIServer(backend)) as models:
+        dialogue = ModelDialogue(models)
+        with pytest.raises(IndexError, match="there was no turn"):
+            dialogue.regenerate()
+        list(dialogue.answer("count"))
+        with pytest.raises(ModelFailedError):
+            list(dialogue.regenerate())
+        list(dialogue.answer("go on"))
+    assert [message["content"] for message in backend.requests[-1].messages] == ["count", "one", "go on"]
 
 
 def test_a_busy_server_is_asked_again_and_one_that_refuses_is_not() -> None:
@@ -292,6 +311,20 @@ def test_so_many_turns_are_remembered_and_no_more() -> None:
     assert len(backend.requests[-1].sounds) == 4
 
 
+def test_turns_are_forgotten_that_take_too_many_tokens_by_the_count_of_the_server() -> None:
+    backend = scripted(
+        *(Answer((f"answer {turn}",), tokens=Tokens(90 * turn + 60, 0, 30, 0)) for turn in range(4)), "bye"
+    )
+    with talking_to(OpenAIServer(backend)) as models:
+        dialogue = ModelDialogue(models, most_tokens=300)
+        for turn in range(4):
+            list(dialogue.answer(f"question {turn}"))
+        assert dialogue.history.tokens == 360  # ninety each
+        list(dialogue.answer("question 4"))
+    assert backend.requests[3].texts[0] == "question 0"
+    assert backend.requests[4].texts[0] == "question 1"
+
+
 def test_closing_ends_the_thread_and_a_model_that_cannot_be_had_leaves_none() -> None:
     before = threading.active_count()
     spec = ModelSpec("model", "", {"_target_": CHAT, "model": "m", "base_url": "no address"})
@@ -305,3 +338,33 @@ def test_closing_ends_the_thread_and_a_model_that_cannot_be_had_leaves_none() ->
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_gemini_knows_its_own_calls_again(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "AIza-0123456789abcdefghij")
+    backend = scripted(CALL, "sunny", "bye")
+    target = "model_adapters.gemini.models.GeminiModel"
+    with talking_to(GeminiServer(backend), target, model=GEMINI, stream=stream) as models:
+        dialogue = ModelDialogue(models, "Be brief.", [SEARCH])
+        assert words_of(dialogue.answer("Köln?")) == "one momentsunny"
+        dialogue.interrupt(played=0.0)
+        assert words_of(dialogue.answer(AudioPart(torch.zeros(1_600)))) == "bye"
+    called, result = backend.requests[1].fields["contents"][1:]
+    assert called["parts"][-1]["functionCall"]["name"] == "search"
+    assert result["parts"][0]["functionResponse"]["name"] == "search"
+
+
+@pytest.mark.slow
+def test_a_chat_checkpoint_holds_a_conversation(chat_checkpoint: Callable[[str], Path]) -> None:
+    settings = {"path": str(chat_checkpoint("qwen2_5_omni")), "device": "cpu"}
+    spec = ModelSpec("model", "Tiny", {"_target_": "model_adapters.transformers.chat.TransformersChat", **settings})
+    with opened({"model": spec}) as models:
+        dialogue = ModelDialogue(models, generation={"max_new_tokens": 8})
+        for turn in ("hello", AudioPart(torch.zeros(16_000)), "bye"):
+            events = list(dialogue.answer(turn))
+            assert events[-1] == TurnEnd(interrupted=False)
+            assert any(isinstance(event, AnswerTokens) and event.output > 0 for event in events)
+        threading.Timer(0.0, dialogue.interrupt).start()
+        list(dialogue.answer("again"))
+        assert words_of(dialogue.answer("once more")) is not None

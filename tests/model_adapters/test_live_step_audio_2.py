@@ -141,12 +141,19 @@ def test_of_codes_that_nobody_heard_nothing_is_remembered(token2wav: Token2Wav, 
     assert "two" not in history
 
 
-def test_a_thought_is_no_part_of_the_words(token2wav: Token2Wav) -> None:
-    backend = scripted("\nhmm\n", "yes")
-    with talking_to(StepAudioServer(backend), STEP_AUDIO, thinking=True, stream=True) as models:
-        events = list(ModelDialogue(models).answer("sure?"))
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_thought_is_told_apart_and_forgotten(stream: bool) -> None:
+    backend = scripted("\nhmm well\n", "yes", "\nnow?\n", "no")
+    with talking_to(StepAudioServer(backend), STEP_AUDIO, thinking=True, stream=stream) as models:
+        dialogue = ModelDialogue(models)
+        first, *events = dialogue.answer("sure?")
+        list(dialogue.answer("really?"))
+    assert isinstance(first, Thought)
+    assert first.text.strip() == "hmm well"
+    assert first.tokens >= 2
+    assert first.seconds > 0
     assert words_of(events) == "yes"
-    assert not any(isinstance(event, Thought) for event in events)  # its server's thought is not handed on
+    assert "hmm" not in prompt_of(backend.requests[2])
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.model_adapters.conftest import noise
 
 pytest.importorskip("torch", reason="torch is not installed")
 
+from tests.step_audio_2.int8 import skip_without_int8
 from tests.step_audio_2.live.steering import Script, called, ended
 
 SHORT = {"max_new_tokens": 12}
@@ -154,7 +156,8 @@ def test_what_cannot_be_loaded_is_a_configuration_error(tiny_step_audio_2: Path,
         ({"kind": "chatt"}, "kind: 'chatt' must be chat, base or think"),
         ({"batching": "dynamic"}, "batching: 'dynamic' must be continuous or static"),
         ({"dtype": "float33"}, "dtype: 'float33' must be float32, float16 or bfloat16"),
-        ({"speech_dtype": "int8"}, "speech_dtype: 'int8' must be float32, float16 or bfloat16"),
+        ({"speech_dtype": "int4"}, "speech_dtype: 'int4' must be float32, float16, bfloat16 or int8"),
+        ({"speech_steps": 0}, "speech_steps: 0 must be 1 or more"),
         ({"device": "mps"}, "device: 'mps' is not there: PyTorch sees no Apple GPU"),
         ({"device": "cuda"}, "device: 'cuda' is not there: PyTorch sees no GPU"),
         ({"voice": "nowhere.wav"}, "voice: nowhere.wav: the prompt cannot be read"),
@@ -162,7 +165,7 @@ def test_what_cannot_be_loaded_is_a_configuration_error(tiny_step_audio_2: Path,
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(
-    tiny_step_audio_2: Path, settings: dict[str, str], message: str
+    tiny_step_audio_2: Path, settings: dict[str, Any], message: str
 ) -> None:
     import torch
 
@@ -170,7 +173,7 @@ def test_settings_that_cannot_be_are_refused_by_name(
     if there.get(settings.get("device", "")):
         pytest.skip("there is such a device")
     with pytest.raises(ConfigurationError, match=message):
-        StepAudio2(str(tiny_step_audio_2), **{"device": "cpu", **settings})  # type: ignore[arg-type]
+        StepAudio2(str(tiny_step_audio_2), **{"device": "cpu", **settings})
 
 
 def test_a_voice_or_a_synthesizer_alone_is_not_enough(tiny_step_audio_2: Path, tmp_path: Path) -> None:
@@ -205,9 +208,12 @@ def test_a_voice_that_is_missing_is_told_loudly_and_looked_for_where_the_origina
     assert StepAudio2(str(folder), device="cpu").capabilities.speech_output
 
 
-def test_speech_in_lower_precision_is_told_apart(tiny_step_audio_2: Path, model: StepAudio2) -> None:
-    lower = StepAudio2(str(tiny_step_audio_2), device="cpu", speech_dtype="bfloat16")
-    assert lower.fingerprint() == {**model.fingerprint(), "speech_dtype": "bfloat16"}
+@pytest.mark.parametrize("setting", [{"speech_dtype": "bfloat16"}, {"speech_dtype": "int8"}, {"speech_steps": 5}])
+def test_speech_made_faster_is_told_apart(tiny_step_audio_2: Path, model: StepAudio2, setting: dict[str, Any]) -> None:
+    if "int8" in setting.values():
+        skip_without_int8()
+    lower = StepAudio2(str(tiny_step_audio_2), device="cpu", **setting)
+    assert lower.fingerprint() == {**model.fingerprint(), **setting}
     request = Request((Message("user", ("what time is it",)),), generation={"max_new_tokens": 40}, output="speech")
     one, other = model.generate([request])[0], lower.generate([request])[0]
     assert one.tokens == other.tokens

@@ -106,6 +106,8 @@ def test_batches_stay_together_where_they_must(
     tiny_step_audio_2: Path, model: StepAudio2, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
     static = StepAudio2(str(tiny_step_audio_2), device="cpu", batch_size=3, **settings)
+    assert model.is_continuous
+    assert not static.is_continuous
     sizes: list[int] = []
     generate = static.generate
 
@@ -129,7 +131,7 @@ def test_speech_is_made_of_all_that_came_while_other_speech_was_made() -> None:
         asked.append(len(utterances))
         return [np.full(len(codes), codes[0], np.float32) for codes in utterances]
 
-    with SpeechBeside[str](synthesize, most=4) as speech:
+    with SpeechBeside[str, Sequence[int]](synthesize, most=4) as speech:
         assert list(speech.made()) == []
         for number, key in enumerate("abc"):
             speech.add(key, [number] * (number + 1))
@@ -149,7 +151,7 @@ def test_what_a_synthesizer_raises_is_raised_where_speech_is_taken() -> None:
     def synthesize(utterances: Sequence[Sequence[int]]) -> list[Waveform]:
         raise MemoryError("none is left")
 
-    with SpeechBeside[int](synthesize, most=4) as speech:
+    with SpeechBeside[int, Sequence[int]](synthesize, most=4) as speech:
         speech.add(0, [1])
         with pytest.raises(MemoryError, match="none is left"):
             list(speech.made(to_the_end=True))

@@ -1,6 +1,7 @@
 """From codes to sound, in a thread beside the event loop."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from evalkit.errors import ConfigurationError, PermanentError
+from evalkit.types import Message, Request, ToolCall
 from model_adapters.step_audio_2.served import StepAudio2Server
 from tests.model_adapters.serving import Backend, ask, asking, outcomes
 from tests.model_adapters.step_audio_2_exchange import MODEL, demo, exchange
@@ -135,6 +137,48 @@ def test_the_published_synthesizer_speaks_in_the_voice_that_it_is_given(token2wa
     assert fingerprints[0]["speech"]["token2wav"] == fingerprints[1]["speech"]["token2wav"]
     assert fingerprints[0] != fingerprints[1]
     assert token2wav not in str(fingerprints), "where the files lie decides no answer"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True])
+def test_speech_is_in_the_voice_of_the_recording_that_a_tool_found(token2wav: str, stream: bool) -> None:
+    from step_audio_2 import Token2Wav
+
+    called = Message("assistant", ("",), (ToolCall("timbre_rag", '{"query": "another"}', "1"),))
+    result = Message("tool", ("changed", demo(20)), tool_call_id="1")
+    found = Request((Message("user", ("Hello",)), called, result), output="speech")
+    with StepAudioServer(Backend(SPOKEN)) as server:
+        voice = str(demo(0).path)
+        model = StepAudio2Server(MODEL, server.base_url, token2wav=token2wav, voice=voice, stream=stream)
+        before, after = (response.speech for response in ask(model, asking(output="speech"), found))
+    assert server.journal.violations == []
+    assert before is not None
+    assert after is not None
+    synthesizer = Token2Wav.from_pretrained(token2wav)
+    for speech, number in ((before, 0), (after, 20)):
+        spoken_by = str(demo(number).path)
+        utterance = synthesizer.stream(spoken_by)
+        codes = [3, 1, 4, 1, 5]
+        pieces = np.concatenate([utterance.feed(codes).numpy(), utterance.flush().numpy()])
+        expected = pieces if stream else synthesizer(codes, spoken_by).numpy()
+        np.testing.assert_allclose(speech.waveform(24_000), expected.clip(-1, 1), atol=1 / 32_768)
+
+
+@pytest.mark.slow
+def test_in_this_process_too(tiny_step_audio_2: Path) -> None:
+    from step_audio_2 import Token2Wav
+    from step_audio_2.special_tokens import FIRST_AUDIO_CODE
+    from tests.tasks.tool_loop.steered import SteeredStepAudio2
+
+    adapter = SteeredStepAudio2(str(tiny_step_audio_2), device="cpu")
+    said = (Message("user", ("Hello",)), Message("assistant", ("Hi",)), Message("user", ("Be another.",)))
+    found = Message("tool", ("changed", demo(20)))
+    request = Request((*said, found), output="speech", sample_id="voices-en-1")
+    (response,) = adapter.generate([request])
+    assert response.speech is not None
+    codes = [token - FIRST_AUDIO_CODE for token in json.loads(response.tokens) if token >= FIRST_AUDIO_CODE]
+    expected = Token2Wav.from_pretrained(tiny_step_audio_2 / "token2wav")(codes, str(demo(20).path)).numpy()
+    np.testing.assert_allclose(response.speech.waveform(24_000), expected.clip(-1, 1), atol=1 / 32_768)
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """The result of a tool is the same text for both adapters of Step-Audio 2, with what the caller adds to it."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from evalkit.types import Message, Request, ToolCall
 from model_adapters.step_audio_2.questions import question_of
 from step_audio_2.chat import SUMMARY_REQUEST, TEXT_ANSWER, render, tool_result
+from tasks.toolcall import Sessions, ToolCalling
 from tests.model_adapters.serving import Backend
 from tests.model_adapters.step_audio_2_exchange import WEATHER, exchange
 from tests.servers.step_audio_answers import prompt_of
@@ -72,3 +75,24 @@ def test_the_loop_and_both_adapters_read_the_same_messages(asked_for: str, tiny_
     backend = Backend()
     exchange(backend, request)
     assert prompt_of(backend.request) == tokenizer.decode(script.prompts[1])
+
+
+def test_a_result_in_the_history_of_a_published_session_is_read_as_it_stands(
+    tmp_path: Path, shared_data: Path, tiny_step_audio_2: Path
+) -> None:
+    published = shared_data / "stepeval_toolcall" / "timbre_positive.jsonl"
+    if not published.is_file():
+        pytest.skip(f"no published sessions at {published}")
+    # With the words of the user: the recordings are not at hand.
+    shutil.copy(published, tmp_path)
+    (tmp_path / "timbre_negative.jsonl").write_text("")
+    sessions = Sessions(tmp_path, tools=["timbre"])
+    task = ToolCalling(name="toolcall", title="Tool calling", dataset=sessions, input_mode="text")
+    sample = next(iter(sessions))
+    request = replace(next(task.chain(sample)).request, tools=())
+    inputs = [message for message in question_of(request, 0).messages if message.role == "input"]
+    assert inputs == [tool_result("你的音色已经更新完成，请继续对话。")]
+    assistant = Assistant.from_pretrained(tiny_step_audio_2)
+    backend = Backend()
+    exchange(backend, request)
+    assert prompt_of(backend.request) == assistant.tokenizer.decode(assistant.prompt(question_of(request, 0)).input_ids)

@@ -81,12 +81,7 @@ def measure(step: str, folder: Path, samples: int) -> None:
     command = [sys.executable, "-m", "tests.performance.store_at_scale", f"--step={step}"]
     command += [f"--folder={folder}", f"--samples={samples}"]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
-        [*command, f"--folder={folder}", f"--samples={samples}"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    done = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     took, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     said = done.stderr.decode().strip().splitlines()[-1:]

@@ -143,14 +143,58 @@ def test_when_pieces_come(token2wav: Token2Wav, voices: list[Voice]) -> None:
     assert len(stream.flush()) == 960 * 90 - 68_160
 
 
-def test_no_clicks_where_pieces_meet(recorded_model: Token2Wav, recorded_voice: Voice) -> None:
+def test_a_shorter_first_piece_is_heard_earlier(token2wav: Token2Wav, voices: list[Voice]) -> None:
+    early = Token2Wav(token2wav.flow, token2wav.vocoder, first_chunk=10)
+    stream = early.stream(voices[0])
+    lengths = [len(stream.feed([token])) for token in TOKENS]
+    assert {index + 1: length for index, length in enumerate(lengths) if length} == {
+        13: 10 * 960 - 3840,
+        38: 24_000,
+        63: 24_000,
+        88: 24_000,
+    }
+    assert sum(lengths) + len(stream.flush()) == 960 * len(TOKENS)
+    assert torch.equal(
+        torch.cat(streamed(early.stream(voices[0]), TOKENS, 7)),
+        torch.cat(streamed(early.stream(voices[0]), TOKENS, 90)),
+    )
+
+
+def test_fewer_steps(folder: Path, recorded_model: Token2Wav, recorded_voice: Voice, voices: list[Voice]) -> None:
+    flow, vocoder, prompt = recorded_model.flow, recorded_model.vocoder, recorded_voice
+    mel = flow.inference(
+        torch.tensor([TOKENS[:10]]), prompt.prompt_token, prompt.prompt_mel, prompt.speaker_embedding, timesteps=5
+    )
+    expected = recorded_model._sound([mel[0]], SourceNoise(0))[0]
+    torch.testing.assert_close(Token2Wav(flow, vocoder, timesteps=5)(TOKENS[:10], prompt), expected)
+    assert not torch.allclose(recorded_model(TOKENS[:10], prompt), expected, atol=1e-3)
+    assert len(Token2Wav.from_pretrained(folder, timesteps=5)._prompt_state(voices[0], None).modulations) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"timesteps": 0}, "timesteps is 0; 1 or more are wanted"),
+        ({"first_chunk": 4}, "first_chunk is 4; 5 to 25 codes are wanted"),
+        ({"first_chunk": 26}, "first_chunk is 26"),
+        ({"precision": torch.int8, "device": "meta"}, "int8 is for the CPU; on meta"),
+    ],
+)
+def test_options_that_cannot_be(folder: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Token2Wav.from_pretrained(folder, **options)
+
+
+@pytest.mark.parametrize("first_chunk", [5, 25])
+def test_no_clicks_where_pieces_meet(recorded_model: Token2Wav, recorded_voice: Voice, first_chunk: int) -> None:
     tokens = golden("flow_io")["token"][0].tolist() * 2
-    pieces = [piece for piece in streamed(recorded_model.stream(recorded_voice), tokens, 5) if len(piece)]
+    model = Token2Wav(recorded_model.flow, recorded_model.vocoder, first_chunk=first_chunk)
+    pieces = [piece for piece in streamed(model.stream(recorded_voice), tokens, 5) if len(piece)]
     waveform = torch.cat(pieces)
     borders = np.cumsum([len(piece) for piece in pieces])[:-1]
     jumps = waveform.diff().abs().numpy()
     at_borders = max(jumps[border - 2 : border + 2].max() for border in borders)
-    assert len(borders) == 5
+    assert len(borders) == 5 if first_chunk == 25 else 6
     assert at_borders < np.quantile(jumps, 0.999)
 
 

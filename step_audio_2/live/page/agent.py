@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from step_audio_2.assistant import Assistant
+from step_audio_2.live.audio_library import AudioLibrary
 from step_audio_2.live.conversation import SPOKEN, Conversation
 from step_audio_2.live.dialogue import Dialogue
+from step_audio_2.live.saved import About
 from step_audio_2.live.tools import Tool
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
+
+DEFAULT = "default"
+"""Name of the voice that an agent speaks in unless another is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,9 @@ class Agent(Protocol):
         Raises:
             ValueError: it cannot be as chosen; the message says why.
         """
+
+    def about(self, choice: Choice) -> About:
+        """Say what a conversation is held with, for those that are kept."""
 
 
 class StepAudio2Agent:
@@ -108,9 +116,26 @@ class StepAudio2Agent:
         return Conversation(
             self._assistant,
             choice.system,
-            [tool for tool in self.tools if tool.name in choice.tools],
+            chosen_tools(self, choice),
             token2wav=self._token2wav,
             voice=self._voices.get(choice.voice),
             settings=self._settings,
             seed=self._seed,
         )
+
+    def about(self, choice: Choice) -> About:
+        """Say what a conversation is held with, for those that are kept."""
+        schemas = tuple(tool.schema for tool in chosen_tools(self, choice))
+        model = {"title": self.title, "kind": self._assistant.kind}
+        return About(model, self._settings, self._seed, choice.system, schemas)
+
+
+def chosen_tools(agent: Agent, choice: Choice) -> list[Tool]:
+    """Return the tools of an agent that a user allows."""
+    return [tool for tool in agent.tools if tool.name in choice.tools]
+
+
+def voices_to_choose(default: VoiceOrPath, library: AudioLibrary | None) -> dict[str, VoiceOrPath]:
+    """Name the voices that a user can choose from: the default one, and those of a library by their speakers."""
+    entries = library.entries if library is not None else ()
+    return {DEFAULT: default, **{entry.speaker or entry.recording.stem: entry.recording for entry in entries}}

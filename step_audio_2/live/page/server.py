@@ -17,6 +17,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from step_audio_2.live.page.access import COOKIE, PARAMETER, Access
 from step_audio_2.live.page.agent import Agent
+from step_audio_2.live.page.kept import KeptConversations
 from step_audio_2.live.page.messages import OrderError, choices, read_order, read_sound
 from step_audio_2.live.page.talk import Talk
 from step_audio_2.live.page.voice_activity import SAMPLE_RATE, SpeechDetector, TurnTaking
@@ -76,6 +77,7 @@ class PageServer:
         self._agents = agents
         self._limits = limits or Limits()
         self._detector = SpeechDetector()
+        self._kept = KeptConversations()
         self._threads = ThreadPoolExecutor(self._limits.sessions, "talk")
         self._sockets: set[web.WebSocketResponse] = set()
 
@@ -86,6 +88,7 @@ class PageServer:
             name = "" if path.name == "index.html" else path.name
             application.router.add_get(f"/{name}", _asset(path.read_bytes(), _TYPES[f".{path.name.split('.')[-1]}"]))
         application.router.add_get("/talk", self._talk)
+        application.router.add_get("/conversations/{name}", self._conversation)
         application.on_shutdown.append(self._part)
         application.on_cleanup.append(self._rest)
         return application
@@ -126,6 +129,7 @@ class PageServer:
             detector=self._detector,
             turn_taking=limits.turn_taking,
             longest_text=limits.text,
+            kept=self._kept,
             threads=self._threads,
         )
         running = asyncio.create_task(talk.run())
@@ -147,12 +151,22 @@ class PageServer:
             self._sockets.discard(socket)
         return socket
 
+    async def _conversation(self, request: web.Request) -> web.Response:
+        """Hand out a conversation that is held now."""
+        name = request.match_info["name"]
+        packed = await asyncio.get_running_loop().run_in_executor(self._threads, self._kept.archive, name)
+        if packed is None:
+            raise web.HTTPNotFound(text="this conversation is over")
+        headers = {"Content-Disposition": 'attachment; filename="conversation.zip"'}
+        return web.Response(body=packed, content_type="application/zip", headers=headers)
+
     async def _part(self, _: web.Application) -> None:
         for socket in set(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
 
     async def _rest(self, _: web.Application) -> None:
         self._threads.shutdown(wait=False)
+        self._kept.close()
 
 
 class _SocketPage:

@@ -19,6 +19,7 @@ from step_audio_2.answers import AnswerEnd
 from step_audio_2.chat import AudioPart, Part
 from step_audio_2.live.dialogue import Dialogue, Event, ToolStarted
 from step_audio_2.live.page.agent import Agent
+from step_audio_2.live.page.kept import KeptConversations
 from step_audio_2.live.page.messages import (
     Begin,
     Heard,
@@ -125,6 +126,7 @@ class Talk:
         detector: tells speech from other sounds.
         turn_taking: when turns of the microphone begin and end; no recording may be longer, either.
         longest_text: characters that a user may write.
+        kept: keeps the conversation for as long as it lasts.
         threads: in which agents work.
     """
 
@@ -136,6 +138,7 @@ class Talk:
         detector: SpeechDetector,
         turn_taking: TurnTaking,
         longest_text: int,
+        kept: KeptConversations,
         threads: Executor,
     ) -> None:
         self._agents = agents
@@ -143,6 +146,8 @@ class Talk:
         self._detector = detector
         self._turn_taking = turn_taking
         self._longest_text = longest_text
+        self._kept = kept
+        self._name = ""  # of the conversation
         self._threads = threads
         self._dialogue: Dialogue | None = None
         self._microphone: _Microphone | None = None
@@ -152,15 +157,24 @@ class Talk:
 
     async def run(self) -> None:
         """Begin conversations and answer turns, one after another, until ``close`` is called."""
-        with suppress(ConnectionError):  # there is nobody left to tell
-            while (wanted := await self._waiting.get()) is not None:
-                try:
-                    if isinstance(wanted, Begin):
-                        await self._begin(wanted)
-                    else:
-                        await self._answer(wanted)
-                except OrderError as error:
-                    await self._page.show({"type": "fault", "message": str(error)})
+        try:
+            await self._run()
+        except ConnectionError:
+            _log.debug("there is nobody left to tell")
+        finally:
+            self._kept.forget(self._name)
+
+    async def _run(self) -> None:
+        while (wanted := await self._waiting.get()) is not None:
+            try:
+                if isinstance(wanted, Begin):
+                    await self._begin(wanted)
+                else:
+                    await self._answer(wanted)
+            except ConnectionError:
+                raise
+            except Exception as error:  # whatever goes wrong: the user hears of it, and the talk goes on
+                await self._complain(error)
 
     async def take(self, order: Order) -> None:
         """Take an order of the page; one that asks for an answer interrupts the one under way.
@@ -226,11 +240,10 @@ class Talk:
         if len(choice.system) > self._longest_text:
             raise OrderError(f"a system message must have no more than {self._longest_text:,} characters")
         self._dialogue = None
-        try:
-            self._dialogue = await self._in_thread(lambda: agent.begin(choice))
-        except ValueError as error:
-            raise OrderError(str(error)) from error
-        await self._page.show({"type": "begun"})
+        self._kept.forget(self._name)
+        dialogue = await self._in_thread(lambda: agent.begin(choice))
+        self._dialogue, self._name = self._kept.keep(dialogue, agent.about(choice))
+        await self._page.show({"type": "begun", "conversation": self._name})
 
     async def _answer(self, wanted: Regenerate | Part) -> None:
         dialogue = self._dialogue
@@ -246,10 +259,11 @@ class Talk:
             await self._page.show({"type": "turn_started", "turn": self._turns, "said": _said(wanted)})
             while (event := await self._in_thread(lambda: next(events, None))) is not None:
                 await self._send(event, self._turn)
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
             raise
-        except Exception as error:  # whatever goes wrong in a model: the user hears of it, and the talk goes on
-            await self._fail(error)
+        except Exception as error:  # likewise, and the turn is over
+            await self._complain(error)
+            await self._page.show({"type": "turn_ended", "interrupted": True, "voice": ""})
         finally:
             self._turn = None
             await self._in_thread(events.close)
@@ -272,14 +286,13 @@ class Talk:
         if message := shown(event, turn.dialogue):
             await self._page.show(message)
 
-    async def _fail(self, error: Exception) -> None:
+    async def _complain(self, error: Exception) -> None:
         if isinstance(error, ValueError):  # of what was asked, in words
             reason = str(error)
         else:
-            _log.error("an answer failed", exc_info=error)
+            _log.error("a model failed", exc_info=error)
             reason = f"the model failed ({type(error).__name__})"
         await self._page.show({"type": "fault", "message": reason})
-        await self._page.show({"type": "turn_ended", "interrupted": True, "voice": ""})
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -5,7 +5,7 @@ with onnxruntime: importing the package itself would set all of PyTorch to one t
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ WINDOW = 512
 _CONTEXT = 64  # samples before a window that the network reads too
 # Speech that is under way is taken for ended only well below what it takes to begin, as Silero's own iterator does.
 _HYSTERESIS = 0.15
+_LONGEST = 600  # seconds of one turn
 _MODEL = Path("data") / "silero_vad_16k_op15.onnx"
 
 Samples = npt.NDArray[np.float32]
@@ -34,6 +35,9 @@ class TurnTaking:
         stop: seconds of silence that end it.
         before: seconds that are kept from before its beginning.
         longest: seconds after which it ends in any case.
+
+    Raises:
+        ValueError: one is no number, or out of its range.
     """
 
     threshold: float = 0.5
@@ -41,6 +45,12 @@ class TurnTaking:
     stop: float = 0.5
     before: float = 0.3
     longest: float = 60.0
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            value, most = getattr(self, setting.name), 1 if setting.name == "threshold" else _LONGEST
+            if not isinstance(value, int | float) or not 0 < value <= most:
+                raise ValueError(f"turn_taking.{setting.name} is {value!r}; it must be above 0 and at most {most}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,14 @@ def test_after_it_ran_out_of_memory_the_rest_is_asked_in_batches(tmp_path: Any) 
     assert sum(map(len, engine.batches)) >= 23 - 9
 
 
+def test_as_it_is_set_up_it_may_want_batches(tmp_path: Any) -> None:
+    engine = Engine()
+    engine.is_continuous = False
+    assert texts(run(LocalExecutor(), engine, calls(tmp_path, SECONDS))) == EXPECTED
+    assert engine.begun == 0
+    assert sum(map(len, engine.batches)) == 23
+
+
 class Wrong(Engine):
     """Yields what it is told to."""
 

@@ -352,3 +352,15 @@ def test_the_command_prints_a_line_for_each_finding_and_exits_with_1(
     first, second = json.loads(capsys.readouterr().out)
     assert (first["whole"], second["whole"]) == (True, False)
     assert second["findings"] == [{"file": str(path.relative_to(run)), "sample": "a", "message": "no such audio file"}]
+
+
+def test_parts_of_requests_that_are_gone_are_named_once(tmp_path: Path) -> None:
+    config = {**CONFIG, "tasks": {"spoken": CONFIG["tasks"]["spoken"]}, "aggregates": {}}
+    config["model"] = {**CONFIG["model"], "prompts": {"spoken_question": {"system": "Be kind. " * 100}}}
+    run = stored_run(tmp_path / "run", config, {"spoken": SPOKEN}, answer, PROVENANCE)
+    assert not found(run)
+    path = run / "spoken" / "asked" / "model.jsonl"
+    path.write_text(path.read_text().replace("Be kind", "Be mean"))
+    ((file, sample, message),) = found(run)
+    assert (file, sample) == ("spoken/model.jsonl", "a")
+    assert "asked/model.jsonl: lacks what requests refer to as" in message

@@ -4,8 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
+from evalkit.acquisition.verification import verify
+from evalkit.cli.catalogue import read_options
 from evalkit.errors import AudioError, ConfigurationError, DataError
 from evalkit.types import Message, Sample, ToolCall
 from tasks.toolcall import Sessions, ToolCalling
@@ -20,7 +24,7 @@ def test_the_layout_of_the_hub_and_an_unpacked_archive_are_read_alike(tmp_path: 
     samples = {sample.id: sample for sample in Sessions(write_replica(tmp_path, unpacked_in=unpacked_in))}
     assert len(samples) == sum(map(len, SESSIONS.values()))
     sample = samples["get_date_time_positive-0"]
-    assert sample.groups == {"tool": "Date & Time"}
+    assert sample.groups == {"tool": "Date & Time", "file": "get_date_time_positive"}
     assert sample.references == ("<tool_call>function\nget_date_time\n{}</tool_call>",)
     assert [audio.locator for audio in sample.audio] == [
         "wav/get_date_time_positive.jsonl-0-0.wav",
@@ -123,6 +127,22 @@ def test_real_sessions_load(tmp_path: Path, shared_data: Path, file: str, tool: 
         for turn, written in zip(sample.metadata["turns"], turns, strict=False):
             assert turn["text"] == written["text"]
             assert len(turn.get("calls", ())) == written["text"].count("<tool_call>")
+
+
+def test_a_file_that_was_cut_short_is_noticed_though_another_makes_up_for_it(tmp_path: Path) -> None:
+    facts = next(option.content for option in read_options("task") if option.name == "toolcall")["facts"]
+    known = facts["group_sizes"]["file"]
+    assert sum(known.values()) == 1463
+    for file in known:
+        sessions = [[HUMAN, ASSISTANT]] * (known[file] + {"timbre_positive": -1, "timbre_negative": 1}.get(file, 0))
+        lines = (json.dumps(session) + "\n" for session in sessions)
+        (tmp_path / f"{file}.jsonl").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "wav").mkdir()
+    soundfile.write(tmp_path / "wav" / "a.wav", np.zeros(1_600), 16_000)
+    task = ToolCalling(name="toolcall", title="Tool calling", dataset=Sessions(tmp_path), expected_samples=1463)
+    checks = {check.name: check for check in verify(task, facts).checks}
+    assert checks["samples"].status == checks["sizes by tool"].status == "ok"
+    assert checks["sizes by file"].status == "differs"
 
 
 def test_only_the_tools_asked_for_are_read(tmp_path: Path) -> None:

@@ -59,7 +59,10 @@ function show(message) {
       offer();
       begin();
     },
-    begun: () => setState("ready", isListening() ? "Listening" : "Ready"),
+    begun: () => {
+      find("save").href = `conversations/${message.conversation}`;
+      setState("ready", isListening() ? "Listening" : "Ready");
+    },
     speech_started: () => {
       if (turn) stop();
       setState("hearing", "Hearing you");
@@ -143,6 +146,7 @@ function endTurn(end) {
   showTimes();
   turn = null;
   find("stop").disabled = true;
+  find("save").hidden = false;
   if (find("state").dataset.state !== "hearing") setState("ready", isListening() ? "Listening" : "Ready");
 }
 
@@ -242,7 +246,7 @@ function begin() {
   if (turn) stop();
   find("turns").replaceChildren(...[find("hint")].filter(Boolean));
   last = null;
-  find("again").disabled = true;
+  find("again").disabled = find("save").hidden = true;
   setState("thinking", "Getting ready");
   const tools = [...find("tools").querySelectorAll(":checked")].map((box) => box.value);
   const [agent, system, voice] = ["agent", "system", "voice"].map((id) => find(id).value);

@@ -17,6 +17,7 @@ from step_audio_2.live.page.agent import Choice
 from step_audio_2.live.page.messages import pcm
 from step_audio_2.live.page.server import Limits, PageServer, serving
 from step_audio_2.live.page.voice_activity import Samples
+from step_audio_2.live.saved import About
 from step_audio_2.live.tools import Tool
 from step_audio_2.special_tokens import AUDIO_CODE_PAD, FIRST_AUDIO_CODE
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
@@ -72,6 +73,9 @@ class ScriptedAgent:
         self.choices.append(choice)
         return made
 
+    def about(self, choice: Choice) -> About:
+        return About({"title": self.title}, system=choice.system)
+
 
 class Client:
     """A page without a browser, which plays nothing but may say that it did.
@@ -81,11 +85,13 @@ class Client:
 
     Attributes:
         sounds: seconds of sound that came.
+        conversation: name of the one that was begun.
     """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self.sounds = 0.0
+        self.conversation = ""
 
     async def send(self, **order: Any) -> None:
         await self.socket.send_json(order)
@@ -127,7 +133,8 @@ class Client:
         tools = [tool["name"] for tool in agent["tools"]]
         order = {"agent": 0, "system": agent["system"], "voice": voice, "tools": tools, **chosen}
         await self.send(type="begin", **order)
-        await self.until("begun")
+        (begun,) = await self.until("begun")
+        self.conversation = begun["conversation"]
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -199,6 +200,11 @@ def test_stop_silences_at_once_and_an_answer_is_made_anew(browser: Browser, addr
     until(page, "document.querySelectorAll('article:nth-of-type(3):not(.interrupted)').length == 1")
     until(page, "document.querySelector('article:nth-of-type(3)').dataset.played > 0.3")
     assert page.locator("article").count() == 3
+    page.keyboard.press("Escape")
+    page.wait_for_selector("article:nth-of-type(3)[aria-busy=false]")
+    with page.expect_download() as download:
+        page.click("#save")
+    assert "conversation/conversation.json" in zipfile.ZipFile(download.value.path()).namelist()
     page.click("#clear")
     until(page, "document.querySelectorAll('article').length == 0")
     page.wait_for_selector("[data-state=ready]")

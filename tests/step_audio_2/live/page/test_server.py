@@ -1,7 +1,9 @@
 """The server and its WebSocket, by clients that behave and clients that do not."""
 
 import asyncio
+import io
 import threading
+import zipfile
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,12 @@ import soundfile
 pytest.importorskip("silero_vad", reason="the live extra is not installed")
 
 from step_audio_2.assistant import Assistant
+from step_audio_2.live.conversation import Conversation
 from step_audio_2.live.page.access import Access
+from step_audio_2.live.page.agent import Choice
 from step_audio_2.live.page.server import Limits, PageServer, serving
 from step_audio_2.live.page.voice_activity import TurnTaking
+from step_audio_2.live.saved import SavedConversation
 from step_audio_2.live.tools import Document, Tool, ToolResult
 from step_audio_2.speech import Token2Wav
 from tests.conftest import DEMO_SPEECH
@@ -173,6 +178,25 @@ def test_two_at_once_have_their_own_conversations(
     run(test())
 
 
+def test_a_conversation_can_be_taken_along_while_it_lasts(writing: Writing, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with served(writing("one")) as (address, server), aiohttp.ClientSession() as session:
+            async with connected(address) as client:
+                await client.begin()
+                await answered(client, "hello")
+                async with session.get(f"{address}conversations/{client.conversation}") as response:
+                    zipfile.ZipFile(io.BytesIO(await response.read())).extractall(tmp_path)
+            (turn,) = SavedConversation.load(tmp_path / "conversation").turns
+            assert ([part.text for part in turn.user], turn.words) == (["hello"], "one")
+            await freed(server)
+            for name in (client.conversation, "%2e%2e%2fpasswd"):
+                async with session.get(f"{address}conversations/{name}") as response:
+                    assert response.status == 404
+            assert not list(Path(server._kept._folder.name).iterdir())
+
+    run(test())
+
+
 def test_there_is_room_for_so_many_and_a_page_that_goes_makes_room(writing: Writing) -> None:
     async def test() -> None:
         async with served(writing("yes"), Limits(sessions=1)) as (address, server), connected(address) as client:
@@ -238,7 +262,32 @@ def test_a_model_that_fails_says_so_and_the_talk_goes_on(writing: Writing, caplo
             assert "1 to 4,000 characters" in fault["message"]
 
     run(test())
-    assert "an answer failed" in caplog.text
+    assert "a model failed" in caplog.text
+
+
+def test_a_conversation_that_cannot_begin_says_why_and_another_may(writing: Writing) -> None:
+    agent = writing("yes")
+    begin, faults = agent.begin, [ValueError("this voice cannot be spoken in"), RuntimeError("a secret")]
+
+    def begin_at_last(choice: Choice) -> Conversation:
+        if faults:
+            raise faults.pop(0)
+        return begin(choice)
+
+    agent.begin = begin_at_last  # type: ignore[method-assign]
+
+    async def test() -> None:
+        async with served(agent) as (address, _), connected(address) as client:
+            await client.until("agents")
+            for reason in ("this voice cannot be spoken in", "the model failed (RuntimeError)"):
+                await client.send(type="begin", agent=0, system="", voice="", tools=[])
+                (fault,) = await client.until("fault")
+                assert fault["message"] == reason
+            await client.send(type="begin", agent=0, system="", voice="", tools=[])
+            await client.until("begun")
+            assert words(await answered(client, "hello")) == "yes"
+
+    run(test())
 
 
 def test_what_is_too_long_is_refused(writing: Writing) -> None:

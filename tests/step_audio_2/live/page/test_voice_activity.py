@@ -83,3 +83,11 @@ def test_microphones_have_states_of_their_own(detector: SpeechDetector) -> None:
         heard["loud"] += len(list(loud.feed(said[start : start + 512])))
         heard["quiet"] += len(list(quiet.feed(silence(0.032))))
     assert heard == {"loud": 2, "quiet": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("stop", 0), ("start", -1), ("threshold", 2), ("longest", "x"), ("stop", 1e9)]
+)
+def test_settings_that_cannot_be_are_named(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"turn_taking.{name} is"):
+        TurnTaking(**{name: value})  # type: ignore[arg-type]

@@ -1,0 +1,116 @@
+"""The far side: one replica of a model, an actor that holds the endpoint which every model of one process has."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalkit.errors import ConfigurationError
+from evalkit.inference.endpoint import ModelFacts, ModelSpec
+from evalkit.inference.local import LocalExecutor
+from evalkit.inference.ray.messages import portable_response
+from evalkit.rooms import find_rooms_at_home
+from evalkit.types import Call, Response
+from evalkit.version import __version__
+
+
+class RaisedThereError(Exception):
+    """What a replica raised and what that was raised from, which does not travel with it by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a replica says once its model is loaded.
+
+    Attributes:
+        facts: of its model.
+        batch_size: requests that its model gets at once.
+        capacity: calls that it is to hold at the most, so that it always has a window to choose a batch from.
+    """
+
+    facts: ModelFacts
+    batch_size: int
+    capacity: int
+
+
+class Replica:
+    """A model in a process of its own. Ray calls these methods in that process's event loop.
+
+    Args:
+        spec: describes the model.
+        executor: of one process, by which it works there.
+        folder: in which it works, so that relative paths lead where they led where they were written.
+        must_have_folder: whether it cannot do without.
+    """
+
+    def __init__(self, spec: ModelSpec, executor: LocalExecutor, folder: Path, *, must_have_folder: bool) -> None:
+        self._spec = spec
+        self._executor = executor
+        self._folder = folder
+        self._must_have_folder = must_have_folder
+        self._answering: set[asyncio.Task[Response]] = set()
+        self._closed = False
+
+    async def version(self) -> str:
+        """Return which evalkit this is; the model is not loaded for it."""
+        return __version__
+
+    async def open(self) -> Opened:
+        """Load the model.
+
+        Raises:
+            RaisedThereError: it cannot be had here.
+        """
+        with _with_cause():
+            return await self._opened()
+
+    async def answer(self, call: Call) -> Response | None:
+        """Return the model's response, or None if the replica was closed before its turn.
+
+        Raises:
+            RaisedThereError: what ends the whole run.
+        """
+        if self._closed:
+            return None
+        answering = asyncio.ensure_future(self._endpoint.answer(call))
+        self._answering.add(answering)
+        try:
+            with _with_cause():
+                return portable_response(await answering)
+        except asyncio.CancelledError:
+            return None
+        finally:
+            self._answering.discard(answering)
+
+    async def close(self) -> None:
+        """Let the batch under way end and hand out its answers, begin no other, and free the model."""
+        self._closed = True
+        await self._endpoint.close()
+        for answering in self._answering:
+            answering.cancel()
+
+    async def _opened(self) -> Opened:
+        find_rooms_at_home()
+        try:
+            os.chdir(self._folder)
+        except OSError as error:
+            if self._must_have_folder:
+                raise ConfigurationError(
+                    f"executor.recordings=paths: {os.uname().nodename} has no folder {self._folder} "
+                    f"({error.strerror}); recordings=bytes sends them"
+                ) from error
+        self._endpoint = self._executor.open(self._spec)
+        facts = await self._endpoint.facts()
+        self._endpoint.expect_more(False)  # what comes, and when, is for the other side to say
+        batch_size = self._executor.batch_size or facts.capabilities.batch_size
+        return Opened(facts, batch_size, batch_size * (self._executor.batches_ahead + 1))
+
+
+@contextmanager
+def _with_cause() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise RaisedThereError(error, error.__cause__) from error

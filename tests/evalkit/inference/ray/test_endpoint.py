@@ -1,0 +1,121 @@
+"""Endpoints on a cluster: what is sent and comes back, replicas that die, what cannot be placed, and the end."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from evalkit.audio import Audio
+from evalkit.errors import ConfigurationError
+from evalkit.inference.endpoint import Endpoint, ModelSpec
+from evalkit.inference.local import LocalExecutor
+from evalkit.inference.ray import RayExecutor
+from evalkit.inference.ray.endpoint import ReplicasLostError
+from evalkit.run.explanation import in_our_words
+from evalkit.types import Call, Message, Request, Response
+from tests.evalkit.inference.ray.conftest import replicas
+from tests.evalkit.inference.ray.models import RATE, SAID
+from tests.processes import within
+
+pytestmark = pytest.mark.slow
+
+
+def spec(**settings: Any) -> ModelSpec:
+    return ModelSpec("model", "Obedient", {"_target_": "tests.evalkit.inference.ray.models.Obedient", **settings})
+
+
+def call(order: str, *audio: Audio) -> Call:
+    return Call("model", Request((Message("user", (order, *audio)),), sample_id=order))
+
+
+async def answers(endpoint: Endpoint, calls: Sequence[Call]) -> list[Response]:
+    try:
+        asked = asyncio.gather(*map(endpoint.answer, calls))
+        endpoint.expect_more(False)
+        return await asked
+    finally:
+        await endpoint.close()
+
+
+def ask(address: str, calls: Sequence[Call], model: ModelSpec | None = None, **settings: Any) -> list[Response]:
+    executor = RayExecutor(LocalExecutor(), address, **settings)
+
+    async def main() -> list[Response]:
+        return await answers(executor.open(model or spec()), calls)
+
+    return asyncio.run(main())
+
+
+def test_recordings_and_speech_arrive_as_they_are_and_no_other_field_is_lost(tmp_path: Path, address: str) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, 22_050).astype(np.float32)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, samples, 44_100, "FLOAT")
+    file, inside = Audio("a.wav", path), Audio("row 3", content=path.read_bytes)
+    recordings = (file, inside, file.part(0.1, 0.4))
+    calls = [*(call("listen", each) for each in recordings), call("speak"), call("listen", Audio("b", tmp_path / "b"))]
+
+    async def main() -> list[Response]:
+        return await answers(LocalExecutor().open(spec()), calls)
+
+    local = asyncio.run(main())
+    for kind in ("bytes", "paths"):
+        far = ask(address, calls, replicas=1, recordings=kind)
+        assert [each.text for each in far] == [each.text for each in local]
+        assert [each.failure for each in far] == [each.failure for each in local]
+        assert far[3].speech is not None
+        assert np.abs(far[3].speech.waveform(RATE) - SAID).max() <= 1 / 65_536
+        assert all(each.seconds is not None for each in far[:4])
+
+
+def test_a_call_that_replicas_die_of_fails_alone(address: str) -> None:
+    orders = ["a", "b", "die", "c", "d", "e"]
+    responses = ask(address, [call(order) for order in orders], replicas=1)
+    assert [each.text for each in responses] == ["A", "B", "", "C", "D", "E"]
+    failure = responses[2].failure
+    assert failure is not None
+    assert failure.kind == "error"
+    assert failure.message.startswith("the model died 5 times at this request; the last time its worker process has")
+
+
+def test_replicas_that_die_again_and_again_stop_the_run(address: str) -> None:
+    with pytest.raises(ReplicasLostError, match=r"^model: its replica died 2 times without an answer .*the same comm"):
+        ask(address, [call("die"), call("die")], replicas=1, max_restarts=1)
+    assert within(lambda: not replicas())
+
+
+def test_what_ends_a_local_run_ends_this_one_in_the_same_words(address: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^it will answer nobody$"):
+        ask(address, [call("refuse all")], replicas=1)
+    with pytest.raises(ConfigurationError, match=r"^no weights at /nowhere$"), in_our_words():
+        ask(address, [call("a")], spec(refuses="no weights at /nowhere"), replicas=1)
+
+
+def test_what_has_no_place_is_said_with_what_there_is(address: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        ask(address, [call("a")], replicas=1, num_cpus=0.5, num_gpus=2, patience=1)
+    assert str(refused.value).startswith(
+        "model: no place for a replica within executor.patience=1 s: it asks for 0.5 CPU and 2 GPU; the cluster has 1 "
+        "machine with 2 CPU (2 free) and 0 GPU (0 free)"
+    )
+
+
+def test_the_batch_under_way_ends_and_no_other_begins(address: str) -> None:
+    async def main() -> tuple[list[Response], int]:
+        endpoint = RayExecutor(LocalExecutor(batch_size=1), address, replicas=1).open(spec())
+        asked = [asyncio.ensure_future(endpoint.answer(call(order))) for order in ("wait 1", "a", "b")]
+        await endpoint.facts()
+        await asyncio.sleep(0.5)
+        await endpoint.close()
+        await asyncio.sleep(0)
+        done = [each.result() for each in asked if each.done()]
+        for each in asked:
+            each.cancel()
+        return done, len(asked)
+
+    done, count = asyncio.run(main())
+    assert 1 <= len(done) < count
+    assert done[0].text == "WAIT 1"

@@ -1,0 +1,237 @@
+"""Runs and data on an object store: a server of the S3 protocol in a process of its own, and fsspec's in memory."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evalkit.cli.run_argument import run_argument
+from evalkit.datasets import open_dataset
+from evalkit.errors import ConfigurationError, DataError, StoreError
+from evalkit.object_store import HELD, address_of, copy_of, fetched, held, is_address
+from tests.conftest import CommandLine, write_jsonl
+
+TASK = "librispeech_clean"
+WORDS = "the cat sat on a mat while seventeen geese flew".split()
+
+
+@pytest.mark.parametrize("text", ["s3://bucket/runs", "gs://bucket/a b", "memory://x"])
+def test_addresses(text: str) -> None:
+    assert is_address(text)
+    assert address_of(copy_of(text)) == text
+
+
+@pytest.mark.parametrize("text", ["runs", "/data/x", "C:/runs", "https://host/x", "file:///x", "a:b", "s3:/bucket"])
+def test_paths_are_no_addresses(text: str) -> None:
+    assert not is_address(text)
+
+
+@pytest.mark.parametrize("text", ["s3://", "s3://bucket/../x", "s3://key:secret@bucket/x"])
+def test_addresses_that_cannot_be(text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        copy_of(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_what_no_library_speaks_to_is_told_in_a_line() -> None:
+    with pytest.raises((ConfigurationError, StoreError), match=r"^nowhere://bucket/run: .*nowhere"):
+        fetched("nowhere://bucket/run")
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    fsspec = pytest.importorskip("fsspec")
+    yield "memory://bucket/run"
+    fsspec.filesystem("memory").store.clear()
+
+
+def there(name: str) -> bytes:
+    import fsspec
+
+    content: bytes = fsspec.filesystem("memory").cat_file(f"/bucket/run/{name}")
+    return content
+
+
+def names() -> list[str]:
+    import fsspec
+
+    return sorted(path.removeprefix("/bucket/run/") for path in fsspec.filesystem("memory").find("/bucket/run"))
+
+
+def test_what_is_written_is_there_in_the_end_and_fetched_elsewhere(
+    memory: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = copy_of(memory)
+    with held(path):
+        assert json.loads(there(HELD))["process"] == os.getpid()
+        (path / "task").mkdir(parents=True)
+        (path / "task" / "model.jsonl").write_text("one\n")
+        (path / ".lock").touch()
+        with pytest.raises(StoreError, match="is being written to by process"), held(path):
+            pass
+    assert names() == ["task/model.jsonl"]
+    monkeypatch.setenv("EVALKIT_CACHE", str(tmp_path / "another machine"))
+    assert fetched(memory) == copy_of(memory) != path
+    with held(copy_of(memory)):
+        with (copy_of(memory) / "task" / "model.jsonl").open("a") as file:
+            file.write("two\n")
+        (copy_of(memory) / "metrics.json").write_text("{}")
+    assert there("task/model.jsonl") == b"one\ntwo\n"
+    monkeypatch.setenv("EVALKIT_CACHE", str(path.parents[3]))
+    with held(path):
+        assert (path / "task" / "model.jsonl").read_text() == "one\ntwo\n"
+        (path / "metrics.json").unlink()
+    assert names() == ["task/model.jsonl"]
+
+
+def test_a_folder_that_another_machine_holds_is_refused_and_read_as_it_was_last_brought(memory: str) -> None:
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/bucket/run/metrics.json", b"{}")
+    store.pipe_file(
+        f"/bucket/run/{HELD}", json.dumps({"host": "node7", "process": 1, "copy": "/x", "since": "noon"}).encode()
+    )
+    refused = (
+        "is being written to by process 1 of node7 since noon; if that is no more, delete memory://bucket/run/.held"
+    )
+    with pytest.raises(StoreError, match=refused), held(copy_of(memory)):
+        pass
+    assert (fetched(memory) / "metrics.json").read_text() == "{}"
+
+
+def test_nothing_there_is_told_by_the_address(memory: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="memory://bucket/none: nothing is there"):
+        run_argument("memory://bucket/none")
+    with pytest.raises(DataError, match="memory://bucket/none: no such file or folder"):
+        next(iter(open_dataset(fetched("memory://bucket/none"))))
+
+
+def test_a_file_is_fetched_with_what_lies_beside_it(memory: str) -> None:
+    import fsspec
+
+    for name in ("manifest.jsonl", "audio/a.flac"):
+        fsspec.filesystem("memory").pipe_file(f"/bucket/run/{name}", name.encode())
+    manifest = fetched(f"{memory}/manifest.jsonl")
+    assert manifest.read_text() == "manifest.jsonl"
+    assert (manifest.parent / "audio" / "a.flac").read_text() == "audio/a.flac"
+    fsspec.filesystem("memory").pipe_file("/bucket/run/audio/a.flac", b"another")
+    assert (fetched(f"{memory}/manifest.jsonl").parent / "audio" / "a.flac").read_text() == "another"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An S3 server in a process of its own, with a bucket."""
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto.server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for key, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "s3cr3t-of-the-store",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(key, value)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        import s3fs
+
+        for _ in range(200):
+            try:
+                s3fs.S3FileSystem(skip_instance_cache=True).mkdir("evals")
+            except Exception:
+                time.sleep(0.1)
+            else:
+                break
+        yield "s3://evals"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.mark.slow
+def test_a_run_on_an_object_store_is_continued_on_another_machine_and_reported_from_a_third(
+    bucket: str, tmp_path: Path, evalkit_command: CommandLine
+) -> None:
+    import s3fs
+    import soundfile
+
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = []
+    for number in range(40):
+        soundfile.write(data / f"{number}.wav", [0.001 * number] * 160, 16_000)
+        rows.append({"id": f"u{number}", "audio": f"{number}.wav", "text": " ".join(WORDS[: 2 + number % 8])})
+    write_jsonl(data / "manifest.jsonl", rows)
+    answers = write_jsonl(tmp_path / "answers.jsonl", [{"id": row["id"], "text": "the cat sat"} for row in rows])
+    s3fs.S3FileSystem(skip_instance_cache=True).put(str(data), "evals/", recursive=True)
+
+    def words(name: str, runs: object, manifest: object, limit: int) -> list[str]:
+        return [
+            *("run", "model=predictions", f"model.path={answers}", f"task={TASK}", f"name={name}", f"runs={runs}"),
+            *(f"tasks.{TASK}.dataset.path={manifest}", "statistics.resamples=100", f"limit={limit}"),
+        ]
+
+    def command(machine: str, *arguments: str) -> str:
+        outcome = evalkit_command(*arguments, env={"EVALKIT_CACHE": str(tmp_path / machine)})
+        assert outcome.returncode == 0, outcome.stderr
+        assert "s3cr3t" not in outcome.stdout + outcome.stderr
+        return outcome.stdout
+
+    command("local", *words("night", tmp_path / "runs", data / "manifest.jsonl", 40))
+    command("first", *words("night", f"{bucket}/runs", f"{bucket}/data/manifest.jsonl", 15))
+    said = command("second", *words("night", f"{bucket}/runs", f"{bucket}/data/manifest.jsonl", 40))
+    assert f"Tables and chart: evalkit report {bucket}/runs/night" in said
+    command("third", "score", f"{bucket}/runs/night")
+    audited = command("fourth", "audit", f"{bucket}/runs/night")
+    assert "40" in audited
+    assert "WER" in command("fourth", "report", f"{bucket}/runs/night")
+    store = s3fs.S3FileSystem(skip_instance_cache=True)
+    assert (
+        store.cat_file("evals/runs/night/metrics.json") == (tmp_path / "runs" / "night" / "metrics.json").read_bytes()
+    )
+    log = store.cat_file(f"evals/runs/night/{TASK}/model.jsonl").decode().splitlines()
+    assert len(log) == 40, "what the first machine asked was not asked again"
+    assert not store.exists(f"evals/runs/night/{HELD}")
+    for path in store.find("evals/runs"):
+        assert b"s3cr3t" not in store.cat_file(path)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_from_what_is_on_its_machine(
+    bucket: str, tmp_path: Path, evalkit_command: CommandLine
+) -> None:
+    import s3fs
+
+    pytest.importorskip("pocketsphinx")
+    words = ["run", "model=pocketsphinx", "task=demo_noise", "name=killed", f"runs={bucket}/runs"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "evalkit.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    log = copy_of(f"{bucket}/runs/killed") / "demo_noise" / "model.jsonl"
+    while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n") >= 2):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    elsewhere = evalkit_command(*words, env={"EVALKIT_CACHE": str(tmp_path / "another machine")})
+    assert elsewhere.returncode == 2
+    assert "s3://evals/runs/killed: is being written to by process" in elsewhere.stderr
+    assert "Traceback" not in elsewhere.stderr
+    again = evalkit_command(*words)
+    assert again.returncode == 0, again.stderr
+    store = s3fs.S3FileSystem(skip_instance_cache=True)
+    answered = [
+        json.loads(line)["sample"] for line in store.cat_file("evals/runs/killed/demo_noise/model.jsonl").splitlines()
+    ]
+    assert len(answered) == len(set(answered)) == 8
