@@ -1,6 +1,7 @@
 """Which weights a model has: digests of the files that decide its answers."""
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 # What a checkpoint folder is read from; optimiser states, logs and readmes that lie beside change no answer.
@@ -8,7 +9,14 @@ _CHECKPOINT_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal; a file that is as it was is not read twice."""
+    status = path.stat()
+    return _digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache
+def _digest(path: Path, *_: int) -> str:
+    """Return the SHA-256 of a file; what else is given tells its states apart."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

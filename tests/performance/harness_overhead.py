@@ -1,10 +1,12 @@
 """What evalkit itself costs a sample: 20,000 stored predictions, run and logged in full, and again by resuming.
 
 Prints milliseconds a sample of the whole process (reading the data set, asking, logging each call, scoring, intervals)
-and the peak memory at several sizes, so that its growth with the number of samples can be seen. Then the same for a
-chain of three calls, to a model, a transcriber and a judge of this process that answer at once, without the start-up.
+and the peak memory at several sizes, so that its growth with the number of samples can be seen; other sizes may be
+given, as in ``python -m tests.performance.harness_overhead 1000 1000000``. Then the same for a chain of three calls, to
+a model, a transcriber and a judge of this process that answer at once, without the start-up.
 """
 
+import argparse
 import asyncio
 import json
 import random
@@ -122,8 +124,11 @@ def measure_judged(folder: Path, size: int) -> float:
 
 def main() -> None:
     """Measure every size, a fresh run and a resumed one; then judged chains."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("sizes", nargs="*", type=int, default=SIZES, metavar="SAMPLES")
+    sizes = parser.parse_args().sizes
     print("samples  run      wall s  processor s  processor ms/sample  peak MB")
-    for size in SIZES:
+    for size in sizes:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             make_data(folder, size)
