@@ -55,10 +55,11 @@ class LogIndex:
         self.usage = RoleUsage()
         if self._path.is_file():
             self._load()
-        for offset, record in log.records(self._covered, len(self._entries) + 1):
-            self._take(record["sample"], record["call"], offset, sound_response(record))
-            if self._is_due():
-                self._fold()
+        if self._covered < log.end:
+            for offset, record in log.records(self._covered, len(self._entries) + 1):
+                self._take(record["sample"], record["call"], offset, sound_response(record))
+                if self._is_due():
+                    self._fold()
         self._opened_at = log.end
 
     def find(self, sample_id: str, call: int, *, failed: bool = True) -> Iterator[int]:

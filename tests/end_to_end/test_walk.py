@@ -110,4 +110,4 @@ def test_nothing_that_was_written_is_read_back_but_speech_by_whom_it_is_put_to(t
     assert outcome.returncode == 0, outcome.stderr
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["tasks"].keys() >= {"demo_toolcall"}
     read_back = {Path(line) for line in outcome.stdout.splitlines() if line.startswith(str(tmp_path))}
-    assert {path for path in read_back if path.parent.name != "speech"} == set()
+    assert {path for path in read_back if path.parent.parent.name != "speech"} == set()

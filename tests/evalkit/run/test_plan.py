@@ -31,7 +31,7 @@ OF_ONES_OWN_TASKS = {"audio_caption", "universal_caption", "text_to_speech", "sp
 
 
 def test_the_kinds_of_question_in_the_configuration_are_those_that_the_tasks_ask() -> None:
-    config = compose_configuration(["suite=step_audio_2"])
+    config = compose_configuration(["suite=[step_audio_2,tool_loop]"])
     tasks = tasks_from_config(config)
     assert set(config.prompt_kinds) - OF_ONES_OWN_TASKS == tasks[0]._prompts.kinds  # type: ignore[attr-defined]
 
