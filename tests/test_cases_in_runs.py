@@ -70,6 +70,7 @@ def test_a_home_that_no_shell_expanded(tmp_path: Path, words: list[str], evalkit
     assert not (tmp_path / "~").exists()
 
 
+@pytest.mark.slow
 def test_scores_that_were_cut_and_names_that_become_one(tmp_path: Path, evalkit_command: CommandLine) -> None:
     runs = [make_run(tmp_path / "runs", name, TEXTS, TEXTS) for name in ("step 100", "step=100")]
     report = evalkit_command("report", *map(str, runs), "--output", "out")

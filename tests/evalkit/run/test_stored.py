@@ -151,6 +151,7 @@ def test_an_unfinished_run_is_scored_reported_and_marked(run: Path, evalkit_comm
     assert "is not finished: without aishell" in evalkit_command("compare", str(run), str(run)).stdout
 
 
+@pytest.mark.slow
 def test_what_is_no_run_is_left_out_of_a_report(tmp_path: Path, run: Path, evalkit_command: CommandLine) -> None:
     (tmp_path / "notes").mkdir()
     outcome = evalkit_command("report", str(run), str(tmp_path / "notes"), str(tmp_path / "none"))

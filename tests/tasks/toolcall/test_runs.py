@@ -61,6 +61,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.slow
 def test_conversations_are_heard_called_judged_and_scored_again(tmp_path: Path) -> None:
     replica = write_replica(tmp_path / "replica")
     task = run(tmp_path, replica)
@@ -154,6 +155,7 @@ def test_real_speech_is_heard_whole(tmp_path: Path, shared_data: Path) -> None:
     assert "今天上证指数的开盘价是多少" in answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["model", "model,judge"])
 def test_an_interrupted_run_is_taken_up_where_it_stopped(tmp_path: Path, keep: str) -> None:
     replica = write_replica(tmp_path / "replica")

@@ -172,6 +172,7 @@ def test_what_kills_it_every_time_costs_one_sample_its_answer(make_worker: MakeW
     assert deaths == 7, "8 twice, 4 once; then 2 and 1 twice each, as answers came in between"
 
 
+@pytest.mark.slow
 def test_what_is_killed_from_outside_is_taken_for_a_lack_of_memory(make_worker: MakeWorker) -> None:
     model = make_worker("Mortal")
     packing = Packing(4)
