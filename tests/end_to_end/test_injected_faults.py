@@ -41,11 +41,11 @@ class Bench:
         self.run("clean").wait()
         self.clean = self.metrics("clean")
 
-    def run(self, name: str, *overrides: str, runs: Path | None = None) -> "subprocess.Popen[str]":
+    def run(self, name: str, *overrides: str) -> "subprocess.Popen[str]":
         chosen = [
             *("--config-dir", str(self.folder / "configs"), "model=misbehaving", f"model.fault={self.fault}"),
             *(f"task={TASK}", f"tasks.{TASK}.dataset.path={self.manifest}", "statistics.resamples=100"),
-            *(f"runs={runs or self.runs}", f"name={name}", *overrides),
+            *(f"runs={self.runs}", f"name={name}", *overrides),
         ]
         return evalkit_run(
             chosen,
@@ -54,8 +54,8 @@ class Bench:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
-    def log(self, name: str, runs: Path | None = None) -> Path:
-        return (runs or self.runs) / name / TASK / "model.jsonl"
+    def log(self, name: str) -> Path:
+        return self.runs / name / TASK / "model.jsonl"
 
     def wait_for_answers(self, process: "subprocess.Popen[str]", name: str, count: int) -> None:
         log = self.log(name)
@@ -63,21 +63,21 @@ class Bench:
             time.sleep(0.005)
         assert process.poll() is None, process.communicate()
 
-    def metrics(self, name: str, runs: Path | None = None) -> str:
-        return ((runs or self.runs) / name / "metrics.json").read_text().replace(f'"{name}"', '"NAME"')
+    def metrics(self, name: str) -> str:
+        return (self.runs / name / "metrics.json").read_text().replace(f'"{name}"', '"NAME"')
 
-    def assert_completes(self, name: str, runs: Path | None = None, failed_before: int = 0) -> None:
+    def assert_completes(self, name: str, failed_before: int = 0) -> None:
         """The same command again: figures of a run that nothing happened to, and nothing asked twice."""
-        process = self.run(name, runs=runs)
+        process = self.run(name)
         said = process.communicate(timeout=120)
         assert process.returncode == 0, said
-        assert self.metrics(name, runs) == self.clean
-        records = [json.loads(line) for line in self.log(name, runs).read_text().splitlines()]
+        assert self.metrics(name) == self.clean
+        records = [json.loads(line) for line in self.log(name).read_text().splitlines()]
         answered = Counter(record["sample"] for record in records if "failure" not in record["response"])
         assert len(answered) == COUNT
         assert set(answered.values()) == {1}, "an answered sample was asked again"
         assert len(records) - COUNT == failed_before
-        assert not audit_run((runs or self.runs) / name).findings
+        assert not audit_run(self.runs / name).findings
 
 
 def _data_set(folder: Path) -> Path:
@@ -129,27 +129,6 @@ def test_a_signal(bench: Bench, signals: list[signal.Signals], status: int, line
     assert "Traceback" not in stderr
     assert COUNT // 4 <= bench.log(name).read_bytes().count(b"\n") < COUNT
     bench.assert_completes(name)
-
-
-def test_a_disk_that_is_full(bench: Bench, tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no small file system can be mounted here")
-    try:
-        ballast = disk / "ballast"
-        ballast.write_bytes(b"0" * (212 << 10))
-        process = bench.run("full", runs=disk)
-        _, stderr = process.communicate(timeout=60)
-        assert process.returncode == 2, stderr
-        assert "No space left on device" in stderr.splitlines()[-1]
-        assert "Traceback" not in stderr
-        assert 0 < bench.log("full", disk).read_bytes().count(b"\n") < COUNT
-        ballast.unlink()
-        bench.assert_completes("full", disk)
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_recording_that_cannot_be_read(bench: Bench) -> None:
