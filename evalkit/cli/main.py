@@ -116,6 +116,10 @@ def _dispatch(invocation: _Invocation) -> int:
 
 def _dispatch_words(words: list[str], folders: list[str]) -> int:
     if words and words[0] in (*COMMANDS, *_HIDDEN):
+        if words[0] == "run":
+            from evalkit.arenas import share_arenas
+
+            share_arenas()  # before libraries begin threads
         module = import_module(f"evalkit.cli.{words[0]}")
         if words[0] in _COMPOSING:
             if folders and words[0] not in _HIDDEN:
