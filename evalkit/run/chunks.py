@@ -21,6 +21,7 @@ from evalkit.results.responses import ResponseStore
 from evalkit.results.score_rows import row_of, score_rows
 from evalkit.results.scores import SamplesChunk
 from evalkit.rooms import find_rooms_at_home
+from evalkit.run.garbage import collected_seldom
 from evalkit.run.scoring import ScoredChunk
 from evalkit.run.stored import stored_tasks
 from evalkit.run.stored_outcomes import stored_outcomes
@@ -84,10 +85,11 @@ def scored_chunks(
 
 def _scored(task: Task, store: ResponseStore, chunk: SamplesChunk) -> ScoredChunk:
     tally, rows = Tally(task.metrics), []
-    for outcome in stored_outcomes(task, store, chunk.samples()):
-        tally.add(outcome)
-        rows.append(row_of(outcome, task.metrics, chunk.path.parent.name))
-    return ScoredChunk(tally, score_rows(rows, task.metrics, task.details))
+    with collected_seldom():
+        for outcome in stored_outcomes(task, store, chunk.samples()):
+            tally.add(outcome)
+            rows.append(row_of(outcome, task.metrics, chunk.path.parent.name))
+        return ScoredChunk(tally, score_rows(rows, task.metrics, task.details))
 
 
 def _scored_in_processes(stored: StoredTask, chunks: Iterable[SamplesChunk], processes: int) -> Iterator[ScoredChunk]:
