@@ -18,58 +18,22 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from evalkit.chain import Exchange, Outcome
+from evalkit.chain import Outcome
 from evalkit.errors import StoreError, one_line
 from evalkit.metrics.metric import Metric
 from evalkit.results.clusters import SINGLY, cluster_label, own_label
+from evalkit.results.score_rows import JSON_COLUMNS, ScoreRows, columns, json_bytes, row_of, score_rows
 from evalkit.types import Failure, FailureKind, Sample
 
 FILE_NAME = "scores.parquet"
+ROWS_AT_ONCE = 2_000
+"""Rows of a chunk; the digest is made chunk by chunk, of which the last one is never full and may be empty."""
+
 _NEW = "scores.new.parquet"
 _PART = "scores.parquet.unfinished"
 _DIGEST = b"evalkit.digest"
-_ROWS_AT_ONCE = 2_000
-_JSON_COLUMNS = ("audio", "groups", "metadata", "clusters")
 _ADDED = {"clusters": "{}"}  # columns that older files lack, with what they stand for there
 _DISTINCT_LABELS = 10_000  # most clusters have many samples, whose labels are alike
-_json = json.JSONEncoder(ensure_ascii=False).encode
-
-
-def columns(metrics: Mapping[str, Metric], details: Sequence[str]) -> Any:
-    """Return the columns of a task's scores, as a ``pyarrow.Schema``.
-
-    ``audio``, ``groups``, ``metadata`` and ``clusters`` are JSON texts. ``responses`` holds every call of the chain in
-    order, failed ones too; ``speech`` is the path of what was said, relative to the run folder. The statistics of a
-    metric stand in columns named ``KEY.STATISTIC``, and are null for skipped samples.
-
-    Args:
-        metrics: of the task, by key.
-        details: names of the texts with which the task explains its scores.
-    """
-    import pyarrow as pa
-
-    text = pa.string()
-    failure = pa.struct([("kind", text), ("message", text)])
-    tool_call = pa.struct([("name", text), ("arguments", text), ("id", text)])
-    response = pa.struct(
-        [("role", text), ("text", text), ("speech", text), ("tool_calls", pa.list_(tool_call)), ("failure", failure)]
-    )
-    named: dict[str, Any] = {
-        "id": text,
-        "status": text,
-        "reason_kind": text,
-        "reason": text,
-        "language": text,
-        "audio": text,
-        "references": pa.list_(text),
-        "responses": pa.list_(response),
-        "groups": text,
-        "metadata": text,
-        "clusters": text,
-    }
-    named |= dict.fromkeys(details, text)
-    named |= {f"{key}.{name}": pa.float64() for key, metric in metrics.items() for name in metric.statistics}
-    return pa.schema(list(named.items()))
 
 
 class ScoreWriter:
@@ -92,24 +56,37 @@ class ScoreWriter:
         self._details = details
         self._rows: list[dict[str, Any]] = []
         identity = [[key, m.function, m.scale, list(m.statistics), m.full_recipe] for key, m in metrics.items()]
-        self._digest = hashlib.blake2b(_bytes(identity), digest_size=16)
+        self._digest = hashlib.blake2b(json_bytes(identity), digest_size=16)
+        self._ended = False  # whether the last chunk was written
         self._writer: Any = None  # opened with the first rows: its library takes memory while models want theirs
         with _writing(folder / FILE_NAME):
             folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, outcome: Outcome) -> None:
         """Write one sample."""
-        self._rows.append(_row(outcome, self._metrics, self._folder.name))
-        if len(self._rows) == _ROWS_AT_ONCE:
+        self._rows.append(row_of(outcome, self._metrics, self._folder.name))
+        if len(self._rows) == ROWS_AT_ONCE:
             self._flush()
+
+    def write(self, rows: ScoreRows) -> None:
+        """Write the next chunk: ``ROWS_AT_ONCE`` rows, or the last ones."""
+        import pyarrow.parquet as pq
+
+        self._ended = rows.table.num_rows < ROWS_AT_ONCE
+        self._digest.update(rows.figures)
+        with _writing(self._folder / FILE_NAME):
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self._folder / _PART, rows.table.schema)
+            self._writer.write_table(rows.table)
 
     def finish(self) -> str:
         """Complete the file and return its digest."""
-        writer = self._flush()
+        if not self._ended:
+            self._flush()
         digest = self._digest.hexdigest()
         with _writing(self._folder / FILE_NAME):
-            writer.add_key_value_metadata({_DIGEST: digest.encode()})
-            writer.close()
+            self._writer.add_key_value_metadata({_DIGEST: digest.encode()})
+            self._writer.close()
             (self._folder / _PART).replace(self._folder / _NEW)
         return digest
 
@@ -127,26 +104,9 @@ class ScoreWriter:
     ) -> None:
         self.close()
 
-    def _flush(self) -> Any:
-        """Write the rows that are held, and return the writer."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        schema = columns(self._metrics, self._details)
-        # What the figures are made of, and nothing that differs between equal runs, such as ids that a server gives.
-        statistics = [f"{key}.{name}" for key, metric in self._metrics.items() for name in metric.statistics]
-        names = ("id", "status", "references", *statistics)
-        self._digest.update(_bytes([[row.get(name) for name in names] for row in self._rows]))
-        try:
-            table = pa.Table.from_pylist(self._rows, schema=schema)
-        except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
-            table = pa.Table.from_pylist([_encodable(row) for row in self._rows], schema=schema)
-        with _writing(self._folder / FILE_NAME):
-            if self._writer is None:
-                self._writer = pq.ParquetWriter(self._folder / _PART, schema)
-            self._writer.write_table(table)
+    def _flush(self) -> None:
+        self.write(score_rows(self._rows, self._metrics, self._details))
         self._rows.clear()
-        return self._writer
 
 
 def settle(folder: Path, digest: str) -> None:
@@ -193,6 +153,33 @@ class ScoredSamples:
     clusters: Sequence[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SamplesChunk:
+    """Samples that lie side by side in a task's scores, as they are stored.
+
+    Attributes:
+        table: a ``pyarrow.Table`` of the columns that samples are made of.
+        path: of the file, for messages.
+    """
+
+    table: Any
+    path: Path
+
+    def samples(self) -> Iterator[tuple[Sample, str, Failure | None]]:
+        """Yield each sample with its status, and the reason why it failed or was skipped.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        with _reading(self.path):
+            for row in self.table.to_pylist():
+                _check_row(row)
+                record = _ADDED | row
+                record |= {name: json.loads(record[name]) for name in ("audio", "metadata")}
+                record |= {name: _labels(record[name]) for name in ("groups", "clusters")}
+                yield Sample.from_json(record), row["status"], _reason(row)
+
+
 class ScoresFile:
     """A task's scores, for reading.
 
@@ -227,31 +214,47 @@ class ScoresFile:
 
     def samples(self) -> Iterator[tuple[Sample, str, Failure | None]]:
         """Yield each sample with its status, and the reason why it failed or was skipped."""
-        names = ["id", "status", "reason_kind", "reason", "language", "references", *_JSON_COLUMNS]
-        for row in self.rows(names):
-            with _reading(self._path):
-                record = row | {name: json.loads(row[name]) for name in ("audio", "metadata")}
-                record |= {name: _labels(row[name]) for name in ("groups", "clusters")}
-                sample = Sample.from_json(record)
-            yield sample, row["status"], _reason(row)
+        for chunk in self.chunks():
+            yield from chunk.samples()
+
+    def chunks(self) -> Iterator["SamplesChunk"]:
+        """Yield the samples in chunks of ``ROWS_AT_ONCE`` rows, the last one of fewer."""
+        import pyarrow as pa
+
+        names = ["id", "status", "reason_kind", "reason", "language", "references", *JSON_COLUMNS]
+        held: list[Any] = []
+        for batch in self._batches(names):
+            held.append(batch)
+            while sum(map(len, held)) >= ROWS_AT_ONCE:
+                table = pa.Table.from_batches(held)
+                yield SamplesChunk(table.slice(0, ROWS_AT_ONCE), self._path)
+                held = table.slice(ROWS_AT_ONCE).to_batches()
+        if held:
+            yield SamplesChunk(pa.Table.from_batches(held), self._path)
 
     def rows(self, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         """Yield each row, or some of its columns, as Python values, in constant memory."""
+        for batch in self._batches(names):
+            added = {name: value for name, value in _ADDED.items() if name not in batch.schema.names}
+            if names is not None:
+                added = {name: value for name, value in added.items() if name in names}
+            with _reading(self._path):
+                for row in batch.to_pylist():
+                    _check_row(row)
+                    yield row | added if added else row
+
+    def _batches(self, names: Sequence[str] | None) -> Iterator[Any]:
+        """Yield the file, or those of some columns that it has, as ``pyarrow.RecordBatch``es of few rows."""
         import pyarrow.parquet
 
         with _reading(self._path), pyarrow.parquet.ParquetFile(self._path) as file:
             known = set(file.schema_arrow.names)
-            wanted = known.union(_ADDED) if names is None else set(names)
-            added = {name: value for name, value in _ADDED.items() if name in wanted - known}
             for name in names or ():
                 if name not in known and name not in _ADDED:
                     raise KeyError(name)
             columns = None if names is None else [name for name in names if name in known]
             for group in range(file.num_row_groups):  # asked for all at once, the library holds on to every one
-                for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, row_groups=[group], columns=columns):
-                    for row in batch.to_pylist():
-                        _check_row(row)
-                        yield row | added if added else row
+                yield from file.iter_batches(batch_size=ROWS_AT_ONCE, row_groups=[group], columns=columns)
 
     @property
     def path(self) -> Path:
@@ -356,55 +359,12 @@ def _labels(text: str) -> Any:
     return json.loads(text)
 
 
-def _row(outcome: Outcome, metrics: Mapping[str, Metric], folder: str) -> dict[str, Any]:
-    row = outcome.sample.to_json()
-    for name in _JSON_COLUMNS:
-        row[name] = _json(row[name]) if row[name] else "{}" if name != "audio" else "[]"
-    row |= {
-        "status": outcome.status,
-        "reason_kind": None if outcome.reason is None else outcome.reason.kind,
-        "reason": None if outcome.reason is None else outcome.reason.message,
-        "responses": [_response(exchange, folder) for exchange in outcome.exchanges],
-    }
-    if outcome.score is not None:
-        for key, metric in metrics.items():
-            for name, value in zip(metric.statistics, outcome.score.statistics[key], strict=True):
-                row[f"{key}.{name}"] = float(value)
-        row |= dict(outcome.score.details)
-    return row
-
-
-def _response(exchange: Exchange, folder: str) -> dict[str, Any]:
-    response = exchange.response
-    return {
-        "role": exchange.call.role,
-        "text": response.text,
-        "speech": None if response.speech is None else f"{folder}/{response.speech.locator}",
-        "tool_calls": [{"name": call.name, "arguments": call.arguments, "id": call.id} for call in response.tool_calls],
-        "failure": None if response.failure is None else response.failure.to_json(),
-    }
-
-
 def _label(field: str, clusters: str, groups: str) -> str | None:
     """Return a sample's label by a field, of what two columns hold."""
     label = cluster_label(field, json.loads(clusters), json.loads(groups))
     if label is not None and not isinstance(label, str):
         raise ValueError(f"the {field} of a sample is no text")
     return label
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, list):
-        return [_encodable(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _encodable(item) for key, item in value.items()}
-    return value
-
-
-def _bytes(content: Any) -> bytes:
-    return _json(content).encode("utf-8", "replace")
 
 
 def _check_columns(path: Path) -> None:

@@ -16,8 +16,8 @@ from evalkit.results.responses import ResponseStore
 from evalkit.results.role_log import RoleLog
 from evalkit.results.scores import ScoresFile
 from evalkit.results.shared_parts import StoredParts
-from evalkit.run.rescore import skipped_outcome
 from evalkit.run.scoring import TaskScorer
+from evalkit.run.stored_outcomes import skipped_outcome
 from evalkit.task import Task
 from evalkit.types import Call, Response
 

@@ -1,12 +1,11 @@
 """One evaluation from beginning to end: check, ask, score, record."""
 
 import asyncio
-import gc
 import logging
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
@@ -34,6 +33,7 @@ from evalkit.results.shards import WHOLE, WholeData, refuse_mixture
 from evalkit.results.task_result import ModelIdentity
 from evalkit.results.usage import RoleUsage
 from evalkit.run.events import EventLog, run_log
+from evalkit.run.garbage import collected_seldom
 from evalkit.run.plan import Plan
 from evalkit.run.preflight import CheckedTask, Preflight, check
 from evalkit.run.scoring import TaskScorer
@@ -41,7 +41,6 @@ from evalkit.run.stored import with_stored_tasks, write_config
 from evalkit.types import Usage
 from evalkit.version import __version__
 
-_NEW_OBJECTS = 10_000  # between two looks of the garbage collector
 _log = logging.getLogger("evalkit")
 
 
@@ -82,24 +81,9 @@ def evaluate(plan: Plan, *observers: Observer, preflight: Preflight | None = Non
             observer=session.observer,
             notify=_tell,
         )
-        with _collected_seldom():
+        with collected_seldom():
             _run(inference)
         return session.finish()
-
-
-@contextmanager
-def _collected_seldom() -> Iterator[None]:
-    """Within the context, have the garbage collector look for circles less often.
-
-    Thousands of chains under way are a great many objects and no garbage; looking through them again and again, as the
-    interpreter does by default for every 700 new ones, takes a sixth of the time of a run.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(max(before[0], _NEW_OBJECTS) if before[0] else 0, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:

@@ -27,10 +27,10 @@ from evalkit.results.role_log import RoleLog
 from evalkit.results.scores import ScoresFile
 from evalkit.results.shards import Shard, WholeData, shards_of
 from evalkit.results.task_result import TaskResult
-from evalkit.run.rescore import stored_outcomes
 from evalkit.run.scoring import score_task
 from evalkit.run.shard_found import ShardFound, difference, opened
 from evalkit.run.stored import stored_statistics, stored_tasks, write_config
+from evalkit.run.stored_outcomes import stored_outcomes
 from evalkit.task import Task
 from evalkit.types import Failure, Sample
 from evalkit.version import __version__

@@ -26,6 +26,11 @@ class SampleLabels:
         labels = tuple(sample.groups.items()), tuple(sample.clusters.items())
         self._set_of.append(self._sets.setdefault(labels, len(self._sets)))
 
+    def extend(self, later: "SampleLabels") -> None:
+        """Take in the samples that come next."""
+        number_of = [self._sets.setdefault(labels, len(self._sets)) for labels in later._sets]
+        self._set_of.extend(number_of[each] for each in later._set_of)
+
     def drawn_field(self, setting: str) -> str:
         """Return by which field the samples are clustered for intervals, or ``sample``.
 

@@ -1,8 +1,7 @@
 """From outcomes to per-sample statistics, values and intervals. No inference happens here."""
 
-from array import array
-from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +14,7 @@ from evalkit.metrics.functions import get_metric_function
 from evalkit.metrics.metric import Metric, Statistics
 from evalkit.metrics.resampling import BootstrapSettings, SamplingDistribution, sampling_distribution
 from evalkit.results.certainty import finite_in_unit, interval_and_error
+from evalkit.results.score_rows import ScoreRows
 from evalkit.results.scores import ScoreWriter
 from evalkit.results.task_result import (
     FailureReason,
@@ -24,12 +24,25 @@ from evalkit.results.task_result import (
     SampleCounts,
     TaskResult,
 )
-from evalkit.run.sample_labels import Drawn, SampleLabels
+from evalkit.run.sample_labels import Drawn
+from evalkit.run.tally import Tally
 from evalkit.task import Task
-from evalkit.types import Response
 
 _MOST_GROUPS_BROKEN_DOWN = 50
 _COUNTED = ("scored", "failed", "skipped", "empty", "audio_cut", "audio_split")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredChunk:
+    """Samples of a task that were scored apart from those before them.
+
+    Attributes:
+        tally: what was gathered of them.
+        rows: of their scores.
+    """
+
+    tally: Tally
+    rows: ScoreRows
 
 
 class TaskScorer:
@@ -64,38 +77,18 @@ class TaskScorer:
         self._partial = partial
         self._known = models
         self._models: Mapping[str, ModelIdentity] = {}
-        self._counts: Counter[str] = Counter()
-        self._statistics = {key: array("d") for key in task.metrics}
-        self._labels = SampleLabels()
-        self._languages: set[str] = set()
-        self._asked: set[str] = set()
-        self._skipped: set[str] = set()
-        self._failed: Counter[str] = Counter()
-        self._examples: dict[str, tuple[str, str]] = {}
+        self._tally = Tally(task.metrics)
         self._writer = ScoreWriter(folder, task.metrics, task.details)
 
     def add(self, outcome: Outcome) -> None:
         """Count one sample; samples come in the order of the data set."""
         self._writer.add(outcome)
-        self._counts[outcome.status] += 1
-        if outcome.status == "failed" and outcome.reason is not None:
-            self._failed[outcome.reason.kind] += 1
-            self._examples.setdefault(outcome.reason.kind, (outcome.sample.id, outcome.reason.message))
-        if outcome.score is None:
-            self._skipped.add("" if outcome.reason is None else outcome.reason.message)
-            return
-        # An empty answer is a good response and may be right, for silence; the count lets the reader judge.
-        self._counts["empty"] += outcome.status == "scored" and not any(
-            _says_something(exchange.response) for exchange in outcome.exchanges if not exchange.response.failed
-        )
-        for overlong in {exchange.response.overlong for exchange in outcome.exchanges} - {""}:
-            self._counts[f"audio_{overlong}"] += 1
-        self._labels.add(outcome.sample)
-        self._asked.update(exchange.call.role for exchange in outcome.exchanges)
-        if outcome.sample.language is not None:
-            self._languages.add(outcome.sample.language)
-        for key in self._task.metrics:
-            self._statistics[key].extend(map(float, outcome.score.statistics[key]))
+        self._tally.add(outcome)
+
+    def add_chunk(self, chunk: ScoredChunk) -> None:
+        """Count the samples of the next chunk: ``ROWS_AT_ONCE``, or the last ones."""
+        self._writer.write(chunk.rows)
+        self._tally.extend(chunk.tally)
 
     def finish(self) -> TaskResult:
         """Complete the scores and return what was measured.
@@ -103,18 +96,18 @@ class TaskScorer:
         Raises:
             ConfigurationError: the samples have no field of the name by which they shall be drawn.
         """
-        task, counts = self._task, self._counts
+        task, tally, counts = self._task, self._tally, self._tally.counts
         known = self._known
-        asked = [role for role in task.roles if role != "model" and role in self._asked]
+        asked = [role for role in task.roles if role != "model" and role in tally.asked]
         self._models = {role: known[role] for role in asked if role in known}
         resampled = self._resampled()
-        drawn = self._labels.drawn(resampled)
+        drawn = tally.labels.drawn(resampled)
         digest = self._writer.finish()
         total = sum(counts[status] for status in ("scored", "failed", "skipped"))
         all_skipped = total > 0 and counts["skipped"] == total
         arrays = {
             key: np.frombuffer(values, dtype=np.float64).reshape(-1, len(task.metrics[key].statistics))
-            for key, values in self._statistics.items()
+            for key, values in tally.statistics.items()
         }
         headline = next(iter(task.metrics))
         distributions = {key: self._distribution(metric, arrays[key], drawn) for key, metric in task.metrics.items()}
@@ -125,7 +118,7 @@ class TaskScorer:
             place=task.place,
             samples=SampleCounts(task.expected_samples, total, *(counts[each] for each in _COUNTED)),
             partial=self._partial or (task.expected_samples is not None and total < task.expected_samples),
-            not_applicable="; ".join(sorted(map(_printable, self._skipped))) if all_skipped else None,
+            not_applicable="; ".join(sorted(map(_printable, tally.skipped))) if all_skipped else None,
             headline=headline,
             compared=tuple(task.compared) or (headline,),
             metrics={key: self._result(key, arrays[key], distributions[key]) for key in task.metrics},
@@ -151,13 +144,15 @@ class TaskScorer:
         self.close()
 
     def _failures(self) -> tuple[FailureReason, ...]:
-        reasons = sorted(self._failed.items(), key=lambda each: (-each[1], each[0]))
-        return tuple(FailureReason(kind, count, *map(_printable, self._examples[kind])) for kind, count in reasons)
+        reasons = sorted(self._tally.failed.items(), key=lambda each: (-each[1], each[0]))
+        return tuple(
+            FailureReason(kind, count, *map(_printable, self._tally.examples[kind])) for kind, count in reasons
+        )
 
     def _resampled(self) -> str:
         """Return by which field the samples are clustered for intervals, or ``sample``."""
         try:
-            return self._labels.drawn_field(self._settings.cluster)
+            return self._tally.labels.drawn_field(self._settings.cluster)
         except ConfigurationError as error:
             raise ConfigurationError(f"task {self._task.name}: {error}") from error
 
@@ -185,18 +180,18 @@ class TaskScorer:
             higher_is_better=metric.higher_is_better,
             function=metric.function,
             statistics={name: _whole(total) for name, total in zip(metric.statistics, totals, strict=True)},
-            recipe={**metric.full_recipe, **self._task.mixed_recipe(key, self._languages), **models},
+            recipe={**metric.full_recipe, **self._task.mixed_recipe(key, self._tally.languages), **models},
         )
 
     def _by_group(self, arrays: Mapping[str, Statistics], drawn: Drawn | None) -> dict[str, dict[str, GroupResult]]:
         """Measure the samples of each label of each group, where the labels are few enough to be read."""
         tables: dict[str, dict[str, GroupResult]] = {}
-        for name, labels in self._labels.groups():
+        for name, labels in self._tally.labels.groups():
             values = sorted(set(labels.tolist()) - {""})
             if len(values) > _MOST_GROUPS_BROKEN_DOWN:
                 continue
             # What is said of one speaker alone depends on the samples drawn of that speaker, and on no other.
-            units = None if self._labels.clusters_by(name) else drawn
+            units = None if self._tally.labels.clusters_by(name) else drawn
             tables[_printable(name)] = {
                 _printable(value): self._group(arrays, labels == value, units) for value in values
             }
@@ -227,10 +222,6 @@ def score_task(
         for outcome in outcomes:
             scorer.add(outcome)
         return scorer.finish()
-
-
-def _says_something(response: Response) -> bool:
-    return bool(response.text.strip() or response.tool_calls or response.speech is not None)
 
 
 def _whole(number: float) -> float | int:

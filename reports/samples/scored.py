@@ -15,7 +15,8 @@ from evalkit.metrics.error_rate import AlignedUnit, align
 from evalkit.metrics.functions import MetricFunction, get_metric_function
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.recorded_calls import RecordedCall, RecordedCalls
-from evalkit.results.scores import ScoresFile, columns, last_answer
+from evalkit.results.score_rows import columns
+from evalkit.results.scores import ScoresFile, last_answer
 from evalkit.results.task_result import MetricResult, TaskResult
 from reports.samples.alignment import readable
 from reports.samples.flags import is_hallucination, is_loop

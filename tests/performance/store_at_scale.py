@@ -1,7 +1,8 @@
 """What a run folder of a million responses costs: to write, to open again, to score, to print tables of, to audit.
 
 One task of recognition, 20 words and 5 % errors an utterance, whose answers are made up here. Each step is a process
-of its own with its own peak of memory; the times are those of the whole process, by the clock and of the processor.
+of its own with its own peak of memory, that of processes which it starts to score left aside; the times are those of
+the whole, by the clock and of the processor.
 
 Run it as ``python -m tests.performance.store_at_scale``, which takes about seven minutes, or with ``--samples``.
 """
@@ -9,6 +10,7 @@ Run it as ``python -m tests.performance.store_at_scale``, which takes about seve
 import argparse
 import itertools
 import json
+import os
 import random
 import resource
 import subprocess
@@ -139,11 +141,18 @@ def _command(*words: str) -> Callable[[Path, int], None]:
     return carry_out
 
 
+def alone(folder: Path, samples: int) -> None:
+    """Score in one process, whatever cores there are."""
+    os.environ["LOKY_MAX_CPU_COUNT"] = "1"
+    _command("score")(folder, samples)
+
+
 STEPS = {
     "append": append,
     "resume": resume,
     "first": first,
     "score": _command("score"),
+    "alone": alone,
     "tables": _command("report", "--terminal"),
     "audit": _command("audit"),
 }

@@ -13,7 +13,7 @@ import pyarrow.parquet
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.results.aggregates import with_aggregates
 from evalkit.results.metrics_file import RunResult
-from evalkit.results.scores import columns
+from evalkit.results.score_rows import columns
 from evalkit.results.task_result import TaskResult
 from tests.averages import configured_averages
 

@@ -150,3 +150,16 @@ def test_what_was_published_before_is_settled_before_it_is_overwritten(tmp_path:
     assert (path / TASK / "scores.parquet").is_file()
     publish(folder, run)
     folder.close()
+
+
+def test_samples_come_in_chunks_of_one_size_whatever_was_written_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evalkit.results.scores.ROWS_AT_ONCE", 3)
+    outcomes = [Outcome(Sample(str(number), ()), "skipped", ()) for number in range(10)]
+    digest, _ = written(tmp_path / "task", *outcomes)
+    for size in (2, 3, 4, 5, 20):
+        monkeypatch.setattr("evalkit.results.scores.ROWS_AT_ONCE", size)
+        chunks = [[each.id for each, *_ in chunk.samples()] for chunk in ScoresFile(tmp_path / "task", digest).chunks()]
+        assert [len(chunk) for chunk in chunks[:-1]] == [size] * (len(chunks) - 1)
+        assert [each for chunk in chunks for each in chunk] == [outcome.sample.id for outcome in outcomes]
