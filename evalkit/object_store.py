@@ -107,6 +107,7 @@ def held(path: Path) -> Iterator[None]:
         # What a process of this machine left unfinished is here, and more of it than there.
         if not folder.hold():
             folder.pull()
+            folder.write_holder(is_ahead=True)
     ended = threading.Event()
     pushing = threading.Thread(target=_push_now_and_then, args=(folder, ended), daemon=True, name="object store")
     pushing.start()
@@ -224,23 +225,27 @@ class _Mirror:
         self._keep()
 
     def hold(self) -> bool:
-        """Take the folder, and tell whether it was held by a process of this machine that is no more."""
-        me = ProcessIdentity.this_process()
-        mine = json.dumps(
-            {**asdict(me), "copy": str(self.path), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        )
+        """Take the folder, and tell whether the copy is ahead, as a process of this machine that is no more left it."""
         try:
-            self.fs.pipe_file(f"{self.root}/{HELD}", mine.encode(), mode="create")
+            self.write_holder(is_ahead=False, mode="create")
         except FileExistsError:
-            owner, copy, since = self._holder()
-            if owner is not None and owner.is_known_to_be_gone() and copy == str(self.path):
-                self.fs.pipe_file(f"{self.root}/{HELD}", mine.encode())
-                return True
+            owner, holder = self._holder()
+            if owner is not None and owner.is_known_to_be_gone() and holder.get("copy") == str(self.path):
+                is_ahead = holder.get("is_ahead") is True
+                self.write_holder(is_ahead=is_ahead)
+                return is_ahead
             raise StoreError(
-                f"{self.address}: is being written to by {owner or 'nobody knows whom'} since {since}; if that has "
-                f"ended, delete {self.address}/{HELD}"
+                f"{self.address}: is being written to by {owner or 'nobody knows whom'} since {holder.get('since')}; "
+                f"if that has ended, delete {self.address}/{HELD}"
             ) from None
         return False
+
+    def write_holder(self, *, is_ahead: bool, **how: str) -> None:
+        """Say on the store that this process holds the folder, and whether its copy may be ahead of what is there."""
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        record = {"copy": str(self.path), "since": since, "is_ahead": is_ahead}
+        content = json.dumps({**asdict(ProcessIdentity.this_process()), **record})
+        self.fs.pipe_file(f"{self.root}/{HELD}", content.encode(), **how)
 
     def release(self) -> None:
         """Let others have the folder."""
@@ -248,18 +253,17 @@ class _Mirror:
 
     def is_held_here(self) -> bool:
         """Tell whether a process of this machine holds the folder, or held it when it ended."""
-        owner, copy, _ = self._holder()
-        return owner is not None and (owner.host, copy) == (socket.gethostname(), str(self.path))
+        owner, holder = self._holder()
+        return owner is not None and (owner.host, holder.get("copy")) == (socket.gethostname(), str(self.path))
 
-    def _holder(self) -> tuple[ProcessIdentity | None, str, str]:
-        """Return who holds the folder, for which copy, and since when."""
+    def _holder(self) -> tuple[ProcessIdentity | None, Mapping[str, Any]]:
+        """Return who holds the folder, and what else is said of that."""
         try:
             content: bytes = self.fs.cat_file(f"{self.root}/{HELD}")
         except FileNotFoundError:
-            return None, "", ""
+            return None, {}
         owner = ProcessIdentity.read(content)
-        record = json.loads(content) if owner is not None else {}
-        return owner, str(record.get("copy")), str(record.get("since"))
+        return owner, json.loads(content) if owner is not None else {}
 
     def _listing(self) -> dict[str, str]:
         """Return the tag of every file, which is another one once its content is."""

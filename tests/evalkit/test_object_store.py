@@ -108,6 +108,24 @@ def test_a_folder_that_another_machine_holds_is_refused_and_read_as_it_was_last_
     assert (fetched(memory) / "metrics.json").read_text() == "{}"
 
 
+@pytest.mark.parametrize(("is_ahead", "content"), [(False, "theirs"), (True, "ours")])
+def test_a_copy_that_was_never_brought_into_line_is_not_taken_for_what_is_newer(
+    memory: str, is_ahead: bool, content: str
+) -> None:
+    import fsspec
+
+    gone = {"host": socket.gethostname(), "process": 2**22 + 1, "started": "", "since": "noon"}
+    holder = {**gone, "copy": str(copy_of(memory)), "is_ahead": is_ahead}
+    store = fsspec.filesystem("memory")
+    store.pipe_file(f"/bucket/run/{HELD}", json.dumps(holder).encode())
+    store.pipe_file("/bucket/run/model.jsonl", b"theirs")
+    copy_of(memory).mkdir(parents=True)
+    (copy_of(memory) / "model.jsonl").write_text("ours")
+    with held(copy_of(memory)):
+        assert (copy_of(memory) / "model.jsonl").read_text() == content
+    assert there("model.jsonl").decode() == content
+
+
 def test_nothing_there_is_told_by_the_address(memory: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="memory://bucket/none: nothing is there"):
         run_argument("memory://bucket/none")
