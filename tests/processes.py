@@ -1,7 +1,8 @@
 """Processes that tests look after: whether they are gone, and which ones another started. Linux's /proc tells."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _SECONDS = 20.0
@@ -23,15 +24,20 @@ def is_at_work(process_id: int) -> bool:
 
 def processes_saying(words: str) -> list[int]:
     """The processes at work on whose command line something stands."""
-    found = []
+    return [process_id for process_id, line in _command_lines() if words in line and is_at_work(process_id)]
+
+
+def processes_running(command: str) -> int:
+    """How many processes at work have this command line and no other words on it."""
+    return sum(line.rstrip() == command and is_at_work(process_id) for process_id, line in _command_lines())
+
+
+def _command_lines() -> Iterator[tuple[int, str]]:
+    """The number and the command line of each process."""
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
+        with suppress(OSError):
             line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-        except OSError:
-            continue
-        if words in line and is_at_work(int(folder.name)):
-            found.append(int(folder.name))
-    return found
+            yield int(folder.name), line
 
 
 def within(condition: Callable[[], object], seconds: float = _SECONDS) -> bool:

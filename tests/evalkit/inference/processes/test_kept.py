@@ -12,13 +12,18 @@ from evalkit.errors import StoreError
 from evalkit.inference.processes.kept import KeptProcess
 from evalkit.redaction import redacted_text
 from tests.conftest import ROOT
-from tests.processes import processes_saying, within
+from tests.processes import processes_running, processes_saying, within
 
 
 def marked_sleep() -> tuple[str, str]:
     """A shell command of two processes that do nothing for long, and what their command lines say."""
     mark = str(9_000_000 + uuid.uuid4().int % 1_000_000)
     return f"sleep {mark} & sleep {mark}", f"sleep {mark}"
+
+
+def both_sleep(sleeping: str) -> bool:
+    """Whether both of its processes are at it: the shell, and the keeper, say the same words before that."""
+    return within(lambda: processes_running(sleeping) == 2)
 
 
 def test_output_is_kept_without_secrets_and_the_last_of_it_told(tmp_path: Path) -> None:
@@ -49,7 +54,7 @@ def test_how_it_ended_is_said(script: str, epitaph: str) -> None:
 def test_ending_it_ends_all_that_it_started() -> None:
     script, sleeping = marked_sleep()
     process = KeptProcess(["sh", "-c", script], None, str)
-    assert within(lambda: len(processes_saying(sleeping)) >= 2)
+    assert both_sleep(sleeping)
     assert process.alive
     process.end()
     assert not process.alive
@@ -71,7 +76,7 @@ def test_nothing_is_left_where_its_starter_is_killed(number: signal.Signals) -> 
         f"process = KeptProcess(['sh', '-c', {script!r}], None, str); time.sleep(100)"
     )
     starter = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
-    assert within(lambda: len(processes_saying(f"{sleeping}")) >= 2)
+    assert both_sleep(sleeping)
     starter.send_signal(number)
     starter.wait(20)
     assert within(lambda: not processes_saying(sleeping))
@@ -81,7 +86,7 @@ def test_nothing_is_left_where_its_starter_is_killed(number: signal.Signals) -> 
 def test_what_does_not_heed_sigterm_is_killed() -> None:
     script, sleeping = marked_sleep()
     process = KeptProcess(["sh", "-c", f"trap '' TERM; {script}"], None, str)
-    assert within(lambda: len(processes_saying(sleeping)) >= 2)
+    assert both_sleep(sleeping)
     process.end()
     assert process.was_killed
     assert within(lambda: not processes_saying(sleeping))
