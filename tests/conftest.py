@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,9 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Tiny models are slowed down by threads that wait for one another, and each worker of the tests has a core of its own.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Where the tests run in the background of a shell, interrupts are ignored, and the processes they start inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples each time, so that a change answers for itself alone; and however long they take.
+settings.register_profile("tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"

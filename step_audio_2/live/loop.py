@@ -120,7 +120,9 @@ class TurnLoop(ABC, Generic[MessageT]):
         Raises:
             ValueError: what is said is longer than the model can read, or a voice or a setting cannot be.
         """
-        return self._turn([self._human(content)])
+        turn = [self._human(content)]
+        self._begin()
+        return self._turn(turn)
 
     def regenerate(self) -> Generator[Event, None, None]:
         """Answer the last turn's user once more, in other words, as if the first answer had not been.
@@ -132,6 +134,7 @@ class TurnLoop(ABC, Generic[MessageT]):
         """
         if not len(self.history):
             raise IndexError("there was no turn that could be answered anew")
+        self._begin()
         return self._turn_again()
 
     def interrupt(self, played: float | None = None) -> None:
@@ -149,6 +152,12 @@ class TurnLoop(ABC, Generic[MessageT]):
                 self.history.take_last()
                 self._remember(turn, said)
 
+    def _begin(self) -> None:
+        """Have interruptions be of the turn that begins: one may come before the first of its events is asked for."""
+        with self._remembering:
+            self._cancelled.clear()
+            self._played = self._last = None
+
     def _turn_again(self) -> Generator[Event, None, None]:
         before = self.history.take_last()
         try:
@@ -158,9 +167,6 @@ class TurnLoop(ABC, Generic[MessageT]):
             raise
 
     def _turn(self, turn: list[MessageT]) -> Generator[Event, None, None]:
-        with self._remembering:
-            self._cancelled.clear()
-            self._played = self._last = None
         reading: _Reading[MessageT] | None = None
         try:
             for round_ in range(self._most_rounds + 1):

@@ -71,11 +71,15 @@ class Recorded:
 
     def answer(self, *content: Part) -> Generator[Event, None, None]:
         """Answer what a user says, and keep both; see ``Dialogue``."""
-        return self._turn(self._dialogue.answer(*content), content)
+        events = self._dialogue.answer(*content)
+        self._begin()
+        return self._turn(events, content)
 
     def regenerate(self) -> Generator[Event, None, None]:
         """Answer the last turn's user once more, and keep both answers; see ``Dialogue``."""
-        return self._turn(self._dialogue.regenerate(), ())
+        events = self._dialogue.regenerate()
+        self._begin()
+        return self._turn(events, ())
 
     def interrupt(self, played: float | None = None) -> None:
         """Have the answer under way end where it is, or tell how much was heard of one that is over."""
@@ -86,9 +90,12 @@ class Recorded:
                 *before, last = self._saved.turns
                 self._save([*before, replace(last, played=played)])
 
-    def _turn(self, events: Generator[Event, None, None], content: Sequence[Part]) -> Generator[Event, None, None]:
+    def _begin(self) -> None:
+        """Have interruptions be of the turn that begins."""
         with self._keeping:
             self._under_way, self._played = True, None
+
+    def _turn(self, events: Generator[Event, None, None], content: Sequence[Part]) -> Generator[Event, None, None]:
         self._number += 1
         answers = _Answers(self._saved.folder, self._number)
         try:

@@ -23,15 +23,7 @@ pytest.importorskip("silero_vad", reason="the live extra is not installed")
 def chatting(*words: str) -> Iterator[str]:
     """The address that the command prints; afterwards it ends at once when it is interrupted."""
     command = [sys.executable, "-m", "evalkit.cli", "chat", *words]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Where the tests run in the background of a shell, interrupts are ignored, and that is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()

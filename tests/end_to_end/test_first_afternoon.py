@@ -354,8 +354,6 @@ def test_a_run_is_interrupted_and_continued(typed: CommandLine, desk: Path) -> N
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        # Where the tests themselves run in the background of a shell, interrupts are ignored, and that is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     answers = desk / "runs/interrupted/demo_clean/model.jsonl"
     while process.poll() is None and not (answers.is_file() and answers.read_bytes().count(b"\n")):

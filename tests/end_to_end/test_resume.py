@@ -100,14 +100,7 @@ def test_two_processes_do_not_write_to_one_run(tmp_path: Path, evalkit_command: 
 def test_an_interrupt_keeps_what_was_answered_and_says_how_to_go_on(tmp_path: Path) -> None:
     pytest.importorskip("pocketsphinx")
     words = command("interrupted", tmp_path, ["task=demo_clean", "model=pocketsphinx"])
-    process = subprocess.Popen(
-        words,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Where the tests themselves run in the background of a shell, interrupts are ignored, and that is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "interrupted" / "demo_clean" / "model.jsonl"
     while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n")):
         time.sleep(0.01)

@@ -261,9 +261,7 @@ def test_an_interrupt_keeps_what_was_answered(tmp_path: Path, environment: dict[
     runs = tmp_path / "runs"
     with OpenAIServer(model_and_judge, key=KEY, latency=0.2) as server:
         arguments = words(manifest, server.base_url, runs, "interrupted", "model.limits.concurrency=4")
-        process = evalkit_run(
-            arguments, env=environment, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-        )
+        process = evalkit_run(arguments, env=environment)
         log = runs / "interrupted" / TASK / "model.jsonl"
         while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n") >= 8):
             time.sleep(0.01)

@@ -45,7 +45,7 @@ class TurnProgress:
         self.remind()
 
     def remind(self) -> None:
-        """Interrupt once more if it was interrupted, as an answer that only just begins forgets what came before."""
+        """Tell once more what was heard of an answer that was interrupted."""
         if self.interrupted:
             self.dialogue.interrupt(max(0.0, self.heard - self.earlier))
 

@@ -154,7 +154,7 @@ def hangs(query: str) -> str:
 def test_whatever_a_tool_does_is_a_result_that_the_model_reads(
     run: Callable[..., str], arguments: str, text: str, assistant: Assistant, tokenizer: Any
 ) -> None:
-    tool = Tool("search", "…", run, QUERY, request=SUMMARY_REQUEST, timeout=0.2)
+    tool = Tool("search", "…", run, QUERY, request=SUMMARY_REQUEST, timeout=0.2 if run is hangs else 60)
     script = Script(ended(called(tokenizer, "search", arguments)), ended(tokenizer.encode("sorry")))
     events = list(writing(assistant, script, tool).answer("go"))
     (finished,) = [event for event in events if isinstance(event, ToolFinished)]
@@ -254,6 +254,21 @@ def test_an_answer_that_is_over_and_still_played_is_cut_where_nobody_heard_it(
     assert list(conversation.answer("然后？"))[-1] == TurnEnd(interrupted=False)
 
 
+def test_an_interruption_before_anything_was_said_is_of_that_turn_and_not_of_the_one_before(
+    assistant: Assistant, token2wav: Token2Wav, voice: Path, tokenizer: Any
+) -> None:
+    script = Script(ended(spoken(tokenizer, "公园")))
+    conversation = Conversation(assistant, token2wav=token2wav, voice=voice, settings=script.settings)
+    list(conversation.answer("公园？"))
+    before = conversation.history.messages
+    for begun in (lambda: conversation.answer("然后？"), conversation.regenerate):
+        events = begun()
+        conversation.interrupt(played=0.0)
+        assert list(events)[-1] == TurnEnd(interrupted=True)
+        assert conversation.history.messages[:2] == before
+    assert len(script.prompts) == 1, "nothing is generated that nobody wants"
+
+
 @pytest.mark.parametrize("closing", [True, False], ids=["closed", "interrupted"])
 def test_a_call_that_is_interrupted_was_never_made(closing: bool, assistant: Assistant, tokenizer: Any) -> None:
     tool = Tool("search", "…", hangs, QUERY, timeout=60)
@@ -343,8 +358,15 @@ def test_a_thought_is_told_apart_and_forgotten(tiny_checkpoint: Path, assistant:
 def test_a_thought_can_be_interrupted(assistant: Assistant, tokenizer: Any) -> None:
     think = Assistant(assistant.model, assistant.tokenizer, "think")
     script = Script(tokenizer.encode("on and on " * 50))
-    conversation = Conversation(think, settings=script.settings)
-    threading.Timer(0.1, conversation.interrupt).start()
+    settings = script.settings
+
+    def interrupting(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if len(input_ids[0]) == len(script.prompts[0]) + 5:
+            conversation.interrupt()
+        return scores
+
+    settings["logits_processor"].append(interrupting)
+    conversation = Conversation(think, settings=settings)
     events = list(conversation.answer("sure?"))
     assert events[-1] == TurnEnd(interrupted=True)
     assert [message.role for message in conversation.history.messages] == ["human"]

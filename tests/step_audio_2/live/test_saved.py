@@ -97,6 +97,18 @@ def test_interruptions_and_answers_given_anew_are_told_apart(
     assert "one two three four five".startswith(saved.turns[0].words)
 
 
+def test_an_interruption_before_anything_was_said_is_of_that_turn_and_not_of_the_one_before(
+    assistant: Assistant, tokenizer: Any, tmp_path: Path
+) -> None:
+    dialogue = writing(assistant, tmp_path, ended(tokenizer.encode("one")))
+    list(dialogue.answer("count"))
+    events = dialogue.answer("go on")
+    dialogue.interrupt(played=0.0)
+    list(events)
+    turns = SavedConversation.load(tmp_path).turns
+    assert [(turn.interrupted, turn.played, turn.words) for turn in turns] == [(False, None, "one"), (True, 0.0, "")]
+
+
 def test_a_turn_that_ended_in_an_error_is_not_kept(assistant: Assistant, tokenizer: Any, tmp_path: Path) -> None:
     dialogue = writing(assistant, tmp_path, ended(tokenizer.encode("one")))
     with pytest.raises(ValueError, match="is the most that the model reads"):
