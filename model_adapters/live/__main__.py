@@ -12,32 +12,23 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from evalkit.errors import EvalkitError
-from step_audio_2.live.options import add_options
+from step_audio_2.live.options import parser_of, run
 
 
 def main() -> int:
     """Hold a conversation, and say in one line what is wrong."""
-    options = _options()
-    try:
-        with ExitStack() as resources:
-            _talk(options, resources)
-    except (EvalkitError, ValueError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run(_parser(), _talk, EvalkitError)
 
 
-def _options() -> argparse.Namespace:
-    description, _, usage = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser("python -m model_adapters.live", description=description, epilog=usage)
+def _parser() -> argparse.ArgumentParser:
+    parser = parser_of("model_adapters.live", __doc__ or "")
     parser.add_argument("words", nargs="+", metavar="WORD", help="what chooses the model, such as model=openai_chat")
     parser.add_argument("--config-dir", type=Path, action="append", default=[], help="a further folder of them")
     parser.add_argument("--say", action="append", default=[], metavar="TURN", help="a recording's file, or a text")
     parser.add_argument(
         "--most-tokens", type=int, metavar="N", help="remind the model of no more than fit into so many"
     )
-    add_options(parser)
-    return parser.parse_args()
+    return parser
 
 
 def _talk(options: argparse.Namespace, resources: ExitStack) -> None:

@@ -11,24 +11,16 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from step_audio_2.live.options import add_options
+from step_audio_2.live.options import parser_of, run
 
 
 def main() -> int:
     """Hold a conversation, and say in one line what is wrong."""
-    options = _options()
-    try:
-        with ExitStack() as resources:
-            _talk(options, resources)
-    except (ValueError, ImportError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run(_parser(), _talk)
 
 
-def _options() -> argparse.Namespace:
-    description, _, usage = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser("python -m step_audio_2.live", description=description, epilog=usage)
+def _parser() -> argparse.ArgumentParser:
+    parser = parser_of("step_audio_2.live", __doc__ or "")
     parser.add_argument("checkpoint", help="its folder, or its name on the hub")
     parser.add_argument("turns", nargs="*", metavar="TURN", help="a recording's file, or a text")
     parser.add_argument("--think", action="store_true", help="the checkpoint is mini Think")
@@ -40,8 +32,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first-chunk", type=int, default=25, help="codes before the first sound, 5 to 25")
     parser.add_argument("--page", action="store_true", help="serve a page to talk on, to this machine alone")
     parser.add_argument("--port", type=int, default=0, help="of the page (default: any that is free)")
-    add_options(parser)
-    return parser.parse_args()
+    return parser
 
 
 def _talk(options: argparse.Namespace, resources: ExitStack) -> None:

@@ -1,6 +1,7 @@
 """What talks on a terminal share, whichever model answers: tools, and what is printed and kept."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ import torch
 from step_audio_2.answers import SpeechDelta
 from step_audio_2.assistant import Thought
 from step_audio_2.audio_file import load_audio
-from step_audio_2.chat import AudioPart
+from step_audio_2.chat import AudioPart, Part
 from step_audio_2.live.audio_library import AudioLibrary
 from step_audio_2.live.clock import BEIJING
 from step_audio_2.live.dialogue import AnswerTokens, Dialogue, Event, ToolFinished, ToolStarted
@@ -21,10 +22,14 @@ from step_audio_2.live.recorded import Recorded, held_again, with_recorded_resul
 from step_audio_2.live.saved import About, SavedConversation
 from step_audio_2.live.toolbox import Toolbox
 from step_audio_2.live.tools import Tool
+from step_audio_2.live.untrusted_text import printable, whole
 from step_audio_2.live.voice_search import voice_search
 from step_audio_2.speaking import Sound
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
 from step_audio_2.tool_calls import ContentDelta
+
+# A turn that ends so names a recording, and is not said where there is none.
+_RECORDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 
 
 class Talk:
@@ -55,7 +60,7 @@ class Talk:
             raise ValueError("--replay has turns of its own: give none beside")
         then = self.saved.about if self.saved is not None else About()
         self.seed: int = then.seed if options.seed is None else options.seed
-        self._system = options.system or then.system
+        self._system = whole(options.system or then.system)
 
     def tools(self, token2wav: Token2Wav | None, voice: VoiceOrPath | None) -> list[Tool]:
         """Return the tools that are offered; of a replay, those called as before give what they gave then.
@@ -80,23 +85,34 @@ class Talk:
         return self._system or system_prompt(datetime.now(BEIJING).date(), has_tools=has_tools)
 
     def hold(self, dialogue: Dialogue, about: About) -> None:
-        """Put the turns, and print and keep what comes of them."""
+        """Put the turns, and print and keep what comes of them.
+
+        A turn of standard input that cannot be answered is complained of, and the next one is read.
+
+        Raises:
+            ValueError: a turn cannot be answered.
+        """
         if self._options.save is not None:
             dialogue = Recorded(dialogue, self._options.save, about)
         if self.saved is not None:
             self._hold_again(self.saved, dialogue)
             return
-        for number, turn in enumerate(self._turns or map(str.strip, sys.stdin), 1):
-            content = AudioPart(load_audio(turn)) if Path(turn).is_file() else turn
-            print(f"[{number}] {turn}")
-            _show(dialogue.answer(content), self._sound(number))
+        for number, turn in enumerate(self._turns or filter(None, map(str.strip, sys.stdin)), 1):
+            try:
+                content = _part(turn)
+                print(f"[{number}] {printable(turn)}")
+                _show(dialogue.answer(content), self._sound(number))
+            except ValueError as error:
+                if self._turns:
+                    raise
+                print(f"error: {error}", file=sys.stderr)
 
     def _hold_again(self, saved: SavedConversation, dialogue: Dialogue) -> None:
         then: list[tuple[int, ...]] = []
         now: list[tuple[int, ...]] = []
         for number, (turn, events) in enumerate(held_again(saved, dialogue), 1):
             said = " ".join(part.text or part.recording for part in turn.user)
-            print(f"[{number}] {said or '(answered anew)'}\nthen: {turn.words}\nnow:  ", end="")
+            print(printable(f"[{number}] {said or '(answered anew)'}\nthen: {turn.words}\nnow:  "), end="")
             then += (answer.ids for answer in turn.answers)
             now += _show(events, self._sound(number))
         if any(then) and any(now):
@@ -108,6 +124,15 @@ class Talk:
         return folder / f"{number}.wav"
 
 
+def _part(turn: str) -> Part:
+    """Read the recording that a turn names, if it does."""
+    if os.path.isfile(turn):  # where a Path raises for a text that is too long to name one
+        return AudioPart(load_audio(turn))
+    if turn.lower().endswith(_RECORDINGS):
+        raise ValueError(f"{turn}: there is no such recording")
+    return whole(turn)
+
+
 def _show(events: Iterator[Event], path: Path) -> list[tuple[int, ...]]:
     """Print what is said and done in a turn, write its sound, and return the tokens of its answers."""
     import soundfile
@@ -117,13 +142,13 @@ def _show(events: Iterator[Event], path: Path) -> list[tuple[int, ...]]:
     for event in events:
         match event:
             case SpeechDelta(text) | ContentDelta(text):
-                print(text, end="", flush=True)
+                print(printable(text), end="", flush=True)
             case Thought():
-                print(f"({event.text.strip()} [{event.tokens} tokens, {event.seconds:.1f} s])")
+                print(f"({printable(event.text.strip())} [{event.tokens} tokens, {event.seconds:.1f} s])")
             case ToolStarted(call):
-                print(f"\n-> {call.name} {call.arguments}")
+                print(printable(f"\n-> {call.name} {call.arguments}"))
             case ToolFinished():
-                print(f"<- {event.result.text} [{event.seconds:.1f} s]")
+                print(printable(f"<- {event.result.text} [{event.seconds:.1f} s]"))
             case Sound():
                 sounds.append(event)
             case AnswerTokens():

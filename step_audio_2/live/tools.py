@@ -12,9 +12,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from step_audio_2.live.untrusted_text import whole
 from step_audio_2.tool_calls import ToolCall
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def call_tool(tools: Mapping[str, Tool], call: ToolCall, cancelled: threading.Ev
     """
     tool = tools.get(call.name)
     if tool is None:
-        return ToolResult(f"没有工具{call.name}，有这些工具：{'、'.join(tools) or '无'}。", failed=True)
+        return ToolResult(_short(f"没有工具{call.name}，有这些工具：{'、'.join(tools) or '无'}。"), failed=True)
     try:
         arguments = _arguments(tool, call)
     except ToolError as error:
@@ -163,22 +164,32 @@ def _is_a(value: Any, type_: str) -> bool:
 
 def _run(tool: Tool, arguments: Mapping[str, Any]) -> ToolResult:
     try:
-        result = tool.run(**arguments)
+        return _bounded(tool.run(**arguments))
     except ToolError as error:
         return _failure(tool, str(error))
     # A tool is anybody's code; the conversation goes on whatever happens in it.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _log.debug("tool %s failed", tool.name, exc_info=error)
         return _failure(tool, type(error).__name__)
+
+
+def _bounded(result: str | ToolResult) -> ToolResult:
+    """Bound what a tool gave, and make whole what is written in it."""
     if isinstance(result, str):
-        result = ToolResult(result)
-    if len(result.text) > _LONGEST_RESULT:
-        result = ToolResult(f"{result.text[:_LONGEST_RESULT]}……", result.documents, result.voice, result.failed)
-    return result
+        return ToolResult(_short(result))
+    documents = tuple(
+        Document(**{each.name: _short(getattr(document, each.name)) for each in fields(Document)})
+        for document in result.documents
+    )
+    return replace(result, text=_short(result.text), documents=documents)
+
+
+def _short(text: str) -> str:
+    return whole(text if len(text) <= _LONGEST_RESULT else f"{text[:_LONGEST_RESULT]}……")
 
 
 def _failure(tool: Tool, reason: str) -> ToolResult:
-    return ToolResult(f"工具{tool.name}没有成功：{reason}。", failed=True)
+    return ToolResult(f"工具{tool.name}没有成功：{_short(reason)}。", failed=True)
 
 
 def tool_of(function: Callable[..., str | ToolResult], parameters: Mapping[str, Any], **settings: Any) -> Tool:

@@ -129,6 +129,14 @@ def breaks(query: str) -> str:
     raise RuntimeError("the key is PLANTED-0123456789")
 
 
+def fails_at_length(query: str) -> str:
+    raise ToolError("长" * 10_000_000)
+
+
+def leaves(query: str) -> str:
+    raise SystemExit(1)
+
+
 FOREVER = threading.Event()
 
 
@@ -148,8 +156,15 @@ def hangs(query: str) -> str:
         (search, '{"query": "a", "self": "b"}', "工具search没有成功：没有参数self。"),
         (search, '["a"]', "工具search没有成功：参数必须是JSON对象。"),
         (lambda query: "长" * 5_000, '{"query": "a"}', "长" * 4_000 + "……"),
+        (fails_at_length, '{"query": "a"}', f"工具search没有成功：{'长' * 4_000}……。"),
+        (lambda query: "half \ud83d", '{"query": "a"}', "half \ufffd"),
+        (lambda query: None, '{"query": "a"}', "工具search没有成功：AttributeError。"),
+        (leaves, '{"query": "a"}', "工具search没有成功：SystemExit。"),
     ],
-    ids=["fails", "breaks", "hangs", "lacks", "mistypes", "makes up", "no object", "too long"],
+    ids=[
+        *("fails", "breaks", "hangs", "lacks", "mistypes", "makes up", "no object", "too long", "fails at length"),
+        *("half a character", "gives nothing", "leaves"),
+    ],
 )
 def test_whatever_a_tool_does_is_a_result_that_the_model_reads(
     run: Callable[..., str], arguments: str, text: str, assistant: Assistant, tokenizer: Any

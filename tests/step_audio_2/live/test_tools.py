@@ -9,7 +9,7 @@ import yaml
 
 from step_audio_2.live.calculator import calculator
 from step_audio_2.live.clock import BEIJING, clock
-from step_audio_2.live.tools import Tool, call_tool, tool_of
+from step_audio_2.live.tools import Document, Tool, call_tool, tool_of
 from step_audio_2.live.weather import WeatherTable, weather_tool
 from step_audio_2.live.web_search import web_search
 from step_audio_2.tool_calls import ToolCall
@@ -49,6 +49,19 @@ def test_the_time_is_told_with_its_date_and_weekday() -> None:
 @pytest.mark.parametrize("arguments", ["", "rain", '{"query": ', "[" * 100_000], ids=["none", "words", "cut", "deep"])
 def test_arguments_of_other_models_that_are_no_json_are_a_failure(arguments: str) -> None:
     assert text_of(weather_tool(str), arguments) == "工具get_weather没有成功：参数必须是JSON对象。"
+
+
+def test_half_a_character_in_arguments_of_other_models_is_replaced() -> None:
+    assert text_of(weather_tool(str), '{"location": "half \\ud83d"}') == "half \ufffd"
+
+
+def test_documents_that_are_found_are_bounded_and_whole() -> None:
+    long, half = Document("t", "x" * 10_000_000, "s"), Document("\udcff", "t", "s")
+    tool = web_search(lambda query: [long, half])
+    result = call_tool({tool.name: tool}, ToolCall(tool.name, '{"query": "q"}'), never())
+    assert result is not None
+    assert [len(document.text) for document in result.documents] == [4_002, 1]
+    assert result.documents[1].title == "\ufffd"
 
 
 def add(one: float, other: float) -> str:
