@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from evalkit import object_store
 from evalkit.cli.run_argument import run_argument
 from evalkit.datasets import open_dataset
 from evalkit.errors import ConfigurationError, DataError, StoreError
-from evalkit.object_store import HELD, address_of, copy_of, fetched, held, is_address
+from evalkit.object_mirror import HELD
+from evalkit.object_store import address_of, copy_of, fetched, held, is_address
 from tests.conftest import CommandLine, write_jsonl
 
 TASK = "librispeech_clean"
@@ -115,12 +117,14 @@ def test_a_copy_that_was_never_brought_into_line_is_not_taken_for_what_is_newer(
     import fsspec
 
     gone = {"host": socket.gethostname(), "process": 2**22 + 1, "started": "", "since": "noon"}
-    holder = {**gone, "copy": str(copy_of(memory)), "is_ahead": is_ahead}
+    holder = {**gone, "copy": str(copy_of(memory)), "token": "of that hold"}
     store = fsspec.filesystem("memory")
     store.pipe_file(f"/bucket/run/{HELD}", json.dumps(holder).encode())
     store.pipe_file("/bucket/run/model.jsonl", b"theirs")
     copy_of(memory).mkdir(parents=True)
     (copy_of(memory) / "model.jsonl").write_text("ours")
+    if is_ahead:
+        (copy_of(memory) / HELD).write_text("of that hold")
     with held(copy_of(memory)):
         assert (copy_of(memory) / "model.jsonl").read_text() == content
     assert there("model.jsonl").decode() == content
@@ -166,6 +170,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     try:
         import s3fs
 
+        s3fs.S3FileSystem.clear_instance_cache()  # of the server of another test
         for _ in range(200):
             try:
                 s3fs.S3FileSystem(skip_instance_cache=True).mkdir("evals")
@@ -254,3 +259,44 @@ def test_a_killed_run_goes_on_from_what_is_on_its_machine(
         json.loads(line)["sample"] for line in store.cat_file("evals/runs/killed/demo_noise/model.jsonl").splitlines()
     ]
     assert len(answered) == len(set(answered)) == 8
+
+
+@pytest.mark.slow
+def test_objects_that_stand_for_folders_are_none_of_a_run(bucket: str) -> None:
+    import s3fs
+
+    store = s3fs.S3FileSystem(skip_instance_cache=True)
+    for name, content in (("", b""), ("task/", b""), ("task/model.jsonl", b"{}\n")):
+        store.pipe_file(f"evals/run/{name}", content)
+    with held(copy_of(f"{bucket}/run")):
+        assert (copy_of(f"{bucket}/run") / "task" / "model.jsonl").read_text() == "{}\n"
+    assert store.cat_file("evals/run/task/model.jsonl") == b"{}\n"
+
+
+@pytest.mark.slow
+def test_a_long_log_grows_on_an_s3_store_by_what_is_added(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import s3fs
+
+    monkeypatch.setattr(object_store, "SECONDS_BETWEEN", 0.1)
+    store = s3fs.S3FileSystem(skip_instance_cache=True)
+    name, line = "evals/nächte 50% [a]/model.jsonl", f"{'x' * 999_999}\n"
+    log = copy_of(f"s3://{name}")
+    with held(log.parent), log.open("w") as file:
+        for size in range(9, 13):
+            file.write(line * (9 if size == 9 else 1))
+            file.flush()
+            for _ in range(600):
+                store.invalidate_cache()
+                if store.exists(name) and store.info(name)["size"] == size * 1_000_000:
+                    break
+                time.sleep(0.05)
+        tag = store.info(name)["ETag"].strip('"')
+    assert store.cat_file(name) == line.encode() * 12
+    assert tag.endswith("-2"), "two parts: what was there, which the store copied, and what was added"
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_not_there_is_one_line(bucket: str) -> None:
+    for attempt in (lambda: fetched(f"{bucket}-other/run"), lambda: held(copy_of(f"{bucket}-other/run")).__enter__()):
+        with pytest.raises(StoreError, match=r"^s3://evals-other/run: .*bucket does not exist"):
+            attempt()
