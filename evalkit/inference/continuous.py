@@ -10,7 +10,7 @@ from typing import Any
 from evalkit.adapter import Capabilities, ContinuousModelAdapter
 from evalkit.errors import AudioError, EvalkitError
 from evalkit.inference.batching import Answered, PendingCall, answer_fitted, let_go
-from evalkit.inference.border import InvalidResponseError, checked_response
+from evalkit.inference.border import InvalidResponseError, checked_response, contained, told
 from evalkit.inference.long_audio import Fitted, fitted, joined
 from evalkit.inference.packing import Packing
 from evalkit.inference.work_clock import WorkClock
@@ -49,14 +49,14 @@ def answer_each(
     asked = _Asked(adapter.capabilities, chain([first], calls), clock)
     out_of_memory = False
     try:
-        with clock.working([first.call.request.sample_id]):
+        with contained(), clock.working([first.call.request.sample_id]):
             for given in adapter.generate_each(asked.requests()):
                 hand_back(asked.take(given, name))
-    except Exception as error:
+    except BaseException as error:  # as in a batch
         if isinstance(error, EvalkitError) and not isinstance(error, AudioError):
             raise
         out_of_memory = is_out_of_memory(error)
-        _log.warning("%s.generate_each failed, %d under way: %s", name, len(asked.under_way), error)
+        _log.warning("%s.generate_each failed, %d under way: %s", name, len(asked.under_way), told(error))
         let_go(error)
     if out_of_memory:
         gc.collect()

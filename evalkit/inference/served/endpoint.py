@@ -18,7 +18,7 @@ from evalkit.errors import (
     ServerUnavailableError,
     TransientError,
 )
-from evalkit.inference.border import InvalidResponseError, checked_response
+from evalkit.inference.border import InvalidResponseError, checked_response, fingerprint_of
 from evalkit.inference.endpoint import ModelFacts
 from evalkit.inference.long_audio import Fitted, fitted, joined
 from evalkit.inference.processes.launched import LaunchedServer
@@ -93,7 +93,7 @@ class ServedEndpoint:
             if self._facts is None:
                 if self._server is not None:
                     await self._server.ready()
-                fingerprint = dict(self.adapter.fingerprint())
+                fingerprint = fingerprint_of(self.adapter)
                 if said := await self._said():
                     fingerprint[SERVER_SAYS] = said
                 kept = without_secrets(fingerprint, self.adapter.secrets)
