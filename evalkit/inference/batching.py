@@ -13,7 +13,15 @@ from itertools import islice
 
 from evalkit.adapter import ModelAdapter
 from evalkit.errors import AudioError, EvalkitError, ModelDiedError
-from evalkit.inference.border import InvalidResponseError, checked_responses, contained, cost_of, memory_of, told
+from evalkit.inference.border import (
+    InvalidResponseError,
+    checked_responses,
+    contained,
+    cost_of,
+    memory_of,
+    told,
+    unreadable,
+)
 from evalkit.inference.long_audio import fitted, joined
 from evalkit.inference.packing import Packing
 from evalkit.inference.work_clock import WorkClock
@@ -125,13 +133,8 @@ class DecodedAhead:
             for audio in item.call.request.audio:
                 audio.waveform(sample_rate)
                 item.seconds += audio.duration or 0.0
-        except AudioError as error:
-            failure = Failure("unreadable_audio", str(error))
-        except MemoryError:
-            failure = Failure("out_of_memory", f"{audio.locator}: too long to be decoded in the memory that is left")
         except Exception as error:
-            # What no reader of audio foresaw costs one sample its answer, not the run.
-            failure = Failure("unreadable_audio", f"{audio.locator}: {type(error).__name__}: {error}")
+            failure = unreadable(error, audio.locator)
         else:
             self._decoded += 1
             self._decoded_seconds += item.seconds

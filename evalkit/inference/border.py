@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from evalkit.adapter import Memory, Model, ModelAdapter
-from evalkit.errors import ConfigurationError, EvalkitError
+from evalkit.errors import AudioError, ConfigurationError, EvalkitError
 from evalkit.types import Failure, Request, Response
 from evalkit_worker.errors import message_of
 
@@ -122,6 +122,16 @@ def fingerprint_of(model: Model) -> dict[str, Any]:
         raise ConfigurationError(f"{name} failed, or returned no mapping of JSON values: {told(error)}") from error
     fingerprint: dict[str, Any] = _changed(json.loads(text), _encodable)
     return fingerprint
+
+
+def unreadable(error: Exception, recordings: str) -> Failure:
+    """Return why recordings cannot be put to a model, of whatever was raised as they were read."""
+    if isinstance(error, AudioError):
+        return Failure("unreadable_audio", str(error))
+    if isinstance(error, MemoryError):
+        return Failure("out_of_memory", f"{recordings}: too long to be decoded in the memory that is left")
+    # What no reader of audio foresaw costs one sample its answer, not the run.
+    return Failure("unreadable_audio", f"{recordings}: {told(error)}")
 
 
 def told(error: BaseException) -> str:
