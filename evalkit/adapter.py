@@ -142,7 +142,7 @@ class Capabilities:
             recognition and nothing else; ``refuses``: the call fails, as one of the kind ``too_long``.
 
     Raises:
-        ConfigurationError: ``longest_audio`` or ``beyond`` cannot be.
+        ConfigurationError: ``sample_rate``, ``batch_size``, ``longest_audio`` or ``beyond`` cannot be.
     """
 
     languages: frozenset[str] | None = None
@@ -156,6 +156,11 @@ class Capabilities:
     beyond: Beyond = "refuses"
 
     def __post_init__(self) -> None:
+        for name, count in (("sample_rate", self.sample_rate), ("batch_size", self.batch_size)):
+            if count is None and name == "sample_rate":
+                continue
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise ConfigurationError(f"{name} is {count!r}; it must be a whole number, at least 1")
         if self.longest_audio is not None and not self.longest_audio > 0:
             raise ConfigurationError(f"longest_audio is {self.longest_audio!r}; it must be more than 0, or null")
         if self.beyond not in get_args(Beyond):
@@ -193,11 +198,17 @@ class Memory:
         resting: held while the model does nothing, as by its weights.
         peak: the most that was held since it was last asked for.
         capacity: the most that can be held.
+
+    Raises:
+        ConfigurationError: one of them is no whole number, or negative.
     """
 
     resting: int
     peak: int
     capacity: int
+
+    def __post_init__(self) -> None:
+        check_numbers("device_memory", self)
 
 
 class ModelAdapter(ABC):

@@ -16,10 +16,20 @@ class InvalidResponseError(Exception):
     """What a model returned is not what it must return."""
 
 
+def message_of(error: BaseException) -> str:
+    """Return an error's message; where it cannot tell it itself, that it cannot."""
+    try:
+        return str(error)
+    except Exception as own:
+        return f"(no message: asked for it, it raised {type(own).__name__})"
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether a model ran out of memory."""
     return (
-        isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "out of memory" in str(error).lower()
+        isinstance(error, MemoryError)
+        or "OutOfMemory" in type(error).__name__
+        or "out of memory" in message_of(error).lower()
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from evalkit_worker.errors import InvalidResponseError, kind_of
+from evalkit_worker.errors import InvalidResponseError, kind_of, message_of
 from evalkit_worker.frames import encoded, read_frame, requests_from, write_pieces
 from evalkit_worker.types import Response
 
@@ -47,7 +47,8 @@ def _described(model: Any) -> dict[str, Any]:
 
 
 def _message(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if kind_of(error) in _NAMED else str(error)
+    message = message_of(error)
+    return f"{type(error).__name__}: {message}" if kind_of(error) in _NAMED else message
 
 
 def _checked(returned: Any, model: Any) -> list[Response]:

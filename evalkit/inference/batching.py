@@ -6,14 +6,22 @@ import logging
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from evalkit.adapter import ModelAdapter
 from evalkit.errors import AudioError, EvalkitError, ModelDiedError
-from evalkit.inference.border import InvalidResponseError, checked_responses
+from evalkit.inference.border import (
+    InvalidResponseError,
+    checked_responses,
+    contained,
+    cost_of,
+    memory_of,
+    told,
+    unreadable,
+)
 from evalkit.inference.long_audio import fitted, joined
 from evalkit.inference.packing import Packing
 from evalkit.inference.work_clock import WorkClock
@@ -125,13 +133,8 @@ class DecodedAhead:
             for audio in item.call.request.audio:
                 audio.waveform(sample_rate)
                 item.seconds += audio.duration or 0.0
-        except AudioError as error:
-            failure = Failure("unreadable_audio", str(error))
-        except MemoryError:
-            failure = Failure("out_of_memory", f"{audio.locator}: too long to be decoded in the memory that is left")
         except Exception as error:
-            # What no reader of audio foresaw costs one sample its answer, not the run.
-            failure = Failure("unreadable_audio", f"{audio.locator}: {type(error).__name__}: {error}")
+            failure = unreadable(error, audio.locator)
         else:
             self._decoded += 1
             self._decoded_seconds += item.seconds
@@ -165,17 +168,17 @@ def answer_batch(
     """
     started = time.perf_counter()
     try:
-        with clock.working([request.sample_id for request in requests]):
-            responses = checked_responses(adapter.generate(requests), len(requests), type(adapter).__name__)
+        with contained(), clock.working([request.sample_id for request in requests]):
+            responses = checked_responses(adapter.generate(tuple(requests)), len(requests), type(adapter).__name__)
     except EvalkitError as error:
         if not isinstance(error, AudioError):
             raise
-        failed: Exception = error
-    except Exception as error:
+        failed: BaseException = error
+    except BaseException as error:  # some libraries end programs, and others panic; a user's interrupt never comes here
         failed = error
     else:
         seconds = time.perf_counter() - started
-        packing.answered(map(adapter.cost, requests), seconds, adapter.device_memory())
+        packing.answered(_costs(adapter, requests), seconds, memory_of(adapter))
         each = round(seconds / len(requests), 4)
         return [replace(response, seconds=each) for response in responses]
     died = isinstance(failed, ModelDiedError)
@@ -189,7 +192,7 @@ def answer_batch(
     if len(requests) == 1:
         return [Response(failure=Failure(*_reason(failed, out_of_memory)))]
     if out_of_memory:
-        packing.did_not_fit(map(adapter.cost, requests))
+        packing.did_not_fit(_costs(adapter, requests))
         return answer_packed(adapter, requests, packing, clock)
     part = (len(requests) + 1) // 2 if died else 1
     parts = [requests[start : start + part] for start in range(0, len(requests), part)]
@@ -207,7 +210,7 @@ def answer_packed(
     answered: list[Response] = []
     while len(answered) < len(requests):
         left = requests[len(answered) :]
-        batch = left[: packing.count(map(adapter.cost, left))]
+        batch = left[: packing.count(_costs(adapter, left))]
         answered += answer_batch(adapter, batch, packing, clock)
     return answered
 
@@ -232,15 +235,21 @@ def let_go(error: BaseException | None) -> None:
     """
     while error is not None:
         traceback.clear_frames(error.__traceback__)
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
+        earlier = error.__cause__ or error.__context__
+        # Unlinked, as they may come of each other in a circle.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
+        error = earlier
 
 
-def _reason(error: Exception, out_of_memory: bool) -> tuple[FailureKind, str]:
+def _costs(adapter: ModelAdapter, requests: Sequence[Request]) -> Iterator[float]:
+    return (cost_of(adapter, request) for request in requests)
+
+
+def _reason(error: BaseException, out_of_memory: bool) -> tuple[FailureKind, str]:
     if isinstance(error, InvalidResponseError):
         return "invalid_response", str(error)
     if isinstance(error, AudioError):
         return "unreadable_audio", str(error)
     if isinstance(error, ModelDiedError):
         return "timeout" if error.too_late else "out_of_memory" if error.killed else "error", f"the model {error}"
-    return "out_of_memory" if out_of_memory else "error", f"{type(error).__name__}: {error}"
+    return "out_of_memory" if out_of_memory else "error", told(error)

@@ -1,14 +1,35 @@
 """The border between the engine and adapters, which anybody may write: what comes back is checked before it is kept."""
 
-from collections.abc import Callable, Mapping
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from evalkit.types import Failure, Response
+from evalkit.adapter import Memory, Model, ModelAdapter
+from evalkit.errors import AudioError, ConfigurationError, EvalkitError
+from evalkit.types import Failure, Request, Response
+from evalkit_worker.errors import message_of
+
+_LONGEST_MESSAGE = 2_000
 
 
 class InvalidResponseError(Exception):
     """What an adapter returned is not what its interface asks for."""
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Within the context a model is at work: this process stays in its folder, and no copy of it comes back."""
+    process = os.getpid()
+    try:
+        with chdir("."):
+            yield
+    finally:
+        if os.getpid() != process:  # forked by the model, and not ended; it would ask the same again, and fork again
+            os._exit(1)
 
 
 def checked_responses(returned: Any, count: int, adapter: str) -> list[Response]:
@@ -52,6 +73,70 @@ def checked_response(response: Any, adapter: str) -> Response:
     if response.text.isascii() and response.failure is None and _is_plain(response):
         return response
     return _with_texts(response, _encodable)
+
+
+def cost_of(adapter: ModelAdapter, request: Request) -> float:
+    """Return what a request costs in a batch, in seconds of audio, as an adapter says.
+
+    Raises:
+        InvalidResponseError: it says nothing, or what is no length of time.
+    """
+    name = f"{type(adapter).__name__}.cost"
+    try:
+        cost = float(adapter.cost(request))
+    except Exception as error:
+        raise InvalidResponseError(f"{name} gave no number: {told(error)}") from error
+    if not 0 <= cost < math.inf:
+        raise InvalidResponseError(f"{name} returned {cost:g}; it must return seconds, 0 or more")
+    return cost
+
+
+def memory_of(adapter: ModelAdapter) -> Memory | None:
+    """Return the memory of the device on which a model works, as an adapter says.
+
+    Raises:
+        ConfigurationError: it says what cannot be.
+    """
+    name = f"{type(adapter).__name__}.device_memory"
+    try:
+        memory = adapter.device_memory()
+    except Exception as error:
+        raise ConfigurationError(f"{name} failed: {told(error)}") from error
+    if memory is not None and not isinstance(memory, Memory):
+        raise ConfigurationError(f"{name} returned {_kind(memory)}; it must return a Memory, or None")
+    return memory
+
+
+def fingerprint_of(model: Model) -> dict[str, Any]:
+    """Return what decides a model's answers, as its adapter says and as it reads back from a file.
+
+    Raises:
+        ConfigurationError: it says what is no JSON object.
+    """
+    try:
+        text = json.dumps(dict(model.fingerprint()), allow_nan=False)
+    except EvalkitError:
+        raise
+    except Exception as error:
+        name = f"{type(model).__name__}.fingerprint"
+        raise ConfigurationError(f"{name} failed, or returned no mapping of JSON values: {told(error)}") from error
+    fingerprint: dict[str, Any] = _changed(json.loads(text), _encodable)
+    return fingerprint
+
+
+def unreadable(error: Exception, recordings: str) -> Failure:
+    """Return why recordings cannot be put to a model, of whatever was raised as they were read."""
+    if isinstance(error, AudioError):
+        return Failure("unreadable_audio", str(error))
+    if isinstance(error, MemoryError):
+        return Failure("out_of_memory", f"{recordings}: too long to be decoded in the memory that is left")
+    # What no reader of audio foresaw costs one sample its answer, not the run.
+    return Failure("unreadable_audio", f"{recordings}: {told(error)}")
+
+
+def told(error: BaseException) -> str:
+    """Return an error's kind and message, short enough to be kept, of characters that a file can hold."""
+    return _encodable(f"{type(error).__name__}: {message_of(error)}"[:_LONGEST_MESSAGE])
 
 
 def _is_plain(response: Response) -> bool:

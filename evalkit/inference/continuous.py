@@ -10,7 +10,7 @@ from typing import Any
 from evalkit.adapter import Capabilities, ContinuousModelAdapter
 from evalkit.errors import AudioError, EvalkitError
 from evalkit.inference.batching import Answered, PendingCall, answer_fitted, let_go
-from evalkit.inference.border import InvalidResponseError, checked_response
+from evalkit.inference.border import InvalidResponseError, checked_response, contained, told
 from evalkit.inference.long_audio import Fitted, fitted, joined
 from evalkit.inference.packing import Packing
 from evalkit.inference.work_clock import WorkClock
@@ -49,18 +49,19 @@ def answer_each(
     asked = _Asked(adapter.capabilities, chain([first], calls), clock)
     out_of_memory = False
     try:
-        with clock.working([first.call.request.sample_id]):
+        with contained(), clock.working([first.call.request.sample_id]):
             for given in adapter.generate_each(asked.requests()):
                 hand_back(asked.take(given, name))
-    except Exception as error:
+    except BaseException as error:  # as in a batch
         if isinstance(error, EvalkitError) and not isinstance(error, AudioError):
             raise
         out_of_memory = is_out_of_memory(error)
-        _log.warning("%s.generate_each failed, %d under way: %s", name, len(asked.under_way), error)
+        _log.warning("%s.generate_each failed, %d under way: %s", name, len(asked.under_way), told(error))
         let_go(error)
     if out_of_memory:
         gc.collect()
         adapter.release_memory()
+    hand_back(asked.refused())
     left = asked.under_way or ([] if asked.begun else [first])
     if left:
         responses = answer_fitted(adapter, [item.call.request for item in left], packing, clock)
@@ -86,7 +87,7 @@ class _Asked:
         self._calls = calls
         self._clock = clock
         self._seconds = clock.seconds
-        self._under_way: dict[PendingCall, _Asking] = {}
+        self._under_way: dict[PendingCall, None] = {}  # in the order of pulling
         self._requests: dict[int, tuple[_Asking, int]] = {}  # by position, those without a response
         self._refused: Answered = []
 
@@ -104,8 +105,9 @@ class _Asked:
             if item is None:
                 return
             self.begun = True
+            self._under_way[item] = None
             fit = fitted(item.call.request, self._capabilities)
-            asking = self._under_way[item] = _Asking(item, fit, [None] * len(fit.requests))
+            asking = _Asking(item, fit, [None] * len(fit.requests))
             self._clock.lives(self._names())
             if not fit.requests:
                 self._refused.append(self._ended(asking))
@@ -130,15 +132,20 @@ class _Asked:
             ) from None
         seconds, self._seconds = self._clock.seconds - self._seconds, self._clock.seconds
         asking.responses[number] = replace(checked_response(response, adapter), seconds=round(seconds, 4))
-        answered, self._refused = self._refused, []
+        answered = self.refused()
         if None not in asking.responses:
             answered.append(self._ended(asking))
         self._clock.lives(self._names())
         return answered
+
+    def refused(self) -> Answered:
+        """Return the calls pulled since the last answer that cannot be put to the model, with their failures."""
+        # One by one, as an adapter may pull in another thread.
+        return [self._refused.pop(0) for _ in range(len(self._refused))]
 
     def _ended(self, asking: _Asking) -> tuple[PendingCall, Response]:
         del self._under_way[asking.item]
         return asking.item, joined(asking.fit, [each for each in asking.responses if each is not None])
 
     def _names(self) -> list[str]:
-        return [item.call.request.sample_id for item in self._under_way]
+        return [item.call.request.sample_id for item in self.under_way]

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from evalkit.errors import ConfigurationError, EvalkitError
 from evalkit.inference.batching import Answered, DecodedAhead, PendingCall
+from evalkit.inference.border import told
 from evalkit.inference.endpoint import ModelFacts, ModelSpec
 from evalkit.inference.local_model import LocalModel
 from evalkit.inference.work_clock import AtWork
@@ -26,6 +27,10 @@ _NAMED = 8
 
 class HangingModelError(EvalkitError):
     """A model of this process that has been at a batch for too long; the run stops, and what was answered is kept."""
+
+
+class ModelFailedError(EvalkitError):
+    """A model of this process that would end more than its run; the run stops, and what was answered is kept."""
 
 
 class LocalExecutor:
@@ -211,9 +216,7 @@ class _Worker:
             self._changed.notify()
 
     async def close(self) -> None:
-        """Let the batch under way end, and free all models."""
-        if self.closed:
-            return
+        """Let the batch under way end, and free all models; those that hang are left."""
         with self._changed:
             self.closed = True
             self._changed.notify()
@@ -249,8 +252,8 @@ class _Worker:
                 try:
                     self._load(endpoint)
                     self._work(endpoint)
-                except Exception as error:
-                    self._fail(error)
+                except BaseException as error:  # whatever it is, nobody else would tell those who wait
+                    self._fail(_error_of(endpoint, error))
         finally:
             self._unload()
             self._in_loop(self._end)
@@ -259,8 +262,8 @@ class _Worker:
         for endpoint in self.endpoints:
             try:
                 endpoint.model.unload()
-            except Exception as error:
-                self._fail(error)
+            except BaseException as error:
+                self._fail(_error_of(endpoint, error))
 
     def _next(self) -> LocalEndpoint | None:
         """Wait for an endpoint that has something to do; None once closed."""
@@ -293,7 +296,8 @@ class _Worker:
                 self._hand_back(failed)
             if not calls and not failed:
                 return
-            endpoint.model.sort(calls)
+            if uncounted := endpoint.model.sort(calls):
+                self._hand_back(uncounted)
             while calls and not self.closed:
                 self._top_up(endpoint, ahead, calls)
                 yield calls
@@ -348,6 +352,15 @@ class _Worker:
     def _in_loop(self, function: Callable[..., None], *arguments: Any) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _error_of(endpoint: LocalEndpoint, raised: BaseException) -> Exception:
+    """Return what can be raised to who waits: an exit ends their loop, and a StopIteration does not pass a future."""
+    if isinstance(raised, Exception) and not isinstance(raised, StopIteration):
+        return raised
+    error = ModelFailedError(f"{endpoint.role}: the model raised {told(raised)}")
+    error.__cause__ = raised
+    return error
 
 
 def _hanging(endpoint: LocalEndpoint, deadline: float) -> HangingModelError:

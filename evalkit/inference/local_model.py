@@ -1,17 +1,18 @@
 """A model of this process in the hands of the thread in which it works: loaded, asked, freed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 from evalkit.adapter import Capabilities, ContinuousModelAdapter, Model, ModelAdapter
 from evalkit.errors import ConfigurationError
 from evalkit.inference.batching import Answered, DecodedAhead, PendingCall, answer_fitted, release
+from evalkit.inference.border import InvalidResponseError, contained, cost_of, fingerprint_of
 from evalkit.inference.continuous import answer_each
 from evalkit.inference.endpoint import ModelFacts, ModelSpec
 from evalkit.inference.packing import Packing
 from evalkit.inference.work_clock import WorkClock
-from evalkit.types import Response
+from evalkit.types import Failure, Response
 
 # Answers that are no responses, without a single one that is, after which an adapter is taken to be wrong altogether.
 _MOST_INVALID = 4
@@ -58,9 +59,10 @@ class LocalModel:
     def load(self) -> ModelFacts:
         """Have the model in memory, and return what is known of it."""
         if self._adapter is None:
-            self._adapter = _local(self._spec.make(), self._spec)
+            with contained():
+                self._adapter = _local(self._spec.make(), self._spec)
         if self._facts is None:
-            self._facts = ModelFacts(_checked(self._adapter), dict(self._adapter.fingerprint()))
+            self._facts = ModelFacts(_capabilities(self._adapter), fingerprint_of(self._adapter))
             preferred = self._facts.capabilities.batch_size
             self._packing = Packing(self._batch_size or preferred, may_grow=self._batch_size is None)
             self.clock.ready()
@@ -80,12 +82,26 @@ class LocalModel:
         batches = min(self._batches_ahead, _ALONE_AHEAD) if alone else self._batches_ahead
         return DecodedAhead(pool, sample_rate, self._packing.rows * batches, self._seconds_ahead)
 
-    def sort(self, calls: list[PendingCall]) -> None:
-        """Put calls whose audio is decoded into the order of what they cost in a batch, the costliest first."""
-        cost = self._loaded().cost
+    def sort(self, calls: list[PendingCall]) -> Answered:
+        """Put calls whose audio is decoded into the order of what they cost in a batch, the costliest first.
+
+        Returns:
+            Those whose cost the adapter cannot tell, which are taken off the list, with their failures.
+
+        Raises:
+            ConfigurationError: it has told nothing that can be so far.
+        """
+        adapter = self._loaded()
+        failed: Answered = []
         for item in calls:
-            item.cost = cost(item.call.request)
-        calls.sort(key=_cost, reverse=True)
+            try:
+                item.cost = cost_of(adapter, item.call.request)
+            except InvalidResponseError as error:
+                failed.append((item, Response(failure=Failure("invalid_response", str(error)))))
+        unfit = {item for item, _ in failed}
+        calls[:] = sorted((item for item in calls if item not in unfit), key=_cost, reverse=True)
+        self._let_go(failed)
+        return failed
 
     def answer_all(self, waiting: Iterator[list[PendingCall]], hand_back: Callable[[Answered], None]) -> None:
         """Answer calls as long as there are any.
@@ -97,9 +113,7 @@ class LocalModel:
         """
 
         def give(answered: Answered) -> None:
-            for item, _ in answered:
-                release(item)
-            self._refuse_what_is_never_right([response for _, response in answered])
+            self._let_go(answered)
             hand_back(answered)
 
         for calls in waiting:
@@ -120,12 +134,15 @@ class LocalModel:
         assert self._adapter is not None  # noqa: S101 - loaded before its turn
         return self._adapter
 
-    def _refuse_what_is_never_right(self, responses: Sequence[Response]) -> None:
+    def _let_go(self, answered: Answered) -> None:
+        """Forget the audio of calls that have an answer, and refuse a model none of whose answers is one."""
+        for item, _ in answered:
+            release(item)
         if self._good_answers:
             return
-        failures = [response.failure for response in responses if response.failure is not None]
+        failures = [response.failure for _, response in answered if response.failure is not None]
         invalid = [failure for failure in failures if failure.kind == "invalid_response"]
-        self._good_answers += len(responses) - len(invalid)
+        self._good_answers += len(answered) - len(invalid)
         self._invalid_answers += len(invalid)
         if not self._good_answers and self._invalid_answers >= _MOST_INVALID:
             raise ConfigurationError(f"{self._spec.role}: {invalid[-1].message}, and did so for every request so far")
@@ -141,10 +158,7 @@ def _local(model: Model, spec: ModelSpec) -> ModelAdapter:
     return model
 
 
-def _checked(adapter: ModelAdapter) -> Capabilities:
-    capabilities = adapter.capabilities
-    if capabilities.batch_size < 1:
-        raise ConfigurationError(
-            f"batch_size of {type(adapter).__name__} is {capabilities.batch_size}; it must be at least 1"
-        )
-    return capabilities
+def _capabilities(adapter: ModelAdapter) -> Capabilities:
+    if not isinstance(adapter.capabilities, Capabilities):
+        raise ConfigurationError(f"{type(adapter).__name__}.capabilities must be Capabilities")
+    return adapter.capabilities

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from evalkit.adapter import Capabilities
 from evalkit.audio import Audio
 from evalkit.audio.pieces import pieces
+from evalkit.inference.border import unreadable
 from evalkit.types import Failure, Overlong, Request, Response, Usage
 
 # Thai and Lao, Tibetan, Burmese, Khmer, kana, Han, and the punctuation that goes with them.
@@ -35,14 +36,18 @@ class Fitted:
 def fitted(request: Request, capabilities: Capabilities) -> Fitted:
     """Return a request with no recording longer than the model takes.
 
-    Reads the lengths of its recordings by their headers where they are not decoded yet, and decodes what is split.
-
-    Raises:
-        AudioError: a recording cannot be read.
+    Reads the lengths of its recordings by their headers where they are not decoded yet, and decodes what is split. A
+    request about one that cannot be read is refused.
     """
-    longest = capabilities.longest_audio
-    if longest is None:
+    if capabilities.longest_audio is None:
         return Fitted((request,))
+    try:
+        return _fitted(request, capabilities, capabilities.longest_audio)
+    except Exception as error:
+        return Fitted((), failure=unreadable(error, ", ".join(audio.locator for audio in request.audio)))
+
+
+def _fitted(request: Request, capabilities: Capabilities, longest: float) -> Fitted:
     # What a model said itself is no recording that it has to hear.
     heard = [part for turn in request.messages if turn.role != "assistant" for part in turn.content]
     lengths = [(audio, _seconds(audio, capabilities.sample_rate)) for audio in heard if isinstance(audio, Audio)]

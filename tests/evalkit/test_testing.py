@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from evalkit.adapter import Capabilities, Model, ModelAdapter, ServedModelAdapter
+from evalkit.adapter import Model, ModelAdapter, ServedModelAdapter
 from evalkit.audio import Audio
 from evalkit.testing import check_adapter
 from evalkit.types import Message, Request, Response
@@ -111,10 +111,6 @@ class Remembers(Right):
         return [Response(str(self.heard)) for _ in requests]
 
 
-class Hollow(Right):
-    capabilities = Capabilities(batch_size=0)
-
-
 class ServedNothing(RightServed):
     async def answer(self, request: Request) -> Any:
         return None
@@ -129,7 +125,6 @@ WRONG: list[tuple[Model, str]] = [
     (Numbers(), "whose text is an int"),
     (Backwards(), "responses must come in the order of the requests"),
     (Remembers(), "an answer must depend on its request only"),
-    (Hollow(), "batch_size must be at least 1"),
     (ServedNothing(), "returned None; it must return a Response"),
 ]
 

@@ -18,9 +18,9 @@ from evalkit.errors import (
     ServerUnavailableError,
     TransientError,
 )
-from evalkit.inference.border import InvalidResponseError, checked_response
+from evalkit.inference.border import InvalidResponseError, checked_response, fingerprint_of
 from evalkit.inference.endpoint import ModelFacts
-from evalkit.inference.long_audio import Fitted, fitted, joined
+from evalkit.inference.long_audio import fitted, joined
 from evalkit.inference.processes.launched import LaunchedServer
 from evalkit.inference.served.budget import Budget
 from evalkit.inference.served.cache import AnswerCache, identity
@@ -93,7 +93,7 @@ class ServedEndpoint:
             if self._facts is None:
                 if self._server is not None:
                     await self._server.ready()
-                fingerprint = dict(self.adapter.fingerprint())
+                fingerprint = fingerprint_of(self.adapter)
                 if said := await self._said():
                     fingerprint[SERVER_SAYS] = said
                 kept = without_secrets(fingerprint, self.adapter.secrets)
@@ -179,19 +179,10 @@ class ServedEndpoint:
         try:
             if self.adapter.capabilities.longest_audio is None:
                 return await self._asked_in_turn(request)
-            fit = await self._fitted(request)
+            fit = await asyncio.to_thread(fitted, request, self.adapter.capabilities)
             return joined(fit, [await self._asked_in_turn(piece) for piece in fit.requests])
         finally:
             self._askers.discard(asker)
-
-    async def _fitted(self, request: Request) -> Fitted:
-        try:
-            return await asyncio.to_thread(fitted, request, self.adapter.capabilities)
-        except EvalkitError:
-            raise
-        except Exception as error:
-            # What no reader of audio foresaw costs one sample its answer, not the run.
-            return Fitted((), failure=Failure("unreadable_audio", f"{type(error).__name__}: {error}"))
 
     async def _asked_in_turn(self, request: Request) -> Response:
         async with self._concurrency.slot() as slot:

@@ -204,5 +204,5 @@ def test_an_unknown_residency_is_refused() -> None:
 
 
 def test_a_model_that_wants_batches_of_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="batch_size of LengthReader is 0; it must be at least 1"):
+    with pytest.raises(ConfigurationError, match="batch_size is 0; it must be a whole number, at least 1"):
         run(LocalExecutor(), LengthReader(batch_size=0), calls(tmp_path, SECONDS))

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from evalkit.adapter import Beyond, Capabilities, ModelAdapter, ServedModelAdapter
+from evalkit.adapter import Beyond, Capabilities, ContinuousModelAdapter, ModelAdapter, ServedModelAdapter
 from evalkit.audio import Audio
 from evalkit.cli.summary import summary
 from evalkit.errors import ConfigurationError, PermanentError
@@ -130,6 +130,11 @@ def test_what_is_split_is_heard_whole_in_pieces(tmp_path: Path, model: Any) -> N
         assert answers["long"].usage == Usage(requests=len(lengths), input_tokens=5 * len(lengths))
 
 
+def test_a_model_that_takes_none_of_what_it_is_asked_keeps_nobody_waiting(tmp_path: Path) -> None:
+    answers = asked(ByItself(1, "refuses"), [call(tmp_path, name, 2) for name in ("one", "two")])
+    assert [response.failure.kind for response in answers.values()] == ["too_long"] * 2  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_piece_that_fails_fails_the_sample_and_is_named(tmp_path: Path, model: Any) -> None:
     answers = asked(model(3, "splits"), [call(tmp_path, "long", 8, loud_at=4), call(tmp_path, "fits", 1)])
@@ -139,7 +144,29 @@ def test_a_piece_that_fails_fails_the_sample_and_is_named(tmp_path: Path, model:
     assert "too loud" in answers["long"].failure.message
 
 
-def test_a_recording_whose_length_cannot_be_told_costs_one_sample_its_answer(tmp_path: Path) -> None:
+class ByItself(ContinuousModelAdapter):
+    """A model of this process that reads recordings itself, and takes the next as soon as it has room."""
+
+    def __init__(self, longest: float | None, beyond: Beyond) -> None:
+        self.capabilities = Capabilities(sample_rate=None, longest_audio=longest, beyond=beyond)
+
+    def generate(self, requests: Sequence[Request]) -> list[Response]:
+        return [Response(str(round(1_000 * request.audio[0].seconds()))) for request in requests]
+
+    def generate_each(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+        for position, request in enumerate(requests):
+            yield position, self.generate([request])[0]
+
+    def fingerprint(self) -> dict[str, Any]:
+        return {"model": "by itself"}
+
+
+class InBatches(ByItself):
+    is_continuous = False
+
+
+@pytest.mark.parametrize("model", [ServedListener, ByItself, InBatches])
+def test_a_recording_whose_length_cannot_be_told_costs_one_sample_its_answer(tmp_path: Path, model: Any) -> None:
     (tmp_path / "damaged.flac").write_bytes(b"fLaC" + bytes(100))
 
     def broken() -> bytes:
@@ -147,10 +174,10 @@ def test_a_recording_whose_length_cannot_be_told_costs_one_sample_its_answer(tmp
 
     audios = {"damaged": Audio("d", tmp_path / "damaged.flac"), "broken": Audio("b", content=broken)}
     calls = [Call("model", Request((Message("user", (audio,)),), sample_id=name)) for name, audio in audios.items()]
-    answers = asked(ServedListener(3, "splits"), [*calls, call(tmp_path, "fits", 2)])
+    answers = asked(model(3, "splits"), [*calls, call(tmp_path, "fits", 2)])
     assert answers["fits"].text == "2000"
     assert [answers[name].failure.kind for name in audios] == ["unreadable_audio"] * 2  # type: ignore[union-attr]
-    assert answers["broken"].error == "KeyError: 'no such row'"
+    assert answers["broken"].error == "b: KeyError: 'no such row'"
 
 
 @pytest.mark.parametrize("model", MODELS)
