@@ -1,11 +1,15 @@
 """Processes that tests look after: whether they are gone, and which ones another started. Linux's /proc tells."""
 
+import random
+import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-_SECONDS = 20.0
+_SECONDS = 120.0  # a hang is told apart from a machine with much else to do
 
 
 def has_ended(process_id: int) -> bool:
@@ -46,3 +50,30 @@ def within(condition: Callable[[], object], seconds: float = _SECONDS) -> bool:
     while not (true := condition()) and time.monotonic() < end:
         time.sleep(0.02)
     return bool(true)
+
+
+def wait_for_lines(process: "subprocess.Popen[Any]", log: Path, count: int) -> None:
+    """Wait until a process has written so many lines into a log; it must not have ended by then."""
+    there = within(lambda: process.poll() is not None or (log.is_file() and log.read_bytes().count(b"\n") >= count))
+    assert there, f"{log} has fewer than {count} lines"
+    assert process.poll() is None, f"it ended with status {process.poll()}"
+
+
+def kills_at_random(commands: Iterator[Sequence[str]], kills: int, rng: random.Random) -> Iterator[None]:
+    """Start one command after another and kill each at a random moment of its work; yields whenever one has ended.
+
+    One that ends before it is killed, as where others have left it more of the machine, is not counted, and shows how
+    little time the next one may be given.
+    """
+    took = 60.0
+    while kills:
+        began = time.monotonic()
+        process = subprocess.Popen(next(commands), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(0.3, 1.0) * took)
+        process.kill()
+        if process.wait() == -signal.SIGKILL:
+            kills -= 1
+        else:
+            took = time.monotonic() - began
+        yield

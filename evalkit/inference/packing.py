@@ -8,7 +8,8 @@ from evalkit.adapter import Memory
 _LEAST_COST = 1e-3  # of a request, so that what an adapter takes for nothing is bounded as well
 _SHARE = 0.85  # of the memory that is there; the rest is for what comes in another shape than what was measured
 _GROWTH = 2.0  # from one batch to the next, at the most
-_PAYS = 1.05  # times the padded cost a second of the largest batch before, or batches grow no more
+_PAYS = 1.05  # times the padded cost a second of the largest batches before, or batches do not grow
+_AS_LARGE = 0.9  # of the padded cost of the largest batch
 
 
 class Packing:
@@ -28,10 +29,11 @@ class Packing:
         self.rows = rows
         self._may_grow = may_grow
         self._largest = 0.0  # padded cost of a batch that was answered
+        self._pace = 0.0  # padded cost a second of the quickest batch as large as that
+        self._pace_before = 0.0  # likewise, before batches were as large
         self._bound = math.inf  # as it shows when memory runs out
         self._budget: float | None = None  # as memory shows that was measured
         self._per_cost = 0.0  # bytes
-        self._pace = 0.0  # padded cost a second of the largest batch
 
     def count(self, costs: Iterable[float]) -> int:
         """Return how many of the first of these requests make a batch, by the cost of each; at least one."""
@@ -50,13 +52,16 @@ class Packing:
         if memory is None or not self._may_grow:
             return
         padded = padded_cost(costs)
+        pace = padded / seconds
         if padded > self._largest:
-            self._may_grow = padded >= _PAYS * self._pace * seconds
-            self._largest, self._pace = padded, padded / seconds
+            self._largest, self._pace, self._pace_before = padded, pace, self._pace
+        elif padded >= _AS_LARGE * self._largest:
+            self._pace = max(self._pace, pace)  # whatever held the first of them up says nothing of their size
+        pays = self._pace >= _PAYS * self._pace_before
         self._per_cost = max(self._per_cost, (memory.peak - memory.resting) / padded)
         room = _SHARE * memory.capacity - memory.resting
         holds = room / self._per_cost if self._per_cost > 0 else math.inf
-        self._budget = min(holds, _GROWTH * self._largest if self._may_grow else self._largest)
+        self._budget = min(holds, _GROWTH * self._largest if pays else self._largest)
 
     def did_not_fit(self, costs: Iterable[float]) -> None:
         """Take note of a batch that memory ran out at: half of it is tried next, and no later batch is larger."""

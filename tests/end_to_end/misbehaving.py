@@ -19,9 +19,10 @@ def heard(waveform: bytes) -> str:
 
 
 class Misbehaving(ModelAdapter):
-    """Hears words that are a function of the sound, four recordings at once, and slowly enough to be disturbed.
+    """Hears words that are a function of the sound, four recordings at once.
 
-    ``fault`` is a file that may hold ``{"kind": "raise" | "too_few" | "hang" | "exit", "at": number of the batch}``.
+    ``fault`` is a file that may hold ``{"kind": "raise" | "too_few" | "hang" | "wait", "at": number of the batch}``; a
+    batch that waits goes on once the file is gone.
     """
 
     def __init__(self, fault: str) -> None:
@@ -35,7 +36,8 @@ class Misbehaving(ModelAdapter):
             raise RuntimeError("CUBLAS_STATUS_EXECUTION_FAILED\nin a kernel")
         if kind == "hang":
             time.sleep(3_600)
-        time.sleep(0.05)
+        while kind == "wait" and self._fault.is_file():
+            time.sleep(0.01)
         answers = [Response(heard(request.audio[0].waveform(16_000).tobytes())) for request in requests]
         return answers[:-1] if kind == "too_few" else answers
 

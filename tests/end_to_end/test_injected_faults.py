@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from evalkit.run.audit import audit_run
 from tests.conftest import ROOT, write_jsonl
 from tests.end_to_end.misbehaving import WORDS, heard
 from tests.end_to_end.served_runs import KEY, evalkit_run, metrics_of, model_and_judge, recordings, words
+from tests.processes import wait_for_lines, within
 from tests.servers.openai_server import OpenAIServer
 
 pytestmark = pytest.mark.slow
@@ -47,27 +47,21 @@ class Bench:
             *(f"task={TASK}", f"tasks.{TASK}.dataset.path={self.manifest}", "statistics.resamples=100"),
             *(f"runs={self.runs}", f"name={name}", *overrides),
         ]
-        return evalkit_run(
-            chosen,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            # Where the tests run in the background of a shell, interrupts are ignored, and that is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+        return evalkit_run(chosen, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
     def log(self, name: str) -> Path:
         return self.runs / name / TASK / "model.jsonl"
 
-    def wait_for_answers(self, process: "subprocess.Popen[str]", name: str, count: int) -> None:
-        log = self.log(name)
-        while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n") >= count):
-            time.sleep(0.005)
-        assert process.poll() is None, process.communicate()
+    def plant(self, kind: str, at: int) -> None:
+        """Have the model misbehave from a batch of four on, until the fault is removed."""
+        self.fault.write_text(json.dumps({"kind": kind, "at": at}))
 
     def metrics(self, name: str) -> str:
         return (self.runs / name / "metrics.json").read_text().replace(f'"{name}"', '"NAME"')
 
     def assert_completes(self, name: str, failed_before: int = 0) -> None:
         """The same command again: figures of a run that nothing happened to, and nothing asked twice."""
+        self.fault.unlink(missing_ok=True)
         process = self.run(name)
         said = process.communicate(timeout=120)
         assert process.returncode == 0, said
@@ -118,16 +112,26 @@ def no_fault(bench: Bench) -> Iterator[None]:
 )
 def test_a_signal(bench: Bench, signals: list[signal.Signals], status: int, line: str) -> None:
     name = "-".join(number.name for number in signals).lower()
-    process = bench.run(name)
-    bench.wait_for_answers(process, name, COUNT // 4)
-    for number in signals:
-        process.send_signal(number)
-        time.sleep(0.01)
-    _, stderr = process.communicate(timeout=60)
+    first, *further = signals
+    bench.plant("wait", at=6)
+    with bench.run(name) as process:
+        assert process.stderr is not None
+        wait_for_lines(process, bench.log(name), 20)
+        process.send_signal(first)
+        stderr = ""
+        while first != signal.SIGKILL and "finishing the batch" not in stderr:
+            stderr += process.stderr.readline()
+            assert process.poll() is None, stderr
+        for number in further:
+            process.send_signal(number)
+        if not further:
+            bench.fault.unlink()
+        stderr += process.stderr.read()
     assert process.returncode == status, stderr
     assert line in stderr
     assert "Traceback" not in stderr
-    assert COUNT // 4 <= bench.log(name).read_bytes().count(b"\n") < COUNT
+    finished = 4 if first != signal.SIGKILL and not further else 0
+    assert bench.log(name).read_bytes().count(b"\n") == 20 + finished, "the batch under way ends, and no other begins"
     bench.assert_completes(name)
 
 
@@ -149,7 +153,7 @@ def test_a_recording_that_cannot_be_read(bench: Bench) -> None:
 
 @pytest.mark.parametrize("kind", ["raise", "too_few"])
 def test_a_model_that_misbehaves_from_the_middle_on(bench: Bench, kind: str) -> None:
-    bench.fault.write_text(json.dumps({"kind": kind, "at": 10}))
+    bench.plant(kind, at=10)
     process = bench.run(kind, "max_failures=20")
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 2, stderr
@@ -159,12 +163,11 @@ def test_a_model_that_misbehaves_from_the_middle_on(bench: Bench, kind: str) -> 
     failed = [record["response"]["failure"] for record in records if "failure" in record["response"]]
     assert len(failed) > 20
     assert len(records) - len(failed) >= 36, "what was answered before is kept"
-    bench.fault.unlink()
     bench.assert_completes(kind, failed_before=len(failed))
 
 
 def test_a_model_that_hangs(bench: Bench) -> None:
-    bench.fault.write_text(json.dumps({"kind": "hang", "at": 10}))
+    bench.plant("hang", at=10)
     process = bench.run("hang", "executor.batch_deadline=8")
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2, stderr
@@ -174,12 +177,14 @@ def test_a_model_that_hangs(bench: Bench) -> None:
     assert "model.python=PYTHON" in last
     assert "Traceback" not in stderr
     assert bench.log("hang").read_bytes().count(b"\n") == 36, "what was answered before is kept"
-    bench.fault.unlink()
     bench.assert_completes("hang")
 
 
 def test_two_processes_at_once(bench: Bench) -> None:
+    bench.plant("wait", at=1)  # or the first would be done before the last begins
     processes = [bench.run("at_once") for _ in range(4)]
+    assert within(lambda: sum(process.poll() is not None for process in processes) == 3)
+    bench.fault.unlink()
     outcomes = [(process.communicate(timeout=120), process.returncode) for process in processes]
     assert sorted(status for _, status in outcomes) == [0, 2, 2, 2], outcomes
     for (_, stderr), status in outcomes:
@@ -199,15 +204,12 @@ def test_a_judge_that_is_away_for_a_while(tmp_path: Path, monkeypatch: pytest.Mo
         with OpenAIServer(model_and_judge, key=KEY, latency=0.05) as judge:
             assert evalkit_run(arguments("clean", judge.base_url)).wait() == 0
             process = evalkit_run(arguments("away", judge.base_url))
-            log = runs / "away" / "big_bench_audio" / "judge.jsonl"
-            while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n") >= 5):
-                time.sleep(0.005)
-        time.sleep(10.0)
-        answered = len((runs / "away" / "big_bench_audio" / "model.jsonl").read_text().splitlines())
+            wait_for_lines(process, runs / "away" / "big_bench_audio" / "judge.jsonl", 5)
+        # The model goes on while its judge is away.
+        wait_for_lines(process, runs / "away" / "big_bench_audio" / "model.jsonl", 60)
         with OpenAIServer(model_and_judge, key=KEY, port=judge.port):
             said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert answered == 60, "the model goes on while its judge is away"
     assert metrics_of(runs / "away") == metrics_of(runs / "clean")
 
 

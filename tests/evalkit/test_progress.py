@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -43,8 +44,9 @@ def test_the_time_left_is_that_of_the_samples_that_are_asked_about(
 
 
 def test_samples_that_a_model_cannot_be_asked_are_told_from_those_that_are_kept(
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
     with Progress({"task": ("Task", 3)}) as progress:
         done(progress, "task", asked=False, skipped=True)
         done(progress, "task", asked=False)
@@ -85,6 +87,6 @@ def test_a_bar_on_a_terminal_counts_all_tasks_together() -> None:
     text = written.decode()
     assert "0 of 2 tasks:   0%|" in text
     assert "1 of 2 tasks:" in text
-    assert "One: 2 calls, 0 failed; 0 s since the start" in text
+    assert re.search(r"One: 2 calls, 0 failed; \d+ s since the start", text)
     assert "| 4/4, " in text
     assert " left, 4 calls, 0 failed" in text

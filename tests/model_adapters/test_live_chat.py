@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from step_audio_2.speaking import Sound
 from step_audio_2.tool_calls import ContentDelta
 from tests.model_adapters.live_conversations import CHAT, opened, results_of, scripted, talking_to, words_of
 from tests.model_adapters.serving import Backend
+from tests.processes import within
 from tests.servers.backends import Answer, Called, ServedRequest, Tokens
 from tests.servers.faults import Fault
 from tests.servers.gemini_server import MODEL as GEMINI
@@ -98,7 +98,8 @@ def test_whatever_comes_of_a_call_is_a_result_that_the_model_reads(
 ) -> None:
     backend = scripted(call, "sorry")
     with talking_to(OpenAIServer(backend)) as models:
-        events = list(ModelDialogue(models, tools=[Tool("search", "…", run, QUERY, timeout=0.2)]).answer("go"))
+        tool = Tool("search", "…", run, QUERY, timeout=0.2 if run is hangs else 60)
+        events = list(ModelDialogue(models, tools=[tool]).answer("go"))
     assert results_of(events) == [text]
     *_, called, result = backend.requests[1].messages
     assert result["content"] == text
@@ -155,11 +156,17 @@ def test_what_was_said_until_an_interruption_is_remembered() -> None:
 
 
 def test_nothing_is_waited_for_that_nobody_wants() -> None:
-    with talking_to(
-        OpenAIServer(scripted("late", "yes"), latency=lambda request: 60 if len(request.messages) == 1 else 0)
-    ) as models:
+    dialogues: list[ModelDialogue] = []
+
+    def latency(request: ServedRequest) -> float:
+        if len(request.messages) > 1:
+            return 0
+        dialogues[0].interrupt()
+        return 60
+
+    with talking_to(OpenAIServer(scripted("late", "yes"), latency=latency)) as models:
         dialogue = ModelDialogue(models)
-        threading.Timer(0.2, dialogue.interrupt).start()
+        dialogues.append(dialogue)
         assert list(dialogue.answer("count"))[-1] == TurnEnd(interrupted=True)
         assert [message.role for message in dialogue.history.messages] == ["user"]
         assert words_of(dialogue.answer("now?"))
@@ -330,10 +337,7 @@ def test_closing_ends_the_thread_and_a_model_that_cannot_be_had_leaves_none() ->
         models = opened({"model": ModelSpec("model", "", {**spec.config, "base_url": server.base_url})})
         models.close()
         models.close()
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() <= before
+    assert within(lambda: threading.active_count() <= before)
 
 
 @pytest.mark.parametrize("stream", [False, True])

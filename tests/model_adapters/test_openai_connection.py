@@ -76,7 +76,7 @@ def test_a_passing_failure_is_told_from_an_answer_and_says_what_it_means(stream:
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_hang_and_a_trickle_end_at_the_deadline_and_the_next_attempt_is_answered(fault: Fault, stream: bool) -> None:
     async def main(base_url: str) -> Response:
-        model = ChatModel("m", base_url, stream=stream, limits={"deadline": 0.3})
+        model = ChatModel("m", base_url, stream=stream, limits={"deadline": 2})
         try:
             return await ServedEndpoint("model", model, Budget(BudgetCaps())).answer(Call("model", asking()))
         finally:

@@ -321,7 +321,7 @@ def test_a_conversation_that_hangs_ends_at_the_deadline_and_the_next_attempt_is_
         return Answer(("fine",))
 
     async def main(base_url: str) -> Response:
-        model = RealtimeModel("m", base_url, limits={"deadline": 0.5})
+        model = RealtimeModel("m", base_url, limits={"deadline": 2})
         try:
             return await ServedEndpoint("model", model, Budget(BudgetCaps())).answer(Call("model", asking()))
         finally:

@@ -10,6 +10,7 @@ import pytest
 from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError
 from reports.site.server import ReportServer
+from tests.processes import within
 from tests.reports.site_runs import row, sound, speech_run
 from tests.reports.test_site import arguments
 
@@ -30,7 +31,7 @@ def ask(
     server: ReportServer, path: str, headers: Mapping[str, str] | None = None, method: str = "GET"
 ) -> tuple[int, bytes, Mapping[str, str]]:
     host, port = server.hosts[0].split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
     connection.putrequest(method, path, skip_host="Host" in (headers or {}))
     for name, value in (headers or {}).items():
         connection.putheader(name, value)
@@ -94,11 +95,7 @@ def test_new_results_are_shown_while_a_run_goes_on(run: Path, monkeypatch: pytes
         content = json.loads((run / "metrics.json").read_text())
         content["model"]["title"] = "Another"
         (run / "metrics.json").write_text(json.dumps(content))
-        for _ in range(200):
-            if ask(server, "/version")[1] == b"2":
-                break
-            server._ended.wait(0.05)
-        assert b"Another" in ask(server, "/")[1]
+        assert b"Another" in wait_for(server, b"2")
 
 
 def test_what_cannot_be_served_is_one_clear_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,11 +126,8 @@ def begun(folder: Path) -> Path:
 
 def wait_for(server: ReportServer, version: bytes) -> bytes:
     """The first page, once it has been written so many times."""
-    for _ in range(400):
-        if ask(server, "/version")[1] == version:
-            return ask(server, "/")[1]
-        server._ended.wait(0.05)
-    raise AssertionError(f"version {ask(server, '/version')[1]!r} instead of {version!r}")
+    assert within(lambda: ask(server, "/version")[1] == version)
+    return ask(server, "/")[1]
 
 
 def test_a_run_that_has_just_begun_is_shown_as_soon_as_there_is_something(

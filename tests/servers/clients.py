@@ -33,7 +33,7 @@ class Received:
         return [part.removeprefix("data: ") for part in self.body.decode().split("\n\n")[:-1]]
 
 
-def connect(server: OpenAIServer, timeout: float = 10) -> http.client.HTTPConnection:
+def connect(server: OpenAIServer, timeout: float = 60) -> http.client.HTTPConnection:
     """A connection that may be used for several requests."""
     return http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)
 

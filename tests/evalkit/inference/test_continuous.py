@@ -181,7 +181,7 @@ def test_closing_lets_what_is_under_way_end(tmp_path: Any) -> None:
         for each in asking:
             each.add_done_callback(lambda done: None if done.cancelled() else answered.append(done.result()))
         await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)  # more may come, so the engine waits for it
-        await asyncio.wait_for(endpoint.close(), 20)
+        await asyncio.wait_for(endpoint.close(), 120)
         await asyncio.sleep(0)
         for each in asking:
             each.cancel()
@@ -200,7 +200,7 @@ class Stuck(Engine):
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
         if len(self.batches) == 2:
-            self.freed.wait(60)
+            self.freed.wait(600)
         return super().generate(requests)
 
     def generate_each(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
@@ -208,7 +208,7 @@ class Stuck(Engine):
             raise MemoryError
         for position, request in enumerate(requests):
             if position == 3:
-                self.freed.wait(60)
+                self.freed.wait(600)
             yield position, self._answer(request)
 
 

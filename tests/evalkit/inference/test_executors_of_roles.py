@@ -21,7 +21,7 @@ from evalkit.types import Request, Response, Usage
 from tests.evalkit.inference.chains import Kept, ThreeRoles, work
 from tests.live_models import specs_of
 
-SECONDS = 20
+SECONDS = 120
 
 
 class Together(ModelAdapter):

@@ -31,7 +31,7 @@ class Preempted(Arithmetic):
         if len(self.batches) == 1:
             for number in self._signals:
                 os.kill(os.getpid(), number)
-            assert self.noticed.wait(20)
+            assert self.noticed.wait(120)
         elif self.batches:
             time.sleep(0.1)  # the loop stops what comes later
         return super().generate(requests)

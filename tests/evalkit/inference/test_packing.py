@@ -57,6 +57,16 @@ def test_batches_stop_growing_where_it_does_not_pay() -> None:
     assert packing.count([10.0] * 99) == 8
 
 
+def test_a_batch_that_something_held_up_does_not_end_the_growth() -> None:
+    plenty = Memory(resting=GIGABYTE, peak=2 * GIGABYTE, capacity=100 * GIGABYTE)
+    packing = Packing(4, may_grow=True)
+    packing.answered([10.0] * 4, 1.0, plenty)
+    packing.answered([10.0] * 8, 9.0, plenty)
+    assert packing.count([10.0] * 99) == 8
+    packing.answered([9.5] * 8, 1.2, plenty)
+    assert packing.count([10.0] * 99) == 16
+
+
 def test_a_size_that_was_set_is_kept() -> None:
     packing = Packing(4)
     packing.answered([1.0] * 4, 1.0, Memory(resting=0, peak=1, capacity=GIGABYTE))

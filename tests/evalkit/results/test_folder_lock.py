@@ -30,7 +30,7 @@ import os, sys, time
 from pathlib import Path
 from evalkit.results.folder import RunFolder
 from evalkit.results.folder_lock import RunInUseError
-folder, had, end = Path(sys.argv[1]), 0, time.monotonic() + 20
+folder, had, end = Path(sys.argv[1]), 0, time.monotonic() + 120
 while had < int(sys.argv[2]) and time.monotonic() < end:
     try:
         held = RunFolder(folder)
@@ -52,7 +52,7 @@ from pathlib import Path
 from evalkit.results.folder import RunFolder
 held = RunFolder(Path(sys.argv[1]))
 print("held", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 TAKE = """

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -34,8 +35,13 @@ def serve(command: str, log: Path | None, use: Use, *, patience: float = 30.0) -
             await server.stop()
 
     asyncio.run(main())
-    assert within(lambda: not processes_saying(launch.base_url.rpartition(":")[2].partition("/")[0]))
+    assert within(lambda: not processes_at(launch.base_url))
     return told
+
+
+def processes_at(base_url: str) -> list[int]:
+    """The server, and its keeper: its port stands on their command lines."""
+    return processes_saying(f"{PROGRAM} {urlsplit(base_url).port}")
 
 
 def get(url: str) -> int:
@@ -91,7 +97,7 @@ def test_a_server_that_dies_is_started_again_at_the_same_place_but_not_for_ever(
         for _ in range(3):
             assert await server.ready()
             await asyncio.to_thread(die, base_url)
-            await asyncio.sleep(0.3)
+            assert await asyncio.to_thread(within, lambda: not processes_at(base_url))
         for _ in range(2):
             with pytest.raises(ServerUnavailableError, match=r"model\.launch starts died 3 times; .* status 7"):
                 await server.ready()
