@@ -120,11 +120,11 @@ def _composed(group: str, name: str, folders: Folders) -> Mapping[str, Any]:
     return dict(content)
 
 
-def primary_content(folders: Folders = ()) -> Mapping[str, Any]:
-    """Read the file that ``evalkit run`` composes everything into.
+def primary_content(folders: Folders = (), name: str = CONFIG_NAME) -> Mapping[str, Any]:
+    """Read the file that a command composes everything into: that of ``evalkit run``, or the one named.
 
     Raises:
         ConfigurationError: it cannot be read.
     """
-    file = config_places(folders)[0] / f"{CONFIG_NAME}.yaml"
+    file = config_places(folders)[0] / f"{name}.yaml"
     return _content(file, _text(file))

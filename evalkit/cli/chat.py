@@ -1,14 +1,15 @@
 """``evalkit chat``: a page in the browser to talk with a model on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from hydra.utils import instantiate
 
-from evalkit.cli.catalogue import Folders
+from evalkit.cli.catalogue import Folders, primary_content
 from evalkit.errors import ConfigurationError
 from evalkit.run.composition import compose_settings
-from evalkit.run.explanation import in_our_words
+from evalkit.run.explanation import in_our_words, unknown_key
+from evalkit.run.settings import check_chat_settings
 
 _USAGE = """usage: evalkit chat model=NAME [KEY=VALUE ...] [-- model=NAME [KEY=VALUE ...]] [--config-dir FOLDER]
 
@@ -30,6 +31,7 @@ a server, a cascade. After -- stands another one, to choose from on the page. Fu
 example: evalkit chat model=step_audio_2_mini model.path=CHECKPOINT voices=FOLDER"""
 
 _SETTINGS = "chat"
+_ROLES = "model@"
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
@@ -37,14 +39,37 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(_USAGE)
         return 0
-    known = {str(key) for key in compose_settings(_SETTINGS, (), folders)}
-    own = [word for word in arguments if word.partition("=")[0].partition(".")[0] in known]
+    known = [key for key in primary_content(folders, _SETTINGS) if not key.startswith("_")]
+    own = [word for word in arguments if _section(word) in known]
     others = [word for word in arguments if word not in own]
+    _refuse_unknown(others, known, folders)
     models = [list(words) for is_parting, words in groupby(others, lambda word: word == "--") if not is_parting]
     for words in models or [[]]:
         if not any(word.startswith("model=") for word in words):
             raise ConfigurationError("choose whom to talk with, as model=NAME; `evalkit list models` says who there is")
     config = compose_settings(_SETTINGS, own, folders)
+    check_chat_settings(config)
     with in_our_words():
         instantiate(config, models, [str(folder) for folder in folders], _convert_="all")
     return 0
+
+
+def _section(word: str) -> str:
+    return word.partition("=")[0].partition(".")[0]
+
+
+def _refuse_unknown(words: Sequence[str], known: Collection[str], folders: Folders) -> None:
+    """Refuse a plain key that neither this command nor those who choose a model know, and name those of both."""
+    run = primary_content(folders)
+    groups = [group for default in run["defaults"] if isinstance(default, dict) for group in default]
+    roles = [group.removeprefix(_ROLES) for group in groups if group.startswith(_ROLES)]
+    roles += [_section(word).removeprefix(_ROLES) for word in words if word.startswith(_ROLES)]
+    plain = [
+        *known,
+        *(key for key in run if key not in ("defaults", "hydra")),
+        *(group for group in groups if group.isidentifier()),
+    ]
+    for word in words:
+        section = _section(word)
+        if section.isidentifier() and section not in {*plain, *roles}:
+            raise ConfigurationError(unknown_key(section, list(dict.fromkeys(plain))))

@@ -79,6 +79,7 @@ _VALUES = {
     "spread": ("true", "false"),
     "missing_data": ("error", "skip", "skip_remote"),
     "missing_roles": ("error", "skip"),
+    "write": ("true", "false"),
 }
 
 
@@ -111,7 +112,7 @@ def candidates(line: str, folders: Folders = ()) -> list[str]:
     else:
         found = _WORDS.get(name, ()) if not any(word in _WORDS.get(name, ()) for word in before) else ()
         if name in _TAKE_OVERRIDES:
-            found = [*found, *_overrides(before, last, folders)]
+            found = dict.fromkeys([*found, *_overrides(name, before, last, folders)])
     return [word for word in found if word.startswith(last)]
 
 
@@ -133,7 +134,7 @@ def _folders_in(words: Sequence[str]) -> Iterator[str]:
             yield following
 
 
-def _overrides(before: Sequence[str], last: str, folders: Folders) -> Iterator[str]:
+def _overrides(command: str, before: Sequence[str], last: str, folders: Folders) -> Iterator[str]:
     key, sign, value = last.partition("=")
     if sign:
         for option in _values(key, folders):
@@ -142,6 +143,8 @@ def _overrides(before: Sequence[str], last: str, folders: Folders) -> Iterator[s
             begun = value.rpartition(",")[0] + "," if "," in value else "["
             yield from (f"{key}={begun}{option}" for option in option_names(key, folders))
         return
+    if command == "chat":
+        yield from _keys(primary_content(folders, "chat"), "")
     run = primary_content(folders)
     groups = [next(iter(each)) for each in run["defaults"] if isinstance(each, Mapping)]
     roles = [group.partition("@")[2] or group for group in groups if group.partition("@")[0] == "model"]

@@ -24,6 +24,18 @@ def _text(value: Any) -> str:
     raise ValueError("a text")
 
 
+def _name(value: Any) -> str:
+    if text := _text(value):
+        return text
+    raise ValueError("a name or an address")
+
+
+def _commands(value: Any) -> list[str]:
+    if isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value):
+        return value
+    raise ValueError("a list of commands, as ['python server.py']")
+
+
 def _folder(value: Any) -> str:
     text = _text(value)
     if not text:
@@ -146,6 +158,25 @@ OPEN_MAPPINGS = (
 )
 """Mappings in the settings of models and tasks that take keys which the configuration does not list."""
 
+_AS_A_NUMBER = _number(-math.inf, math.inf, "a number")
+_OF_A_CHAT: Mapping[str, Reader | Mapping[str, Reader]] = {
+    "host": _name,
+    "port": _whole(0),
+    "sessions": _whole(1),
+    "system": _or_null(_text),
+    "write": _flag,
+    "seed": _whole(),
+    "voices": _or_null(_folder),
+    "tools": {
+        "documents": _or_null(_folder),
+        "searxng": _or_null(_text),
+        "weather": _or_null(_folder),
+        "mcp": _commands,
+    },
+    # Their ranges are those of voice activity detection, which knows them.
+    "turn_taking": dict.fromkeys(("threshold", "start", "stop", "before", "longest"), _AS_A_NUMBER),
+}
+
 _MAPPINGS = ("generation", "prompts", "facts")
 _BUILT = ("executor",)
 _EXECUTORS = "executors"
@@ -181,6 +212,15 @@ def check_settings(config: DictConfig) -> None:
         elif value is not None:
             raise ConfigurationError(unknown_key(name, [*_SETTINGS, *_BUILT, _EXECUTORS, _TASKS, _KINDS, _AGGREGATES]))
     _check_section(config, _SETTINGS, "")
+
+
+def check_chat_settings(config: DictConfig) -> None:
+    """Give every setting of ``configs/chat.yaml`` the type that it must have.
+
+    Raises:
+        ConfigurationError: its value is not what it must be.
+    """
+    _check_section(config, _OF_A_CHAT, "")
 
 
 def known_settings() -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from evalkit.cascade import cascade_of
+from evalkit.errors import ConfigurationError
 from evalkit.inference.endpoint import ModelSpec
 from evalkit.inference.opening import ExecutorChoice
 from evalkit.prompts import Prompts
@@ -20,6 +21,7 @@ from step_audio_2.speech.token2wav import Token2Wav
 from step_audio_2.speech.voice import Voice
 
 _MODEL = "model"
+_STAGES = ("asr", "llm")  # that a cascade cannot converse without
 _KIND = "conversation"  # of question, whose decoding settings a talk has
 
 
@@ -71,6 +73,9 @@ def open_model(
     }
     prompts = Prompts(profiles)
     cascade = cascade_of(roles, prompts)
+    for stage in _STAGES if cascade is not None else ():
+        if stage not in plan.models:
+            raise ConfigurationError(f"a cascade needs a model in the role '{stage}': model@{stage}=NAME")
     spec, speech = _without_speech(plan.models[_MODEL], written=written)
     specs = {**plan.models, _MODEL: spec}
     token2wav, voice = (None, None) if speech is None else load_token2wav(**speech)

@@ -6,6 +6,7 @@ the voices in which it speaks from such a library (section 3.1 of the technical 
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -111,7 +112,7 @@ def read_manifest(folder: Path) -> list[Entry]:
     """
     path = folder / MANIFEST
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # alone: a text may hold what else parts lines
     except (OSError, UnicodeDecodeError) as error:
         raise LibraryError(f"{path}: cannot be read ({error})") from error
     return [_entry(folder, line, f"{path} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
@@ -131,8 +132,9 @@ def _entry(folder: Path, line: str, place: str) -> Entry:
         if not record.get(name):
             raise LibraryError(f"{place}: lacks '{name}'")
     recording = folder / record.pop("recording")
-    if not recording.resolve().is_relative_to(folder.resolve()) or not recording.is_file():
-        raise LibraryError(f"{place}: there is no recording {recording.name} in the library's folder")
+    # os.path tells of any name, where a Path raises for one that no file can have.
+    if not os.path.isfile(recording) or not recording.resolve().is_relative_to(folder.resolve()):
+        raise LibraryError(f"{place}: there is no recording {recording.name:.80} in the library's folder")
     return Entry(recording, **record)
 
 

@@ -4,6 +4,7 @@ import html
 import json
 import re
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
@@ -22,6 +23,15 @@ class _NoRedirect(HTTPRedirectHandler):
         """Refuse."""
 
 
+def is_http(address: str) -> bool:
+    """Tell whether something is an address that can be asked."""
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port or an IPv6 address that cannot be
+        return False
+
+
 def get_json(
     address: str, parameters: Mapping[str, str | int], *, headers: Mapping[str, str] | None = None, timeout: float = 10
 ) -> Any:
@@ -36,9 +46,9 @@ def get_json(
     Raises:
         ToolError: there is no answer, or none in JSON; the message names the host alone, for the rest may hold secrets.
     """
+    if not is_http(address):
+        raise ToolError("服务的地址不是http")
     host = urlsplit(address).hostname
-    if urlsplit(address).scheme not in ("http", "https"):
-        raise ToolError(f"{host}的地址不是http")
     request = Request(  # noqa: S310 - the scheme was looked at
         f"{address}?{urlencode(parameters)}",
         headers={"Accept": "application/json", "User-Agent": "step-audio-2", **(headers or {})},
@@ -48,7 +58,7 @@ def get_json(
             content = answer.read(_MOST_BYTES + 1)
     except HTTPError as error:
         raise ToolError(f"{host}拒绝回答（{error.code}）") from None
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise ToolError(f"{host}没有回答") from error
     if len(content) > _MOST_BYTES:
         raise ToolError(f"{host}的回答太长")

@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hint
 
 from step_audio_2.assistant import Thought
 from step_audio_2.live.tools import Document
+from step_audio_2.live.untrusted_text import whole
 
 FILE = "conversation.json"
 FORMAT = 1
@@ -180,6 +181,8 @@ class SavedConversation:
         for number, turn in enumerate(turns):
             if turn.again and number == 0:
                 raise SavedError(f"{path}: turns[0]: there is no turn before it to be answered anew")
+            if not turn.again and not turn.user:
+                raise SavedError(f"{path}: turns[{number}]: its user says nothing")
             for name in (*(part.recording for part in turn.user), *(answer.sound for answer in turn.answers)):
                 if name:
                     _check_file(folder, name, f"{path}: turns[{number}]")
@@ -237,8 +240,9 @@ def _check_file(folder: Path, name: str, place: str) -> None:
     if not _WAV.fullmatch(name):
         raise SavedError(f"{place}: {name!r} is not the name of a WAV file in the folder")
     path = folder / name
-    if not path.is_file() or path.resolve().parent != folder.resolve():
-        raise SavedError(f"{place}: {name}: no such file in the folder")
+    # os.path tells of any name, where a Path raises for one that no file can have.
+    if not os.path.isfile(path) or path.resolve().parent != folder.resolve():
+        raise SavedError(f"{place}: {name:.80}: no such file in the folder")
 
 
 def _record(kind: type[RecordT], value: Any, place: str) -> RecordT:
@@ -273,5 +277,7 @@ def _value(hint: Any, value: Any, place: str) -> Any:
     if kind in (str, int, float, bool, dict):
         if type(value) is not kind or (kind is float and not math.isfinite(value)):
             raise SavedError(f"{place}: {value!r:.80} is not of the type {kind.__name__}")
+        if kind is str and whole(value) != value:
+            raise SavedError(f"{place}: {value!r:.80} holds half of a character")
         return value
     return _record(kind, value, place)

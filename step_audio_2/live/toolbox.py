@@ -36,7 +36,8 @@ class Toolbox:
             resources: closed when they are no longer called.
 
         Raises:
-            ValueError: a folder or a table cannot be used.
+            ValueError: a folder, a table, an address or a command cannot be used.
+            McpError: a server of tools cannot be reached.
             ImportError: what searches folders, or talks to servers of tools, is not installed.
         """
         yield from (clock(), calculator())
@@ -48,4 +49,14 @@ class Toolbox:
         for command in self.mcp:
             from step_audio_2.live.mcp_tools import McpTools
 
-            yield from resources.enter_context(McpTools(shlex.split(command)))
+            yield from resources.enter_context(McpTools(_words(command)))
+
+
+def _words(command: str) -> list[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"{command}: is no command line ({error})") from error
+    if not words:
+        raise ValueError("the command that starts a server of tools is empty")
+    return words

@@ -99,7 +99,7 @@ class WeatherTable:
     def __init__(self, path: Path) -> None:
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ValueError(f"{path}: cannot be read as JSON ({error})") from error
         if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
             raise ValueError(f"{path}: must be a JSON object from places to texts")

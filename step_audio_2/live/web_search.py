@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from step_audio_2.chat import SUMMARY_REQUEST
-from step_audio_2.live.http import get_json, without_markup
+from step_audio_2.live.http import get_json, is_http, without_markup
 from step_audio_2.live.text_index import TextIndex
 from step_audio_2.live.tools import Document, Tool, ToolError, ToolResult
 
@@ -28,9 +28,14 @@ class SearXNG:
     Args:
         base_url: of the instance.
         language: of the results, a code such as ``zh-CN``, or ``all``.
+
+    Raises:
+        ValueError: it has no such address.
     """
 
     def __init__(self, base_url: str, language: str = "all") -> None:
+        if not is_http(base_url):  # which may hold a password, and is not repeated
+            raise ValueError("SearXNG's address must begin with http:// or https://, as http://127.0.0.1:8888")
         self._address = f"{base_url.rstrip('/')}/search"
         self._language = language
 
@@ -72,7 +77,7 @@ class DocumentFolder:
         folder: with the files, in folders of its own if need be.
 
     Raises:
-        ValueError: a file is no text in UTF-8, or there is none.
+        ValueError: a file cannot be read as text in UTF-8, or there is none.
         ImportError: bm25s is not installed.
     """
 
@@ -150,6 +155,8 @@ def _passages(path: Path, source: str) -> list[Document]:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: is no text in UTF-8") from error
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
     paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
     title = paragraphs[0].lstrip("# ") if paragraphs and paragraphs[0].startswith("#") else path.stem
     passages: list[str] = []

@@ -211,6 +211,21 @@ def test_completion_knows_the_folders_that_the_line_names(tmp_path: Path) -> Non
     assert candidates(f"evalkit run --config-dir {tmp_path} model=mi") == ["model=mine"]
     assert candidates(f"evalkit --config-dir={tmp_path} run model=mine model.s") == ["model.speed="]
     assert candidates("evalkit run model=mi") == []
+
+
+def test_completion_knows_the_settings_of_a_chat() -> None:
+    from evalkit.cli.complete import candidates
+
+    assert candidates("evalkit chat model=echo ses") == ["sessions="]
+    assert candidates("evalkit chat model=echo tools.s") == ["tools.searxng="]
+    assert candidates("evalkit chat model=echo see") == ["seed="]
+    assert candidates("evalkit chat write=") == ["write=true", "write=false"]
+    assert candidates("evalkit run ses") == []
+
+
+def test_completion_reads_half_a_line() -> None:
+    from evalkit.cli.complete import candidates
+
     assert "run" in candidates("evalkit ")
     assert candidates("evalkit run 'model=whisper_t") == ["model=whisper_tiny_en"]
 

@@ -111,6 +111,10 @@ def test_a_recording_that_is_no_voice_is_told_without_its_path(
         ('{"recording": "a.wav"}', "line 1: lacks 'description'"),
         ('{"recording": "a.wav", "description": "b", "speeker": "c"}', "line 1: unknown key 'speeker'; known keys are"),
         ('{"recording": "a.wav", "description": "b"}', "line 1: there is no recording a.wav in the library's folder"),
+        (f'{{"recording": "{"a" * 300}.wav", "description": "b"}}', "line 1: there is no recording a{80} in"),
+        ('{"recording": "a\\u0000.wav", "description": "b"}', "line 1: there is no recording"),
+        ('{"recording": "/etc/passwd", "description": "b"}', "line 1: there is no recording passwd in"),
+        ('\n{"recording": "a.wav", "description": "b\u2028c"}', "line 2: there is no recording a.wav"),
         ('{"recording": "../x/manifest.jsonl", "description": "b"}', "there is no recording manifest.jsonl"),
     ],
 )

@@ -208,6 +208,9 @@ def test_what_a_stranger_leaves_out_or_adds_is_no_matter(tmp_path: Path) -> None
         ({"answers": "hello"}, "answers: is no JSON array"),
         ({"played": float("inf")}, "played: inf is not of the type float"),
         ({"again": True}, "there is no turn before it"),
+        ({"user": []}, r"turns\[0\]: its user says nothing"),
+        ({"user": [{"text": "\ud83d"}]}, r"user\[0\]\.text: '\\ud83d' holds half of a character"),
+        ({"user": [{"recording": f"{'a' * 300}.wav"}]}, "a{80}: no such file in the folder"),
         ("hello", r"turns\[0\]: is no JSON object"),
     ],
 )
@@ -218,7 +221,7 @@ def test_what_cannot_be_is_refused_with_its_place(turn: Any, message: str, tmp_p
     (folder / "folder.wav").mkdir()
     os.symlink(tmp_path / "secret.wav", folder / "link.wav")
     with pytest.raises(SavedError, match=message):
-        SavedConversation.load(stranger(folder, turn))
+        SavedConversation.load(stranger(folder, {**TURN, **turn} if isinstance(turn, dict) else turn))
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,6 @@ def test_a_folder_without_texts_or_with_one_that_is_none_is_named(tmp_path: Path
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=r"bad\.txt: is no text in UTF-8"):
         DocumentFolder(tmp_path)
+    (tmp_path / "bad.md").symlink_to("nowhere")
+    with pytest.raises(ValueError, match=r"bad\.md: cannot be read \(No such file or directory\)"):
+        DocumentFolder(tmp_path)

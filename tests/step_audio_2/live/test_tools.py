@@ -103,7 +103,7 @@ def test_a_table_tells_the_weather(tmp_path: Path) -> None:
     assert text_of(tool, '{"location": "paris"}') == "工具get_weather没有成功：没有找到地点paris。"
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}', "[" * 100_000], ids=["cut", "list", "number", "deep"])
 def test_a_table_that_is_none_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "weather.json").write_text(content)
     with pytest.raises(ValueError, match=r"weather\.json: "):

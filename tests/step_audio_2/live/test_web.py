@@ -1,5 +1,7 @@
 """Services on the web, asked as documented; what they answer otherwise is told, and their keys never are."""
 
+import socket
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -107,6 +109,9 @@ def test_brave_is_asked_with_its_key() -> None:
         (200, {"results": "none"}, "搜索服务的回答不完整"),
         (200, {"results": ["a"]}, "搜索服务的回答不完整"),
         (200, [], "搜索服务的回答不完整"),
+        (200, b"<html>Not JSON</html>", "127.0.0.1的回答不是JSON"),
+        (200, b'{"results": [', "127.0.0.1的回答不是JSON"),
+        (500, b"<html>", "127.0.0.1拒绝回答（500）"),
         (200, b"x" * (5 << 20), "127.0.0.1的回答太长"),
         (403, {}, "127.0.0.1拒绝回答（403）"),
         (302, b"", "127.0.0.1拒绝回答（302）"),
@@ -116,6 +121,31 @@ def test_a_search_that_fails_says_so(status: int, content: Any, message: str) ->
     with json_server(lambda *_: (status, content)) as address, pytest.raises(ToolError) as error:
         SearXNG(address)("x")
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "said", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}", b""]
+)
+def test_a_search_engine_that_breaks_off_or_speaks_no_http_does_not_answer(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(ToolError, match=r"127\.0\.0\.1没有回答"):
+            SearXNG(f"http://127.0.0.1:{listening.getsockname()[1]}")("x")
+        thread.join()
+
+
+@pytest.mark.parametrize("address", ["localhost:8888", "ftp://a", "http://", "http://[::1", "http://a:port", "a b"])
+def test_an_address_that_is_none_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ValueError, match="must begin with http:// or https://"):
+        SearXNG(address)
 
 
 def test_no_error_has_a_key_or_an_address_in_it() -> None:
