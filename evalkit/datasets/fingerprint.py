@@ -25,6 +25,7 @@ class Fingerprint:
         self.samples = 0
         self._recordings = 0
         self._sum = self._ids = self._sound = 0
+        self._texts: int | None = 0
 
     def add(self, sample: Sample) -> None:
         """Take in one more sample."""
@@ -36,6 +37,8 @@ class Fingerprint:
             known_as.append(audio.locator if digest is None else [audio.locator, digest])
         self._sum += _number([sample.id, sample.references, known_as])
         self._ids += _number(sample.id)
+        if self._texts is not None:
+            self._texts += _number([sample.id, sample.references])
         self._sound += _number([sample.id, digests])
         self._recordings += sum(digest is not None for digest in digests)
         self.samples += 1
@@ -45,12 +48,16 @@ class Fingerprint:
         return _text(self._sum)
 
     def to_json(self) -> dict[str, Any]:
-        """Return fingerprints, also of ids and of sound alone, and the counts of samples and of recordings at hand."""
+        """Return fingerprints, also of ids, of references and of sound alone, and counts of samples and recordings.
+
+        The recordings are those at hand. Of shares whose records lack the references, so does the whole's.
+        """
         return {
             "samples": self.samples,
             "recordings": self._recordings,
             "fingerprint": self.hexdigest(),
             "ids": _text(self._ids),
+            **({} if self._texts is None else {"texts": _text(self._texts)}),
             "sound": _text(self._sound),
         }
 
@@ -64,7 +71,14 @@ class Fingerprint:
             joined._sum += int(record["fingerprint"], 16)
             joined._ids += int(record["ids"], 16)
             joined._sound += int(record["sound"], 16)
+            if joined._texts is not None:
+                joined._texts = joined._texts + int(record["texts"], 16) if "texts" in record else None
         return joined
+
+    def texts_differ_from(self, recorded: Mapping[str, Any]) -> bool:
+        """Return whether the ids or references are others than when ``recorded`` was written, as far as that tells."""
+        now = self.to_json()
+        return any(key in recorded and recorded[key] != now[key] for key in ("ids", "texts"))
 
     def recordings_changed_since(self, recorded: Mapping[str, Any]) -> bool:
         """Return whether the same samples had other recordings when ``recorded`` was written.

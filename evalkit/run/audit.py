@@ -83,17 +83,18 @@ def audit_run(folder: Path, allow: Sequence[str] = ()) -> Audit:
         definitions = definitions_from(config.get("aggregates"))
     except StoreError as error:
         return Audit(folder, (*findings, Finding.of_error(folder, _CONFIG, error)))
-    audits, again = [], {}
+    audits, again = {}, {}
     with TemporaryDirectory() as made:
         for name, before in run.tasks.items():
             if name not in tasks:
                 findings.append(Finding(_CONFIG, None, f"does not have the task {name}, which the run has results of"))
                 continue
             audit, result = _audit_task(folder, tasks[name], before, settings, Path(made))
-            audits.append(audit)
+            audits[name] = audit
             if result is not None:
                 again[name] = result
-    findings += [each for audit in audits for each in audit.findings]
+    findings += [each for audit in audits.values() for each in audit.findings]
+    findings += _other_samples(folder, audits)
     recomputed = replace(run, tasks={**run.tasks, **again})
     if len(again) == len(run.tasks) and not run.unfinished:  # otherwise a run has no averages, or other ones
         recomputed = with_aggregates(recomputed, definitions, settings)
@@ -102,9 +103,9 @@ def audit_run(folder: Path, allow: Sequence[str] = ()) -> Audit:
         folder,
         tuple(findings),
         tasks=len(run.tasks),
-        samples=dict(sum((audit.samples for audit in audits), Counter())),
-        calls=sum(audit.calls for audit in audits),
-        recordings=sum(audit.recordings for audit in audits),
+        samples=dict(sum((audit.samples for audit in audits.values()), Counter())),
+        calls=sum(audit.calls for audit in audits.values()),
+        recordings=sum(audit.recordings for audit in audits.values()),
     )
 
 
@@ -125,6 +126,20 @@ def _of_provenance(folder: Path, run: RunResult) -> Iterator[Finding]:
         if asked != task.samples.total:
             there = f"task {name} has results of {task.samples.total} samples, and {asked} were asked for last"
             yield Finding(FILE_NAME, None, there)
+
+
+def _other_samples(folder: Path, audits: Mapping[str, CallsAudit]) -> Iterator[Finding]:
+    """Yield the tasks whose scores are of other ids or references than those of the data set that was asked about."""
+    try:
+        data = Fields(PROVENANCE, read_json(folder / PROVENANCE)).mappings("data")
+    except StoreError:
+        return  # was found before
+    for name, audit in audits.items():
+        recorded = data.get(name, {})
+        if recorded.get("samples") == audit.fingerprint.samples and audit.fingerprint.texts_differ_from(recorded):
+            yield Finding(
+                f"{name}/{SCORES}", None, "has other ids or references than the data set that was asked about"
+            )
 
 
 def _audit_task(

@@ -9,6 +9,7 @@ from typing import Any
 
 from evalkit.audio import Audio
 from evalkit.audio.digests import content_digest
+from evalkit.datasets.fingerprint import Fingerprint
 from evalkit.errors import AudioError, StoreError
 from evalkit.inference.replay import replay
 from evalkit.results.log_index import sound_response
@@ -51,6 +52,7 @@ class CallsAudit:
         samples: how many there are, by how they ended.
         calls: how many calls their chains have, failed ones among them.
         recordings: how many recordings of answers the accepted responses name.
+        fingerprint: of the samples, as the scores have them.
         complete: whether every response and every recording is there and whole, so that the task can be scored again.
     """
 
@@ -58,6 +60,7 @@ class CallsAudit:
     samples: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     recordings: int = 0
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
     complete: bool = True
 
 
@@ -86,6 +89,7 @@ def audit_calls(task: Task, run: Path, scores: ScoresFile, scorer: TaskScorer) -
         examined = _Examined(task.name, store, records, audit)
         for sample, status, reason in scores.samples():
             audit.samples[status] += 1
+            audit.fingerprint.add(sample)
             if sample.id in seen:
                 audit.findings.append(Finding(f"{task.name}/{scores.path.name}", sample.id, "has more than one row"))
             seen.add(sample.id)

@@ -14,6 +14,7 @@ import yaml
 from evalkit.audio import Audio
 from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError
+from evalkit.results.metrics_file import read_run
 from evalkit.run.audit import audit_run
 from evalkit.run.rescore import rescore
 from evalkit.types import Call, Failure, Response, Sample
@@ -242,6 +243,20 @@ def test_a_reference_that_was_edited_in_the_scores_is_not_what_was_asked(run: Pa
 
     rewrite(run / "spoken" / "scores.parquet", edited)
     assert found(run) == [("spoken/judge.jsonl", "b", "call 2 of its chain has no response")]
+
+
+def test_a_reference_that_was_edited_and_scored_by_is_not_that_of_the_data_set(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "run", {"a": "the cat", "b": "a mat"}, {"a": "the cat", "b": "the hat"})
+    assert found(run) == []
+
+    def edited(table: Any) -> Any:
+        return table.set_column(table.schema.names.index("references"), "references", [[["the cat"], ["the hat"]]])
+
+    rewrite(run / REAL / "scores.parquet", edited)
+    rescore(run)
+    assert read_run(run).tasks[REAL].metric.value == 0
+    message = "has other ids or references than the data set that was asked about"
+    assert found(run) == [(f"{REAL}/scores.parquet", None, message)]
 
 
 def test_a_statistic_that_was_edited_in_the_scores_does_not_recompute(run: Path) -> None:

@@ -18,6 +18,7 @@ from evalkit.results.folder import RunFolder
 from evalkit.results.metrics_file import read_run
 from evalkit.results.responses import ResponseStore
 from evalkit.results.shards import Shard
+from evalkit.run.audit import audit_run
 from evalkit.run.merging import MissingShardsError, merge
 from evalkit.run.rescore import rescore
 from evalkit.types import Call, Response
@@ -106,6 +107,7 @@ def test_shards_have_no_figures_for_the_run_until_they_are_merged_and_then_the_v
     assert merged["usage"][TASK]["model"]["answers"] == plain["usage"][TASK]["model"]["answers"]
     rescore(sharded)
     assert (sharded / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
+    assert audit_run(sharded).findings == ()
 
 
 def test_what_is_missing_is_named_with_its_samples(sharded: Path) -> None:
