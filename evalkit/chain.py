@@ -188,7 +188,7 @@ class ChainRun:
             request = call.request.stamped(self._task, self._sample.id)
             if wanted := self._generation.get(call.role):
                 request = replace(request, generation={**request.generation, **wanted})
-            self.call = replace(call, request=request)
+            self.call = Call(call.role, request, call.answer)
 
     def _break(self, failure: Failure) -> None:
         self._failure = self._failure or failure

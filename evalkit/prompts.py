@@ -238,7 +238,7 @@ def fill(template: str, fields: Mapping[str, str]) -> str:
     >>> fill("Q: {question} A: {answer} {}", {"question": "{answer}?", "answer": "yes"})
     'Q: {answer}? A: yes {}'
     """
-    if not fields:
+    if not fields or "{" not in template:
         return template
     pattern = "|".join(re.escape("{" + name + "}") for name in fields)
     return re.sub(pattern, lambda match: fields[match[0][1:-1]], template)

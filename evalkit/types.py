@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any, Literal, get_args
@@ -64,7 +64,7 @@ class Sample:
         # Older records have no clusters.
         labels = {name: record.get(name, {}) if name == "clusters" else record[name] for name in ("groups", "clusters")}
         for name, texts in labels.items():
-            if not isinstance(texts, dict) or not all(isinstance(label, str) for label in texts.values()):
+            if not isinstance(texts, dict) or {*map(type, texts.values())} - {str}:
                 raise ValueError(f"sample {record['id']}: its {name} are no texts by name")
         if not isinstance(metadata, dict):
             raise ValueError(f"sample {record['id']}: its metadata are no JSON object")
@@ -475,26 +475,14 @@ class Response:
             ValueError: a field is missing, of a wrong type, or a number that cannot be.
         """
         try:
-            response = cls(
-                text=record["text"],
-                failure=Failure.from_json(record["failure"]) if "failure" in record else None,
-                seconds=record["seconds"],
-                speech=Audio.from_json(record["speech"]) if "speech" in record else None,
-                first_sound=record.get("first_sound"),
-                tool_calls=tuple(ToolCall.from_json(call) for call in record.get("tool_calls", ())),
-                replies=tuple(record.get("replies", ())),
-                finish_reason=record.get("finish_reason"),
-                logprobs=tuple(record.get("logprobs", ())),
-                tokens=record.get("tokens", ""),
-                usage=Usage.from_json(record["usage"]) if "usage" in record else None,
-                notes=tuple(record.get("notes", ())),
-                answered_by=record.get("answered_by", ""),
-                cached=record.get("cached", False),
-                overlong=record.get("overlong", ""),
-            )
+            given = {"text": record["text"], "seconds": record["seconds"]}
+            given |= {name: value for name, value in record.items() if name in _FIELD_TYPES}
+            for name in given.keys() & _FIELD_READERS.keys():
+                given[name] = _FIELD_READERS[name](given[name])
+            response = cls(**given)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a response ({type(error).__name__}: {error})") from error
-        if fault := response.fault():
+        if fault := response._fault_in(given):
             raise ValueError(f"not a response: its {fault}")
         return response
 
@@ -503,9 +491,13 @@ class Response:
 
         For what comes from outside: an adapter of somebody else's, a server, a file that others may have written.
         """
-        for name, types in _FIELD_TYPES.items():
+        return self._fault_in(_FIELD_TYPES)
+
+    def _fault_in(self, names: Iterable[str]) -> str | None:
+        """Return what is wrong with the first of these fields that cannot be; the others are sound."""
+        for name in names:
             value = getattr(self, name)
-            if not isinstance(value, types):
+            if not isinstance(value, _FIELD_TYPES[name]):
                 return f"{name} is {_kind(value)}"
         for name, number in (("seconds", self.seconds), ("first_sound", self.first_sound)):
             if number is not None and (isinstance(number, bool) or not 0 <= number < math.inf):
@@ -552,6 +544,15 @@ _FIELD_TYPES: Mapping[str, Any] = {
     "answered_by": str,
     "cached": bool,
     "overlong": str,
+}
+_FIELD_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "failure": Failure.from_json,
+    "speech": Audio.from_json,
+    "tool_calls": lambda calls: tuple(map(ToolCall.from_json, calls)),
+    "replies": tuple,
+    "logprobs": tuple,
+    "usage": Usage.from_json,
+    "notes": tuple,
 }
 
 

@@ -8,7 +8,7 @@ version or damaged is made anew. It holds nothing that the log does not, and may
 import hashlib
 import json
 import logging
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import Any
 from zlib import crc32
@@ -31,7 +31,7 @@ _LEAST_ADDED = 50_000  # records between two writings of the file; later a quart
 
 
 class LogIndex:
-    """The places of a log's records, by sample and call, and what they took; 17 bytes a record on disk, 25 in memory.
+    """The places of a log's records, by sample and call, and what they took; 17 bytes a record, on disk and in memory.
 
     Args:
         log: the records.
@@ -56,7 +56,7 @@ class LogIndex:
         if self._path.is_file():
             self._load()
         if self._covered < log.end:
-            for offset, record in log.records(self._covered, len(self._entries) + 1):
+            for offset, record in log.records(self._covered, len(self._keys) + 1):
                 self._take(record["sample"], record["call"], offset, sound_response(record))
                 if self._is_due():
                     self._fold()
@@ -71,10 +71,13 @@ class LogIndex:
             failed: whether failures count that were there when the log was opened.
         """
         key = _key(sample_id, call)
-        first = bisect_left(self._keys, key)
-        last = bisect_right(self._keys, key, lo=first)
-        earlier = [place for _, *place in self._entries[first:last].tolist()]
-        for offset, kind in reversed([*earlier, *self._added.get(key, ())]):
+        place = bisect_left(self._keys, key)
+        places: list[tuple[int, int]] = []
+        while place < len(self._keys) and self._keys[place] == key:
+            places.append((self._offsets[place], self._kinds[place]))
+            place += 1
+        places += self._added.get(key, ())
+        for offset, kind in reversed(places):
             if kind == _GOOD or (kind == _FAILED and (failed or offset >= self._opened_at)):
                 yield offset
 
@@ -97,7 +100,7 @@ class LogIndex:
             # Read again and not noted in passing: the checksum is of what lies there.
             checksum, end = self._log.checksum(self._covered, self._checksum), self._log.end
             about = {"version": _VERSION, "bytes": end, "checksum": checksum, "usage": self.usage.to_json()}
-            content = json.dumps(about).encode() + b"\n" + self._entries.tobytes()
+            content = json.dumps(about).encode() + b"\n" + self._entries().tobytes()
             unfinished.write_bytes(b"%08x\n" % crc32(content) + content)
             unfinished.replace(self._path)
         except (OSError, StoreError) as error:
@@ -113,20 +116,25 @@ class LogIndex:
             self.usage.add(response)
 
     def _is_due(self) -> bool:
-        return self._count >= max(_LEAST_ADDED, len(self._entries) // 4)
+        return self._count >= max(_LEAST_ADDED, len(self._keys) // 4)
 
     def _fold(self) -> None:
         """Put what was added among the ordered entries."""
         added = [(key, *place) for key, places in self._added.items() for place in places]
-        entries = np.concatenate([self._entries, np.array(added, _ENTRY)])
-        self._order(entries)
+        self._order(np.concatenate([self._entries(), np.array(added, _ENTRY)]))
         self._added.clear()
         self._count = 0
 
     def _order(self, entries: _Entries) -> None:
-        """Order entries by key, and those of one key by offset; the keys alone lie side by side, to be searched."""
-        self._entries = entries[np.lexsort((entries["offset"], entries["key"]))]
-        self._keys = np.ascontiguousarray(self._entries["key"]).data
+        """Order entries by key, and those of one key by offset; the values of a field lie side by side."""
+        ordered = entries[np.lexsort((entries["offset"], entries["key"]))]
+        self._keys, self._offsets, self._kinds = (ordered[name].copy().data for name in _ENTRY.names or ())
+
+    def _entries(self) -> _Entries:
+        """Return the ordered entries as they are written."""
+        entries = np.empty(len(self._keys), _ENTRY)
+        entries["key"], entries["offset"], entries["kind"] = self._keys, self._offsets, self._kinds
+        return entries
 
     def _load(self) -> None:
         try:

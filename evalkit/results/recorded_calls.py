@@ -30,7 +30,7 @@ class RecordedCall:
 
 
 class RecordedCalls:
-    """The calls of one task of a run, for reading; in memory is where each lies, 25 bytes a call.
+    """The calls of one task of a run, for reading; in memory is where each lies, 17 bytes a call.
 
     Args:
         folder: the task's folder in the run folder.

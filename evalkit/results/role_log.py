@@ -12,6 +12,8 @@ from zlib import crc32
 from evalkit.errors import StoreError
 
 _PIECE = 1 << 20  # bytes that are copied at once
+_READ_AT_ONCE = 1 << 14  # bytes: the record that is asked for next mostly lies next
+_decode = json.JSONDecoder().decode
 
 
 class RoleLog:
@@ -35,6 +37,7 @@ class RoleLog:
 
     def __init__(self, path: Path, *, writable: bool) -> None:
         self.path = path
+        self._latest = 0, b""  # what was read last, and where it begins
         if path.exists() and not path.is_file():
             raise StoreError(f"{path}: is not a plain file")
         try:
@@ -85,17 +88,12 @@ class RoleLog:
 
     def read(self, offset: int) -> dict[str, Any]:
         """Read the record that starts at ``offset``."""
-        pieces: list[bytes] = []
-        position = offset
-        while True:
-            piece = os.pread(self._file, 4096, position)
-            if not piece:
-                raise StoreError(f"{self.path}: cut short while it was in use, at byte {position}")
-            head, newline, _ = piece.partition(b"\n")
-            pieces.append(head)
-            if newline:
-                return self._parse(b"".join(pieces), f"byte {offset}")
-            position += len(piece)
+        start, piece = self._latest
+        end = piece.find(b"\n", offset - start) if start <= offset else -1
+        if end < 0:
+            start, piece = self._latest = offset, self._bytes_from(offset)
+            end = piece.index(b"\n")
+        return self._parse(piece[offset - start : end], f"byte {offset}")
 
     def append(self, text: str) -> int:
         """Write one record, as JSON text without line breaks, and return its offset."""
@@ -117,6 +115,16 @@ class RoleLog:
         """Close the file."""
         os.close(self._file)
 
+    def _bytes_from(self, offset: int) -> bytes:
+        """Read on from the start of a record, until the end of its line at the least."""
+        read = b""
+        while b"\n" not in read:
+            piece = os.pread(self._file, _READ_AT_ONCE, offset + len(read))
+            if not piece:
+                raise StoreError(f"{self.path}: cut short while it was in use, at byte {offset + len(read)}")
+            read += piece
+        return read
+
     def _end_of_last_whole_line(self, size: int) -> int:
         position = size
         while position > 0:
@@ -129,7 +137,7 @@ class RoleLog:
 
     def _parse(self, line: bytes, where: str) -> dict[str, Any]:
         try:
-            record: Any = json.loads(line)
+            record: Any = _decode(line.decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise self._damaged(where) from error
         if not isinstance(record, dict) or not all(

@@ -7,8 +7,10 @@ from typing import Any
 
 from evalkit.chain import Exchange, Outcome
 from evalkit.metrics.metric import Metric
+from evalkit.types import Sample
 
 JSON_COLUMNS = ("audio", "groups", "metadata", "clusters")
+SAMPLE_COLUMNS = ("id", "language", "references", *JSON_COLUMNS)
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -63,38 +65,54 @@ class ScoreRows:
     figures: bytes
 
 
-def score_rows(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Metric], details: Sequence[str]) -> ScoreRows:
+def score_rows(
+    rows: Sequence[Mapping[str, Any]],
+    metrics: Mapping[str, Metric],
+    details: Sequence[str],
+    samples: Any = None,
+) -> ScoreRows:
     """Make rows ready to be written.
 
     Args:
-        rows: as ``row_of`` returns them.
+        rows: as ``sample_row`` and ``result_row`` return them, in one.
         metrics: of the task, by key.
         details: names of the texts with which the task explains its scores.
+        samples: a ``pyarrow.Table`` with what ``sample_row`` would return, where the rows are without it.
     """
     import pyarrow as pa
 
     schema = columns(metrics, details)
     statistics = [f"{key}.{name}" for key, metric in metrics.items() for name in metric.statistics]
-    names = ("id", "status", "references", *statistics)
+    stored = () if samples is None else SAMPLE_COLUMNS
+    made = pa.schema([field for field in schema if field.name not in stored])
     try:
-        table = pa.Table.from_pylist(rows, schema=schema)
+        table = pa.Table.from_pylist(rows, schema=made)
     except UnicodeEncodeError:  # half of a surrogate pair, which no file can hold
-        table = pa.Table.from_pylist([_encodable(row) for row in rows], schema=schema)
-    return ScoreRows(table, json_bytes([[row.get(name) for name in names] for row in rows]))
+        table = pa.Table.from_pylist([_encodable(row) for row in rows], schema=made)
+    if stored:
+        arrays = [samples[name] if name in stored else table[name] for name in schema.names]
+        table = pa.Table.from_arrays(arrays, schema=schema)
+    figures = (table[name].to_pylist() for name in ("id", "status", "references", *statistics))
+    return ScoreRows(table, json_bytes(list(zip(*figures, strict=True))))
 
 
-def row_of(outcome: Outcome, metrics: Mapping[str, Metric], folder: str) -> dict[str, Any]:
-    """Return a sample's row as Python values, by column.
+def sample_row(sample: Sample) -> dict[str, Any]:
+    """Return what the row of a sample says of the sample itself, as Python values by column."""
+    row = sample.to_json()
+    for name in JSON_COLUMNS:
+        row[name] = _json(row[name]) if row[name] else "{}" if name != "audio" else "[]"
+    return row
+
+
+def result_row(outcome: Outcome, metrics: Mapping[str, Metric], folder: str) -> dict[str, Any]:
+    """Return what the row of a sample says of its answers and their score, as Python values by column.
 
     Args:
         outcome: how the sample ended.
         metrics: of the task, by key.
         folder: name of the task's folder in the run folder.
     """
-    row = outcome.sample.to_json()
-    for name in JSON_COLUMNS:
-        row[name] = _json(row[name]) if row[name] else "{}" if name != "audio" else "[]"
-    row |= {
+    row: dict[str, Any] = {
         "status": outcome.status,
         "reason_kind": None if outcome.reason is None else outcome.reason.kind,
         "reason": None if outcome.reason is None else outcome.reason.message,

@@ -22,7 +22,15 @@ from evalkit.chain import Outcome
 from evalkit.errors import StoreError, one_line
 from evalkit.metrics.metric import Metric
 from evalkit.results.clusters import SINGLY, cluster_label, own_label
-from evalkit.results.score_rows import JSON_COLUMNS, ScoreRows, columns, json_bytes, row_of, score_rows
+from evalkit.results.score_rows import (
+    SAMPLE_COLUMNS,
+    ScoreRows,
+    columns,
+    json_bytes,
+    result_row,
+    sample_row,
+    score_rows,
+)
 from evalkit.types import Failure, FailureKind, Sample
 
 FILE_NAME = "scores.parquet"
@@ -64,7 +72,7 @@ class ScoreWriter:
 
     def add(self, outcome: Outcome) -> None:
         """Write one sample."""
-        self._rows.append(row_of(outcome, self._metrics, self._folder.name))
+        self._rows.append(sample_row(outcome.sample) | result_row(outcome, self._metrics, self._folder.name))
         if len(self._rows) == ROWS_AT_ONCE:
             self._flush()
 
@@ -174,10 +182,11 @@ class SamplesChunk:
         with _reading(self.path):
             for row in self.table.to_pylist():
                 _check_row(row)
-                record = _ADDED | row
-                record |= {name: json.loads(record[name]) for name in ("audio", "metadata")}
-                record |= {name: _labels(record[name]) for name in ("groups", "clusters")}
-                yield Sample.from_json(record), row["status"], _reason(row)
+                for name in ("groups", "clusters"):
+                    row[name] = _labels(row[name])
+                row["audio"] = json.loads(row["audio"])
+                row["metadata"] = json.loads(row["metadata"]) if row["metadata"] != "{}" else {}
+                yield Sample.from_json(row), row["status"], _reason(row)
 
 
 class ScoresFile:
@@ -221,16 +230,25 @@ class ScoresFile:
         """Yield the samples in chunks of ``ROWS_AT_ONCE`` rows, the last one of fewer."""
         import pyarrow as pa
 
-        names = ["id", "status", "reason_kind", "reason", "language", "references", *JSON_COLUMNS]
+        names = ["status", "reason_kind", "reason", *SAMPLE_COLUMNS]
         held: list[Any] = []
         for batch in self._batches(names):
             held.append(batch)
             while sum(map(len, held)) >= ROWS_AT_ONCE:
                 table = pa.Table.from_batches(held)
-                yield SamplesChunk(table.slice(0, ROWS_AT_ONCE), self._path)
+                yield self._samples_chunk(table.slice(0, ROWS_AT_ONCE))
                 held = table.slice(ROWS_AT_ONCE).to_batches()
         if held:
-            yield SamplesChunk(pa.Table.from_batches(held), self._path)
+            yield self._samples_chunk(pa.Table.from_batches(held))
+
+    def _samples_chunk(self, table: Any) -> "SamplesChunk":
+        """Return samples with all columns, of the types that evalkit writes."""
+        import pyarrow as pa
+
+        for name in _ADDED.keys() - set(table.column_names):
+            table = table.append_column(name, pa.array([_ADDED[name]] * table.num_rows))
+        types = {field.name: field.type for field in columns({}, ())}
+        return SamplesChunk(table.cast(pa.schema([(name, types[name]) for name in table.column_names])), self._path)
 
     def rows(self, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         """Yield each row, or some of its columns, as Python values, in constant memory."""

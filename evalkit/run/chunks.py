@@ -18,7 +18,7 @@ from typing import Any
 
 from evalkit.errors import EvalkitError
 from evalkit.results.responses import ResponseStore
-from evalkit.results.score_rows import row_of, score_rows
+from evalkit.results.score_rows import result_row, score_rows
 from evalkit.results.scores import SamplesChunk
 from evalkit.rooms import find_rooms_at_home
 from evalkit.run.garbage import collected_seldom
@@ -84,12 +84,12 @@ def scored_chunks(
 
 
 def _scored(task: Task, store: ResponseStore, chunk: SamplesChunk) -> ScoredChunk:
-    tally, rows = Tally(task.metrics), []
+    tally, rows, folder = Tally(task.metrics), [], chunk.path.parent.name
     with collected_seldom():
         for outcome in stored_outcomes(task, store, chunk.samples()):
             tally.add(outcome)
-            rows.append(row_of(outcome, task.metrics, chunk.path.parent.name))
-        return ScoredChunk(tally, score_rows(rows, task.metrics, task.details))
+            rows.append(result_row(outcome, task.metrics, folder))
+        return ScoredChunk(tally, score_rows(rows, task.metrics, task.details, chunk.table))
 
 
 def _scored_in_processes(stored: StoredTask, chunks: Iterable[SamplesChunk], processes: int) -> Iterator[ScoredChunk]:

@@ -45,14 +45,17 @@ class Tally:
         if outcome.score is None:
             self.skipped.add("" if outcome.reason is None else outcome.reason.message)
             return
+        said, overlong = False, set()
+        for exchange in outcome.exchanges:
+            response = exchange.response
+            said = said or _says_something(response)
+            overlong.add(response.overlong)
+            self.asked.add(exchange.call.role)
         # An empty answer is a good response and may be right, for silence; the count lets the reader judge.
-        self.counts["empty"] += outcome.status == "scored" and not any(
-            _says_something(exchange.response) for exchange in outcome.exchanges if not exchange.response.failed
-        )
-        for overlong in {exchange.response.overlong for exchange in outcome.exchanges} - {""}:
-            self.counts[f"audio_{overlong}"] += 1
+        self.counts["empty"] += outcome.status == "scored" and not said
+        for what in overlong - {""}:
+            self.counts[f"audio_{what}"] += 1
         self.labels.add(outcome.sample)
-        self.asked.update(exchange.call.role for exchange in outcome.exchanges)
         if outcome.sample.language is not None:
             self.languages.add(outcome.sample.language)
         for key, statistics in self.statistics.items():
@@ -72,4 +75,4 @@ class Tally:
 
 
 def _says_something(response: Response) -> bool:
-    return bool(response.text.strip() or response.tool_calls or response.speech is not None)
+    return not response.failed and bool(response.text.strip() or response.tool_calls or response.speech is not None)

@@ -90,6 +90,47 @@ def test_lines_longer_than_a_read_come_back_whole(tmp_path: Path) -> None:
         assert store.get("b", 0, call()) == Response("short")
 
 
+def test_answers_are_found_in_whatever_order_while_others_come(tmp_path: Path) -> None:
+    said = {str(number): Response(f"{number} " * (number * 37 % 400)) for number in range(300)}
+    with ResponseStore(tmp_path) as store:
+        for number, (sample, response) in enumerate(said.items()):
+            store.append(sample, 0, call(), response)
+            for other in (number, number * 7 % (number + 1), number // 2, max(0, number - 1)):
+                assert store.get(str(other), 0, call()) == said[str(other)]
+    with ResponseStore(tmp_path, writable=False) as store:
+        for sample in [*said, *reversed(said)]:
+            assert store.get(sample, 0, call()) == said[sample]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("text", None),
+        ("seconds", "soon"),
+        ("seconds", -1),
+        ("first_sound", True),
+        ("replies", [None]),
+        ("replies", None),
+        ("tokens", 3),
+        ("cached", "no"),
+        ("failure", None),
+        ("overlong", "long"),
+        ("logprobs", ["x"]),
+    ],
+)
+def test_a_field_that_cannot_be_is_refused(field: str, value: object) -> None:
+    sound = Response("text", seconds=1.0).to_json()
+    with pytest.raises(ValueError, match="not a response"):
+        Response.from_json({**sound, field: value})
+
+
+def test_fields_of_a_later_version_are_left_aside_and_none_of_ours_may_lack() -> None:
+    assert Response.from_json({"text": "a", "seconds": None, "mood": "good"}) == Response("a")
+    for lacking in ({"text": "a"}, {"seconds": 1.0}):
+        with pytest.raises(ValueError, match="not a response"):
+            Response.from_json(lacking)
+
+
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     with ResponseStore(tmp_path) as store:
         store.append("a", 0, call(), Response("first"))
