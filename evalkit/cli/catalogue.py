@@ -10,10 +10,9 @@ import yaml
 
 from evalkit.errors import ConfigurationError
 from evalkit.model_card import ModelCard
+from evalkit.run.plain_yaml import read_yaml
 from evalkit.run.search_path import CONFIG_NAME, config_places
 
-# LibYAML's loader where PyYAML was built with it: ten times faster over the whole tree.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Folders = Sequence[str | Path]
 
 
@@ -102,7 +101,7 @@ def _text(file: Traversable) -> str:
 
 def _content(file: Traversable, text: str) -> Mapping[str, Any]:
     try:
-        content = yaml.load(text, Loader=_Loader) or {}  # noqa: S506 - both are safe loaders
+        content = read_yaml(text) or {}
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigurationError(f"{file}{line}: is not valid YAML ({error.problem})") from error

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from evalkit.errors import ConfigurationError
 from evalkit.run.explanation import in_our_words
 from evalkit.run.overrides import grammatical, with_role_added
+from evalkit.run.plain_yaml import read_yaml
 from evalkit.run.search_path import CONFIG_MODULE, CONFIG_NAME, config_folders, config_packages
 from evalkit.run.settings import check_settings
 
@@ -155,8 +156,8 @@ def compose_settings(name: str, words: Sequence[str], folders: Sequence[str | Pa
 
 def listed_roles() -> list[str]:
     """Return the choices of models in roles that ``configs/run.yaml`` lists, such as ``model@judge``."""
-    run: Any = OmegaConf.load(str(files(CONFIG_MODULE) / f"{CONFIG_NAME}.yaml"))
-    keys = [str(key) for entry in run.defaults if isinstance(entry, DictConfig) for key in entry]
+    run = read_yaml((files(CONFIG_MODULE) / f"{CONFIG_NAME}.yaml").read_text(encoding="utf-8"))
+    keys = [str(key) for entry in run["defaults"] if isinstance(entry, Mapping) for key in entry]
     return [key for key in keys if key.startswith("model@")]
 
 

@@ -140,7 +140,7 @@ def _plan(
         plan,
         models={**specs, **{role: plan.models[role] for role in choices}},
         replayed=replayed,
-        config=OmegaConf.to_yaml(OmegaConf.create(without_secrets(config, known_secrets(resolved)))),
+        config=without_secrets(config, known_secrets(resolved)),
         aggregates=definitions_from(stored.get("aggregates")),
     )
 

@@ -50,7 +50,7 @@ class Plan:
         model_name: of the system under test, as chosen.
         executor: opens endpoints for the models that the run makes itself, rather than ask a server.
         executors: open them for the models of roles that have one of their own.
-        config: the resolved configuration without secrets, as YAML.
+        config: the resolved configuration without secrets, as plain values.
         bootstrap: how intervals are made.
         aggregates: the averages to take over its tasks.
         budget: the most that may be spent on servers.
@@ -71,7 +71,7 @@ class Plan:
     models: Mapping[str, ModelSpec]
     model_name: str
     executor: Executor
-    config: str
+    config: Mapping[str, Any]
     executors: Mapping[str, Executor] = field(default_factory=dict)
     replayed: Mapping[str, ModelFacts] = field(default_factory=dict)
     bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
@@ -135,7 +135,6 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
     _check_prices(config, roles)
     titles = titles_from_config(config, model_name)
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    record = without_secrets({**resolved, "name": name, "model_name": model_name}, known_secrets(resolved))
     return Plan(
         name=name,
         folder=run_folder(config.runs, name) if shard is None else shard.folder(run_folder(config.runs, name)),
@@ -144,7 +143,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
         model_name=model_name,
         executor=_made(config.executor, "executor"),
         executors=executors,
-        config=OmegaConf.to_yaml(OmegaConf.create(record)),
+        config=without_secrets({**resolved, "name": name, "model_name": model_name}, known_secrets(resolved)),
         bootstrap=BootstrapSettings(**resolved["statistics"]),
         aggregates=definitions_from(resolved["aggregates"]),
         budget=BudgetCaps(**resolved["budget"]),

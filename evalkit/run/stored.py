@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from evalkit.cascade import cascade_of
 from evalkit.datasets.dataset import Dataset
@@ -22,6 +20,7 @@ from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.prompts import Prompts
 from evalkit.results.folder import RunFolder
 from evalkit.run.generation import decoding_settings
+from evalkit.run.plain_yaml import read_yaml, yaml_text
 from evalkit.task import Task
 from evalkit.types import Sample
 
@@ -60,11 +59,10 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
     if not path.is_file():
         raise StoreError(f"{folder}: not a run folder, it has no config.yaml")
     try:
-        loaded = OmegaConf.load(path)
-        config: Any = OmegaConf.to_container(loaded, resolve=False) if isinstance(loaded, DictConfig) else None
+        config = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise StoreError(f"{path}: is not a configuration ({one_line(error)})") from error
     if not isinstance(config, dict) or not isinstance(config.get("tasks"), dict):
         raise StoreError(f"{path}: does not hold a run's configuration")
@@ -101,19 +99,18 @@ def stored_statistics(config: Mapping[str, Any], folder: Path) -> BootstrapSetti
         raise StoreError(f"{folder / _CONFIG}: statistics must hold level, resamples and seed") from error
 
 
-def with_stored_tasks(config: str, folder: Path) -> dict[str, Any]:
+def with_stored_tasks(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return a configuration with the tasks and models of earlier sessions, whose results the run folder holds too.
 
     Args:
-        config: of this session, as YAML.
+        config: of this session.
         folder: the run folder.
 
     Raises:
         StoreError: the configuration that the folder holds is damaged.
     """
-    now: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=False)
     stored = read_stored_config(folder) if (folder / _CONFIG).is_file() else {"tasks": {}}
-    return {**stored, **now, "tasks": {**stored["tasks"], **now["tasks"]}}
+    return {**stored, **config, "tasks": {**stored["tasks"], **config["tasks"]}}
 
 
 def write_config(folder: RunFolder, config: Mapping[str, Any]) -> None:
@@ -122,7 +119,7 @@ def write_config(folder: RunFolder, config: Mapping[str, Any]) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    folder.write(_CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+    folder.write(_CONFIG, yaml_text(config))
 
 
 def stored_tasks(config: Mapping[str, Any], names: Collection[str], allow: Sequence[str] = ()) -> list[Task]:
@@ -209,7 +206,7 @@ def _override(word: str) -> tuple[str, Any]:
     if not equals or not key:
         raise ConfigurationError(f"'{word}' is not of the form KEY=VALUE")
     try:
-        return key, yaml.safe_load(text)
+        return key, read_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"'{word}': the value cannot be read ({one_line(error)})") from error
 
