@@ -24,7 +24,7 @@ _SECRET_NAME = re.compile(
     r"(?:^|_)(?:(?:api|access|account|app|auth|private|secret|session|shared|signing|subscription)_?keys?|token|jwt"
     r"|secrets?|pass(?:word|wd|phrase)|pwd|auth|authorization|bearer|credentials?|cookies?)$"
 )
-_HEADERS = re.compile(r"(?:^|_)headers$")  # may hold a secret under any name
+_NAMED_FREELY = re.compile(r"(?:^|_)(?:headers|env_vars)$")  # may hold a secret under any name
 _NAMED_WORD = re.compile(r"(?:--?([A-Za-z][\w-]*)(?:=|\s+)|\b([A-Za-z_]\w*)=)(\S+)")
 _WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 
@@ -42,7 +42,8 @@ def without_secrets(value: Any, secrets: Iterable[str] = ()) -> Any:
     """Return a copy of JSON-like values that may be written down.
 
     What stands under a name such as ``api_key``, ``x-api-key``, ``auth`` or ``cookie``, every value of a mapping of
-    headers, credentials within URLs, and the known secrets wherever they stand are replaced by a mark.
+    headers or of environment variables (``env_vars``), credentials within URLs, and the known secrets wherever they
+    stand are replaced by a mark.
 
     Args:
         value: a configuration, a fingerprint, or a part of one.
@@ -121,8 +122,8 @@ def _filtered(value: Any, cut: Callable[[str], str], *, names: bool = True) -> A
     for key, part in value.items():
         if names and _is_secret(str(key)) and not (part is None or isinstance(part, bool)):
             kept: Any = REMOVED
-        elif names and _HEADERS.search(_in_words(str(key))) and isinstance(part, Mapping):
-            kept = {cut(str(header)): REMOVED for header in part}
+        elif names and _NAMED_FREELY.search(_in_words(str(key))) and isinstance(part, Mapping):
+            kept = {cut(str(name)): REMOVED for name in part}
         else:
             kept = _filtered(part, cut, names=names)
         filtered[cut(key) if isinstance(key, str) else key] = kept

@@ -67,6 +67,7 @@ def test_what_only_looks_like_a_secret_is_kept(config: dict[str, Any]) -> None:
 def test_headers_urls_and_known_secrets_are_cut_wherever_they_stand() -> None:
     config = {
         "extra_headers": {"X-Gateway": "anything", "Accept": "x"},
+        "runtime_env": {"env_vars": {"MY_GATEWAY": "anything"}, "pip": ["ray"]},
         "url": "https://user:hunter2@host/v1?api_key=hunter2&page=2",
         "callback": "http://host/?sig=hunter2#part",
         "header": "Bearer hunter2hunter2",
@@ -79,6 +80,7 @@ def test_headers_urls_and_known_secrets_are_cut_wherever_they_stand() -> None:
     assert cleaned["other header"] == "authorization: basic (removed)"
     assert KEY.lower() not in str(cleaned).lower()
     assert cleaned["extra_headers"] == {"X-Gateway": "(removed)", "Accept": "(removed)"}
+    assert cleaned["runtime_env"] == {"env_vars": {"MY_GATEWAY": "(removed)"}, "pip": ["ray"]}
     assert cleaned["url"] == "https://(removed)@host/v1?api_key=(removed)&page=2"
 
 
