@@ -215,7 +215,7 @@ def test_a_judge_that_was_away_is_asked_later_and_the_model_is_not(tmp_path: Pat
     async def sleep(seconds: float) -> None:
         """No time passes for those who wait for the judge until the model has said all it has to say."""
         nonlocal time_passed
-        for _ in range(2_000):
+        for _ in range(24_000):
             if said.read_bytes().count(b"\n") == task.samples * task.rounds:
                 break
             await asyncio.sleep(0.005)

@@ -22,7 +22,7 @@ COMMAND = f"{sys.executable} -S {PROGRAM} {{port}}"
 Use = Callable[[LaunchedServer, str, list[str]], Coroutine[Any, Any, None]]
 
 
-def serve(command: str, log: Path | None, use: Use, *, patience: float = 30.0) -> list[str]:
+def serve(command: str, log: Path | None, use: Use, *, patience: float = 120.0) -> list[str]:
     """Have a server started by a command, use it, stop it; return what was told."""
     told: list[str] = []
     launch = launch_of("model", command, None)
@@ -110,8 +110,8 @@ def test_a_server_that_dies_is_started_again_at_the_same_place_but_not_for_ever(
 @pytest.mark.parametrize(
     ("command", "patience", "message"),
     [
-        ("sh -c 'echo no such model; exit 1' {port}", 30, "starts ended with status 1; it said: no such model"),
-        ("sh -c 'echo reading; sleep 1000' {port}", 1, "starts gave no answer for 1 s and is still at work; .*reading"),
+        ("sh -c 'echo no such model; exit 1' {port}", 120, "starts ended with status 1; it said: no such model"),
+        ("sh -c 'echo reading; sleep 1000' {port}", 3, "starts gave no answer for 3 s and is still at work; .*reading"),
     ],
 )
 def test_a_server_that_never_answers_ends_the_run_with_its_last_words(
