@@ -159,7 +159,7 @@ def test_replies_that_mean_nothing_are_asked_for_again_and_then_fail_and_count(t
         words += served("audio_judge", "audio_judge", server.base_url, "Judge by ear")
         words.append(f"cache.folder={tmp_path / 'cache'}")  # must not give the nonsense back when it is asked again
         process = evalkit_run(words, env={**os.environ, "COLUMNS": "200"})
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=300)
         assert not server.journal.violations
     failed = sum(task.judged for task in TASKS.values())
     assert process.returncode == 1, output + errors

@@ -241,9 +241,9 @@ def test_the_cache_answers_another_run_and_its_savings_are_told(tmp_path: Path, 
     runs = tmp_path / "runs"
     with OpenAIServer(model_and_judge, key=KEY) as server:
         first = evalkit_run(words(manifest, server.base_url, runs, "first"), env=environment)
-        assert "model: 12 requests for 12 calls" in first.communicate(timeout=60)[0]
+        assert "model: 12 requests for 12 calls" in first.communicate(timeout=300)[0]
         second = evalkit_run(words(manifest, server.base_url, runs, "second"), env=environment)
-        output = second.communicate(timeout=60)[0]
+        output = second.communicate(timeout=300)[0]
         assert second.returncode == 0
         models = [json.loads(hit) for hit in (runs / "second" / TASK / "judge.jsonl").read_text().splitlines()]
     assert server.journal.outcomes() == {"answered": 36}, "the model is asked again, the judge is not"
@@ -263,7 +263,7 @@ def test_an_interrupt_keeps_what_was_answered(tmp_path: Path, environment: dict[
         process = evalkit_run(arguments, env=environment)
         wait_for_lines(process, runs / "interrupted" / TASK / "model.jsonl", 8)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert "evalkit: interrupted; what was answered is kept, the same command continues" in stderr
     assert "Traceback" not in stderr
@@ -279,7 +279,7 @@ def test_a_server_that_is_not_there_ends_the_run_with_a_line(
     process = evalkit_run(
         words(manifest, nowhere, tmp_path / "runs", "nowhere", "model.limits.patience=1"), env=environment
     )
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "model: no answer for" in stderr.splitlines()[-1]
     assert "see to the server, then run the same command again" in stderr.splitlines()[-1]

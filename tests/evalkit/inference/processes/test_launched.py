@@ -47,7 +47,7 @@ def processes_at(base_url: str) -> list[int]:
 def get(url: str) -> int:
     """The status of an answer; 0 where there is none."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -58,7 +58,7 @@ def get(url: str) -> int:
 def die(base_url: str) -> None:
     """Have the server end itself."""
     with pytest.raises(OSError):  # noqa: PT011 - it may be closed or reset
-        urllib.request.urlopen(base_url.removesuffix("/v1") + "/die", timeout=10)
+        urllib.request.urlopen(base_url.removesuffix("/v1") + "/die", timeout=60)
 
 
 def test_it_is_started_once_when_wanted_and_ended_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
