@@ -33,6 +33,7 @@ class Browser:
     def page(self, **options: Any) -> Any:
         """A new page."""
         page = self._playwright_browser.new_page(**options)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("requestfailed", self._failed)

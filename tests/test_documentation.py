@@ -24,7 +24,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     # Not with --quiet, which hides warnings from the count that makes them errors.
     command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(folder)]
-    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert outcome.returncode == 0, outcome.stderr
     assert "WARNING" not in outcome.stderr
     return folder

@@ -31,7 +31,7 @@ def chatting(*words: str) -> Iterator[str]:
             assert found is not None, line + (process.stderr.read() if process.stderr else "")
             yield found[1]
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
+            assert process.wait(300) == 0
         finally:
             process.kill()
 

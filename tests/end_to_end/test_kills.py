@@ -1,19 +1,19 @@
 """Commands that are killed at random moments: whatever they leave is the old state or the new one, and can be read."""
 
 import random
-import signal
 import subprocess
 import sys
-import time
+from itertools import cycle, repeat
 from pathlib import Path
 
 import pytest
 
 import evalkit
 from reports.write import write_report
+from tests.processes import kills_at_random
 from tests.runs import make_run
 
-KILLS = 12
+KILLS = 8
 COUNT = 1_500
 WORDS = "the cat sat on a mat while seventeen geese flew over colour television sets".split()
 
@@ -26,40 +26,29 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("runs"), "run", references, answers, "statistics.resamples=1000")
 
 
-def kill_at(words: list[str], seconds: float) -> bool:
-    """Start a command, and say whether it was killed before its end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "evalkit.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    time.sleep(seconds)
-    process.kill()
-    return process.wait() == -signal.SIGKILL
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "evalkit.cli", *map(str, words)]
 
 
-def seconds_of(words: list[str]) -> float:
-    started = time.monotonic()
-    subprocess.run([sys.executable, "-m", "evalkit.cli", *words], check=True, capture_output=True)
-    return time.monotonic() - started
+def carry_out(words: list[str]) -> None:
+    subprocess.run(words, check=True, capture_output=True)
 
 
 @pytest.mark.slow
 def test_scores_that_are_killed_are_those_of_before_or_of_after(run: Path) -> None:
-    schemes = {"whisper": b"", "raw": b""}
-    for scheme in schemes:
-        took = seconds_of(["score", str(run), f"schemes=[{scheme}]"])
-        schemes[scheme] = (run / "metrics.json").read_bytes()
-    rng, killed = random.Random(2), 0
-    for number in range(KILLS):
-        scheme = list(schemes)[number % 2]
-        killed += kill_at(["score", str(run), f"schemes=[{scheme}]"], rng.uniform(0.3, 1.0) * took)
-        assert (run / "metrics.json").read_bytes() in schemes.values()
+    schemes = [command("score", run, f"schemes=[{scheme}]") for scheme in ("whisper", "raw")]
+    contents = []
+    for words in schemes:
+        carry_out(words)
+        contents.append((run / "metrics.json").read_bytes())
+    for _ in kills_at_random(cycle(schemes), KILLS, random.Random(2)):
+        assert (run / "metrics.json").read_bytes() in contents
         comparison = evalkit.compare_runs(run, run, resamples=100)
         assert comparison.compared
         assert not comparison.regressed
         evalkit.read_run(run).scores("librispeech_other")
-    assert killed >= KILLS // 4
-    for scheme, content in schemes.items():
-        seconds_of(["score", str(run), f"schemes=[{scheme}]"])
+    for words, content in zip(schemes, contents, strict=True):
+        carry_out(words)
         assert (run / "metrics.json").read_bytes() == content
 
 
@@ -75,13 +64,10 @@ def test_a_report_that_is_killed_is_that_of_before_or_of_after(run: Path, tmp_pa
             if not path.relative_to(output).parts[0].startswith(".unfinished-")
         }
 
-    words = ["report", str(run), f"--output={output}"]
-    took = seconds_of(words)
+    words = command("report", run, f"--output={output}")
+    carry_out(words)
     whole = state()
-    rng, killed = random.Random(3), 0
-    for _ in range(KILLS):
-        killed += kill_at(words, rng.uniform(0.3, 1.0) * took)
+    for _ in kills_at_random(repeat(words), KILLS, random.Random(3)):
         assert state() == whole, "the same report, and no file of it cut short"
-    assert killed >= KILLS // 4
     write_report([run], output_folder=output)
     assert state() == whole

@@ -20,6 +20,7 @@ from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
 from evalkit.run.plan import Plan, plan_from_config
 from tests.end_to_end.served_runs import KEY, TASK, evalkit_run, metrics_of, model_and_judge, recordings, words
+from tests.processes import wait_for_lines
 from tests.servers.backends import digest_answer
 from tests.servers.faults import Fault, Faults
 from tests.servers.openai_server import OpenAIServer
@@ -73,7 +74,8 @@ def test_every_request_is_answered_exactly_once_whatever_fails(
     manifest = recordings(tmp_path / "data", count)
     runs = tmp_path / "runs"
     overrides = [f"model.stream={str(streamed).lower()}", "cache.roles=[model,judge]"]
-    overrides += [f"{role}.limits.deadline=1.5" for role in ("model", "judge")]
+    # Long enough that no good answer comes too late on a machine with much else to do, and is asked for again.
+    overrides += [f"{role}.limits.deadline=10" for role in ("model", "judge")]
     with OpenAIServer(model_and_judge, key=KEY, faults=Faults(1, RATES), trickle_interval=0.02) as server:
         process = evalkit_run(
             words(manifest, server.base_url, runs, "faulty", *overrides),
@@ -184,21 +186,18 @@ def test_killed_ten_times_with_servers_that_come_and_go(tmp_path: Path, environm
     overrides = ("cache.folder=null", "model.limits.concurrency=4", "judge.limits.concurrency=4")
     arguments = words(manifest, f"http://127.0.0.1:{port}/v1", runs, "killed", *overrides)
     log = runs / "killed" / TASK / "model.jsonl"
-    killed = 0
     for attempt in range(10):
         with OpenAIServer(model_and_judge, key=KEY, port=port, latency=0.05) as server:
             process = evalkit_run(arguments, env=environment)
             wanted = len(log.read_text().splitlines()) + 1 + 3 * attempt % 11 if log.is_file() else 1
-            while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n") >= wanted):
-                time.sleep(0.005)
+            wait_for_lines(process, log, wanted)
             if attempt % 2:  # the server goes first, and comes back while the run still tries
                 server.__exit__(None, None, None)
                 server.__enter__()
                 time.sleep(0.1)
             process.send_signal(signal.SIGKILL)
-            killed += process.wait() == -signal.SIGKILL
+            assert process.wait() == -signal.SIGKILL
             answered += server.journal.answered()
-    assert killed >= 8
     with OpenAIServer(model_and_judge, key=KEY, port=port) as server:
         evaluate(make_plan(arguments))
         answered += server.journal.answered()
@@ -206,7 +205,7 @@ def test_killed_ten_times_with_servers_that_come_and_go(tmp_path: Path, environm
     stored = Counter(record["sample"] for record in records(runs / "killed", "model"))
     assert set(stored.values()) == {1}
     # A kill loses what is in flight, at most the four requests of each role.
-    assert sum(answered.values()) <= 300 + 8 * killed
+    assert sum(answered.values()) <= 300 + 8 * 10
 
 
 @pytest.mark.slow
@@ -242,9 +241,9 @@ def test_the_cache_answers_another_run_and_its_savings_are_told(tmp_path: Path, 
     runs = tmp_path / "runs"
     with OpenAIServer(model_and_judge, key=KEY) as server:
         first = evalkit_run(words(manifest, server.base_url, runs, "first"), env=environment)
-        assert "model: 12 requests for 12 calls" in first.communicate(timeout=60)[0]
+        assert "model: 12 requests for 12 calls" in first.communicate(timeout=300)[0]
         second = evalkit_run(words(manifest, server.base_url, runs, "second"), env=environment)
-        output = second.communicate(timeout=60)[0]
+        output = second.communicate(timeout=300)[0]
         assert second.returncode == 0
         models = [json.loads(hit) for hit in (runs / "second" / TASK / "judge.jsonl").read_text().splitlines()]
     assert server.journal.outcomes() == {"answered": 36}, "the model is asked again, the judge is not"
@@ -262,11 +261,9 @@ def test_an_interrupt_keeps_what_was_answered(tmp_path: Path, environment: dict[
     with OpenAIServer(model_and_judge, key=KEY, latency=0.2) as server:
         arguments = words(manifest, server.base_url, runs, "interrupted", "model.limits.concurrency=4")
         process = evalkit_run(arguments, env=environment)
-        log = runs / "interrupted" / TASK / "model.jsonl"
-        while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n") >= 8):
-            time.sleep(0.01)
+        wait_for_lines(process, runs / "interrupted" / TASK / "model.jsonl", 8)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert "evalkit: interrupted; what was answered is kept, the same command continues" in stderr
     assert "Traceback" not in stderr
@@ -282,7 +279,7 @@ def test_a_server_that_is_not_there_ends_the_run_with_a_line(
     process = evalkit_run(
         words(manifest, nowhere, tmp_path / "runs", "nowhere", "model.limits.patience=1"), env=environment
     )
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "model: no answer for" in stderr.splitlines()[-1]
     assert "see to the server, then run the same command again" in stderr.splitlines()[-1]

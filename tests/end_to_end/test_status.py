@@ -43,8 +43,8 @@ def test_a_run_is_watched_while_it_goes_on_and_found_dead_when_it_was_killed(
         arguments = words(recordings(tmp_path / "data", SAMPLES), server.base_url, runs, "run")
         process = evalkit_run(arguments, env={**os.environ, "SERVER_KEY": KEY})
         try:
-            assert within(lambda: (runs / "run" / "events.jsonl").is_file(), 60)
-            assert within(lambda: answers(status()) == {"model": ANSWERED, "judge": ANSWERED}, 60)
+            assert within(lambda: (runs / "run" / "events.jsonl").is_file())
+            assert within(lambda: answers(status()) == {"model": ANSWERED, "judge": ANSWERED})
             before = {path: path.read_bytes() for path in runs.rglob("*.jsonl") if path.name != "events.jsonl"}
             going = status()
             assert (going["state"], going["process"]) == ("running", process.pid)

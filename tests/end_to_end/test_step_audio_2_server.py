@@ -160,7 +160,6 @@ def test_the_command_line_gets_every_answer_from_a_server_that_fails_and_keeps_t
             "run",
             *words(tmp_path, server.base_url, "model.stream=true", *judge_of_calls),
             "model.api_key_variable=STEP_KEY",
-            "model.limits.deadline=2",
             env={**os.environ, "STEP_KEY": KEY, "OPENAI_LOG": "debug"},
         )
     assert outcome.returncode == 0, outcome.stderr

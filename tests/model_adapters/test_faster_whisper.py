@@ -174,7 +174,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
         "from model_adapters.whisper.faster_whisper import FasterWhisper\n"
         "FasterWhisper('package:whisper-tiny.en')"
     )
-    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert "ConfigurationError" in outcome.stderr
     assert "[whisper]'" in outcome.stderr
 
@@ -191,6 +191,6 @@ def test_neither_torch_nor_the_network_is_needed() -> None:
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     outcome = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=300
     )
     assert outcome.returncode == 0, outcome.stderr

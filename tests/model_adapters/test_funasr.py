@@ -144,7 +144,7 @@ def test_a_run_is_not_written_to_the_terminal_by_the_librarys_logging(tmp_path: 
         "logging.getLogger('evalkit').info('a line of the run')\n"
         "assert not logging.getLogger().handlers"
     )
-    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stdout == ""
     assert "[INFO]" not in outcome.stderr

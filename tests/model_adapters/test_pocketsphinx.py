@@ -19,7 +19,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
         "from model_adapters.pocketsphinx import PocketSphinx\n"
         "PocketSphinx()"
     )
-    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert "ConfigurationError" in outcome.stderr
     assert "[pocketsphinx]'" in outcome.stderr
 

@@ -132,7 +132,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
         "from model_adapters.step_audio_2.local import StepAudio2\n"
         "StepAudio2('anything')"
     )
-    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert "ConfigurationError: this model needs torch and transformers: pip install -e '" in (outcome.stderr)
 
 

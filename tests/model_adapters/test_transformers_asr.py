@@ -191,7 +191,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
         "from model_adapters.transformers.asr import TransformersAsr\n"
         "TransformersAsr('anything')"
     )
-    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert "ConfigurationError" in outcome.stderr
     assert "[transformers]'" in outcome.stderr
 

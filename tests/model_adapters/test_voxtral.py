@@ -167,5 +167,5 @@ def test_a_library_that_is_there_in_part_is_named_too(tmp_path: Path) -> None:
         "from model_adapters.transformers.voxtral import Voxtral\n"
         f"Voxtral({str(tmp_path)!r}, device='cpu')"
     )
-    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
     assert "ConfigurationError: Voxtral needs the library mistral-common" in outcome.stderr

@@ -66,7 +66,6 @@ def page(browser: Browser, report: Path) -> Iterator[Any]:
     browser.complaints.clear()
     browser.requests.clear()
     page = browser.page()
-    page.set_default_timeout(20_000)
     go(page, report)
     yield page
     page.close()
@@ -82,10 +81,20 @@ def go(page: Any, report: Path, state: str = "") -> None:
 
 def until(page: Any, expression: str) -> None:
     """Wait until something is so; the pages' own policy forbids the browser to be told to wait."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not page.evaluate(f"Boolean({expression})"):
         assert time.monotonic() < deadline, expression
         page.wait_for_timeout(50)
+
+
+def each_kind_of_page(page: Any, report: Path) -> Iterator[None]:
+    """Open the first page, and a task's with a sample."""
+    page.goto((report / "index.html").as_uri())
+    page.wait_for_selector("table")
+    yield
+    go(page, report, "#sample=a1")
+    shown(page)
+    yield
 
 
 def listed(page: Any) -> list[str]:
@@ -225,9 +234,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_are_accessible(browser: Browser, report: Path, axe: str, scheme: str) -> None:
     page = browser.page(color_scheme=scheme)
-    for address in ((report / "index.html").as_uri(), (report / "tasks" / "demo.html").as_uri() + "#sample=a1"):
-        page.goto(address)
-        page.wait_for_timeout(500)
+    for _ in each_kind_of_page(page, report):
         page.evaluate(axe)
         found = page.evaluate("axe.run().then((found) => found.violations)")
         serious = [
@@ -242,9 +249,7 @@ def test_pages_are_accessible(browser: Browser, report: Path, axe: str, scheme: 
 @pytest.mark.parametrize("width", [360, 1400])
 def test_no_page_is_wider_than_its_window(browser: Browser, report: Path, width: int) -> None:
     page = browser.page(viewport={"width": width, "height": 800})
-    for address in ((report / "index.html").as_uri(), (report / "tasks" / "demo.html").as_uri() + "#sample=a1"):
-        page.goto(address)
-        page.wait_for_timeout(300)
+    for _ in each_kind_of_page(page, report):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
 
@@ -271,7 +276,6 @@ def test_a_page_that_waits_for_a_run_shows_it_by_itself(
     browser.complaints.clear()
     with serving(begun(tmp_path / "run")) as server:
         page = browser.page()
-        page.set_default_timeout(20_000)
         page.goto(server.address)
         assert page.locator("h1").inner_text() == "Nothing finished yet"
         speech_run(tmp_path, "run", rows(better=False)[:1])

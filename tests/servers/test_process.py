@@ -41,10 +41,10 @@ def ask(connection: http.client.HTTPConnection, content: str) -> Received:
 def test_a_port_is_taken_again_at_once_while_clients_hold_on(fast: bool, number: signal.Signals) -> None:
     mode = ["--fast"] if fast else []
     with process(*mode) as (server, port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         assert ask(connection, "first").status == 200
         server.send_signal(number)
-        assert server.wait(10) == (0 if number is signal.SIGTERM else -signal.SIGKILL)
+        assert server.wait(60) == (0 if number is signal.SIGTERM else -signal.SIGKILL)
     with process("--port", str(port), *mode) as (_, same_port):
         assert same_port == port
         with pytest.raises(ConnectionError):
@@ -56,7 +56,7 @@ def test_a_port_is_taken_again_at_once_while_clients_hold_on(fast: bool, number:
 def test_the_strict_process_checks_keys_and_deals_out_faults() -> None:
     options = ["--key", "sk-test", "--fault", "500=0.5", "--fault-limit", "1", "--seed", "1"]
     with process(*options) as (_, port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         assert ask(connection, "x").status == 401
         headers = {**JSON, "authorization": "Bearer sk-test"}
         for number in range(10):
@@ -71,7 +71,7 @@ def test_the_strict_process_checks_keys_and_deals_out_faults() -> None:
 
 def test_the_fast_process_gives_canned_answers_whatever_it_is_sent() -> None:
     with process("--fast", "--latency", "0.05") as (_, port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         for seconds in (0.1, 10.0, 30.0):
             body = json.dumps(chat(recording(seconds))).encode()
             completion = exchange(connection, "/chat/completions", body, JSON).json

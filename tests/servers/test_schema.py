@@ -260,7 +260,7 @@ def test_a_connection_is_kept_alive_and_chunked_bodies_are_read() -> None:
 
 
 def test_a_client_that_waits_for_permission_to_send_gets_it(server: OpenAIServer) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
         head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
         body = json.dumps(chat()).encode()
         raw.sendall(f"{head}content-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n".encode())
@@ -274,7 +274,7 @@ def test_a_client_that_waits_for_permission_to_send_gets_it(server: OpenAIServer
     [b"nonsense\r\n\r\n", b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\nhalf"],
 )
 def test_what_is_not_http_is_a_violation(sent: bytes) -> None:
-    with OpenAIServer() as server, socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+    with OpenAIServer() as server, socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
         raw.sendall(sent)
         raw.shutdown(socket.SHUT_WR)
         assert raw.recv(1000).startswith(b"HTTP/1.1 400")

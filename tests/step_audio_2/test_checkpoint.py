@@ -225,7 +225,7 @@ def test_a_checkpoint_is_fetched_from_the_hub_without_its_code(tiny_checkpoint: 
     with hub("org/tiny", {**files, **further}, kind="models") as server:
         environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path)}
         command = [sys.executable, "-c", loading]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2_000:]
         assert set(server.fetched) == files.keys()
     # What was fetched is there without the hub, and what was not is told in one line.

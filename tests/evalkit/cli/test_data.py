@@ -353,7 +353,7 @@ def test_nothing_heavy_is_loaded_for_data_on_disk() -> None:
         "import sys; from evalkit.cli.main import main; assert main(['data', 'verify', 'suite=demo']) == 0;"
         "print([name for name in ('torch', 'datasets', 'huggingface_hub', 'pandas') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 

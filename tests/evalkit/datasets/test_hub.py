@@ -290,7 +290,7 @@ def test_a_text_only_table(tmp_path: Path) -> None:
 def run_offline(code: str, *path: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join((*path, *sys.path))}
     command = [sys.executable, "-c", f"from evalkit.datasets import *\n{code}"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_a_hub_out_of_reach_says_what_to_do(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def both_sleep(sleeping: str) -> bool:
 def test_output_is_kept_without_secrets_and_the_last_of_it_told(tmp_path: Path) -> None:
     script = "echo one; printf 'the key is sk-123456789\\n\\033[31mred\\n' >&2; printf 'no line break'; exit 3"
     process = KeptProcess(["sh", "-c", script], tmp_path / "log", lambda line: redacted_text(line, ["sk-123456789"]))
-    assert process.wait(120)
+    assert process.wait(300)
     kept = ["one", "the key is (key removed)", "\\x1b[31mred", "no line break"]
     assert (tmp_path / "log").read_text().splitlines() == kept
     assert process.epitaph() == f"ended with status 3; it said: {' | '.join(kept)}"
@@ -46,7 +46,7 @@ def test_output_is_kept_without_secrets_and_the_last_of_it_told(tmp_path: Path) 
 )
 def test_how_it_ended_is_said(script: str, epitaph: str) -> None:
     process = KeptProcess(["sh", "-c", script], None, str)
-    assert process.wait(120)
+    assert process.wait(300)
     assert process.epitaph() == epitaph
     assert process.was_killed == ("SIGKILL" in epitaph)
 
@@ -64,7 +64,7 @@ def test_ending_it_ends_all_that_it_started() -> None:
 def test_what_it_leaves_behind_when_it_ends_is_ended() -> None:
     script, sleeping = marked_sleep()
     process = KeptProcess(["sh", "-c", f"({script}) & exit 0"], None, str)
-    assert process.wait(120)
+    assert process.wait(300)
     assert within(lambda: not processes_saying(sleeping))
 
 

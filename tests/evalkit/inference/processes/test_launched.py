@@ -22,7 +22,7 @@ COMMAND = f"{sys.executable} -S {PROGRAM} {{port}}"
 Use = Callable[[LaunchedServer, str, list[str]], Coroutine[Any, Any, None]]
 
 
-def serve(command: str, log: Path | None, use: Use, *, patience: float = 30.0) -> list[str]:
+def serve(command: str, log: Path | None, use: Use, *, patience: float = 120.0) -> list[str]:
     """Have a server started by a command, use it, stop it; return what was told."""
     told: list[str] = []
     launch = launch_of("model", command, None)
@@ -47,7 +47,7 @@ def processes_at(base_url: str) -> list[int]:
 def get(url: str) -> int:
     """The status of an answer; 0 where there is none."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -58,7 +58,7 @@ def get(url: str) -> int:
 def die(base_url: str) -> None:
     """Have the server end itself."""
     with pytest.raises(OSError):  # noqa: PT011 - it may be closed or reset
-        urllib.request.urlopen(base_url.removesuffix("/v1") + "/die", timeout=10)
+        urllib.request.urlopen(base_url.removesuffix("/v1") + "/die", timeout=60)
 
 
 def test_it_is_started_once_when_wanted_and_ended_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,8 +110,8 @@ def test_a_server_that_dies_is_started_again_at_the_same_place_but_not_for_ever(
 @pytest.mark.parametrize(
     ("command", "patience", "message"),
     [
-        ("sh -c 'echo no such model; exit 1' {port}", 30, "starts ended with status 1; it said: no such model"),
-        ("sh -c 'echo reading; sleep 1000' {port}", 1, "starts gave no answer for 1 s and is still at work; .*reading"),
+        ("sh -c 'echo no such model; exit 1' {port}", 120, "starts ended with status 1; it said: no such model"),
+        ("sh -c 'echo reading; sleep 1000' {port}", 3, "starts gave no answer for 3 s and is still at work; .*reading"),
     ],
 )
 def test_a_server_that_never_answers_ends_the_run_with_its_last_words(

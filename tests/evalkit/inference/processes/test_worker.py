@@ -195,9 +195,9 @@ def test_a_worker_that_answers_nonsense_is_started_again(make_worker: MakeWorker
 
 @pytest.mark.slow
 def test_a_hang_ends_with_its_deadline(make_worker: MakeWorker, tmp_path: Path) -> None:
-    model = make_worker("Mortal", folder=str(tmp_path), deadline=5)
+    model = make_worker("Mortal", folder=str(tmp_path), deadline=20)
     (response,) = answers(model, ["hang"], Packing(1))
-    assert said(response) == "timeout: the model gave no answer within batch_deadline=5 s and was ended"
+    assert said(response) == "timeout: the model gave no answer within batch_deadline=20 s and was ended"
     assert texts(model, "a") == ["a"]
     assert all(map(has_ended, process_ids(tmp_path)[:-1]))
 

@@ -229,19 +229,18 @@ def test_a_page_that_vanishes_within_a_turn_or_reads_nothing_frees_its_place(wri
     agent = writing(call, "done", tools=[Tool("wait", "…", wait, QUERY, timeout=60)])
 
     async def test() -> None:
-        async with served(agent, Limits(silence=0.5)) as (address, server):
-            async with connected(address) as client:
-                await client.begin()
-                await client.send(type="say", text="go")
-                await asyncio.to_thread(started.wait, 60)
-                client.socket._response.connection.transport.abort()  # type: ignore[union-attr]
-                await freed(server)
-            async with aiohttp.ClientSession() as session:
-                origin = {"Origin": address.rstrip("/")}
-                socket = await session.ws_connect(f"{address}talk", headers=origin, autoping=False)
-                assert server._sockets
-                await freed(server)  # it never answered a ping
-                await socket.close()
+        async with served(agent) as (address, server), connected(address) as client:
+            await client.begin()
+            await client.send(type="say", text="go")
+            assert await asyncio.to_thread(started.wait, 60)
+            client.socket._response.connection.transport.abort()  # type: ignore[union-attr]
+            await freed(server)
+        async with served(agent, Limits(silence=0.5)) as (address, server), aiohttp.ClientSession() as session:
+            origin = {"Origin": address.rstrip("/")}
+            socket = await session.ws_connect(f"{address}talk", headers=origin, autoping=False)
+            assert server._sockets
+            await freed(server)  # it never answered a ping
+            await socket.close()
 
     try:
         run(test())
