@@ -19,12 +19,12 @@ from step_audio_2.live.clock import BEIJING
 from step_audio_2.live.conversation import SPOKEN
 from step_audio_2.live.dialogue import Dialogue
 from step_audio_2.live.page.agent import DEFAULT, Agent, Choice, StepAudio2Agent, chosen_tools, voices_to_choose
-from step_audio_2.live.page.server import Limits, serve
+from step_audio_2.live.page.server import Limits, listen, serve
 from step_audio_2.live.page.voice_activity import TurnTaking
 from step_audio_2.live.prompts import system_prompt
 from step_audio_2.live.saved import About
 from step_audio_2.live.toolbox import Toolbox
-from step_audio_2.live.tools import Tool
+from step_audio_2.live.tools import Tool, by_name
 from step_audio_2.live.voice_search import voice_search
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
 
@@ -63,11 +63,13 @@ def serve_page(
     """
     with ExitStack() as resources:
         try:
+            limits = Limits(sessions=sessions, turn_taking=TurnTaking(**turn_taking))
+            listening = resources.enter_context(listen(host, port))
             library = None if voices is None else AudioLibrary.from_folder(Path(voices))
             box = Toolbox(**{name: _path(name, value) for name, value in tools.items()})
             maker = AgentMaker(list(box.tools(resources)), library, system, write=write, seed=seed)
             agents = [maker.agent(words, config_folders, resources) for words in models]
-            serve(agents, host, port, Limits(sessions=sessions, turn_taking=TurnTaking(**turn_taking)))
+            serve(agents, listening, limits)
         except (
             ValueError,
             ImportError,
@@ -165,6 +167,9 @@ class ModelAgent:
         tools: that it may be allowed to call.
         voices: by name, those that it can begin in; empty where it has a voice of its own, or none.
         seed: of what sampled answers draw.
+
+    Raises:
+        ValueError: two tools share a name.
     """
 
     def __init__(
@@ -177,7 +182,7 @@ class ModelAgent:
     ) -> None:
         self.title = opened.models.title
         self.system = system
-        self.tools = tuple(tools)
+        self.tools = tuple(by_name(tools).values())
         self.voices = tuple(voices)
         self._voices = voices
         self._opened = opened

@@ -45,6 +45,10 @@ def _talk(options: argparse.Namespace, resources: ExitStack) -> None:
     from step_audio_2.live.terminal import Talk
     from step_audio_2.speech.token2wav import Token2Wav
 
+    if options.page:
+        from step_audio_2.live.page.server import listen, serve
+
+        port = resources.enter_context(listen("127.0.0.1", options.port))
     talk = Talk(options, options.turns, resources)
     folder = checkpoint_folder(options.checkpoint)
     kind: Kind = "think" if options.think else "chat"
@@ -65,13 +69,12 @@ def _talk(options: argparse.Namespace, resources: ExitStack) -> None:
     system = talk.system(has_tools=True)
     if options.page:
         from step_audio_2.live.page.agent import StepAudio2Agent, voices_to_choose
-        from step_audio_2.live.page.server import serve
 
         voices = voices_to_choose(voice, talk.library) if voice is not None else {}
         agent = StepAudio2Agent(
             folder.name, assistant, system, tools, token2wav=token2wav, voices=voices, seed=talk.seed
         )
-        serve([agent], port=options.port)
+        serve([agent], port)
         return
     conversation = Conversation(assistant, system, tools, token2wav=token2wav, voice=voice, seed=talk.seed)
     model = {"title": folder.name, "kind": kind, "dtype": options.dtype, "device": options.device}

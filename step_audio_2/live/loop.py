@@ -14,7 +14,7 @@ from typing import Generic, Protocol
 from step_audio_2.chat import Part
 from step_audio_2.live.dialogue import AnswerPiece, AnswerTokens, Event, ToolFinished, ToolStarted, TurnEnd
 from step_audio_2.live.history import History, MessageT, Turn
-from step_audio_2.live.tools import Tool, call_tool
+from step_audio_2.live.tools import Tool, by_name, call_tool
 from step_audio_2.speech.voice import Voice
 from step_audio_2.tool_calls import ToolCall
 
@@ -77,9 +77,7 @@ class TurnLoop(ABC, Generic[MessageT]):
     ) -> None:
         self.voice = voice
         self.history = history
-        self._tools = {tool.name: tool for tool in tools}
-        if len(self._tools) < len(tools):
-            raise ValueError(f"two tools share a name: {', '.join(sorted(tool.name for tool in tools))}")
+        self._tools = by_name(tools)
         self._most_rounds = most_rounds
         self._seed = seed
         self._cancelled = threading.Event()

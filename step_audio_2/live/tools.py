@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,20 @@ class Tool:
         """What the model is told of it, in the form of OpenAI's protocol."""
         function = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
         return {"type": "function", "function": function}
+
+
+def by_name(tools: Sequence[Tool]) -> dict[str, Tool]:
+    """Return tools by their names.
+
+    Raises:
+        ValueError: two share one.
+    """
+    found: dict[str, Tool] = {}
+    for tool in tools:
+        if tool.name in found:
+            raise ValueError(f"two tools share the name {tool.name}")
+        found[tool.name] = tool
+    return found
 
 
 def call_tool(tools: Mapping[str, Tool], call: ToolCall, cancelled: threading.Event) -> ToolResult | None:

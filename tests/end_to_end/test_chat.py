@@ -87,7 +87,11 @@ def test_models_are_chosen_from_and_talked_with(tmp_path: Path) -> None:
         (["model=cascade", "model@asr=echo"], "a cascade needs a model in the role 'llm': model@llm=NAME"),
         (["_target_=os.getcwd", "model=echo"], "unknown config key '_target_'"),
         (["model=echo", "voices=absent"], "absent/manifest.jsonl: cannot be read"),
-        (["model=echo", "port=99999"], "127.0.0.1, port 99999: cannot be listened at"),
+        # Before the model, which takes minutes to be made ready.
+        (
+            ["model=step_audio_2_mini", "model.path=absent", "port=99999"],
+            "127.0.0.1, port 99999: cannot be listened at",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(words: list[str], message: str, capsys: Any) -> None:

@@ -9,7 +9,7 @@ from step_audio_2.live.audio_library import AudioLibrary
 from step_audio_2.live.conversation import SPOKEN, Conversation
 from step_audio_2.live.dialogue import Dialogue
 from step_audio_2.live.saved import About
-from step_audio_2.live.tools import Tool
+from step_audio_2.live.tools import Tool, by_name
 from step_audio_2.speech.token2wav import Token2Wav, VoiceOrPath
 
 DEFAULT = "default"
@@ -79,6 +79,9 @@ class StepAudio2Agent:
         voices: by name, those that it can begin in; needed to speak.
         settings: of decoding, those of ``Assistant.stream``.
         seed: of what sampled answers draw.
+
+    Raises:
+        ValueError: two tools share a name.
     """
 
     def __init__(
@@ -95,7 +98,7 @@ class StepAudio2Agent:
     ) -> None:
         self.title = title
         self.system = system
-        self.tools = tuple(tools)
+        self.tools = tuple(by_name(tools).values())
         self._assistant = assistant
         self._token2wav = token2wav
         self._voices = dict(voices or {}) if token2wav is not None else {}
@@ -136,6 +139,12 @@ def chosen_tools(agent: Agent, choice: Choice) -> list[Tool]:
 
 
 def voices_to_choose(default: VoiceOrPath, library: AudioLibrary | None) -> dict[str, VoiceOrPath]:
-    """Name the voices that a user can choose from: the default one, and those of a library by their speakers."""
-    entries = library.entries if library is not None else ()
-    return {DEFAULT: default, **{entry.speaker or entry.recording.stem: entry.recording for entry in entries}}
+    """Name the voices that a user can choose from: the default one, and those of a library by their speakers.
+
+    A name that another has already is followed by the recording's.
+    """
+    voices = {DEFAULT: default}
+    for entry in library.entries if library is not None else ():
+        name = entry.speaker or entry.recording.stem
+        voices[f"{name} ({entry.recording.name})" if name in voices else name] = entry.recording
+    return voices

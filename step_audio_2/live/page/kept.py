@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from step_audio_2.live.dialogue import Dialogue
 from step_audio_2.live.recorded import Recorded
-from step_audio_2.live.saved import About
+from step_audio_2.live.saved import FILE, About
 
 
 class KeptConversations:
@@ -43,7 +43,8 @@ class KeptConversations:
             return None
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(self._of(name).iterdir()):
+            # No other: one that is being written has another name until it is whole.
+            for path in sorted([self._of(name) / FILE, *self._of(name).glob("*.wav")]):
                 archive.write(path, f"conversation/{path.name}")
         return packed.getvalue()
 

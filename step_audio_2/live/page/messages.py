@@ -16,6 +16,7 @@ from step_audio_2.assistant import Thought
 from step_audio_2.live.dialogue import Dialogue, Event, ToolFinished, ToolStarted, TurnEnd
 from step_audio_2.live.page.agent import Agent, Choice
 from step_audio_2.live.page.voice_activity import Samples
+from step_audio_2.live.untrusted_text import whole
 from step_audio_2.tool_calls import ContentDelta
 
 Kind = TypeVar("Kind")
@@ -149,10 +150,10 @@ def read_order(text: str) -> Order:
             tools = _value(order, "tools", list)
             if not all(isinstance(name, str) for name in tools):
                 raise OrderError("tools must be a list of names")
-            choice = Choice(_value(order, "system", str), _value(order, "voice", str), frozenset(tools))
+            choice = Choice(whole(_value(order, "system", str)), _value(order, "voice", str), frozenset(tools))
             return Begin(_value(order, "agent", int), choice)
         case "say":
-            return Say(_value(order, "text", str).strip())
+            return Say(whole(_value(order, "text", str)).strip())
         case "listen":
             rate = _value(order, "rate", int)
             if rate and rate not in _RATES:
@@ -182,11 +183,12 @@ def _seconds(order: Mapping[str, Any]) -> float:
     return float(value)
 
 
-def choices(agents: Sequence[Agent], longest_text: int) -> dict[str, Any]:
-    """Say what there is to choose from."""
+def choices(agents: Sequence[Agent], longest_text: int, longest_recording: float) -> dict[str, Any]:
+    """Say what there is to choose from, and how much may be said at once, in characters and seconds."""
     return {
         "type": "agents",
         "longest_text": longest_text,
+        "longest_recording": longest_recording,
         "agents": [
             {
                 "title": agent.title,

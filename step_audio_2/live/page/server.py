@@ -5,6 +5,8 @@ aiohttp serves, by which models behind servers are asked too: it brings limits o
 
 import asyncio
 import logging
+import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +16,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from step_audio_2.live.page.access import COOKIE, PARAMETER, Access
+from step_audio_2.live.page.access import PARAMETER, Access
 from step_audio_2.live.page.agent import Agent
 from step_audio_2.live.page.kept import KeptConversations
 from step_audio_2.live.page.messages import OrderError, choices, read_order, read_sound
@@ -99,9 +101,9 @@ class PageServer:
         if PARAMETER in request.query and self.access.knows(request.query[PARAMETER]):
             # Out of the address, where it would be seen and kept.
             response: web.StreamResponse = web.Response(status=303, headers={"Location": request.path})
-            response.set_cookie(COOKIE, request.query[PARAMETER], httponly=True, samesite="Strict")
+            response.set_cookie(self.access.cookie, request.query[PARAMETER], httponly=True, samesite="Strict")
             return response
-        if not self.access.knows(request.cookies.get(COOKIE)):
+        if not self.access.knows(request.cookies.get(self.access.cookie)):
             raise web.HTTPForbidden(text="open the address with the token that the server printed when it started")
         response = await handler(request)
         if not response.prepared:
@@ -114,14 +116,15 @@ class PageServer:
             raise web.HTTPForbidden(text="pages of other sites may not use this one")
         limits = self._limits
         # The longest recording with the byte before it, or the longest texts of an order.
-        most = max(2 * int(limits.turn_taking.longest * SAMPLE_RATE) + 1, 16 * limits.text)
-        socket = web.WebSocketResponse(heartbeat=limits.silence, max_msg_size=most, compress=False)
-        await socket.prepare(request)
+        longest_text = max(limits.text, *(len(agent.system) for agent in self._agents))
+        most = max(2 * int(limits.turn_taking.longest * SAMPLE_RATE) + 1, 16 * longest_text)
+        web_socket = web.WebSocketResponse(heartbeat=limits.silence, max_msg_size=most, compress=False)
+        await web_socket.prepare(request)
         if len(self._sockets) >= limits.sessions:
-            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"all places are taken")
-            return socket
-        self._sockets.add(socket)
-        page = _SocketPage(socket)
+            await web_socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"all places are taken")
+            return web_socket
+        self._sockets.add(web_socket)
+        page = _SocketPage(web_socket)
         talk = Talk(
             self._agents,
             page,
@@ -133,8 +136,8 @@ class PageServer:
         )
         running = asyncio.create_task(talk.run())
         try:
-            await page.show(choices(self._agents, limits.text))
-            async for message in socket:
+            await page.show(choices(self._agents, limits.text, limits.turn_taking.longest))
+            async for message in web_socket:
                 try:
                     if message.type is WSMsgType.TEXT:
                         await talk.take(read_order(message.data))
@@ -147,8 +150,8 @@ class PageServer:
         finally:
             talk.close()
             await running
-            self._sockets.discard(socket)
-        return socket
+            self._sockets.discard(web_socket)
+        return web_socket
 
     async def _conversation(self, request: web.Request) -> web.Response:
         """Hand out a conversation that is held now."""
@@ -160,8 +163,8 @@ class PageServer:
         return web.Response(body=packed, content_type="application/zip", headers=headers)
 
     async def _part(self, _: web.Application) -> None:
-        for socket in set(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
+        for web_socket in set(self._sockets):
+            await web_socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
 
     async def _rest(self, _: web.Application) -> None:
         self._threads.shutdown(wait=False)
@@ -198,47 +201,64 @@ def _asset(content: bytes, kind: str) -> Handler:
     return handler
 
 
-@asynccontextmanager
-async def serving(server: PageServer, host: str, port: int) -> AsyncIterator[str]:
-    """Serve a page for as long as the context is open.
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port, before a model is made ready that takes long.
 
     Args:
-        server: the page.
-        host: to listen at, the one that the server was made for.
+        host: to listen at.
         port: to listen at; 0 for any that is free.
-
-    Yields:
-        The address to open, with the token if one is needed.
 
     Raises:
         ValueError: the port cannot be had.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ValueError(f"{host}, port {port}: cannot be listened at ({error})") from error
+
+
+@asynccontextmanager
+async def serving(server: PageServer, port: socket.socket) -> AsyncIterator[str]:
+    """Serve a page for as long as the context is open, and close its port.
+
+    Args:
+        server: the page.
+        port: that ``listen`` took, at the host that the server was made for.
+
+    Yields:
+        The address to open, with the token if one is needed.
     """
     runner = web.AppRunner(server.application(), access_log=None)
     await runner.setup()
     try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except (OSError, OverflowError) as error:
-            raise ValueError(f"{host}, port {port}: cannot be listened at ({error})") from error
+        await web.SockSite(runner, port).start()
+        host, number = port.getsockname()[:2]
         token = f"?{PARAMETER}={server.access.token}" if server.access.token else ""
         name = f"[{host}]" if ":" in host else host
-        yield f"http://{name}:{runner.addresses[0][1]}/{token}"
+        yield f"http://{name}:{number}/{token}"
     finally:
         await runner.cleanup()
 
 
-def serve(agents: Sequence[Agent], host: str = "127.0.0.1", port: int = 0, limits: Limits | None = None) -> None:
-    """Serve the page until it is interrupted, and print its address.
+def serve(agents: Sequence[Agent], port: socket.socket, limits: Limits | None = None) -> None:
+    """Serve the page until it is interrupted or told to end, and print its address.
+
+    Args:
+        agents: that can be talked to.
+        port: that ``listen`` took; is closed.
+        limits: of what users may ask for.
 
     Raises:
-        ValueError: the port cannot be had.
         ImportError: what hears when somebody speaks is not installed.
     """
 
     async def until_interrupted() -> None:
-        async with serving(PageServer(agents, host, limits), host, port) as address:
+        ended = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGHUP):  # for what was said not to stay on disk
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        async with serving(PageServer(agents, port.getsockname()[0], limits), port) as address:
             print(f"{address} (Ctrl-C ends it)", flush=True)
-            await asyncio.Event().wait()
+            await ended.wait()
 
     try:
         asyncio.run(until_interrupted())

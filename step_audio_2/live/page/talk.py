@@ -15,7 +15,7 @@ import torch
 
 from step_audio_2.answers import AnswerEnd
 from step_audio_2.chat import AudioPart, Part
-from step_audio_2.live.dialogue import Dialogue, Event, ToolStarted
+from step_audio_2.live.dialogue import Dialogue, Event, ToolStarted, TurnEnd
 from step_audio_2.live.page.agent import Agent
 from step_audio_2.live.page.kept import KeptConversations
 from step_audio_2.live.page.messages import (
@@ -114,6 +114,7 @@ class Talk:
         self._microphone: _Microphone | None = None
         self._turn: TurnProgress | None = None
         self._turns = 0
+        self._unanswered: Part | None = None  # what an error kept from being answered
         self._waiting: asyncio.Queue[Begin | Regenerate | Part | None] = asyncio.Queue(_MOST_WAITING)
 
     async def run(self) -> None:
@@ -183,6 +184,8 @@ class Talk:
     async def _hear(self, waveform: Samples) -> None:
         if self._microphone is None:
             return
+        if len(waveform) > self._microphone.rate:  # all other pages wait while it is listened to
+            raise OrderError("the sound of a microphone must come in pieces of at most a second")
         for event in self._microphone.feed(waveform):
             if isinstance(event, SpeechStarted):
                 await self._page.show({"type": "speech_started"})
@@ -198,9 +201,9 @@ class Talk:
             raise OrderError("voice: there is none of this name")
         if not choice.tools <= {tool.name for tool in agent.tools}:
             raise OrderError("tools: there is none of this name")
-        if len(choice.system) > self._longest_text:
+        if len(choice.system) > self._longest_text and choice.system != agent.system:
             raise OrderError(f"a system message must have no more than {self._longest_text:,} characters")
-        self._dialogue = None
+        self._dialogue = self._unanswered = None
         self._kept.forget(self._name)
         dialogue = await self._in_thread(lambda: agent.begin(choice))
         self._dialogue, self._name = self._kept.keep(dialogue, agent.about(choice))
@@ -210,16 +213,20 @@ class Talk:
         dialogue = self._dialogue
         if dialogue is None:
             raise OrderError("no conversation was begun")
+        asked = self._unanswered if isinstance(wanted, Regenerate) else wanted
         try:
-            events = dialogue.regenerate() if isinstance(wanted, Regenerate) else dialogue.answer(wanted)
+            events = dialogue.regenerate() if asked is None else dialogue.answer(asked)
         except IndexError:
             raise OrderError("there is nothing to answer anew") from None
         self._turns += 1
         self._turn = TurnProgress(dialogue, self._turns)
+        self._unanswered = asked
         try:
             await self._page.show({"type": "turn_started", "turn": self._turns, "said": _said(wanted)})
             while (event := await self._in_thread(lambda: next(events, None))) is not None:
                 await self._send(event, self._turn)
+                if isinstance(event, TurnEnd):
+                    self._unanswered = None
         except PageClosedError:
             raise
         except Exception as error:  # likewise, and the turn is over
@@ -265,9 +272,13 @@ class _Microphone:
     Args:
         activity: what listens.
         rate: of the microphone.
+
+    Attributes:
+        rate: of the microphone.
     """
 
     def __init__(self, activity: VoiceActivity, rate: int) -> None:
+        self.rate = rate
         self._activity = activity
         self._resampler: Any = None
         if rate != SAMPLE_RATE:

@@ -417,7 +417,7 @@ def test_a_voice_changes_with_the_next_answer_and_stays(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"tools": [SEARCH, SEARCH]}, "two tools share a name: search, search"),
+        ({"tools": [SEARCH, SEARCH]}, "two tools share the name search"),
         ({"token2wav": object()}, "give one with voice="),
     ],
 )

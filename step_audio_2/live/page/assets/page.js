@@ -1,6 +1,6 @@
 // The conversation as it is seen. Whatever a model, a tool or a document says is put in as text, never as markup.
 
-import { Microphone, Player, decoded } from "./sound.js";
+import { HEARD, Microphone, Player, decoded } from "./sound.js";
 
 const MICROPHONE = 0; // what a binary message begins with
 const RECORDING = 1;
@@ -12,6 +12,7 @@ const microphone = new Microphone((samples) => sendSound(MICROPHONE, samples));
 
 let socket = null;
 let agents = [];
+let longestRecording = 0; // seconds
 let turn = null; // the one under way
 let last = null; // the one shown last
 let asked = 0; // when the user had said all
@@ -54,7 +55,8 @@ function show(message) {
   const shows = {
     agents: () => {
       agents = message.agents;
-      find("text").maxLength = message.longest_text;
+      find("text").maxLength = find("system").maxLength = message.longest_text;
+      longestRecording = message.longest_recording;
       find("agent").replaceChildren(...agents.map(({ title }, number) => new Option(title, number)));
       offer();
       begin();
@@ -214,6 +216,10 @@ async function sendFile(file) {
     samples = await decoded(file);
   } catch {
     complain(`${file.name}: this browser cannot read it as a recording`);
+    return;
+  }
+  if (samples.length > longestRecording * HEARD) {
+    complain(`${file.name}: a recording must last no longer than ${longestRecording} seconds`);
     return;
   }
   ask(() => sendSound(RECORDING, samples));

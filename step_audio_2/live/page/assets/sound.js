@@ -1,6 +1,6 @@
 // Sound in and out: a microphone, recordings from files, and speech that is played as it comes.
 
-const HEARD = 16000; // hertz at which the model hears
+export const HEARD = 16000; // hertz at which the model hears
 const SPOKEN = 24000; // hertz at which it speaks
 const LOUDEST = 32768;
 

@@ -15,7 +15,7 @@ from step_audio_2.chat import TokenPart
 from step_audio_2.live.conversation import Conversation
 from step_audio_2.live.page.agent import Choice
 from step_audio_2.live.page.messages import pcm
-from step_audio_2.live.page.server import Limits, PageServer, serving
+from step_audio_2.live.page.server import Limits, PageServer, listen, serving
 from step_audio_2.live.page.voice_activity import Samples
 from step_audio_2.live.saved import About
 from step_audio_2.live.tools import Tool
@@ -141,7 +141,7 @@ class Client:
 async def served(agent: Any, limits: Limits | None = None) -> AsyncIterator[tuple[str, PageServer]]:
     """A server for an agent, and its address."""
     server = PageServer([agent], limits=limits)
-    async with serving(server, "127.0.0.1", 0) as address:
+    async with serving(server, listen("127.0.0.1", 0)) as address:
         yield address, server
 
 

@@ -18,7 +18,7 @@ pytest.importorskip("silero_vad", reason="the live extra is not installed")
 
 from step_audio_2.assistant import Assistant
 from step_audio_2.live.audio_library import AudioLibrary
-from step_audio_2.live.page.server import Limits, PageServer, serving
+from step_audio_2.live.page.server import Limits, PageServer, listen, serving
 from step_audio_2.live.tools import Document, Tool, ToolResult
 from step_audio_2.live.voice_search import voice_search
 from step_audio_2.speech import Token2Wav
@@ -59,7 +59,7 @@ def running(server: PageServer) -> Iterator[str]:
     ready = threading.Event()
 
     async def run() -> None:
-        async with serving(server, "127.0.0.1", 0) as address:
+        async with serving(server, listen("127.0.0.1", 0)) as address:
             addresses.append(address)
             ready.set()
             await done.wait()
@@ -237,6 +237,10 @@ def test_a_recording_that_is_dropped_or_chosen_is_a_turn(browser: Browser, addre
     (tmp_path / "no.wav").write_bytes(b"nothing")
     page.set_input_files("#file", tmp_path / "no.wav")
     until(page, "document.querySelector('#fault').textContent.includes('no.wav')")
+    soundfile.write(tmp_path / "long.wav", np.zeros(61 * 8_000), 8_000)
+    page.set_input_files("#file", tmp_path / "long.wav")
+    until(page, "document.querySelector('#fault').textContent.includes('long.wav: a recording must last no')")
+    assert page.locator("#state").get_attribute("data-state") != "closed"
     page.close()
 
 

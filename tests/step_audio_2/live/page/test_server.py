@@ -19,7 +19,7 @@ from step_audio_2.assistant import Assistant
 from step_audio_2.live.conversation import Conversation
 from step_audio_2.live.page.access import Access
 from step_audio_2.live.page.agent import Choice
-from step_audio_2.live.page.server import Limits, PageServer, serving
+from step_audio_2.live.page.server import Limits, PageServer, listen, serving
 from step_audio_2.live.page.voice_activity import TurnTaking
 from step_audio_2.live.saved import SavedConversation
 from step_audio_2.live.tools import Document, Tool, ToolResult
@@ -264,6 +264,63 @@ def test_a_model_that_fails_says_so_and_the_talk_goes_on(writing: Writing, caplo
     assert "a model failed" in caplog.text
 
 
+def test_what_an_error_kept_from_being_answered_is_asked_once_more(
+    writing: Writing, tokenizer: Any, monkeypatch: Any
+) -> None:
+    agent = writing("one", "two", "three")
+
+    async def test() -> None:
+        async with served(agent) as (address, _), connected(address) as client:
+            await client.begin()
+            await answered(client, "first")
+            (conversation,) = agent.conversations
+            with monkeypatch.context() as broken:
+                broken.setattr(conversation, "_reply", lambda _: 1 / 0)
+                assert words(await answered(client, "second")) == ""
+            for expected in ("two", "three"):  # once for the failure, once more for the answer
+                await client.send(type="regenerate")
+                messages = await client.until("turn_ended")
+                assert (messages[0]["said"], words(messages)) == (None, expected)
+        said = [message.content for message in conversation.history.messages if message.role == "human"]
+        assert said == ["first", "second"]
+
+    run(test())
+
+
+def test_half_a_character_is_replaced(writing: Writing) -> None:
+    async def test() -> None:
+        async with served(writing("one")) as (address, _), connected(address) as client:
+            await client.begin(system="\ud83d")
+            messages = await answered(client, "half \ud83d")
+            assert (messages[0]["said"], words(messages)) == ("half \ufffd", "one")
+
+    run(test())
+
+
+def test_a_system_message_that_is_offered_may_be_long(writing: Writing) -> None:
+    agent = writing("one")
+    agent.system = "小" * 100_000
+
+    async def test() -> None:
+        async with served(agent, Limits(text=10)) as (address, _), connected(address) as client:
+            await client.begin()
+
+    run(test())
+
+
+def test_a_piece_of_the_microphones_sound_is_short(writing: Writing) -> None:
+    async def test() -> None:
+        async with served(writing("one")) as (address, _), connected(address) as client:
+            await client.begin()
+            await client.send(type="listen", rate=8_000)
+            await client.socket.send_bytes(bytes(2 * 8_001 + 1))
+            (fault,) = await client.until("fault")
+            assert "pieces of at most a second" in fault["message"]
+            assert words(await answered(client, "hello")) == "one"
+
+    run(test())
+
+
 def test_a_conversation_that_cannot_begin_says_why_and_another_may(writing: Writing) -> None:
     agent = writing("yes")
     begin, faults = agent.begin, [ValueError("this voice cannot be spoken in"), ConnectionError("a secret")]
@@ -318,6 +375,11 @@ def test_pages_of_other_sites_are_refused(writing: Writing) -> None:
             port = address.rstrip("/").rpartition(":")[2]
             async with session.get(address, headers={"Host": f"evil.example:{port}"}) as response:
                 assert response.status == 403
+            for wrong in ({"Host": "[::1"}, {"Host": ""}):
+                async with session.get(address, headers=wrong) as response:
+                    assert response.status in (400, 403)
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await session.ws_connect(f"{address}talk", headers={"Origin": "http://[::1"})
             async with session.get(address) as response:
                 assert response.status == 200
                 policy = response.headers["Content-Security-Policy"]
@@ -330,7 +392,7 @@ def test_pages_of_other_sites_are_refused(writing: Writing) -> None:
 def test_without_the_token_nobody_gets_in_from_other_machines(writing: Writing) -> None:
     async def test() -> None:
         server = PageServer([writing()], "0.0.0.0")
-        async with serving(server, "0.0.0.0", 0) as address, aiohttp.ClientSession() as session:
+        async with serving(server, listen("0.0.0.0", 0)) as address, aiohttp.ClientSession() as session:
             bare, _, token = address.replace("0.0.0.0", "127.0.0.1").partition("?token=")
             assert len(token) >= 32
             for path in ("", "page.js", "?token=", f"?token={token[:-1]}"):
@@ -345,6 +407,23 @@ def test_without_the_token_nobody_gets_in_from_other_machines(writing: Writing) 
                 socket = await known.ws_connect(f"{bare}talk", headers={"Origin": bare.rstrip("/")})
                 await Client(socket).until("agents")
                 await socket.close()
+
+    run(test())
+
+
+def test_two_servers_of_one_host_know_their_own_cookies(writing: Writing) -> None:
+    async def test() -> None:
+        servers = [PageServer([writing()], "0.0.0.0") for _ in range(2)]
+        ports = [listen("0.0.0.0", 0) for _ in servers]
+        jar = aiohttp.CookieJar(unsafe=True)  # which, as browsers do, knows hosts and not their ports
+        async with (
+            serving(servers[0], ports[0]) as one,
+            serving(servers[1], ports[1]) as other,
+            aiohttp.ClientSession(cookie_jar=jar) as session,
+        ):
+            for address in (one, other, one.partition("?")[0], other.partition("?")[0]):
+                async with session.get(address.replace("0.0.0.0", "127.0.0.1")) as response:
+                    assert response.status == 200
 
     run(test())
 
@@ -366,6 +445,7 @@ def test_a_token_is_needed_where_other_machines_may_listen(host: str, is_free: b
     assert access.knows(None) == is_free
     assert access.knows(access.token)
     assert not Access("0.0.0.0").knows(access.token)
+    assert access.knows("\udcff") == is_free  # as bytes of a cookie that are no UTF-8 are read
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(writing: Writing) -> None:
@@ -373,7 +453,6 @@ def test_a_port_that_is_taken_is_said_in_one_line(writing: Writing) -> None:
         async with served(writing()) as (address, _):
             port = int(address.rstrip("/").rpartition(":")[2])
             with pytest.raises(ValueError, match=f"127.0.0.1, port {port}: cannot be listened at"):
-                async with serving(PageServer([writing()]), "127.0.0.1", port):
-                    pass
+                listen("127.0.0.1", port)
 
     run(test())
