@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from evalkit.chain import Outcome
 from evalkit.cli.main import main
 from evalkit.errors import EvalkitError, StoreError
+from evalkit.process_identity import ProcessIdentity
 from evalkit.results.usage import RoleUsage
 from evalkit.run import events
 from evalkit.run.events import EventLog
@@ -182,6 +184,34 @@ def gone() -> int:
 def test_whether_the_process_lives(tmp_path: Path, host: str | None, there: bool, pause: int, state: str) -> None:
     write(tmp_path, (pause, session(host, os.getpid() if there else gone(), speech=3)))
     assert RunWatch(tmp_path).status().state == state
+
+
+def test_a_process_of_another_time_with_the_same_number_is_not_the_one_of_the_run(tmp_path: Path) -> None:
+    write(tmp_path, (7_200, session(speech=3) | {"started": "of a boot before 17"}))
+    assert RunWatch(tmp_path).status().state == "died"
+
+
+def test_a_run_that_goes_on_knows_its_process_by_when_it_started(tmp_path: Path) -> None:
+    with closing(EventLog(tmp_path, {"speech": 3}, {"speech": {}})):
+        record = json.loads((tmp_path / "events.jsonl").read_text())
+        assert ProcessIdentity.read(json.dumps(record).encode()) == ProcessIdentity.this_process()
+        assert RunWatch(tmp_path).status().state == "running"
+
+
+def test_a_run_of_a_machine_whose_clock_is_ahead_is_not_running_for_hours_after_it_died(tmp_path: Path) -> None:
+    write(tmp_path, (-10_800, session("another-machine", 1, speech=3)))
+    assert RunWatch(tmp_path).status().state == "running"
+    os.utime(tmp_path / "events.jsonl", (NOW - 600, NOW - 600))
+    status = RunWatch(tmp_path).status()
+    assert status.state == "silent"
+    assert status.written.timestamp() == pytest.approx(NOW - 600, abs=1)
+
+
+def test_a_merged_run_has_results_and_no_events(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "run", {"a": "the cat"}, {"a": "the cat"})
+    (run / "events.jsonl").unlink()
+    with pytest.raises(StoreError, match="run: has results, and no events.jsonl that tells how they came about"):
+        RunWatch(run).status()
 
 
 def test_a_response_that_is_written_tells_that_the_process_lives(tmp_path: Path) -> None:
