@@ -207,6 +207,38 @@ def test_a_run_of_a_machine_whose_clock_is_ahead_is_not_running_for_hours_after_
     assert status.written.timestamp() == pytest.approx(NOW - 600, abs=1)
 
 
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The bucket ``shared://bucket`` of an object store."""
+    pytest.importorskip("fsspec")
+    from tests.shared_store import SHARED_STORE
+
+    monkeypatch.setenv(SHARED_STORE, str(tmp_path / "store"))
+    (tmp_path / "store" / "bucket" / "speech").mkdir(parents=True)
+    return tmp_path / "store" / "bucket"
+
+
+@pytest.mark.parametrize(("pause", "state"), [(120, "running"), (7_200, "silent")])
+def test_a_run_of_an_object_store_is_as_old_as_what_it_tells_and_not_as_its_copy(
+    bucket: Path, pause: int, state: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(bucket, (pause, session("another-machine", 1, speech=3)))
+    (bucket / "speech" / "model.jsonl").touch()
+    assert main(["status", "shared://bucket", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["state"] == state
+
+
+def test_a_run_of_an_object_store_is_fetched_again_as_long_as_it_is_watched(
+    bucket: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(bucket, (5, session("another-machine", 1, speech=3)))
+    looks = iter([lambda: write(bucket, (0, {"event": "ended"}))])
+    monkeypatch.setattr("evalkit.cli.status.time.sleep", lambda _: next(looks)())
+    assert main(["status", "shared://bucket", "--watch", "1", "--json"]) == 0
+    states = [json.loads(line)[0]["state"] for line in capsys.readouterr().out.splitlines()]
+    assert states == ["running", "stopped"]
+
+
 def test_a_merged_run_has_results_and_no_events(tmp_path: Path) -> None:
     run = make_run(tmp_path, "run", {"a": "the cat"}, {"a": "the cat"})
     (run / "events.jsonl").unlink()
