@@ -16,7 +16,7 @@ class ProcessIdentity:
     Attributes:
         host: name of its machine.
         process: its number.
-        started: when it did, as far as the system tells; a number may be given again.
+        started: when it did, as a number may be given again; empty where that is not known.
     """
 
     host: str
@@ -47,11 +47,11 @@ class ProcessIdentity:
             return False
         try:
             os.kill(self.process, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):
             return True
         except PermissionError:
             pass  # it is somebody else's
-        return _start_of(self.process) != self.started
+        return bool(self.started) and _start_of(self.process) != self.started
 
     def __str__(self) -> str:
         return f"process {self.process} on {self.host}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from evalkit.cli.columns import columns
 from evalkit.cli.run_argument import run_argument
+from evalkit.object_store import address_of, fetched
 from evalkit.printable import printable
 from evalkit.progress import duration
 from evalkit.run.status import RunStatus, RunWatch, TaskStatus, begun_runs
@@ -51,6 +52,9 @@ def command(arguments: Sequence[str]) -> int:
         if options.watch is None or not any(each.state in ("running", "silent") for each in found):
             return 0
         time.sleep(options.watch)
+        for named in options.runs:
+            if (address := address_of(named)) is not None:
+                fetched(address)
 
 
 def _text(status: RunStatus) -> str:

@@ -112,7 +112,8 @@ def shards_of(run: Path) -> dict[Shard, Path]:
         ConfigurationError: they divide the run into different numbers of shares.
     """
     matches = [(_FOLDER.fullmatch(path.name), path) for path in (run / SHARDS).glob("*-of-*") if has_begun(path)]
-    shards = {Shard(int(match[1]), int(match[2])): path for match, path in matches if match is not None}
+    numbers = [(int(match[1]), int(match[2]), path) for match, path in matches if match is not None]
+    shards = {Shard(number, count): path for number, count, path in numbers if number <= count}
     counts = sorted({shard.count for shard in shards})
     if len(counts) > 1:
         raise ConfigurationError(

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from evalkit.errors import StoreError
 from evalkit.inference.work_clock import AtWork
+from evalkit.process_identity import ProcessIdentity
 from evalkit.results.fields import Fields
 from evalkit.run.events import EVENTS
 
@@ -90,8 +91,7 @@ class EventHistory:
 
     Attributes:
         session: number of the last session, from 1; 0 where there is none.
-        host: the machine of the last session; None where that is not known.
-        process: its number on that machine; likewise.
+        process: that of the last session; None where that is not known.
         began: when it began.
         last: when the last line was written, by the clock of that machine.
         ended: whether the session ended.
@@ -110,8 +110,7 @@ class EventHistory:
         self._file = file
         self._offset = 0
         self.session = self.unreadable = 0
-        self.host: str | None = None
-        self.process: int | None = None
+        self.process: ProcessIdentity | None = None
         self.began = self.last = 0.0
         self.ended = False
         self.memory: int | None = None
@@ -184,10 +183,11 @@ class EventHistory:
 
     def _take_session(self, fields: Fields, time: float) -> None:
         known = "host" in fields  # older versions did not say
-        host, process = (fields.text("host"), fields.count("process")) if known else (None, None)
+        started = fields.text("started") if "started" in fields else ""  # nor that
+        process = ProcessIdentity(fields.text("host"), fields.count("process"), started) if known else None
         tasks = {name: (each.count("samples"), _roles(each)) for name, each in fields.objects("tasks")} if known else {}
         self.session += 1
-        self.host, self.process, self.began, self.ended, self.memory = host, process, time, False, None
+        self.process, self.began, self.ended, self.memory = process, time, False, None
         self.at_work.clear()
         for name, (samples, roles) in tasks.items():
             self.tasks[name] = TaskHistory(samples, self.session, Mark(time, roles=roles))

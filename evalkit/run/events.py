@@ -3,11 +3,11 @@
 import json
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from evalkit.chain import Outcome
 from evalkit.errors import StoreError
 from evalkit.inference.work_clock import AtWork
 from evalkit.printable import printable
+from evalkit.process_identity import ProcessIdentity
 from evalkit.results.usage import RoleUsage
 from evalkit.types import Call, Response
 
@@ -67,7 +68,7 @@ class EventLog:
             raise self._unwritable(error) from error
         self._written = {task: self._counts(task) for task in tasks}
         at_first = {task: {"samples": samples, "roles": self._roles(task)} for task, samples in tasks.items()}
-        self._write("session", host=socket.gethostname(), process=os.getpid(), tasks=at_first)
+        self._write("session", **asdict(ProcessIdentity.this_process()), tasks=at_first)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._write_counts_by_and_by, name="events", daemon=True)
         self._thread.start()

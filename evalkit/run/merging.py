@@ -139,7 +139,7 @@ def _missing(parts: Sequence[ShardFound], whole: Mapping[str, WholeData]) -> Ite
             for name, size in sizes.items()
             if not part.has_finished(name, whole[name])
         }
-        if tasks or part.in_use or not whole:
+        if tasks or part.in_use or not whole or not part.provenance:
             yield MissingShard(shard, "being run" if part.in_use else "not finished", tasks)
 
 

@@ -4,7 +4,6 @@ What is read is the event log, each line once, and the times at which files were
 a thousand responses or a million makes no difference.
 """
 
-import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from evalkit.errors import StoreError
-from evalkit.results.metrics_file import without_results
+from evalkit.object_store import SECONDS_BETWEEN, address_of
+from evalkit.results.metrics_file import FILE_NAME, without_results
 from evalkit.results.shards import shards_of
 from evalkit.run.event_history import EventHistory, Mark, RoleCounts, TaskHistory
 from evalkit.run.events import EVENTS, LONGEST_SILENCE
@@ -120,6 +120,9 @@ class RunWatch:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._history = EventHistory(folder)
+        # A copy's files have the times at which it was fetched, of what was brought to the store every minute.
+        self._is_copy = address_of(folder) is not None
+        self._longest_pause = _LONGEST_PAUSE + (SECONDS_BETWEEN if self._is_copy else 0)
 
     def status(self) -> RunStatus:
         """Return how the run is going now.
@@ -128,14 +131,16 @@ class RunWatch:
             StoreError: the folder is not that of a run, or its event log cannot be read.
         """
         if not (self._folder / EVENTS).is_file():
+            if (self._folder / FILE_NAME).is_file():
+                raise StoreError(f"{self._folder}: has results, and no {EVENTS} that tells how they came about")
             raise StoreError(f"{without_results(self._folder)}; it has no {EVENTS}")
         history = self._history
         history.read_on()
         if not history.session:
             raise StoreError(f"{self._folder / EVENTS}: tells of no session of a run")
-        written = max((history.last, *self._times_of_responses()))
-        here = None if history.host is None else history.host == socket.gethostname()
-        state = _state(history, here, time.time() - written)
+        written = max((self._last_event(), *self._times_of_responses()))
+        here = None if history.process is None else history.process.host == socket.gethostname()
+        state = self._state(time.time() - written)
         now = history.last if state in ("running", "silent") else None
         tasks = {
             name: _task_status(task, now if task.session == history.session else None)
@@ -146,8 +151,8 @@ class RunWatch:
         return RunStatus(
             folder=self._folder,
             state=state,
-            host=history.host,
-            process=history.process,
+            host=None if history.process is None else history.process.host,
+            process=None if history.process is None else history.process.process,
             here=here,
             began=_time(history.began),
             written=_time(written),
@@ -160,30 +165,24 @@ class RunWatch:
             unreadable=history.unreadable,
         )
 
+    def _last_event(self) -> float:
+        """Return when the last event was written: by the file's own time where the clock of its machine is ahead."""
+        last = self._history.last
+        return last if last <= time.time() + self._longest_pause else (self._folder / EVENTS).stat().st_mtime
+
     def _times_of_responses(self) -> Iterator[float]:
-        for name in self._history.tasks:
+        for name in () if self._is_copy else self._history.tasks:
             if Path(name).name == name:  # the file may be someone else's
                 yield from (path.stat().st_mtime for path in (self._folder / name).glob("*.jsonl"))
 
-
-def _state(history: EventHistory, here: bool | None, pause: float) -> State:
-    if history.ended:
-        of_session = [task for task in history.tasks.values() if task.session == history.session]
-        return "finished" if all(task.finished for task in of_session) else "stopped"
-    if here and history.process is not None and not _is_there(history.process):
-        return "died"
-    return "running" if pause <= _LONGEST_PAUSE else "silent"
-
-
-def _is_there(process: int) -> bool:
-    """Tell whether this machine has a process of this number, whoever's it is."""
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return process > 0
+    def _state(self, pause: float) -> State:
+        history = self._history
+        if history.ended:
+            of_session = [task for task in history.tasks.values() if task.session == history.session]
+            return "finished" if all(task.finished for task in of_session) else "stopped"
+        if history.process is not None and history.process.is_known_to_be_gone():
+            return "died"
+        return "running" if pause <= self._longest_pause else "silent"
 
 
 def _task_status(task: TaskHistory, now: float | None) -> TaskStatus:

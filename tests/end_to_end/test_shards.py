@@ -208,7 +208,9 @@ def test_the_slurm_script_of_the_documentation_starts_a_shard_again_that_was_sto
     for name, line in programs.items():
         (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{line}\n")
         (tmp_path / "bin" / name).chmod(0o755)
-    slurm = {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_JOB_ID": "77"}
+    # The last task of an array has the number of the whole as its own.
+    array = {"SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "2"}
+    slurm = {**array, "SLURM_JOB_ID": "77"}
     environment |= {**slurm, "PATH": f"{tmp_path / 'bin'}:{environment['PATH']}", "PYTHONPATH": str(ROOT)}
 
     def submitted() -> "subprocess.Popen[bytes]":
@@ -218,7 +220,7 @@ def test_the_slurm_script_of_the_documentation_starts_a_shard_again_that_was_sto
     assert within(lambda: len(answers(tmp_path / "night")) >= 4, 60)
     os.kill(int((tmp_path / "process").read_text()), signal.SIGUSR1)
     assert job.wait(60) == 75
-    assert (tmp_path / "requeued").read_text() == "requeue 77\n"
+    assert (tmp_path / "requeued").read_text() == "requeue 77_2\n"
     assert submitted().wait(60) == 0
-    assert (tmp_path / "requeued").read_text() == "requeue 77\n", "what is done is not started again"
+    assert (tmp_path / "requeued").read_text() == "requeue 77_2\n", "what is done is not started again"
     assert len(answers(tmp_path / "night")) == len(set(answers(tmp_path / "night"))) == 30

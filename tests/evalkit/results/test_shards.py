@@ -38,6 +38,8 @@ def test_shards_are_found_in_their_order_and_what_is_none_is_left_aside(tmp_path
         begun(shard.folder(tmp_path))
         assert Shard.run_of(shard.folder(tmp_path)) == tmp_path
     (tmp_path / "shards" / "12-of-11").mkdir()  # nothing in it
+    for name in ("13-of-11", "01-of-11", "1-of-11.bak"):
+        begun(tmp_path / "shards" / name)
     (tmp_path / "shards" / ".lock").touch()
     assert list(shards_of(tmp_path)) == shards
     assert shards_of(tmp_path / "elsewhere") == {}

@@ -135,6 +135,15 @@ def test_a_shard_whose_samples_grew_and_that_was_stopped_then_is_not_finished(sh
     assert [each.shard for each in caught.value.missing] == [Shard(1, 3)]
 
 
+def test_a_shard_that_lost_its_provenance_is_not_finished(sharded: Path) -> None:
+    (Shard(2, 3).folder(sharded) / "provenance.json").unlink()
+    with pytest.raises(MissingShardsError) as caught:
+        merge(sharded)
+    assert [str(each) for each in caught.value.missing] == [
+        "shard 2/3, not finished; samples without an answer: unknown"
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

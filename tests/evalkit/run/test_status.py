@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from evalkit.chain import Outcome
 from evalkit.cli.main import main
 from evalkit.errors import EvalkitError, StoreError
+from evalkit.process_identity import ProcessIdentity
 from evalkit.results.usage import RoleUsage
 from evalkit.run import events
 from evalkit.run.events import EventLog
@@ -182,6 +184,66 @@ def gone() -> int:
 def test_whether_the_process_lives(tmp_path: Path, host: str | None, there: bool, pause: int, state: str) -> None:
     write(tmp_path, (pause, session(host, os.getpid() if there else gone(), speech=3)))
     assert RunWatch(tmp_path).status().state == state
+
+
+def test_a_process_of_another_time_with_the_same_number_is_not_the_one_of_the_run(tmp_path: Path) -> None:
+    write(tmp_path, (7_200, session(speech=3) | {"started": "of a boot before 17"}))
+    assert RunWatch(tmp_path).status().state == "died"
+
+
+def test_a_run_that_goes_on_knows_its_process_by_when_it_started(tmp_path: Path) -> None:
+    with closing(EventLog(tmp_path, {"speech": 3}, {"speech": {}})):
+        record = json.loads((tmp_path / "events.jsonl").read_text())
+        assert ProcessIdentity.read(json.dumps(record).encode()) == ProcessIdentity.this_process()
+        assert RunWatch(tmp_path).status().state == "running"
+
+
+def test_a_run_of_a_machine_whose_clock_is_ahead_is_not_running_for_hours_after_it_died(tmp_path: Path) -> None:
+    write(tmp_path, (-10_800, session("another-machine", 1, speech=3)))
+    assert RunWatch(tmp_path).status().state == "running"
+    os.utime(tmp_path / "events.jsonl", (NOW - 600, NOW - 600))
+    status = RunWatch(tmp_path).status()
+    assert status.state == "silent"
+    assert status.written.timestamp() == pytest.approx(NOW - 600, abs=1)
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The bucket ``shared://bucket`` of an object store."""
+    pytest.importorskip("fsspec")
+    from tests.shared_store import SHARED_STORE
+
+    monkeypatch.setenv(SHARED_STORE, str(tmp_path / "store"))
+    (tmp_path / "store" / "bucket" / "speech").mkdir(parents=True)
+    return tmp_path / "store" / "bucket"
+
+
+@pytest.mark.parametrize(("pause", "state"), [(120, "running"), (7_200, "silent")])
+def test_a_run_of_an_object_store_is_as_old_as_what_it_tells_and_not_as_its_copy(
+    bucket: Path, pause: int, state: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(bucket, (pause, session("another-machine", 1, speech=3)))
+    (bucket / "speech" / "model.jsonl").touch()
+    assert main(["status", "shared://bucket", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["state"] == state
+
+
+def test_a_run_of_an_object_store_is_fetched_again_as_long_as_it_is_watched(
+    bucket: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(bucket, (5, session("another-machine", 1, speech=3)))
+    looks = iter([lambda: write(bucket, (0, {"event": "ended"}))])
+    monkeypatch.setattr("evalkit.cli.status.time.sleep", lambda _: next(looks)())
+    assert main(["status", "shared://bucket", "--watch", "1", "--json"]) == 0
+    states = [json.loads(line)[0]["state"] for line in capsys.readouterr().out.splitlines()]
+    assert states == ["running", "stopped"]
+
+
+def test_a_merged_run_has_results_and_no_events(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "run", {"a": "the cat"}, {"a": "the cat"})
+    (run / "events.jsonl").unlink()
+    with pytest.raises(StoreError, match="run: has results, and no events.jsonl that tells how they came about"):
+        RunWatch(run).status()
 
 
 def test_a_response_that_is_written_tells_that_the_process_lives(tmp_path: Path) -> None:
