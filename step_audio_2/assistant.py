@@ -187,7 +187,7 @@ class Assistant:
             last: the open message at its end; None for the one that the question asks for.
 
         Raises:
-            ValueError: it is longer than the model can read.
+            ValueError: it is empty, or longer than the model can read.
         """
         if self.kind == "base":
             parts: list[Part] = []
@@ -206,6 +206,8 @@ class Assistant:
                 self.special,
                 special_tokens_in_text=self._special_tokens_in_text,
             )
+        if not prompt.input_ids:
+            raise ValueError("the prompt is empty: there is nothing for the model to go on from")
         if len(prompt.input_ids) > self.longest_prompt:
             raise ValueError(
                 f"the prompt has {len(prompt.input_ids)} tokens; {self.longest_prompt} is the most that the model reads"

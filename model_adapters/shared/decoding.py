@@ -10,14 +10,14 @@ from evalkit.types import Request
 
 # What must hold of each.
 _REQUIREMENTS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "max_new_tokens": (lambda value: value >= 1, "at least 1"),
+    "max_new_tokens": (lambda value: value >= 1 and value % 1 == 0, "a whole number, at least 1"),
     "do_sample": (lambda value: isinstance(value, bool), "true or false"),
     "temperature": (lambda value: value >= 0, "at least 0"),
     "top_p": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
-    "top_k": (lambda value: value >= 0, "at least 0"),
+    "top_k": (lambda value: value >= 0 and value % 1 == 0, "a whole number, at least 0"),
     "repetition_penalty": (lambda value: value > 0, "above 0"),
-    "num_beams": (lambda value: value >= 1, "at least 1"),
-    "stop": (lambda value: bool(value), "a text or several"),
+    "num_beams": (lambda value: value >= 1 and value % 1 == 0, "a whole number, at least 1"),
+    "stop": (lambda value: bool(value) and all(each and isinstance(each, str) for each in value), "a text or several"),
 }
 SETTINGS: Collection[str] = _REQUIREMENTS.keys()
 """The names of all settings that there are."""
@@ -44,7 +44,7 @@ def decoding_settings(settings: Mapping[str, Any], *, model: str, known: Collect
                 f"'{name}' is no decoding setting of {model}{hint(name, known)}; there are {', '.join(known)}"
             )
         holds, requirement = _REQUIREMENTS[name]
-        if (isinstance(value, str) and name != "stop") or value is None or not holds(value):
+        if not _holds(holds, value):
             raise ConfigurationError(f"the decoding setting {name} is {value!r}; it must be {requirement}")
     sample = wanted.pop("do_sample", "temperature" in wanted) and wanted.get("temperature") != 0
     if not sample:
@@ -56,6 +56,13 @@ def decoding_settings(settings: Mapping[str, Any], *, model: str, known: Collect
     if sample and wanted.get("num_beams", 1) > 1:
         raise ConfigurationError("beams cannot be sampled from seeds: choose num_beams=1 or do_sample=false")
     return {**wanted, "do_sample": bool(sample)}
+
+
+def _holds(holds: Callable[[Any], bool], value: Any) -> bool:
+    try:
+        return holds(value)
+    except TypeError:  # of another kind altogether
+        return False
 
 
 def request_seed(request: Request, seed: int, number: int = 0) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from evalkit.errors import ConfigurationError, first_line
 from evalkit.hints import install_command
+from model_adapters.shared.hub import refuse_missing_folder
 from model_adapters.shared.weights import folder_digest
 
 _DTYPES = ("float32", "float16", "bfloat16")
@@ -71,6 +72,7 @@ def loading(path: str) -> Iterator[None]:
     Raises:
         ConfigurationError: it cannot be loaded.
     """
+    refuse_missing_folder(path)
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:

@@ -34,14 +34,19 @@ def test_decoding_settings_mean_what_they_mean_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_new_tokens": 0}, "max_new_tokens is 0; it must be at least 1"),
-        ({"max_new_tokens": None}, "max_new_tokens is None; it must be at least 1"),
+        ({"max_new_tokens": 0}, "max_new_tokens is 0; it must be a whole number, at least 1"),
+        ({"max_new_tokens": None}, "max_new_tokens is None; it must be a whole number, at least 1"),
+        ({"max_new_tokens": 2.5}, "max_new_tokens is 2.5; it must be a whole number, at least 1"),
+        ({"max_new_tokens": [5]}, r"max_new_tokens is \[5\]; it must be a whole number, at least 1"),
+        ({"top_k": 2.5}, "top_k is 2.5; it must be a whole number, at least 0"),
         ({"temperature": -1}, "temperature is -1; it must be at least 0"),
         ({"temperature": "hot"}, "temperature is 'hot'; it must be at least 0"),
         ({"top_p": 1.5}, "top_p is 1.5; it must be above 0 and at most 1"),
-        ({"num_beams": 0}, "num_beams is 0; it must be at least 1"),
+        ({"num_beams": 0}, "num_beams is 0; it must be a whole number, at least 1"),
         ({"do_sample": "yes"}, "do_sample is 'yes'; it must be true or false"),
         ({"stop": ""}, "stop is ''; it must be a text or several"),
+        ({"stop": 5}, "stop is 5; it must be a text or several"),
+        ({"stop": ["a", ""]}, r"stop is \['a', ''\]; it must be a text or several"),
         ({"num_beams": 2, "temperature": 0.7}, "beams cannot be sampled"),
     ],
 )

@@ -74,6 +74,13 @@ def test_a_conversation_that_is_too_long_fails_by_itself(model: StepAudio2) -> N
     assert answered == {0: model.generate([requests[0]])[0], 2: model.generate([requests[2]])[0]}
 
 
+def test_a_question_of_nothing_fails_by_itself(tiny_step_audio_2: Path) -> None:
+    base = StepAudio2(str(tiny_step_audio_2), kind="base", device="cpu", batch_size=3)
+    answered = dict(base.generate_each(iter([asking("first"), asking(""), asking("last")])))
+    assert answered[1].error == "ValueError: the prompt is empty: there is nothing for the model to go on from"
+    assert [answered[number] for number in (0, 2)] == [base.generate([asking(text)])[0] for text in ("first", "last")]
+
+
 def test_what_stops_the_answers_is_raised_and_the_next_ones_are_given(model: StepAudio2, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.flac"
     damaged.write_bytes(b"fLaC" + bytes(100))

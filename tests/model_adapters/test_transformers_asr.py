@@ -172,6 +172,9 @@ def test_a_whisper_without_its_generation_settings_says_what_to_copy(tiny_whispe
     ("settings", "message"),
     [
         ({"path": "absent/checkpoint", "local_files_only": True}, "absent/checkpoint: transformers cannot load it"),
+        ({"path": "/absent/checkpoint"}, "^/absent/checkpoint: no such folder, nor a name on the Hugging Face hub"),
+        ({"path": "./absent"}, r"^\./absent: no such folder, nor a name on the Hugging Face hub"),
+        ({"path": "runs/absent/checkpoint"}, "^runs/absent/checkpoint: no such folder, nor a name"),
         ({"dtype": "int8"}, "'int8' must be float32, float16 or bfloat16"),
         ({"device": "gpu"}, "transformers cannot load it: .*gpu"),
     ],

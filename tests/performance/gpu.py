@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 import torch
 
-from evalkit.adapter import Capabilities
+from evalkit.adapter import Capabilities, Memory
 from evalkit.audio import Audio
 from evalkit.inference.local import LocalExecutor
 from evalkit.types import Call, Message, Request, Response
@@ -47,6 +47,12 @@ class Recogniser(OnTorch):
     def __init__(self, sizes: dict[str, dict[str, Any]], device: str) -> None:
         self._model = make_model(sizes, device, torch.bfloat16 if device == "cuda" else torch.float32)
         self.batches: list[list[float]] = []
+        self.peak = 0
+
+    def device_memory(self) -> Memory | None:
+        memory = super().device_memory()
+        self.peak = max(self.peak, 0 if memory is None else memory.peak)
+        return memory
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
         waveforms = [torch.from_numpy(request.audio[0].waveform(RATE)) for request in requests]
@@ -111,7 +117,7 @@ def recognition(sizes: dict[str, dict[str, Any]], device: str, count: int) -> No
     print(f"\nrecognition of {count} recordings: model busy {share:.1%}, {heard / took:.0f} seconds of audio a second")
     print(f"batches of {[len(lengths) for lengths in model.batches]}, {1 - heard / padded:.0%} of them padding")
     if device == "cuda":
-        print(f"peak memory of the last batches: {torch.cuda.max_memory_allocated() / 1e9:.1f} GB")
+        print(f"peak memory: {model.peak / 1e9:.1f} GB")
 
 
 def main() -> None:
