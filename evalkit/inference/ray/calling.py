@@ -1,14 +1,19 @@
 """Calling a replica: what it raised is raised here, and that it died is told from all else."""
 
+import re
 from collections.abc import Awaitable
 from typing import Any
 
 from evalkit.errors import ConfigurationError, first_line
 from evalkit.inference.ray.replica import RaisedThereError
 
-_DIED_OF = "The actor is dead because "
+_DIED_OF = re.compile(r"The actor (?:is dead|died) because (.*)", re.DOTALL)
 _GUESSES = "Some common causes"
+_INSIDE_RAY = re.compile(
+    r" Node Id: \w+|The actor \w+ is unavailable: |RpcError: RPC error: | rpc_code: \d+|The task may or .*"
+)
 _OUT_OF_MEMORY = "OUT_OF_MEMORY"
+_SWITCHED_OFF = "node was terminated expectedly"
 
 
 class ReplicaDiedError(Exception):
@@ -17,11 +22,13 @@ class ReplicaDiedError(Exception):
     Args:
         message: what Ray knows of it, fit for a report.
         out_of_memory: whether Ray ended it because its machine ran out of memory.
+        with_machine: whether its machine was taken away or switched off in order, for which no call is to blame.
     """
 
-    def __init__(self, message: str, *, out_of_memory: bool = False) -> None:
+    def __init__(self, message: str, *, out_of_memory: bool = False, with_machine: bool = False) -> None:
         super().__init__(message)
         self.out_of_memory = out_of_memory
+        self.with_machine = with_machine
 
 
 async def far(reference: Awaitable[Any]) -> Any:
@@ -42,12 +49,19 @@ async def far(reference: Awaitable[Any]) -> Any:
         raised, cause = error.cause.args
         raise raised from cause
     except (RayActorError, ObjectLostError) as error:
-        raise ReplicaDiedError(_cause(error), out_of_memory=_OUT_OF_MEMORY in str(error)) from error
+        if isinstance(error, RayActorError) and error.actor_init_failed:
+            raise ConfigurationError(f"a replica cannot begin: {str(error).rstrip().splitlines()[-1]}") from error
+        said = str(error)
+        switched_off = _SWITCHED_OFF in said or (isinstance(error, RayActorError) and error.preempted)
+        raise ReplicaDiedError(
+            _cause(error), out_of_memory=_OUT_OF_MEMORY in said, with_machine=switched_off
+        ) from error
     except RayError as error:
         raise ConfigurationError(f"Ray: {first_line(error)}") from error
 
 
 def _cause(error: Exception) -> str:
     """Return what Ray knows of a replica's death, without what it guesses."""
-    cause = str(error).partition(_DIED_OF)[2] or first_line(error)
-    return " ".join(cause.partition(_GUESSES)[0].split())
+    found = _DIED_OF.search(str(error))
+    cause = found[1] if found else first_line(error)
+    return " ".join(_INSIDE_RAY.sub("", cause.partition(_GUESSES)[0]).split())

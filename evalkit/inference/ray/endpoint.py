@@ -1,38 +1,25 @@
 """The endpoint of a model on a Ray cluster: which replica is asked what, and what becomes of one that dies."""
 
 import asyncio
-import logging
 import math
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from evalkit.errors import AudioError, ConfigurationError, EvalkitError
+from evalkit.errors import AudioError, ConfigurationError
 from evalkit.inference.endpoint import ModelFacts, ModelSpec
 from evalkit.inference.ray.calling import ReplicaDiedError, far
-from evalkit.inference.ray.cluster import Cluster
 from evalkit.inference.ray.messages import portable_call
-from evalkit.inference.ray.replica import Answer, Opened, Replica
+from evalkit.inference.ray.replica import Answer
+from evalkit.inference.ray.replicas import LiveReplica, Replicas, begin_task
 from evalkit.inference.ray.settings import ReplicaSettings
 from evalkit.inference.work_clock import AtWork
-from evalkit.progress import say
 from evalkit.types import Call, Failure, FailureKind, Response
-from evalkit.version import __version__
 
 # A call that so many replicas held as they died is asked beside no other, to see whether it is the one they die of;
 _ALONE_AFTER = 2
 # and fails once so many have died of it so.
 _MOST_DEATHS_ALONE = 3
-
-_CALLS_AT_ONCE = 100_000  # in one replica; how many it gets is decided here
-
-_log = logging.getLogger("evalkit")
-
-
-class ReplicasLostError(EvalkitError):
-    """A replica that dies again and again; the run stops, and what was answered is kept."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,33 +42,6 @@ class _Asked:
         return self.deaths >= _ALONE_AFTER
 
 
-@dataclass(slots=True, eq=False)
-class _LiveReplica:
-    """A replica that has its model.
-
-    Attributes:
-        actor: by which it is called.
-        opened: what it said of itself.
-        died: the future that gets what it died of.
-        held: the calls that it has.
-        alone: whether the call that it got last is to be beside no other.
-        worked: for how long, as of its last answer; None before there is any.
-    """
-
-    actor: Any
-    opened: Opened
-    died: "asyncio.Future[ReplicaDiedError]"
-    held: set[_Asked] = field(default_factory=set)
-    alone: bool = False
-    worked: AtWork | None = None
-
-    def room(self, share: int) -> int:
-        """Return how many calls it may get, its fair share of all being so many."""
-        if self.alone and self.held:
-            return 0
-        return min(self.opened.capacity, max(self.opened.batch_size, share)) - len(self.held)
-
-
 class RayEndpoint:
     """One model on a cluster; see ``Endpoint``.
 
@@ -94,19 +54,15 @@ class RayEndpoint:
     def __init__(self, spec: ModelSpec, settings: ReplicaSettings, beside: Sequence["RayEndpoint"]) -> None:
         self.role = spec.role
         # What a process of its own prints would be kept in the run folder, which another machine may not have.
-        self._spec = replace(spec, process=replace(spec.process, log=None))
+        spec = replace(spec, process=replace(spec.process, log=None))
         self._settings = settings
-        self._beside = beside
-        self._cluster = Cluster(settings.address)
+        self._replicas = Replicas(spec, settings, beside, self._join, self._fail)
         self._known: asyncio.Future[ModelFacts] | None = None
-        self._placed = asyncio.Event()
-        self._wanted = 1  # replicas
-        self._live: list[_LiveReplica] = []
-        self._answered: list[_LiveReplica] = []  # those that have, dead ones included
+        self._answered: list[LiveReplica] = []  # those that have, dead ones included
         self._asked: set[_Asked] = set()
         self._waiting: deque[_Asked] = deque()
         self._suspects: deque[_Asked] = deque()
-        self._keeping: set[asyncio.Task[None]] = set()
+        self._beginning: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
         self._error: Exception | None = None
         self._closed = False
@@ -115,7 +71,7 @@ class RayEndpoint:
         """Return what the model is and can do, by the first replica that has loaded it; see ``Endpoint``."""
         if self._known is None:
             self._known = asyncio.get_running_loop().create_future()
-            _begin(self._open(), self._keeping)
+            begin_task(self._begin(), self._beginning)
         return await asyncio.shield(self._known)
 
     async def answer(self, call: Call) -> Response:
@@ -142,12 +98,12 @@ class RayEndpoint:
         self._closed = True
         if self._known is None:
             return
-        await asyncio.gather(*(each.actor.close.remote() for each in self._live), return_exceptions=True)
+        for beginning in self._beginning:
+            beginning.cancel()
+        await asyncio.gather(*self._beginning, return_exceptions=True)
+        await self._replicas.finish_batches()
         await asyncio.gather(*self._asking)
-        for keeper in self._keeping:
-            keeper.cancel()
-        await asyncio.gather(*self._keeping, return_exceptions=True)
-        await self._cluster.leave()
+        await self._replicas.end()
 
     def at_work(self) -> AtWork:
         """Return how much of the time a replica was at work, the mean of all that there were; see ``Timed``."""
@@ -155,106 +111,19 @@ class RayEndpoint:
         count = max(1, len(worked))
         return AtWork(sum(each.seconds for each in worked) / count, sum(each.of for each in worked) / count)
 
-    async def _open(self) -> None:
-        """Have the replicas started, and the first placed."""
+    async def _begin(self) -> None:
         try:
-            await self._cluster.enter()
-            resources = await self._resources()
-            for _ in range(self._wanted):
-                _begin(self._keep(resources), self._keeping)
-            try:
-                await asyncio.wait_for(self._placed.wait(), self._settings.patience)
-            except TimeoutError:
-                raise ConfigurationError(
-                    f"{self.role}: no place for a replica within executor.patience={self._settings.patience:g} s: it "
-                    f"asks for {_in_words(resources)}; the cluster has {await self._cluster.told()}"
-                ) from None
+            await self._replicas.begin()
         except Exception as error:
             self._fail(error)
 
-    async def _resources(self) -> Mapping[str, float]:
-        """Return what a replica asks for, and decide how many there are to be.
-
-        Raises:
-            ConfigurationError: a cluster of this machine's own, which does not grow, cannot hold them.
-        """
-        machines = await self._cluster.machines()
-        num_gpus = self._settings.num_gpus
-        if num_gpus is None:
-            num_gpus = 1.0 if any(each.resources.get("GPU") for each in machines) else 0.0
-        resources = {"CPU": self._settings.num_cpus, "GPU": num_gpus}
-        room, models = sum(each.room(resources) for each in machines), len(self._beside)
-        self._wanted = self._settings.count or max(1, room // models)
-        if room < self._wanted * models:
-            asked = f"{self._wanted} replica{'s'[: self._wanted > 1]} of {models} model{'s'[: models > 1]} on Ray"
-            line = f"{asked}, each with {_in_words(resources)}; the cluster has {await self._cluster.told()}"
-            if self._settings.address is None:
-                raise ConfigurationError(
-                    f"no place for {line}; ask for less by executor.replicas=, num_cpus= or num_gpus=, or give a role "
-                    "another executor: executor@executors.ROLE=local"
-                )
-            self._notify(f"waiting for places: {line}. Work begins with the first")
-        return resources
-
-    async def _keep(self, resources: Mapping[str, float]) -> None:
-        """Keep one replica at work: another takes the place of one that dies."""
-        import ray
-
-        deaths = 0
-        try:
-            while not self._closed:
-                actor, replica = self._actor(resources), None
-                try:
-                    replica = await self._begin(actor)
-                    error = await replica.died
-                except ReplicaDiedError as died:
-                    error = died
-                finally:
-                    ray.kill(actor)
-                deaths = 0 if replica is not None and replica.worked else deaths + 1
-                if deaths > self._settings.max_deaths:
-                    raise ReplicasLostError(
-                        f"{self.role}: its replica died {deaths} times without an answer in between; the last time "
-                        f"{error}. What was answered is kept: run the same command again to continue"
-                    )
-                self._notify(f"{self.role}: a replica died ({error}); another takes its place")
-        except Exception as error:
-            self._fail(error)
-
-    def _actor(self, resources: Mapping[str, float]) -> Any:
-        import ray
-
-        actor_class = ray.remote(Replica).options(
-            num_cpus=resources["CPU"],
-            num_gpus=resources["GPU"],
-            runtime_env=dict(self._settings.runtime_env) or None,
-            max_concurrency=_CALLS_AT_ONCE,
-            max_restarts=0,  # what it held must be known when it dies, and is asked again from here
-        )
-        return actor_class.remote(
-            self._spec, self._settings.executor, Path.cwd(), must_have_folder=not self._settings.send_content
-        )
-
-    async def _begin(self, actor: Any) -> _LiveReplica:
-        """Have a replica load its model, and put it to work.
-
-        Raises:
-            ConfigurationError: it is of another evalkit, or its model is another than that of the replicas before.
-            EvalkitError: its model cannot be had there.
-        """
-        version = await far(actor.version.remote())
-        if version != __version__:
-            raise ConfigurationError(f"{self.role}: the cluster's evalkit is {version}, this one {__version__}")
-        self._placed.set()
-        opened: Opened = await far(actor.open.remote())
+    def _join(self, replica: LiveReplica) -> None:
+        """Have a replica that has loaded its model begin to work."""
         assert self._known is not None  # noqa: S101 - a replica is opened for the facts
         if not self._known.done():
-            self._known.set_result(opened.facts)
-        self._refuse_another(opened.facts, await self._known)
-        replica = _LiveReplica(actor, opened, asyncio.get_running_loop().create_future())
-        self._live.append(replica)
+            self._known.set_result(replica.opened.facts)
+        self._refuse_another(replica.opened.facts, self._known.result())
         self._hand_out()
-        return replica
 
     def _refuse_another(self, facts: ModelFacts, first: ModelFacts) -> None:
         for key in sorted(first.fingerprint.keys() | facts.fingerprint.keys()):
@@ -271,22 +140,22 @@ class RayEndpoint:
         None gets more than its share of all that are known, so that the last calls, and those of a replica that is
         still loading, are not in another's queue.
         """
-        share = math.ceil(len(self._asked) / self._wanted)
+        live = self._replicas.live
+        share = math.ceil(len(self._asked) / self._replicas.wanted)
         while self._waiting:
-            free = [each for each in self._live if each.room(share) > 0]
+            free = [each for each in live if each.room(share) > 0]
             if not free:
                 return
             self._give(min(free, key=lambda each: len(each.held)), self._waiting.popleft())
-        for each in self._live:
+        for each in live:
             if self._suspects and not each.held:
                 self._give(each, self._suspects.popleft())
 
-    def _give(self, replica: _LiveReplica, asked: _Asked) -> None:
-        replica.held.add(asked)
+    def _give(self, replica: LiveReplica, asked: _Asked) -> None:
         replica.alone = asked.suspect
-        _begin(self._ask(replica, asked), self._asking)
+        replica.held.add(begin_task(self._ask(replica, asked), self._asking))
 
-    async def _ask(self, replica: _LiveReplica, asked: _Asked) -> None:
+    async def _ask(self, replica: LiveReplica, asked: _Asked) -> None:
         """Have a replica answer a call, and hand its answer out."""
         try:
             response = await self._response(replica, asked)
@@ -296,11 +165,11 @@ class RayEndpoint:
             if response is not None and not asked.answered.done():
                 asked.answered.set_result(response)
         finally:
-            replica.held.discard(asked)
+            replica.held -= {asyncio.current_task()}
         if not self._closed and self._error is None:
             self._hand_out()
 
-    async def _response(self, replica: _LiveReplica, asked: _Asked) -> Response | None:
+    async def _response(self, replica: LiveReplica, asked: _Asked) -> Response | None:
         """Return a replica's response; None if there is none, and the call waits again unless this is closed."""
         call = asked.call
         if call.request.audio:
@@ -310,30 +179,27 @@ class RayEndpoint:
                 return Response(failure=Failure("unreadable_audio", str(error)))
         if self._closed:
             return None
-        if replica.died.done():
+        if replica.gone.done():
             self._ask_again(asked)
             return None
         try:
             answer: Answer | None = await far(replica.actor.answer.remote(call))
         except ReplicaDiedError as error:
-            self._bury(replica, error)
+            self._replicas.bury(replica, error)
             return self._after_death(asked, error)
-        if answer is None:
+        if answer is None:  # it was closed, as its machine leaves
+            if not self._closed:
+                self._ask_again(asked)
             return None
         if replica.worked is None:
             self._answered.append(replica)
         replica.worked = answer.at_work
         return answer.response
 
-    def _bury(self, replica: _LiveReplica, error: ReplicaDiedError) -> None:
-        """Give a replica nothing more; the first call that it died with tells of it."""
-        if replica in self._live:
-            self._live.remove(replica)
-            replica.died.set_result(error)
-
     def _after_death(self, asked: _Asked, error: ReplicaDiedError) -> Response | None:
         """Return why a call is not asked again, if it is not."""
-        asked.deaths += 1
+        if not error.with_machine:
+            asked.deaths += 1
         if asked.deaths == _ALONE_AFTER + _MOST_DEATHS_ALONE:
             kind: FailureKind = "out_of_memory" if error.out_of_memory else "error"
             said = f"the model died {asked.deaths} times at this request; the last time {error}"
@@ -347,22 +213,7 @@ class RayEndpoint:
     def _fail(self, error: Exception) -> None:
         """Raise an error wherever something is waited for."""
         self._error = self._error or error
-        self._placed.set()
         for future in (self._known, *(asked.answered for asked in self._asked)):
             if future is not None and not future.done():
                 future.set_exception(error)
                 future.exception()  # whoever waits has it raised; that nobody waits any longer is no fault to report
-
-    def _notify(self, line: str) -> None:
-        _log.info("%s", line)
-        say(line)
-
-
-def _begin(work: Coroutine[Any, Any, None], begun: "set[asyncio.Task[None]]") -> None:
-    task = asyncio.get_running_loop().create_task(work)
-    begun.add(task)
-    task.add_done_callback(begun.discard)
-
-
-def _in_words(resources: Mapping[str, float]) -> str:
-    return " and ".join(f"{amount:g} {name}" for name, amount in resources.items())

@@ -22,6 +22,21 @@ class RaisedThereError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a replica is.
+
+    Attributes:
+        machine: Ray's name for it.
+        name: people's.
+        version: of evalkit there.
+    """
+
+    machine: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """What a replica says once its model is loaded.
 
@@ -55,11 +70,14 @@ class Replica:
     Args:
         spec: describes the model.
         executor: of one process, by which it works there.
-        folder: in which it works, so that relative paths lead where they led where they were written.
+        folder: in which it works, so that relative paths lead where they led where they were written; None for the one
+            in which Ray began it.
         must_have_folder: whether it cannot do without.
     """
 
-    def __init__(self, spec: ModelSpec, executor: LocalExecutor, folder: Path, *, must_have_folder: bool) -> None:
+    def __init__(
+        self, spec: ModelSpec, executor: LocalExecutor, folder: Path | None, *, must_have_folder: bool
+    ) -> None:
         self._spec = spec
         self._executor = executor
         self._folder = folder
@@ -67,9 +85,11 @@ class Replica:
         self._answering: set[asyncio.Task[Response]] = set()
         self._closed = False
 
-    async def version(self) -> str:
-        """Return which evalkit this is; the model is not loaded for it."""
-        return __version__
+    async def place(self) -> Place:
+        """Return where this is; the model is not loaded for it."""
+        import ray
+
+        return Place(ray.get_runtime_context().get_node_id(), os.uname().nodename, __version__)
 
     async def open(self) -> Opened:
         """Load the model.
@@ -107,19 +127,23 @@ class Replica:
 
     async def _opened(self) -> Opened:
         find_rooms_at_home()
-        try:
-            os.chdir(self._folder)
-        except OSError as error:
-            if self._must_have_folder:
-                raise ConfigurationError(
-                    f"executor.recordings=paths: {os.uname().nodename} has no folder {self._folder} "
-                    f"({error.strerror}); recordings=bytes sends them"
-                ) from error
+        if self._folder is not None:
+            self._change_to(self._folder)
+        self._spec.check()  # what the machine of the run has need not be here
         self._endpoint = self._executor.open(self._spec)
         facts = await self._endpoint.facts()
         self._endpoint.expect_more(False)  # what comes, and when, is for the other side to say
         batch_size = self._executor.batch_size or facts.capabilities.batch_size
         return Opened(facts, batch_size, batch_size * (self._executor.batches_ahead + 1))
+
+    def _change_to(self, folder: Path) -> None:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            if self._must_have_folder:
+                raise ConfigurationError(
+                    f"executor.recordings=paths: no folder {folder} ({error.strerror}); recordings=bytes sends them"
+                ) from error
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from typing import Any
 
 from evalkit.inference.local import LocalExecutor
 
+_FILES = ("working_dir", "py_modules")  # Ray takes them once, on being connected
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSettings:
@@ -32,3 +34,13 @@ class ReplicaSettings:
     max_deaths: int
     patience: float
     send_content: bool
+
+    @property
+    def files(self) -> Mapping[str, Any]:
+        """What of ``runtime_env`` Ray sends to the machines: folders and modules of this one."""
+        return {name: value for name, value in self.runtime_env.items() if name in _FILES}
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """The rest of ``runtime_env``."""
+        return {name: value for name, value in self.runtime_env.items() if name not in _FILES}

@@ -1,4 +1,4 @@
-"""A Ray cluster of two cores, which runs already when the tests come to it; it believes to have GPUs as well."""
+"""Ray clusters of this machine, which run already when the tests come to them."""
 
 import os
 import secrets
@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.conftest import ROOT
 from tests.processes import is_at_work, processes_saying, within
 
 CORES, GPUS = 2, 4
+TOKEN = secrets.token_hex(32)  # of all clusters of this process: Ray reads it once, on being imported
 
 
 def free_port() -> int:
@@ -24,35 +27,69 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where it is found; only this process and those that it starts may use it."""
-    if find_spec("ray") is None:  # not imported yet: it reads the environment as it is
-        pytest.skip("the ray extra is not installed")
-    folder = tmp_path_factory.mktemp("ray")
+@dataclass(frozen=True)
+class RayMachine:
+    """What one `ray start` began, and believes to be a machine of its own."""
+
+    mark: str
+
+    def switch_off(self) -> None:
+        """Have it gone all at once, as if somebody had pulled the plug."""
+        while processes := processes_with(self.mark):
+            for process in processes:
+                os.kill(process, signal.SIGKILL)
+
+
+@contextmanager
+def ray_machine(folder: Path, *words: str) -> Iterator[RayMachine]:
+    """Have a machine run; ``words`` say which cluster it begins or joins, and what it has."""
+    mark = secrets.token_hex(16)
+    log, program = folder / f"{mark}.log", Path(sys.executable).with_name("ray")
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [str(program), "start", "--block", f"--object-store-memory={100 << 20}", *words],
+            cwd=folder, env={**os.environ, "MARK": mark}, stdout=output, stderr=output,
+        )  # fmt: skip
+    machine = RayMachine(mark)
+    try:
+        assert within(lambda: "Ray runtime started" in log.read_text() or process.poll() is not None, 120)
+        assert process.poll() is None, log.read_text()
+        yield machine
+    finally:
+        machine.switch_off()
+        process.wait(60)
+
+
+@contextmanager
+def ray_head(folder: Path, *words: str) -> Iterator[tuple[str, RayMachine]]:
+    """Have a cluster run that only this process and those that it starts may use, and return its address."""
     address = f"127.0.0.1:{free_port()}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_AUTH_TOKEN", TOKEN)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("PYTHONPATH", str(ROOT))
-        program = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--disable-usage-stats"]
-        settings = [f"--num-cpus={CORES}", f"--num-gpus={GPUS}", f"--object-store-memory={200 << 20}"]
-        place = ["--node-ip-address=127.0.0.1", f"--port={address.partition(':')[2]}", "--include-dashboard=false"]
-        with (folder / "log").open("w") as log:
-            cluster = subprocess.Popen([*program, *settings, *place], cwd=folder, stdout=log, stderr=log)
-        try:
-            assert within(lambda: "Ray runtime started" in (folder / "log").read_text(), 60)
-            yield address
-        finally:
-            cluster.send_signal(signal.SIGTERM)
-            cluster.wait(60)
+        place = ("--node-ip-address=127.0.0.1", f"--port={address.partition(':')[2]}", "--include-dashboard=false")
+        with ray_machine(folder, "--head", *place, *words) as head:
+            yield address, head
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a cluster of two cores is found, which believes to have GPUs as well."""
+    refuse_without_ray()
+    with ray_head(tmp_path_factory.mktemp("ray"), f"--num-cpus={CORES}", f"--num-gpus={GPUS}") as (address, _):
+        yield address
+
+
+def refuse_without_ray() -> None:
+    if find_spec("ray") is None:  # not imported yet: it reads the environment as it is
+        pytest.skip("the ray extra is not installed")
 
 
 def replicas() -> list[int]:
     """The processes of replicas on this cluster."""
-    token = os.environ["RAY_AUTH_TOKEN"]
-    return [process for process in processes_saying("ray::Replica") if process in processes_with(token)]
+    return [process for process in processes_saying("ray::Replica") if process in processes_with(TOKEN)]
 
 
 def processes_with(mark: str) -> list[int]:

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +40,15 @@ class Obedient(ModelAdapter):
         if order == "listen":
             [audio] = request.audio
             return Response(f"{len(audio.waveform(RATE))} {audio.locator} {audio.digest()}")
+        if order == "where":
+            import ray
+
+            time.sleep(0.1)
+            return Response(ray.get_runtime_context().get_node_id())
+        if order.startswith("read"):
+            return Response(Path(order.split()[1]).read_text(encoding="utf-8"))
+        if order.startswith("tell"):
+            return Response(os.environ[order.split()[1]])
         if order.startswith("wait"):
             time.sleep(float(order.split()[1]))
         return Response(order.upper())

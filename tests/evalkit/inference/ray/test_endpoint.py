@@ -1,6 +1,7 @@
 """Endpoints on a cluster: what is sent and comes back, replicas that die, what cannot be placed, and the end."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ from evalkit.errors import ConfigurationError
 from evalkit.inference.endpoint import Endpoint, ModelSpec
 from evalkit.inference.local import LocalExecutor
 from evalkit.inference.ray import RayExecutor
-from evalkit.inference.ray.endpoint import ReplicasLostError
+from evalkit.inference.ray.replicas import ReplicasLostError
 from evalkit.run.explanation import in_our_words
 from evalkit.types import Call, Message, Request, Response
+from tests.evalkit.inference.ray import models
 from tests.evalkit.inference.ray.conftest import replicas
 from tests.evalkit.inference.ray.models import RATE, SAID
 from tests.processes import within
 
 pytestmark = pytest.mark.slow
+MACHINE = os.uname().nodename
 
 
 def spec(**settings: Any) -> ModelSpec:
@@ -90,7 +93,7 @@ def test_replicas_that_die_again_and_again_stop_the_run(address: str) -> None:
 def test_what_ends_a_local_run_ends_this_one_in_the_same_words(address: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^it will answer nobody$"):
         ask(address, [call("refuse all")], replicas=1)
-    with pytest.raises(ConfigurationError, match=r"^no weights at /nowhere$"), in_our_words():
+    with pytest.raises(ConfigurationError, match=rf"^{MACHINE}: no weights at /nowhere$"), in_our_words():
         ask(address, [call("a")], spec(refuses="no weights at /nowhere"), replicas=1)
 
 
@@ -107,6 +110,21 @@ def test_what_has_no_place_is_said_with_what_there_is(address: str) -> None:
 def test_a_replica_sees_the_gpus_that_it_asked_for(address: str, num_gpus: float | None, seen: int) -> None:
     [response] = ask(address, [call("see")], replicas=1, num_gpus=num_gpus)
     assert len(response.text.split(",")) == seen
+
+
+def test_what_the_machines_lack_is_sent_to_them(tmp_path: Path, address: str) -> None:
+    source = Path(models.__file__).read_text(encoding="utf-8")
+    module, files = tmp_path / "modules" / "only_here", tmp_path / "files"
+    module.mkdir(parents=True)
+    files.mkdir()
+    (module / "__init__.py").write_text(source, encoding="utf-8")
+    (files / "words").write_text("read there", encoding="utf-8")
+    model = ModelSpec("model", "Obedient", {"_target_": "only_here.Obedient"})
+    with pytest.raises(ConfigurationError, match=rf"^{MACHINE}: model: cannot load the adapter 'only_here.Obedient'"):
+        ask(address, [call("a")], model, replicas=1)
+    sent = {"py_modules": [str(module)], "working_dir": str(files), "env_vars": {"SAID": "hello"}}
+    responses = ask(address, [call("read words"), call("tell SAID")], model, replicas=1, runtime_env=sent)
+    assert [each.text for each in responses] == ["read there", "hello"]
 
 
 def test_the_batch_under_way_ends_and_no_other_begins(address: str) -> None:
