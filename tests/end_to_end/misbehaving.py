@@ -22,13 +22,14 @@ class Misbehaving(ModelAdapter):
     """Hears words that are a function of the sound, four recordings at once.
 
     ``fault`` is a file that may hold ``{"kind": "raise" | "too_few" | "hang" | "wait", "at": number of the batch}``; a
-    batch that waits goes on once the file is gone.
+    batch that waits goes on once the file is gone, and later ones take a second, in which a run that was to stop stops.
     """
 
     def __init__(self, fault: str) -> None:
         self.capabilities = Capabilities(sample_rate=16_000, batch_size=4)
         self._fault = Path(fault)
         self._batches = 0
+        self._pause = 0.0
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
         kind = self._now()
@@ -36,8 +37,12 @@ class Misbehaving(ModelAdapter):
             raise RuntimeError("CUBLAS_STATUS_EXECUTION_FAILED\nin a kernel")
         if kind == "hang":
             time.sleep(3_600)
-        while kind == "wait" and self._fault.is_file():
-            time.sleep(0.01)
+        if kind == "wait":
+            while self._fault.is_file():
+                time.sleep(0.01)
+            self._pause = 1.0
+        else:
+            time.sleep(self._pause)
         answers = [Response(heard(request.audio[0].waveform(16_000).tobytes())) for request in requests]
         return answers[:-1] if kind == "too_few" else answers
 

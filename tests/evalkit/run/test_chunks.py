@@ -44,7 +44,7 @@ class Rough(Transcription):
                 os.kill(os.getpid(), signal.SIGKILL)
             if os.environ.get("ROUGH") == "wait":
                 Path(os.environ["ROUGH_FILE"]).write_text(str(os.getpid()))
-                time.sleep(60)
+                time.sleep(600)
         return (yield from super().chain(sample))
 '''
 
@@ -166,7 +166,7 @@ def test_a_script_is_carried_out_once(run: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(f"{IN_TWO_PROCESSES}\nevalkit.run.rescore.rescore(Path(sys.argv[1]))\n")
     before = contents(run)
-    done = subprocess.run([sys.executable, script, run], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, script, run], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "once\n", "")
     assert contents(run) == before
 
@@ -183,7 +183,7 @@ def test_an_end_from_outside_leaves_no_process(rough: Path, tmp_path: Path, numb
     assert within(lambda: at_work.is_file() and at_work.read_text())
     # As the terminal does it, whose interrupt goes to all processes of the group.
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=300)
     assert has_ended(int(at_work.read_text()))
     if number == signal.SIGINT:
         assert said.splitlines() == ["evalkit: interrupted; what was answered is kept, the same command continues"]
