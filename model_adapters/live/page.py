@@ -132,7 +132,6 @@ class AgentMaker:
         if self._write:
             token2wav = voice = None
         tools = self._with_voices(token2wav, voice)
-        given = decoding_settings(spec.generation, model=spec.title) if spec.generation else {}
         return StepAudio2Agent(
             spec.title,
             model.assistant,
@@ -140,7 +139,7 @@ class AgentMaker:
             tools,
             token2wav=token2wav,
             voices=self._voices(voice),
-            settings={**SPOKEN, **given},
+            settings=decoding_settings({**SPOKEN, **spec.generation}, model=spec.title),
             seed=self._seed,
         )
 

@@ -48,6 +48,11 @@ class History(Generic[MessageT]):
         return len(self._turns)
 
     @property
+    def turns(self) -> tuple[Turn[MessageT], ...]:
+        """All of them, in order."""
+        return tuple(self._turns)
+
+    @property
     def messages(self) -> list[MessageT]:
         """Those of all turns, in order."""
         return [message for turn in self._turns for message in turn.messages]
@@ -75,9 +80,10 @@ class History(Generic[MessageT]):
         """
         return self._turns.pop()
 
-    def clear(self) -> None:
-        """Forget all turns."""
+    def restore(self, turns: Sequence[Turn[MessageT]]) -> None:
+        """Remember these turns, and no others."""
         self._turns.clear()
+        self._turns.extend(turns)
 
 
 def own_turn(ids: Sequence[int], *, spoken: bool) -> Message:

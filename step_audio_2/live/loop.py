@@ -84,6 +84,7 @@ class TurnLoop(ABC, Generic[MessageT]):
         self._played: float | None = None
         self._remembering = threading.Lock()
         self._last: tuple[list[MessageT], Said[MessageT]] | None = None
+        self._voice_before = voice  # the last turn that is remembered
 
     @abstractmethod
     def _human(self, content: Sequence[Part]) -> MessageT:
@@ -125,7 +126,7 @@ class TurnLoop(ABC, Generic[MessageT]):
     def regenerate(self) -> Generator[Event, None, None]:
         """Answer the last turn's user once more, in other words, as if the first answer had not been.
 
-        Where that ends in an error, the first answer stays.
+        It begins in the voice in which that one began. Where that ends in an error, the first answer stays.
 
         Raises:
             IndexError: there was no turn.
@@ -157,14 +158,17 @@ class TurnLoop(ABC, Generic[MessageT]):
             self._played = self._last = None
 
     def _turn_again(self) -> Generator[Event, None, None]:
-        before = self.history.take_last()
+        before, voice = self.history.take_last(), self.voice
+        self.voice = self._voice_before
         try:
             yield from self._turn([before.messages[0]])
         except Exception:
             self.history.add(before)
+            self.voice = voice
             raise
 
     def _turn(self, turn: list[MessageT]) -> Generator[Event, None, None]:
+        turns, voice = self.history.turns, self.voice
         reading: _Reading[MessageT] | None = None
         try:
             for round_ in range(self._most_rounds + 1):
@@ -181,9 +185,13 @@ class TurnLoop(ABC, Generic[MessageT]):
                 reading = None
         except GeneratorExit:
             self._cancelled.set()
-            self._end(turn, reading)
+            self._end(turn, reading, voice)
             raise
-        self._end(turn, reading)
+        except Exception:
+            self.history.restore(turns)  # what was forgotten to make room among them
+            self.voice = voice
+            raise
+        self._end(turn, reading, voice)
         yield TurnEnd(self._cancelled.is_set())
 
     def _results(self, said: Said[MessageT], calls: Sequence[ToolCall]) -> Generator[Event, None, list[MessageT]]:
@@ -201,8 +209,9 @@ class TurnLoop(ABC, Generic[MessageT]):
             self.voice = result.voice or self.voice
         return messages
 
-    def _end(self, turn: list[MessageT], reading: "_Reading[MessageT] | None") -> None:
-        """Remember a turn that is over, or interrupted."""
+    def _end(self, turn: list[MessageT], reading: "_Reading[MessageT] | None", voice: Voice | None) -> None:
+        """Remember a turn that is over, or interrupted, and the voice in which it began."""
+        self._voice_before = voice
         if reading is None:
             with self._remembering:
                 self._add(turn)

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ pytest.importorskip("silero_vad", reason="the live extra is not installed")
 
 from model_adapters.live.page import AgentMaker
 from step_audio_2.live.calculator import calculator
+from step_audio_2.live.conversation import SPOKEN
+from step_audio_2.live.page.agent import Choice
 from tests.model_adapters.live_conversations import scripted
 from tests.servers.backends import Answer, Called
 from tests.servers.openai_server import OpenAIServer
@@ -37,6 +40,15 @@ def test_a_model_behind_a_server_calls_tools_on_the_page() -> None:
         assert (agent.title, agent.system, agent.voices) == ("Served", "", ())
         asyncio.run(asyncio.wait_for(talk(agent), 60))
     assert backend.requests[0].messages[-1]["content"] == "three times four?"
+
+
+def test_settings_of_the_model_join_those_of_a_conversation(tiny_step_audio_2: Path) -> None:
+    with ExitStack() as resources:
+        maker = AgentMaker([], None, None, write=True, seed=0)
+        chosen = ["model=step_audio_2_mini", f"model.path={tiny_step_audio_2}", "model.generation.max_new_tokens=40"]
+        settings = maker.agent(chosen, (), resources).about(Choice("", "", frozenset())).settings
+    # Still sampled: a limit alone says nothing of that.
+    assert settings == {**SPOKEN, "max_new_tokens": 40}
 
 
 def test_a_model_that_calls_no_tools_is_offered_none(capsys: Any) -> None:

@@ -309,7 +309,38 @@ def test_an_error_leaves_no_trace_in_the_history(assistant: Assistant, tokenizer
     before = conversation.history.messages
     with pytest.raises(ValueError, match="is the most that the model reads"):
         list(conversation.answer("rain " * 20_000))
-    assert conversation.history.messages in (before, [])  # turns may have been forgotten to make room, none was added
+    assert conversation.history.messages == before  # none was added, and none forgotten to make room
+
+
+def test_an_answer_given_anew_begins_in_the_voice_of_the_first_and_an_error_changes_none(
+    assistant: Assistant, token2wav: Token2Wav, voice: Path, tokenizer: Any, tmp_path: Path
+) -> None:
+    names = iter(["one.wav", "two.wav", "three.wav"])
+
+    def change(query: str) -> ToolResult:
+        other = tmp_path / next(names)
+        other.write_bytes(voice.read_bytes())
+        return ToolResult("好", voice=token2wav.prepare(other))
+
+    call = called(tokenizer, "timbre_rag", '{"query": "x"}')
+    said = ended(spoken(tokenizer, "好。"))
+    # Two changes in one answer, of which the last holds; the same answer anew without one; a change, and no more.
+    script = Script(ended([*call, *call]), said, said, ended(call))
+    tools = [Tool("timbre_rag", "…", change, QUERY)]
+    conversation = Conversation(assistant, tools=tools, token2wav=token2wav, voice=voice, settings=script.settings)
+
+    def name() -> str:
+        assert conversation.voice is not None
+        return Path(conversation.voice.name).name
+
+    list(conversation.answer("other voice"))
+    assert name() == "two.wav"
+    list(conversation.regenerate())
+    assert name() == voice.name
+    before = conversation.history.messages
+    with pytest.raises(IndexError):  # the script is at its end
+        list(conversation.answer("other voice"))
+    assert (name(), conversation.history.messages) == (voice.name, before)
 
 
 def test_an_answer_is_given_anew(assistant: Assistant, tokenizer: Any) -> None:
