@@ -15,6 +15,9 @@ class SharedStore(LocalFileSystem):
 
     protocol = "shared"
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(auto_mkdir=True, **options)
+
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
         if isinstance(path, list):

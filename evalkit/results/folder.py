@@ -158,7 +158,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror}); is this a run folder?") from error
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{path}: is not valid JSON ({error})") from error
+        raise StoreError(
+            f"{path}: is not valid JSON ({error}); put it back as it was, or delete it and continue the run"
+        ) from error
     if not isinstance(content, dict):
         raise StoreError(f"{path}: is not a JSON object")
     return content

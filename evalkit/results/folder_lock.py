@@ -16,6 +16,7 @@ from typing import Protocol
 
 from evalkit.errors import StoreError
 from evalkit.file_systems import file_system_of
+from evalkit.object_mirror import HELD
 from evalkit.process_identity import ProcessIdentity
 
 LOCK = ".lock"
@@ -109,8 +110,8 @@ class _Claim:
 
 
 def is_of_lock(name: str) -> bool:
-    """Tell whether a file of a run folder is one of its lock."""
-    return name == LOCK or name.startswith(_CLAIM)
+    """Tell whether a file of a run folder is one of its lock, or of its hold on an object store."""
+    return name in (LOCK, HELD) or name.startswith(_CLAIM)
 
 
 def _claims(folder: Path) -> list[int]:

@@ -20,7 +20,7 @@ from evalkit.results.shared_parts import StoredParts
 from evalkit.run.scoring import TaskScorer
 from evalkit.run.stored_outcomes import skipped_outcome
 from evalkit.task import Task
-from evalkit.types import Call, Response
+from evalkit.types import Call, Response, canonical_json, content_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,14 @@ class _Records:
     Attributes:
         accepted: how many good responses each call has that has more than one; those that name the same recording,
             as after it was lost and made again, count as one.
+        misquoted: calls of which a record has another question than the one by whose hash it is found.
         digests: of recordings, as they were when they were made.
         damaged: whether a file cannot be read to its end.
     """
 
     def __init__(self, run: Path, task: str, findings: list[Finding]) -> None:
         self.accepted: Counter[_Identity] = Counter()
+        self.misquoted: set[_Identity] = set()
         self.digests: dict[str, str | None] = {}
         self.damaged = False
         self._seen: dict[int, str] = {}
@@ -134,7 +136,11 @@ class _Records:
                     lacking: dict[str, Finding] = {}  # one for each part, however many requests share it
                     for _, record in log.records():
                         self._take(path.stem, record)
-                        if (finding := _lacks_parts(run, file, record, parts)) is not None:
+                        try:
+                            if not _is_what_was_asked(record, parts):
+                                self.misquoted.add((path.stem, record["sample"], record["call"], record["request"]))
+                        except StoreError as error:
+                            finding = Finding.of_error(run, file, error, record["sample"])
                             lacking.setdefault(finding.message, finding)
                     findings += lacking.values()
             except StoreError as error:
@@ -155,15 +161,14 @@ class _Records:
         self._seen[key] = said
 
 
-def _lacks_parts(run: Path, file: str, record: Mapping[str, Any], parts: StoredParts) -> Finding | None:
-    """Return that a record's request cannot be read whole, or None if it can."""
+def _is_what_was_asked(record: Mapping[str, Any], parts: StoredParts) -> bool:
+    """Tell whether a record's question is the one by whose hash it is found; one without a question tells nothing.
+
+    Raises:
+        StoreError: the question cannot be read whole.
+    """
     asked = record.get("asked")
-    try:
-        if isinstance(asked, dict):
-            parts.whole(asked)
-    except StoreError as error:
-        return Finding.of_error(run, file, error, record["sample"])
-    return None
+    return not isinstance(asked, dict) or content_hash(canonical_json(parts.whole(asked))) == record["request"]
 
 
 class _Examined:
@@ -183,6 +188,9 @@ class _Examined:
             return None
         self._audit.calls += 1
         identity = (call.role, sample_id, position, call.request.content_hash())
+        if identity in self._records.misquoted:
+            message = f"call {position} was asked another question than is recorded"
+            self._find(f"{call.role}.jsonl", sample_id, message)
         if call.answer is not None:
             # What a cascade answers is put together anew where a stage was asked again; the last one stands.
             if call.answer != response:

@@ -105,6 +105,22 @@ def test_a_damaged_run_is_continued_or_refused(runs: Path, file: str, capsys: py
         check_commands(runs, file, damage, another_attempt, capsys)
 
 
+@pytest.mark.parametrize("file", ["metrics.json", "provenance.json"])
+def test_a_file_that_a_power_cut_left_empty_is_told_with_what_to_do(
+    runs: Path, file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs, tmp_path / "runs")
+    path, (words,) = tmp_path / "runs" / "damaged" / file, another_attempt(tmp_path / "runs")
+    path.write_bytes(b"")
+    assert main(words) == 2
+    assert "; put it back as it was, or delete it and continue the run\n" in capsys.readouterr().err
+    path.unlink()
+    assert main(words) == 0
+    figures = [(each / "damaged" / "metrics.json").read_bytes() for each in (runs, tmp_path / "runs")]
+    assert figures[0] == figures[1]
+    assert main(["audit", str(path.parent)]) == 0
+
+
 ODD_COLUMNS: dict[str, list[Any]] = {
     "nothing": [None] * 6,
     "whole numbers": [0, 1, 2, 3, 4, 5],

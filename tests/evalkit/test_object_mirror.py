@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from evalkit import object_mirror, object_store
 from evalkit.errors import StoreError
 from evalkit.object_mirror import HELD
 from evalkit.object_store import copy_of, fetched, held
+from evalkit.results.folder import RunFolder
 from tests.conftest import ROOT
 
 pytest.importorskip("fsspec")
@@ -348,3 +350,15 @@ def test_the_last_push_waits_for_a_store_that_is_away(store: Path, monkeypatch: 
         back.start()
     back.join()
     assert (run / "model.jsonl").read_text() == "0\n"
+
+
+def test_a_run_that_is_begun_anew_stays_held(store: Path) -> None:
+    run = store / "run"
+    run.mkdir()
+    (run / "model.jsonl").write_text("0\n")
+    with held(copy_of(address(run))), closing(RunFolder(copy_of(address(run)))) as folder:
+        folder.set_aside()
+        (folder.path / "model.jsonl").write_text("anew\n")
+    assert (run / "model.jsonl").read_text() == "anew\n"
+    assert (run / "replaced" / "1" / "model.jsonl").read_text() == "0\n"
+    assert not list(run.rglob(HELD))

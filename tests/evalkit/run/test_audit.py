@@ -160,7 +160,8 @@ def test_speech_that_was_made_again_after_it_was_lost_is_accepted_once(run: Path
 def test_an_answer_that_was_edited_shows_in_the_scores_and_the_figures(run: Path) -> None:
     path = run / "spoken" / "judge.jsonl"
     judged = line_of(path, "a")
-    edit(path, lambda lines: [line.replace("CORRECT", "INCORRECT") if line == judged else line for line in lines])
+    edited = judged.replace('"text":"CORRECT"', '"text":"INCORRECT"')
+    edit(path, lambda lines: [edited if line == judged else line for line in lines])
     findings = found(run)
     assert findings[0] == (
         "spoken/scores.parquet",
@@ -233,6 +234,14 @@ def test_scores_that_another_library_wrote_with_the_same_rows_are_the_same(run: 
     rewrite(path, lambda table: table, compression="zstd")
     assert path.read_bytes() != before
     assert found(run) == []
+
+
+def test_a_question_that_was_edited_is_not_the_one_that_was_asked(run: Path) -> None:
+    path = run / "spoken" / "judge.jsonl"
+    line = line_of(path, "b")
+    assert "heard b" in line
+    edit(path, lambda lines: [each.replace("heard b", "heard 42") if each == line else each for each in lines])
+    assert found(run) == [("spoken/judge.jsonl", "b", "call 2 was asked another question than is recorded")]
 
 
 def test_a_reference_that_was_edited_in_the_scores_is_not_what_was_asked(run: Path) -> None:
