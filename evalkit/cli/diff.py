@@ -7,7 +7,7 @@ from pathlib import Path
 from evalkit.cli.allow import add_allow
 from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.output import check_file, write_file, write_json
-from evalkit.cli.run_argument import run_argument
+from evalkit.cli.run_argument import single_run_argument
 from evalkit.printable import printable
 from evalkit.run.difference.diff import diff_runs
 
@@ -21,8 +21,8 @@ def command(arguments: Sequence[str]) -> int:
         "folder is written to. Exits 0 if nothing differs that could move a figure or its interval, 1 if something "
         "does, and 2 on an error.",
     )
-    parser.add_argument("base", type=run_argument, metavar="BASE", help="run folder to compare with")
-    parser.add_argument("new", type=run_argument, metavar="NEW", help="the other run folder")
+    parser.add_argument("base", type=single_run_argument, metavar="BASE", help="run folder to compare with")
+    parser.add_argument("new", type=single_run_argument, metavar="NEW", help="the other run folder")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the text to a file as well")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON to a file")
     add_allow(parser)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evalkit.cli.output import check_folder, write_file
-from evalkit.cli.run_argument import run_argument
+from evalkit.cli.run_argument import single_run_argument
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint
 from evalkit.printable import printable
@@ -25,7 +25,7 @@ def command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="evalkit export", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=run_argument, help="run folder")
+    parser.add_argument("run", type=single_run_argument, help="run folder")
     parser.add_argument("--format", choices=("trn", "ctm"), default="trn", help="of the files (default: %(default)s)")
     parser.add_argument("--task", action="append", default=[], metavar="NAME", help="of these tasks; may be repeated")
     parser.add_argument(

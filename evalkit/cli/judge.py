@@ -8,7 +8,7 @@ from evalkit.cli.allow import add_allow
 from evalkit.cli.catalogue import Folders
 from evalkit.cli.main import EXIT_FOUND_FAULT
 from evalkit.cli.output import check_file, write_file, write_json
-from evalkit.cli.run_argument import run_argument
+from evalkit.cli.run_argument import single_run_argument
 from evalkit.cli.summary import summary
 from evalkit.errors import StoreError
 from evalkit.printable import printable
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         "Exits 1 if replies failed or could not be read.",
         epilog="example: evalkit judge runs/step_audio_2-uro_bench model@judge=openai_chat judge.model=NAME",
     )
-    parser.add_argument("run", type=run_argument, metavar="RUN", help="run folder that has the answers")
+    parser.add_argument("run", type=single_run_argument, metavar="RUN", help="run folder that has the answers")
     parser.add_argument(
         "words",
         nargs="+",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from evalkit.errors import StoreError
 from evalkit.object_store import address_of, fetched, is_address
+from evalkit.results.repeated import repeated_folders
 
 
 def run_argument(text: str) -> Path:
@@ -18,6 +19,19 @@ def run_argument(text: str) -> Path:
     folder = fetched(text)
     if not folder.exists():
         raise StoreError(f"{text}: nothing is there")
+    return folder
+
+
+def single_run_argument(text: str) -> Path:
+    """Return the folder that an argument names, for a command that takes one run.
+
+    Raises:
+        StoreError: it holds repeated runs; or as of ``run_argument``.
+    """
+    folder = run_argument(text)
+    if held := repeated_folders(folder):
+        names = ", ".join(each.name for each in held)
+        raise StoreError(f"{text}: holds repeated runs ({names}); name one of them, such as {place(held[0])}")
     return folder
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evalkit.cli.allow import add_allow
 from evalkit.cli.output import check_file, write_file, write_json
-from evalkit.cli.run_argument import run_argument
+from evalkit.cli.run_argument import single_run_argument
 from evalkit.printable import printable
 from evalkit.run.sensitivity import sensitivity
 
@@ -20,7 +20,7 @@ def command(arguments: Sequence[str]) -> int:
         "commonest reasons. Nobody is asked, and the runs are left as they are.",
         epilog="example: evalkit sensitivity runs/whisper_base-demo --json schemes.json",
     )
-    parser.add_argument("runs", nargs="+", type=run_argument, metavar="RUN", help="run folders")
+    parser.add_argument("runs", nargs="+", type=single_run_argument, metavar="RUN", help="run folders")
     parser.add_argument("--task", action="append", default=[], metavar="NAME", help="this task alone; may be repeated")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the Markdown to a file as well")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON to a file")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from evalkit.cascade import STAGES
 from evalkit.cli.catalogue import Folders
 from evalkit.cli.show_sample import show_sample
 from evalkit.inference.replay import chain_of
@@ -12,9 +13,9 @@ from evalkit.printable import printable
 from evalkit.run.composition import compose_configuration
 from evalkit.run.explanation import in_our_words
 from evalkit.run.plan import tasks_from_config, titles_from_config
-from evalkit.run.rehearsal import STAND_IN
+from evalkit.run.rehearsal import STAND_IN, rehearsed
 from evalkit.task import Task
-from evalkit.types import Sample
+from evalkit.types import Request, Sample
 
 _USAGE = """usage: evalkit show task=NAME [model=NAME] [override ...] [--config-dir FOLDER]
        evalkit show RUN/TASK/SAMPLE [--base RUN2]
@@ -47,14 +48,23 @@ def _lines(task: Task, model: str) -> list[str]:
     lines.append(f"  samples expected: {task.expected_samples or 'not known'}")
     lines += ["", f"roles: {', '.join(task.roles)}"]
     sample, remark = _first_sample(task)
-    call = next(chain_of(task, sample), None)
     lines += ["", f"request to {model}{remark}"]
+    call = next(chain_of(task, sample), None)
     if call is not None:
-        content: Any = {"role": call.role, **call.request.to_json()}
-        lines += [f"  {line}" for line in json.dumps(content, indent=2, ensure_ascii=False).splitlines()]
+        lines += _request_lines(call.role, call.request)
+    if task.cascade is not None and call is not None:
+        for role, requests in rehearsed(task, sample).requests.items():
+            if role in STAGES and role != call.role:
+                lines += ["", f"request to its stage {role}, with words that stand in for the answers before it"]
+                lines += _request_lines(role, next(iter(requests.values())))
     lines += ["", "metrics"]
     lines += [f"  {key}: {recipe_line(metric)}" for key, metric in task.metrics.items()]
     return [*lines, ""]
+
+
+def _request_lines(role: str, request: Request) -> list[str]:
+    content: Any = {"role": role, **request.to_json()}
+    return [f"  {line}" for line in json.dumps(content, indent=2, ensure_ascii=False).splitlines()]
 
 
 def _first_sample(task: Task) -> tuple[Sample, str]:

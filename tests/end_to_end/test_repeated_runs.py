@@ -182,3 +182,24 @@ def test_groups_of_runs_are_compared_by_their_means_with_the_spread_of_both(runs
     single = evalkit.compare_runs(repeated_folders(runs)[0], worse).metrics[0]
     assert single.verdict == "worse"
     assert main(["compare", str(runs), str(worse), "--fail-on=worse"]) == 1
+
+
+def test_repeated_runs_are_scored_again_together(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(runs, tmp_path / "m")
+    assert main(["score", str(folder), "schemes=[raw]"]) == 0
+    joined = read_results(folder)
+    (metric,) = next(iter(joined.tasks.values())).metrics.values()
+    assert metric.recipe["normaliser"].startswith("raw")
+    assert f"{metric.value:.2f}" in capsys.readouterr().out
+    assert main(["score", str(folder), "name=other"]) == 2
+    assert "holds repeated runs, each with a name of its own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["diff", "{}", "{}"], ["sensitivity", "{}"], ["judge", "{}", "judge.path=x"]])
+def test_a_command_that_takes_one_run_names_those_that_a_folder_holds(
+    words: list[str], runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word.format(runs) for word in words]) == 2
+    assert f"holds repeated runs (m-1, m-2, m-3); name one of them, such as {runs}/m-1" in capsys.readouterr().err

@@ -12,10 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 from tests.servers.backends import Answer, Backend, ServedRequest, digest_backend
 from tests.servers.completions import chat_reply
@@ -27,10 +24,11 @@ from tests.servers.misbehaviour import misbehave
 from tests.servers.reading import read_request
 from tests.servers.schema import ChatRequest, VllmChatRequest
 from tests.servers.speeches import speech_reply
+from tests.servers.threaded import ThreadedServer
 from tests.servers.transcriptions import transcription_reply
 
 
-class OpenAIServer:
+class OpenAIServer(ThreadedServer):
     """The server, and a context manager that runs it in a thread.
 
     Args:
@@ -77,6 +75,7 @@ class OpenAIServer:
         shutdown_date: str | None = None,
         oddity: Callable[[Reply], Reply] = lambda reply: reply,
     ) -> None:
+        super().__init__()
         self.journal = Journal(keep_bodies)
         self._backend = backend
         self._port = port
@@ -94,7 +93,6 @@ class OpenAIServer:
         self._root = root
         self._shutdown_date = shutdown_date
         self._answers = 0
-        self._bugs: list[Exception] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -106,23 +104,6 @@ class OpenAIServer:
     def base_url(self) -> str:
         """What clients are given, once the server runs."""
         return f"http://127.0.0.1:{self._port}/v1"
-
-    def __enter__(self) -> Self:
-        started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run_until_stopped(started)), daemon=True)
-        self._thread.start()
-        started.wait()
-        if self._bugs:
-            raise self._bugs[0]
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        if self._bugs and error is None:
-            raise self._bugs[0]
 
     async def serve(self, started: Callable[[], None]) -> None:
         """Serve until cancelled; ``started`` is called once connections are accepted."""
@@ -136,20 +117,6 @@ class OpenAIServer:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _run_until_stopped(self, started: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        serving = asyncio.create_task(self.serve(started.set))
-        stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if serving.done() and (error := serving.exception()) is not None:
-            assert isinstance(error, Exception)
-            self._bugs.append(error)
-            started.set()
-        stopping.cancel()
-        serving.cancel()
-        await asyncio.gather(serving, stopping, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -10,10 +10,8 @@ import asyncio
 import base64
 import itertools
 import json
-import threading
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from aiohttp import WSMsgType, web
@@ -26,6 +24,7 @@ from tests.servers.journal import Journal
 from tests.servers.reading import request_digest
 from tests.servers.realtime_schema import CLIENT_EVENTS
 from tests.servers.sound import Sound
+from tests.servers.threaded import ThreadedServer
 
 Event = dict[str, Any]
 
@@ -36,7 +35,7 @@ _NAMES = {
 _PIECE = 3_200
 
 
-class RealtimeServer:
+class RealtimeServer(ThreadedServer):
     """The server, and a context manager that runs it in a thread.
 
     Args:
@@ -64,6 +63,7 @@ class RealtimeServer:
         change: Callable[[list[Event]], Any] = lambda events: None,
         model: str | None = None,
     ) -> None:
+        super().__init__()
         self.journal = Journal()
         self.base_url = ""
         self._backend = backend
@@ -74,22 +74,8 @@ class RealtimeServer:
         self._change = change
         self._model = model
 
-    def __enter__(self) -> Self:
-        started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
-        self._thread.start()
-        started.wait()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    async def _serve(self, started: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
+    async def serve(self, started: Callable[[], None]) -> None:
+        """Serve until cancelled; ``started`` is called once connections are accepted."""
         app = web.Application()
         app.router.add_get("/v1/realtime", self._converse)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -97,9 +83,11 @@ class RealtimeServer:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        started.set()
-        await self._stop.wait()
-        await runner.cleanup()
+        started()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
 
     async def _converse(self, http: web.Request) -> web.StreamResponse:
         self.journal.connected()

@@ -8,16 +8,16 @@ import base64
 import hashlib
 import io
 import json
-import threading
 import uuid
 import wave
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from aiohttp import web
+
+from tests.servers.threaded import ThreadedServer
 
 KEY = "k-5up3r-53cr3t-0123456789"
 SILENCE = 0.0
@@ -189,10 +189,11 @@ def bearer(request: web.Request, form: str = "Bearer {}", header: str = "Authori
     must(request.headers.get(header) == form.format(KEY), f"{header} is not the key in the form '{form}'")
 
 
-class RecognizerServer:
+class RecognizerServer(ThreadedServer):
     """Serves one recogniser from a thread of its own."""
 
     def __init__(self, service: Recognizer) -> None:
+        super().__init__()
         self._service = service
         self.base_url = ""
         self._port = 0
@@ -202,21 +203,8 @@ class RecognizerServer:
         """Scheme, host and port."""
         return f"http://127.0.0.1:{self._port}"
 
-    def __enter__(self) -> Self:
-        started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
-        self._thread.start()
-        assert started.wait(60)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    async def _serve(self, started: threading.Event) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+    async def serve(self, started: Callable[[], None]) -> None:
+        """Serve until cancelled; ``started`` is called once connections are accepted."""
         application = web.Application(client_max_size=1 << 28)
         for route in self._service.routes():
             path = route.path if route.path.startswith("/jobs-") else self._service.prefix + route.path
@@ -228,9 +216,11 @@ class RecognizerServer:
         await site.start()
         self._port = runner.addresses[0][1]
         self.base_url = self.origin + self._service.prefix
-        started.set()
-        await self._stop.wait()
-        await runner.cleanup()
+        started()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
 
 
 async def _nowhere(request: web.Request) -> web.Response:

@@ -1,5 +1,6 @@
 """The commands that look and do not run: what they print, and what they must not import to print it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,15 @@ def test_show_prints_the_exact_request_of_a_real_sample(tmp_path: Path, evalkit_
     assert '"audio": "x.wav"' in outcome.stdout
     assert '"language": null' in outcome.stdout
     assert '"max_new_tokens": 256' in outcome.stdout
+
+
+def test_show_prints_what_each_stage_of_a_cascade_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    cascade = ["model=cascade", "model@asr=pocketsphinx", "model@llm=openai_chat", "model@tts=piper"]
+    assert main(["show", "task=demo_uro_repeat", *cascade]) == 0
+    shown = capsys.readouterr().out
+    assert re.findall(r"\n  \{\n    \"role\": \"(\w+)\"", shown) == ["asr", "llm", "tts"]
+    assert "request to its stage llm, with words that stand in for the answers before it" in shown
+    assert shown.count("These words stand in for an answer.") == 2, "the transcript, and the words to speak"
 
 
 @pytest.mark.slow
