@@ -6,12 +6,14 @@ from typing import Any
 
 from evalkit.errors import ConfigurationError, first_line
 from evalkit.inference.ray.replica import RaisedThereError
+from evalkit.redaction import without_secrets
 
 _DIED_OF = re.compile(r"The actor (?:is dead|died) because (.*)", re.DOTALL)
 _GUESSES = "Some common causes"
 _INSIDE_RAY = re.compile(
     r" Node Id: \w+|The actor \w+ is unavailable: |RpcError: RPC error: | rpc_code: \d+|The task may or .*"
 )
+_ADDRESS = re.compile(r"(?:\bip=|\[Node )([^\s,)\]]+)")
 _OUT_OF_MEMORY = "OUT_OF_MEMORY"
 _SWITCHED_OFF = "node was terminated expectedly"
 
@@ -39,7 +41,7 @@ async def far(reference: Awaitable[Any]) -> Any:
         ConfigurationError: Ray cannot start it.
         Exception: whatever the replica raised, without Ray's account of where.
     """
-    from ray.exceptions import ObjectLostError, RayActorError, RayError, RayTaskError
+    from ray.exceptions import ObjectLostError, RayActorError, RayError, RayTaskError, RuntimeEnvSetupError
 
     try:
         return await reference
@@ -50,14 +52,26 @@ async def far(reference: Awaitable[Any]) -> Any:
         raise raised from cause
     except (RayActorError, ObjectLostError) as error:
         if isinstance(error, RayActorError) and error.actor_init_failed:
-            raise ConfigurationError(f"a replica cannot begin: {str(error).rstrip().splitlines()[-1]}") from error
+            raise ConfigurationError(
+                f"a replica cannot begin on {_where_and_why(error)}; install there what this machine has, or have it "
+                "brought by executor.runtime_env="
+            ) from error
         said = str(error)
         switched_off = _SWITCHED_OFF in said or (isinstance(error, RayActorError) and error.preempted)
         raise ReplicaDiedError(
             _cause(error), out_of_memory=_OUT_OF_MEMORY in said, with_machine=switched_off
         ) from error
+    except RuntimeEnvSetupError as error:
+        raise ConfigurationError(f"executor.runtime_env cannot be had on {_where_and_why(error)}") from error
     except RayError as error:
         raise ConfigurationError(f"Ray: {first_line(error)}") from error
+
+
+def _where_and_why(error: Exception) -> str:
+    """Return a machine and what is wrong there: the last line of what Ray says, which may quote a key within a URL."""
+    said = str(error).strip()
+    machine = _ADDRESS.search(said)
+    return f"{machine[1] if machine else 'a machine'}: {without_secrets(said.splitlines()[-1])}"
 
 
 def _cause(error: Exception) -> str:

@@ -72,16 +72,14 @@ class Replica:
         executor: of one process, by which it works there.
         folder: in which it works, so that relative paths lead where they led where they were written; None for the one
             in which Ray began it.
-        must_have_folder: whether it cannot do without.
+        must_have_files: whether recordings are to be found there, and are not sent.
     """
 
-    def __init__(
-        self, spec: ModelSpec, executor: LocalExecutor, folder: Path | None, *, must_have_folder: bool
-    ) -> None:
+    def __init__(self, spec: ModelSpec, executor: LocalExecutor, folder: Path | None, *, must_have_files: bool) -> None:
         self._spec = spec
         self._executor = executor
         self._folder = folder
-        self._must_have_folder = must_have_folder
+        self._must_have_files = must_have_files
         self._answering: set[asyncio.Task[Response]] = set()
         self._closed = False
 
@@ -108,6 +106,9 @@ class Replica:
         """
         if self._closed:
             return None
+        if self._must_have_files:
+            with _with_cause():
+                _refuse_missing(call)
         answering = asyncio.ensure_future(self._endpoint.answer(call))
         self._answering.add(answering)
         try:
@@ -140,10 +141,25 @@ class Replica:
         try:
             os.chdir(folder)
         except OSError as error:
-            if self._must_have_folder:
-                raise ConfigurationError(
-                    f"executor.recordings=paths: no folder {folder} ({error.strerror}); recordings=bytes sends them"
-                ) from error
+            if self._must_have_files:
+                raise _not_at_hand(folder, str(error.strerror)) from error
+
+
+def _refuse_missing(call: Call) -> None:
+    """Refuse a call about a file that is not here, but where the run is, which knows its digest: no sample is to blame.
+
+    Raises:
+        ConfigurationError: names it.
+    """
+    for audio in call.request.audio:
+        if audio.path is not None and audio.digest() is not None and not audio.path.is_file():
+            raise _not_at_hand(audio.path, "no such file")
+
+
+def _not_at_hand(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"executor.recordings=paths: {path} is not on {os.uname().nodename} ({why}); recordings=bytes sends recordings"
+    )
 
 
 @contextmanager

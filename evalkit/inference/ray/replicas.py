@@ -257,7 +257,7 @@ class Replicas:
         )
         folder = None if "working_dir" in self._settings.files else Path.cwd()
         return actor_class.remote(
-            self._spec, self._settings.executor, folder, must_have_folder=not self._settings.send_content
+            self._spec, self._settings.executor, folder, must_have_files=not self._settings.send_content
         )
 
     async def _begin(self, actor: Any) -> LiveReplica:

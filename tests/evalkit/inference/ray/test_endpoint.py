@@ -15,6 +15,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.inference.endpoint import Endpoint, ModelSpec
 from evalkit.inference.local import LocalExecutor
 from evalkit.inference.ray import RayExecutor
+from evalkit.inference.ray.calling import far
 from evalkit.inference.ray.replicas import ReplicasLostError
 from evalkit.run.explanation import in_our_words
 from evalkit.types import Call, Message, Request, Response
@@ -95,6 +96,37 @@ def test_what_ends_a_local_run_ends_this_one_in_the_same_words(address: str) -> 
         ask(address, [call("refuse all")], replicas=1)
     with pytest.raises(ConfigurationError, match=rf"^{MACHINE}: no weights at /nowhere$"), in_our_words():
         ask(address, [call("a")], spec(refuses="no weights at /nowhere"), replicas=1)
+
+
+def test_a_recording_that_a_machine_does_not_find_is_no_failure_of_its_sample(tmp_path: Path, address: str) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, SAID, RATE)
+    recording = Audio("a.wav", path)
+    recording.digest()
+    path.unlink()  # found by the run, and not by the replica
+    with pytest.raises(ConfigurationError) as refused:
+        ask(address, [call("listen", recording)], replicas=1, recordings="paths")
+    assert str(refused.value) == (
+        f"executor.recordings=paths: {path} is not on {MACHINE} (no such file); recordings=bytes sends recordings"
+    )
+
+
+@pytest.mark.usefixtures("address")  # so that Ray is imported with the cluster's token
+def test_an_environment_that_cannot_be_had_is_said_with_its_machine_and_without_its_keys() -> None:
+    from ray.exceptions import RuntimeEnvSetupError
+
+    said = "[Node 10.0.0.2] Traceback ...:\n  File ...\nERROR: http://me:my-password@host/simple: no\n"
+
+    async def main() -> None:
+        reference = asyncio.get_running_loop().create_future()
+        reference.set_exception(RuntimeEnvSetupError(said))
+        await far(reference)
+
+    with pytest.raises(ConfigurationError) as refused:
+        asyncio.run(main())
+    assert str(refused.value) == (
+        "executor.runtime_env cannot be had on 10.0.0.2: ERROR: http://(removed)@host/simple: no"
+    )
 
 
 def test_what_has_no_place_is_said_with_what_there_is(address: str) -> None:
