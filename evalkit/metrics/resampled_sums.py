@@ -30,7 +30,7 @@ _MAX_THREADS = 4
 def bootstrap_sums(rows: Array, resamples: int, seed: np.random.SeedSequence) -> Array:
     """Return sums of n rows drawn with replacement, resamples × k."""
     n = len(rows)
-    distinct, multiplicity = np.unique(rows, axis=0, return_counts=True)
+    distinct, multiplicity = _distinct(rows)
     # Drawing how often each distinct row occurs is exact too. Per row it costs some 30 times what a row
     # costs otherwise, and is always cheap for a few: an accuracy has two distinct rows.
     if len(distinct) <= max(128, n // 32):
@@ -47,6 +47,16 @@ def exchange_sums(gain: Array, resamples: int, seed: np.random.SeedSequence) -> 
     changed = gain[gain.any(axis=1)]
     draw = partial(_coin_flips, n=len(changed))
     return _sums_of_draws(draw, _narrowest_exact(changed), resamples, seed)
+
+
+def _distinct(rows: Array) -> tuple[Array, NDArray[np.intp]]:
+    """Return the distinct rows in order, and how often each occurs.
+
+    As ``np.unique`` does it, in a fraction of its time: it compares whole rows, where this sorts column by column.
+    """
+    ordered = rows[np.lexsort(rows.T[::-1])]
+    starts = np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)])
+    return ordered[starts], np.diff(starts, append=len(rows))
 
 
 def _narrowest_exact(rows: Array) -> NDArray[np.floating]:
