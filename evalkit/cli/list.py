@@ -1,7 +1,6 @@
 """``evalkit list``: the models, tasks, suites and published results there are, and the runs of a folder."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,14 +8,6 @@ from evalkit.cli.catalogue import Folders, read_models, read_options
 from evalkit.cli.columns import columns
 from evalkit.cli.model_facts import abilities, languages, longest_audio, needs
 from evalkit.cli.run_argument import run_argument
-from evalkit.errors import ConfigurationError, StoreError
-from evalkit.printable import printable
-from evalkit.results.folder import PROVENANCE, SHARDS
-from evalkit.results.metrics_file import FILE_NAME as METRICS
-from evalkit.results.metrics_file import RunResult, read_run
-from evalkit.results.provenance import Session, last_session
-from evalkit.results.repeated import repeated_folders
-from evalkit.results.shards import shards_of
 
 
 def command(arguments: Sequence[str], folders: Folders = ()) -> int:
@@ -32,7 +23,9 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     if options.folder is not None and options.what != "runs":
         parser.error(f"{options.what} takes no folder; --config-dir FOLDER names further configurations")
     if options.what == "runs":
-        print(_runs(options.folder or Path("runs")))
+        from evalkit.cli.runs_listed import runs_listed  # which alone needs what reads runs
+
+        print(runs_listed(options.folder or Path("runs")))
     elif options.what == "published":
         print(_published())
     else:
@@ -107,54 +100,6 @@ def _published() -> str:
             columns(headings, averages),
         ]
     )
-
-
-def _runs(folder: Path) -> str:
-    if not folder.is_dir():
-        raise ConfigurationError(f"{folder}: no such folder; name the one that holds your runs")
-    entries = [path for entry in sorted(_entries(folder)) for path in (repeated_folders(entry) or [entry])]
-    rows = [_run_row(path, folder) for path in entries if (path / PROVENANCE).is_file() or (path / SHARDS).is_dir()]
-    if not rows:
-        return f"{folder}: no runs"
-    return columns(("run", "model", "state", "tasks", "samples", "failed", "last session"), rows)
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be read ({error.strerror})") from error
-
-
-def _run_row(path: Path, folder: Path) -> tuple[str, ...]:
-    """Return what a run's own files say; one that cannot be read has its place in the list all the same."""
-    name = path.relative_to(folder).as_posix()
-    try:
-        if not (path / PROVENANCE).is_file():
-            shards = list(shards_of(path))
-            state = f"not merged, {len(shards)} of {shards[0].count} shards begun" if shards else "not begun"
-            return name, "", state, "", "", "", ""
-        run = read_run(path) if (path / METRICS).is_file() else None
-        session = last_session(path)
-    except (StoreError, ConfigurationError) as error:
-        print(f"evalkit: {printable(str(error))}", file=sys.stderr)
-        return name, "", "cannot be read", "", "", "", ""
-    tasks = () if run is None else run.tasks.values()
-    return (
-        name,
-        "" if run is None else run.model,
-        _state(run, session),
-        str(len(tasks)),
-        f"{sum(task.samples.total for task in tasks):,}",
-        f"{sum(task.samples.failed for task in tasks):,}",
-        "" if session is None else f"{session.started:%Y-%m-%d %H:%M}",
-    )
-
-
-def _state(run: RunResult | None, session: Session | None) -> str:
-    if run is None or run.unfinished:
-        return "not finished"
-    return "finished" if session is None or session.finished else "finished before; last session stopped"
 
 
 _CONFIGURED = {"models": _models, "tasks": _tasks, "suites": _suites}

@@ -51,6 +51,13 @@ def test_looking_around_loads_nothing_heavy(tmp_path: Path, words: list[str]) ->
     assert len(outcome.stdout) > 10
 
 
+@pytest.mark.parametrize("what", ["models", "tasks", "suites"])
+def test_listing_configurations_loads_nothing_that_reads_runs(what: str) -> None:
+    command = [sys.executable, "-c", WITHOUT_HEAVY_IMPORTS, "numpy,hydra,evalkit.results", "list", what]
+    outcome = subprocess.run(command, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr
+
+
 def test_importing_evalkit_loads_no_library() -> None:
     code = (
         "import sys, evalkit; print([name for name in ('numpy', 'hydra', 'yaml', 'rapidfuzz') if name in sys.modules])"
