@@ -79,7 +79,7 @@ def measure(manifest: Path, executors: Sequence[Sequence[str]]) -> tuple[float, 
 
 def main() -> None:
     """Print each round and the medians of the ratios."""
-    ways = {
+    ways: dict[str, list[tuple[str, ...]]] = {
         "one replica": [("executor=ray", "executor.replicas=1")],
         "two replicas": [("executor=ray", "executor.replicas=2")],
         "one local run": [LOCAL],

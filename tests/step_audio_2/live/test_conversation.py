@@ -5,6 +5,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +277,7 @@ def test_an_interruption_before_anything_was_said_is_of_that_turn_and_not_of_the
     conversation = Conversation(assistant, token2wav=token2wav, voice=voice, settings=script.settings)
     list(conversation.answer("公园？"))
     before = conversation.history.messages
-    for begun in (lambda: conversation.answer("然后？"), conversation.regenerate):
+    for begun in (partial(conversation.answer, "然后？"), conversation.regenerate):
         events = begun()
         conversation.interrupt(played=0.0)
         assert list(events)[-1] == TurnEnd(interrupted=True)
