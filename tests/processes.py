@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_SECONDS = 120.0  # a hang is told apart from a machine with much else to do
+_SECONDS = 600.0  # a hang is told apart from a machine with much else to do
 
 
 def has_ended(process_id: int) -> bool:

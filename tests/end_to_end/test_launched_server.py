@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,11 @@ SERVER = f"{sys.executable} -m tests.servers.openai_server --port {{port}} --lat
 
 
 @pytest.fixture
-def mark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def mark(monkeypatch: pytest.MonkeyPatch) -> str:
     """What only this test's servers have on their command lines; also an interpreter of that name."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("SERVER_KEY", KEY)
-    return f"--model=m-{tmp_path.name}"
+    return f"--model=m-{uuid.uuid4().hex}"
 
 
 def words(folder: Path, mark: str, name: str, *further: str) -> list[str]:
@@ -78,9 +79,9 @@ def test_a_server_that_dies_in_the_middle_costs_nothing(
         command(words(tmp_path, mark, "killed")), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     for count in (4, 12, 24):
-        assert within(lambda count=count: len(answers(tmp_path / "killed")) >= count, 60)  # type: ignore[misc]
+        assert within(lambda count=count: len(answers(tmp_path / "killed")) >= count)  # type: ignore[misc]
         os.kill(server_of(mark), signal.SIGKILL)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert errors.count("its server was ended by SIGKILL") == 3
     assert metrics(tmp_path / "killed") == metrics(tmp_path / "clean")
@@ -101,9 +102,9 @@ def test_no_server_outlives_its_run_which_continues_at_another_port(
 ) -> None:
     arguments = words(tmp_path, mark, "run")
     process = subprocess.Popen(command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert within(lambda: len(answers(tmp_path / "run")) >= 4, 60), process.communicate()
+    assert within(lambda: len(answers(tmp_path / "run")) >= 4)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == status, errors
     assert within(lambda: not processes_saying(mark))
     kept = {each["sample"] for each in answers(tmp_path / "run")}

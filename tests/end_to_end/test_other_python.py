@@ -126,9 +126,9 @@ def test_no_worker_outlives_its_run_and_the_run_continues(
         return [json.loads(line) for path in logs for line in path.read_text().splitlines() if line.endswith("}")]
 
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert within(lambda: len(answers()) >= 4, 60), process.communicate()
+    assert within(lambda: len(answers()) >= 4)
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == status
     assert all(map(has_ended, process_ids(tmp_path / "left")))
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -8,9 +8,9 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from evalkit.cli.main import main
 from tests.conftest import ROOT
 from tests.end_to_end.served_runs import KEY, TASK, evalkit_run, model_and_judge, recordings, words
 from tests.model_adapters.tiny_checkpoints import save_whisper
-from tests.processes import within
+from tests.processes import kills_at_random, wait_for_lines, within
 from tests.servers.openai_server import OpenAIServer
 
 COUNT = 16
@@ -36,12 +36,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture
 def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer(model_and_judge, key=KEY, latency=0.05) as server:
+    with OpenAIServer(model_and_judge, key=KEY, latency=0.3) as server:
         yield server
 
 
 def ended(process: "subprocess.Popen[str]") -> str:
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return output
 
@@ -70,10 +70,10 @@ def test_sixteen_shards_in_any_order_two_twice_and_one_killed_are_the_run_withou
     killed, absent, *others, last = order
     slow = started(killed, "model.limits.concurrency=1")
     log = run / "shards" / f"{killed}-of-{COUNT}" / TASK / "model.jsonl"
-    assert within(lambda: log.is_file() and log.read_bytes().count(b"\n") >= 3, 60)
+    wait_for_lines(slow, log, 3)
     slow.send_signal(signal.SIGSTOP)  # alive, and in no hurry
     again = started(killed)
-    _, refused = again.communicate(timeout=120)
+    _, refused = again.communicate(timeout=300)
     assert "another evalkit process is writing to this run" in refused, "the same shard twice at once"
     slow.kill()
     slow.communicate()
@@ -106,20 +106,13 @@ def test_a_merge_that_is_killed_is_done_again(tmp_path: Path) -> None:
     rng = random.Random(4)
     runs = made_of_predictions(tmp_path, 3_000)
     command = [sys.executable, "-m", "evalkit.cli", "merge", str(runs / "sharded")]
-    began = time.monotonic()
     subprocess.run(command, check=True, capture_output=True)
-    took = time.monotonic() - began
     expected = (runs / "sharded" / "metrics.json").read_bytes()
     (runs / "sharded" / "metrics.json").unlink()
-    killed = 0
-    for _ in range(8):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.3, 1.0) * took)
-        process.kill()
-        killed += process.wait() == -signal.SIGKILL
+    for _ in kills_at_random(repeat(command), 5, rng):
         if (runs / "sharded" / "metrics.json").exists():
             assert (runs / "sharded" / "metrics.json").read_bytes() == expected
-    assert killed >= 2
+            (runs / "sharded" / "metrics.json").unlink()
     subprocess.run(command, check=True, capture_output=True)
     assert (runs / "sharded" / "metrics.json").read_bytes() == expected
     assert not list((runs / "sharded").glob("*/*.unfinished"))
@@ -175,9 +168,9 @@ def test_a_shard_that_a_scheduler_stops_says_so_by_its_exit_status_and_goes_on(
     manifest = recordings(tmp_path / "data", 60)
     arguments = words(manifest, server.base_url, tmp_path, "run", "shard=2/2")
     process = evalkit_run([*arguments, "model.limits.concurrency=2"], env=environment)
-    assert within(lambda: len(answers(tmp_path / "run")) >= 4, 60)
+    assert within(lambda: len(answers(tmp_path / "run")) >= 4)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 75, errors
     assert errors.splitlines()[-1] == (
         f"evalkit: stopped by {number.name}; what was answered is kept, the same command continues"
@@ -217,10 +210,10 @@ def test_the_slurm_script_of_the_documentation_starts_a_shard_again_that_was_sto
         return subprocess.Popen(["bash", tmp_path / "job.sh"], env=environment, stderr=subprocess.DEVNULL)
 
     job = submitted()
-    assert within(lambda: len(answers(tmp_path / "night")) >= 4, 60)
+    assert within(lambda: len(answers(tmp_path / "night")) >= 4)
     os.kill(int((tmp_path / "process").read_text()), signal.SIGUSR1)
-    assert job.wait(60) == 75
+    assert job.wait(300) == 75
     assert (tmp_path / "requeued").read_text() == "requeue 77_2\n"
-    assert submitted().wait(60) == 0
+    assert submitted().wait(300) == 0
     assert (tmp_path / "requeued").read_text() == "requeue 77_2\n", "what is done is not started again"
     assert len(answers(tmp_path / "night")) == len(set(answers(tmp_path / "night"))) == 30

@@ -19,9 +19,9 @@ from statistics import median
 from tests.conftest import DEMO_SPEECH, write_jsonl
 
 TASK = "librispeech_clean"
-COPIES = 2  # of every recording
+COPIES = 1  # of every recording
 ENDS = 8  # answers at either end that are not counted
-ROUNDS = 3
+ROUNDS = 2
 LOCAL = ("executor=local",)
 
 

@@ -5,7 +5,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -277,8 +276,8 @@ def test_an_interruption_before_anything_was_said_is_of_that_turn_and_not_of_the
     conversation = Conversation(assistant, token2wav=token2wav, voice=voice, settings=script.settings)
     list(conversation.answer("公园？"))
     before = conversation.history.messages
-    for begun in (partial(conversation.answer, "然后？"), conversation.regenerate):
-        events = begun()
+    for regenerated in (False, True):
+        events = conversation.regenerate() if regenerated else conversation.answer("然后？")
         conversation.interrupt(played=0.0)
         assert list(events)[-1] == TurnEnd(interrupted=True)
         assert conversation.history.messages[:2] == before

@@ -54,7 +54,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_its_tools_are_offered_called_and_fail_as_others_do(
     command: list[str], assistant: Assistant, tokenizer: object
 ) -> None:
-    with McpTools(command, timeout=60) as server:
+    with McpTools(command, timeout=120) as server:
         tools = {tool.name: tool for tool in server}
         assert list(tools) == ["add", "fail", "hang"]
         assert tools["add"].description == "Add two numbers."
@@ -74,7 +74,7 @@ def test_its_tools_are_offered_called_and_fail_as_others_do(
 
 
 def test_a_call_that_hangs_is_given_up(command: list[str]) -> None:
-    with McpTools(command, timeout=20) as server:
+    with McpTools(command, timeout=120) as server:
         hang = next(tool for tool in server if tool.name == "hang")
         result = call_tool({"hang": replace(hang, timeout=0.5)}, ToolCall("hang", "{}"), never())
         assert result is not None

@@ -52,12 +52,12 @@ def ray_machine(folder: Path, *words: str) -> Iterator[RayMachine]:
         )  # fmt: skip
     machine = RayMachine(mark)
     try:
-        assert within(lambda: "Ray runtime started" in log.read_text() or process.poll() is not None, 120)
+        assert within(lambda: "Ray runtime started" in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         yield machine
     finally:
         machine.switch_off()
-        process.wait(60)
+        process.wait(300)
 
 
 @contextmanager

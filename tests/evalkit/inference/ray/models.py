@@ -50,7 +50,8 @@ class Obedient(ModelAdapter):
         if order.startswith("tell"):
             return Response(os.environ[order.split()[1]])
         if order.startswith("wait"):
-            time.sleep(float(order.split()[1]))
+            Path(order.split()[1]).touch()
+            time.sleep(1)
         return Response(order.upper())
 
     def fingerprint(self) -> dict[str, str]:

@@ -68,7 +68,7 @@ def test_an_interrupted_run_and_a_killed_one_leave_no_process_and_go_on(
 ) -> None:
     pytest.importorskip("ray", reason="the ray extra is not installed")
     mark, run = secrets.token_hex(16), tmp_path / "run"
-    command = ["run", "model=pocketsphinx", f"task={TASKS[0]}", "limit=12", "name=run", f"runs={tmp_path}"]
+    command = ["run", "model=pocketsphinx", f"task={TASKS[0]}", "name=run", f"runs={tmp_path}"]
     for number, ending in ((3, signal.SIGINT), (6, signal.SIGKILL)):
         process = subprocess.Popen(
             [sys.executable, "-m", "evalkit.cli", *command, "executor=ray", "executor.replicas=2"],
@@ -85,7 +85,7 @@ def test_an_interrupted_run_and_a_killed_one_leave_no_process_and_go_on(
             process.send_signal(ending)
         _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[ending], errors
-        assert within(lambda: not processes_with(mark), 60)
+        assert within(lambda: not processes_with(mark))
     whole = evalkit_command(*command, timeout=PATIENCE)
     assert whole.returncode == 0, whole.stderr
     assert set(Counter(answered(run)).values()) == {1}, "nothing is asked twice"
