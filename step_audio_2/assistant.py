@@ -8,6 +8,8 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
+from transformers import StoppingCriteriaList
+
 from step_audio_2.answers import Answer, AnswerEvent, AnswerStream, split_answer
 from step_audio_2.chat import (
     SPEECH_ANSWER,
@@ -24,7 +26,7 @@ from step_audio_2.chat import (
 )
 from step_audio_2.checkpoint import checkpoint_folder
 from step_audio_2.continuous import Chain, Continuation, RunningBatch, run_each
-from step_audio_2.generation import batch, new_tokens, stream
+from step_audio_2.generation import batch, new_tokens, stop_criterion, stream
 from step_audio_2.model import StepAudio2ForCausalLM
 from step_audio_2.sampling import MOST_NEW_TOKENS as MOST_NEW_TOKENS
 from step_audio_2.sampling import Decoding
@@ -376,8 +378,10 @@ class Assistant:
             length = len(inputs["input_ids"][0]) + settings["max_new_tokens"]
             length = -(-length // _CACHE_STEP) * _CACHE_STEP
             arguments |= {"cache_implementation": "static", "max_cache_len": length}
-        if "stop_strings" in settings:
-            arguments["tokenizer"] = self.tokenizer
+        settings = dict(settings)
+        if strings := settings.pop("stop_strings", None):
+            criterion = stop_criterion(self.tokenizer, tuple(strings))
+            arguments["stopping_criteria"] = StoppingCriteriaList([criterion])
         return {**arguments, "seeds": seeds, **settings}
 
     def _answer_after_thinking(self, rows: Sequence[tuple[Question, int]], settings: dict[str, Any]) -> list[Reply]:

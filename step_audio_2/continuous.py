@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, StopStringCriteria
+from transformers import DynamicCache
 
 from step_audio_2.chat import Prompt
-from step_audio_2.generation import batch
+from step_audio_2.generation import batch, stop_criterion
 from step_audio_2.model import StepAudio2ForCausalLM
 from step_audio_2.sampling import Decoding
 from step_audio_2.slotted_cache import SlottedCache
@@ -125,7 +125,6 @@ class RunningBatch:
         self._tokenizer = tokenizer
         self._stop_tokens = stop_tokens
         self._cache = SlottedCache(slots)
-        self._stop_strings: dict[tuple[str, ...], StopStringCriteria] = {}
 
     @torch.no_grad()
     def begin(self, rows: Sequence[Row]) -> list[Row]:
@@ -213,9 +212,7 @@ class RunningBatch:
         ]
 
     def _stopped(self, rows: Sequence[Row], strings: tuple[str, ...]) -> list[bool]:
-        if strings not in self._stop_strings:
-            self._stop_strings[strings] = StopStringCriteria(self._tokenizer, list(strings))
-        criterion = self._stop_strings[strings]
+        criterion = stop_criterion(self._tokenizer, strings)
         stopped: list[bool] = criterion(
             torch.tensor([row.tail(criterion.maximum_token_len) for row in rows]), None
         ).tolist()

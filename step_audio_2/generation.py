@@ -3,15 +3,30 @@
 import queue
 import threading
 from collections.abc import Collection, Generator, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers import StoppingCriteria, StoppingCriteriaList, StopStringCriteria
 from transformers.generation.streamers import BaseStreamer
 
 from step_audio_2.log_mel import padded_mels
 from step_audio_2.model import StepAudio2ForCausalLM
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+@lru_cache(maxsize=4)
+def stop_criterion(tokenizer: "PreTrainedTokenizerFast", strings: tuple[str, ...]) -> StopStringCriteria:
+    """Return what ends rows after one of some texts, made once: the whole vocabulary is compared with them.
+
+    Args:
+        tokenizer: of the model.
+        strings: the texts.
+    """
+    return StopStringCriteria(tokenizer, list(strings))
 
 
 def batch(prompts: Sequence[Sequence[int]], mels: Sequence[Sequence[Tensor]], pad_token: int) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from step_audio_2.generation import batch, new_tokens, stream
+from step_audio_2.generation import batch, new_tokens, stop_criterion, stream
 from step_audio_2.log_mel import audio_token_count, log_mel_spectrogram
 from step_audio_2.model import StepAudio2ForCausalLM
 from step_audio_2.sampling import Sampling, SeededChoice
@@ -219,6 +219,11 @@ def test_beams_cannot_be_sampled_from_seeds(
 ) -> None:
     with pytest.raises(ValueError, match="num_beams=1 or do_sample=false"):
         answers(model, questions[:1], **SAMPLED, num_beams=2, seeds=[0])
+
+
+def test_what_stops_at_texts_is_made_once_for_a_tokenizer(tokenizer: Any) -> None:
+    assert stop_criterion(tokenizer, ("a",)) is stop_criterion(tokenizer, ("a",))
+    assert stop_criterion(tokenizer, ("a",)) is not stop_criterion(tokenizer, ("b",))
 
 
 def test_a_stop_string_ends_its_row_alone(

@@ -263,12 +263,14 @@ def test_what_is_chosen_begins_a_conversation(browser: Browser, address: str, ag
 def test_the_page_is_accessible_and_fits(
     browser: Browser, address: str, scheme: str, width: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    page = opened(browser, address, color_scheme=scheme, viewport={"width": width, "height": 800})
+    page = opened(browser, address, color_scheme=scheme, viewport={"width": width, "height": 640})
     write(page, "turn")
     page.wait_for_selector("article[aria-busy=false]")
     page.locator("summary").first.click()
     page.locator(".document summary").click()
+    assert page.locator("#tools input[value=search]").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.querySelector('footer').getBoundingClientRect().bottom") <= 640
     page.evaluate(axe_core(tmp_path_factory.getbasetemp()))
     found = page.evaluate("axe.run().then((found) => found.violations)")
     assert [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in found] == []
