@@ -237,7 +237,7 @@ class ModelAdapter(ABC):
         """
 
     def cost(self, request: Request) -> float:
-        """Return how much room a request takes in a batch, in seconds of audio; its recordings are decoded.
+        """Return how much room a request takes in a batch, in seconds of audio, 0 or more; its recordings are decoded.
 
         Requests of like cost share a batch, the more of them the less they cost. Here it is the seconds of its
         recordings, and what its texts and the longest answer that it allows come to, if a token has four characters
@@ -281,7 +281,7 @@ class ContinuousModelAdapter(ModelAdapter):
 
         At most ``capabilities.batch_size`` are under way at once; the next request is pulled only when there is room
         for it, and pulling may wait. What it raises fails the requests that are under way, and no others: the executor
-        asks those again, as batches.
+        asks those again, as batches. Once it has raised or ended, it pulls no more.
 
         Args:
             requests: as many as there are; the end of it ends the answers.

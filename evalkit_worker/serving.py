@@ -34,7 +34,9 @@ def serve(requests: BinaryIO, responses: BinaryIO) -> None:
                     answer = encoded(_described(model))
                 else:
                     answer = encoded({"responses": _checked(model.generate(requests_from(asked)), model)})
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # some libraries end programs, and others panic
                 traceback.print_exc()
                 answer = encoded({"error": {"kind": kind_of(error), "message": _message(error)}})
             write_pieces(responses, answer)
@@ -46,7 +48,7 @@ def _described(model: Any) -> dict[str, Any]:
     return {"capabilities": dict(getattr(model, "capabilities", {})), "fingerprint": dict(model.fingerprint())}
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     message = message_of(error)
     return f"{type(error).__name__}: {message}" if kind_of(error) in _NAMED else message
 

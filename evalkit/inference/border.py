@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import chdir, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -24,12 +24,14 @@ class InvalidResponseError(Exception):
 def contained() -> Iterator[None]:
     """Within the context a model is at work: this process stays in its folder, and no copy of it comes back."""
     process = os.getpid()
+    here = os.open(".", os.O_RDONLY)  # and not by its name, which may be gone
     try:
-        with chdir("."):
-            yield
+        yield
     finally:
         if os.getpid() != process:  # forked by the model, and not ended; it would ask the same again, and fork again
             os._exit(1)
+        os.fchdir(here)
+        os.close(here)
 
 
 def checked_responses(returned: Any, count: int, adapter: str) -> list[Response]:

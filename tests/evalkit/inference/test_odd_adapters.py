@@ -275,6 +275,16 @@ def test_a_model_that_changes_the_folder_does_not_take_the_run_along(
     assert Path.cwd() == tmp_path
 
 
+def test_a_run_goes_on_in_a_folder_that_was_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    os.chdir(folder)
+    folder.rmdir()
+    answers = run(LocalExecutor(), Wandering(), ASKED)
+    assert {name: response.text for name, response in answers.items()} == {name: name for name in answers}
+
+
 class Forking(Plain):
     """Forks, and lets its copy raise: it would be asked again as a batch that failed, and fork again."""
 

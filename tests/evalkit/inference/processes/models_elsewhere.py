@@ -126,6 +126,8 @@ class Faulty(Model):
             raise ConfigurationError("the weights are of another model")
         if words == "value":
             raise ValueError("no such thing")
+        if words == "exit":
+            sys.exit(3)
         if words == "no file":
             raise FileNotFoundError("weights.bin")
         if words == "wrong":

@@ -213,10 +213,11 @@ def test_a_worker_that_only_dies_ends_the_run(make_worker: MakeWorker, monkeypat
 
 def test_errors_travel(make_worker: MakeWorker) -> None:
     model = make_worker("Faulty")
-    words = ["a", "value", "no file", "failure", "half a failure", "wrong"]
+    words = ["a", "value", "exit", "no file", "failure", "half a failure", "wrong"]
     assert texts(model, *words) == [
         "a",
         "error: WorkerError: ValueError: no such thing",
+        "error: WorkerError: SystemExit: 3",
         "error: WorkerError: FileNotFoundError: weights.bin",
         "refused: I would rather not",
         f"invalid_response: {MODELS}.Faulty returned a response that is none: 'message'",
