@@ -123,7 +123,7 @@ def run(folder: Path, task: ParalinguisticQuestions, **roles: ModelAdapter) -> M
         models=specs_of(roles),
         model_name="model",
         executor=LocalExecutor(),
-        config="tasks: {}\n",
+        config={"tasks": {}},
         bootstrap=BootstrapSettings(resamples=100),
     )
     return evaluate(plan).results.to_json()

@@ -107,7 +107,7 @@ def run(folder: Path, benchmark: Task, models: Mapping[str, ModelAdapter]) -> di
         models=specs_of(models),
         model_name="model",
         executor=LocalExecutor(),
-        config="tasks: {}\n",
+        config={"tasks": {}},
         bootstrap=BootstrapSettings(resamples=200),
     )
     result: dict[str, Any] = evaluate(plan).results.to_json()["tasks"][benchmark.name]

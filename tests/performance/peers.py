@@ -58,7 +58,7 @@ assert log.status == "success" and log.results.completed_samples == len(samples)
 """
 
 ASRBENCH = """
-import sys
+import json, sys
 from pathlib import Path
 from asrbench.benchmark import DefaultBenchmark
 from asrbench.dataset import Dataset
@@ -69,6 +69,8 @@ from asrbench.transcribers.abc_transcriber import Transcriber
 from faster_whisper import WhisperModel
 
 folder, weights, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+texts = {}
 
 class Whisper(Transcriber):
     name, params = "whisper", {}
@@ -81,11 +83,13 @@ class Whisper(Transcriber):
     def transcribe(self, audio_path):
         segments, _ = self.model.transcribe(
             audio_path, beam_size=5, temperature=0.0, condition_on_previous_text=False, without_timestamps=True)
-        return "".join(segment.text for segment in segments).strip()
+        texts[Path(audio_path).stem] = "".join(segment.text for segment in segments).strip()
+        return texts[Path(audio_path).stem]
 
 data = Dataset("speech", folder + "/audio", folder + "/text")
 out = CsvOutputContext(Path(folder, "asrbench"))
 DefaultBenchmark([data], {"whisper": Whisper()}, out, ConsoleObserver(), JiwerManager("en")).run()
+Path(folder, "texts.json").write_text(json.dumps(texts), encoding="utf-8")
 """
 
 
@@ -139,7 +143,7 @@ def recognised(folder: Path, peer: str) -> None:
     show("asrbench", measured([peer, str(program), str(folder), weights, str(THREADS)]))
     with (folder / "asrbench.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    theirs = {Path(row["audio"]).stem: row["hypothesis"] for row in rows}
+    theirs = json.loads((folder / "texts.json").read_text(encoding="utf-8"))  # as they were before it normalised them
     of_itself = 100 * sum(float(row["wer"]) for row in rows) / len(rows)
     own = evalkit.read_run(folder / "runs" / "run").tasks[TASK].metrics["wer"].value
     print(
