@@ -13,7 +13,6 @@ from evalkit.errors import ConfigurationError, EvalkitError, StopRequested
 from evalkit.hints import hint
 from evalkit.printable import printable
 from evalkit.rooms import find_rooms_at_home
-from evalkit.run.garbage import collected_seldom
 from evalkit.version import __version__
 
 EXIT_FOUND_FAULT = 1  # failed samples, a significant regression, or data that differs from what is known
@@ -72,8 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _show_tracebacks()
     try:
         _read(sys.argv[1:] if arguments is None else arguments, invocation)
-        with collected_seldom():
-            status = _dispatch(invocation)
+        status = _dispatch(invocation)
         _flush()
         return status
     except StopRequested as request:

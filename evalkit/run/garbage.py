@@ -11,9 +11,8 @@ _NEW_OBJECTS = 10_000  # between two looks of the garbage collector
 def collected_seldom() -> Iterator[None]:
     """Within the context, have the garbage collector look for circles less often.
 
-    Thousands of chains under way, or the nodes of a configuration, are a great many objects and no garbage; looking
-    through them again and again, as the interpreter does by default for every 700 new ones, takes a sixth of the time
-    of a run, a seventh of its start-up, and a sixteenth of scoring.
+    Thousands of chains under way are a great many objects and no garbage; looking through them again and again, as the
+    interpreter does by default for every 700 new ones, takes a sixth of the time of a run, and a sixteenth of scoring.
     """
     before = gc.get_threshold()
     gc.set_threshold(max(before[0], _NEW_OBJECTS) if before[0] else 0, *before[1:])

@@ -8,29 +8,15 @@ LibriSpeech, 0.2 hours), else the demo's.
 """
 
 import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 TASK = "librispeech_other"
 THREADS = 2
 ROUNDS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Took:
-    """What a process took: seconds by the clock and of the processor, megabytes at its peak."""
-
-    wall: float
-    processor: float
-    megabytes: float
 
 
 class WithoutPandas(MetaPathFinder):
@@ -77,26 +63,6 @@ def run(*words: str) -> int:
     return evalkit_main(["run", *words])
 
 
-def measured(way: Callable[..., int], *words: str) -> Took:
-    """Have this script go one of the two ways in a process of its own."""
-    began = time.perf_counter()
-    outcome = subprocess.run(
-        [sys.executable, "-m", "tests.performance.plain_loop", way.__name__, *words],
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    wall = time.perf_counter() - began
-    processor, kilobytes = outcome.stdout.split()[-2:]
-    return Took(wall, float(processor), float(kilobytes) / 1024)
-
-
-def least(some: Sequence[Took]) -> Took:
-    """The least of each figure."""
-    return Took(*(min(getattr(each, name) for each in some) for name in Took.__slots__))
-
-
 def error_rate(data: Path, texts: Mapping[str, str]) -> float:
     """The word error rate of the loop's texts, in percent."""
     import evalkit
@@ -110,15 +76,18 @@ def main() -> None:
     """Measure both and print what each took, and the ratios."""
     import evalkit
     from model_adapters.whisper.packaged_weights import packaged_folder
+    from tests.performance.processes import compile_checkout, least, measured
 
     data, weights = speech(), str(packaged_folder("whisper-tiny.en"))
     words = [f"task={TASK}", f"tasks.{TASK}.dataset.path={data}", f"+model.cpu_threads={THREADS}", "name=run"]
     loops, runs = [], []
+    this = [sys.executable, "-m", "tests.performance.plain_loop"]
+    compile_checkout()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for _ in range(ROUNDS):
-            loops.append(measured(loop, weights, str(data), str(folder / "texts.json")))
-            runs.append(measured(run, "model=whisper_tiny_en", *words, f"runs={folder}", "fresh=true"))
+            loops.append(measured([*this, "loop", weights, str(data), str(folder / "texts.json")]))
+            runs.append(measured([*this, "run", "model=whisper_tiny_en", *words, f"runs={folder}", "fresh=true"]))
         texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
         own_rate = evalkit.read_run(folder / "run").tasks[TASK].metrics["wer"].value
     plain, own = least(loops), least(runs)
@@ -133,7 +102,4 @@ if __name__ == "__main__":
     if not sys.argv[1:]:
         main()
     else:
-        status = (loop if sys.argv[1] == loop.__name__ else run)(*sys.argv[2:])
-        times = os.times()
-        print(times.user + times.system, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-        sys.exit(status)
+        sys.exit((loop if sys.argv[1] == "loop" else run)(*sys.argv[2:]))
