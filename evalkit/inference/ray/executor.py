@@ -24,12 +24,14 @@ class RayExecutor:
         local: by which each replica works, where it is.
         address: of a running cluster, such as ``10.0.0.1:6379``; None for one of this machine's own, which lives as
             long as the run.
-        replicas: of each model; ``auto`` for as many as the cluster has room for, shared equally by the models.
+        replicas: of each model; ``auto`` for as many as the cluster has room for, also when it has grown, shared
+            equally by the models.
         num_cpus: processor cores of a replica; its libraries begin as many threads.
         num_gpus: GPUs of a replica, which sees no others; fractions share one. None: one, where the cluster has any.
-        runtime_env: of the replicas, in Ray's words: ``env_vars``, ``pip``, ``working_dir`` and so on.
+        runtime_env: of the replicas, in Ray's words: ``env_vars``, ``pip``, ``working_dir`` and so on; the files that
+            ``working_dir`` and ``py_modules`` name are sent to all machines.
         max_restarts: how many replicas may die in a row, without an answer in between, before the run stops.
-        patience: seconds to wait for the cluster to have room for the first replica.
+        patience: seconds without room for a single replica, at the beginning or later, before the run stops.
         recordings: ``bytes``: those that are files are sent; ``paths``: they lie at the same path everywhere. None:
             paths on a cluster of this machine's own, else bytes.
 

@@ -21,7 +21,7 @@ class ReplicaSettings:
         num_gpus: of each, fractions allowed; None for one where the cluster has any.
         runtime_env: of each, in Ray's words.
         max_deaths: of replicas in a row, without an answer in between, that a run puts up with.
-        patience: seconds within which the first must find its place.
+        patience: seconds without a place for any of them that a run puts up with.
         send_content: whether the bytes of recordings that are files are sent.
     """
 
