@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import soundfile
 
 import evalkit
 from tests.conftest import DEMO_SPEECH, ROOT, CommandLine, write_jsonl
+from tests.processes import wait_for_lines
 from tests.servers.openai_server import OpenAIServer
 
 pytestmark = pytest.mark.slow
@@ -356,10 +356,9 @@ def test_a_run_is_interrupted_and_continued(typed: CommandLine, desk: Path) -> N
         text=True,
     )
     answers = desk / "runs/interrupted/demo_clean/model.jsonl"
-    while process.poll() is None and not (answers.is_file() and answers.read_bytes().count(b"\n")):
-        time.sleep(0.01)
+    wait_for_lines(process, answers, 1)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "finishing the batch; press again to stop" in stderr
     assert "evalkit: interrupted; what was answered is kept, the same command continues" in stderr

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from evalkit.run.audit import audit_run
 from tests.conftest import CommandLine
+from tests.processes import wait_for_lines
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
 
@@ -42,9 +42,7 @@ def test_a_job_that_makes_room_is_started_again_and_its_run_ends_as_if_undisturb
         text=True,
     )
     log = tmp_path / "pocketsphinx-demo_clean" / "demo_clean" / "model.jsonl"
-    while sweep.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n")):
-        time.sleep(0.01)
-    assert sweep.poll() is None
+    wait_for_lines(sweep, log, 1)
     (mine,) = (tmp_path / ".submitit").glob("[0-9]*")
     (job,) = children(int(mine.name))
     os.kill(job, signal.SIGUSR2)

@@ -14,6 +14,7 @@ import pytest
 
 from evalkit.run.audit import audit_run
 from tests.conftest import CommandLine, write_jsonl
+from tests.processes import wait_for_lines
 
 WORDS = "the cat sat on a mat while seventeen geese flew over colour television sets".split()
 
@@ -102,10 +103,9 @@ def test_an_interrupt_keeps_what_was_answered_and_says_how_to_go_on(tmp_path: Pa
     words = command("interrupted", tmp_path, ["task=demo_clean", "model=pocketsphinx"])
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "interrupted" / "demo_clean" / "model.jsonl"
-    while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n")):
-        time.sleep(0.01)
+    wait_for_lines(process, log, 1)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "evalkit: interrupted; what was answered is kept, the same command continues" in stderr
     assert "Traceback" not in stderr

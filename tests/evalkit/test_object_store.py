@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from evalkit.errors import ConfigurationError, DataError, StoreError
 from evalkit.object_mirror import HELD
 from evalkit.object_store import address_of, copy_of, fetched, held, is_address
 from tests.conftest import CommandLine, write_jsonl
+from tests.processes import wait_for_lines, within
 
 TASK = "librispeech_clean"
 WORDS = "the cat sat on a mat while seventeen geese flew".split()
@@ -149,6 +150,12 @@ def test_a_file_is_fetched_with_what_lies_beside_it(memory: str) -> None:
     assert (fetched(f"{memory}/manifest.jsonl").parent / "audio" / "a.flac").read_text() == "another"
 
 
+def listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An S3 server in a process of its own, with a bucket."""
@@ -171,13 +178,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         import s3fs
 
         s3fs.S3FileSystem.clear_instance_cache()  # of the server of another test
-        for _ in range(200):
-            try:
-                s3fs.S3FileSystem(skip_instance_cache=True).mkdir("evals")
-            except Exception:
-                time.sleep(0.1)
-            else:
-                break
+        assert within(lambda: listens(port))
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("evals")
         yield "s3://evals"
     finally:
         server.kill()
@@ -244,8 +246,7 @@ def test_a_killed_run_goes_on_from_what_is_on_its_machine(
         [sys.executable, "-m", "evalkit.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     log = copy_of(f"{bucket}/runs/killed") / "demo_noise" / "model.jsonl"
-    while process.poll() is None and not (log.is_file() and log.read_bytes().count(b"\n") >= 2):
-        time.sleep(0.01)
+    wait_for_lines(process, log, 2)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     elsewhere = evalkit_command(*words, env={"EVALKIT_CACHE": str(tmp_path / "another machine")})

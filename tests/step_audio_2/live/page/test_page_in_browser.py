@@ -127,7 +127,6 @@ def address(agent: ScriptedAgent, browser: Browser) -> Iterator[str]:
 
 def opened(browser: Browser, address: str, **options: Any) -> Any:
     page = browser.page(**options)
-    page.set_default_timeout(60_000)
     page.add_init_script(TAP)
     page.goto(address)
     page.wait_for_selector("[data-state=ready]")
@@ -147,12 +146,18 @@ def until(page: Any, condition: str) -> None:
         page.wait_for_timeout(50)
 
 
+def say(page: Any, number: int) -> None:
+    """Have the microphone hear one turn, and nothing more before its answer was looked at."""
+    page.click("#microphone")
+    page.wait_for_selector(f"article:nth-of-type({number})")
+    page.click("#microphone")
+
+
 def test_spoken_turns_with_a_call_a_new_voice_and_an_interruption(
     browser: Browser, address: str, agent: ScriptedAgent
 ) -> None:
     page = opened(browser, address)
-    page.click("#microphone")
-    # The recording is said once and again: the turn ends by itself, is answered, and the next one follows.
+    say(page, 1)  # the turn ends by itself
     page.wait_for_selector("article .call .document")
     until(page, "window.loudness() > 0.01")
     until(page, "document.querySelector('article').dataset.played > 0.5")
@@ -164,12 +169,15 @@ def test_spoken_turns_with_a_call_a_new_voice_and_an_interruption(
     until(page, "document.querySelector('article .words').textContent.startsWith('waitsunny')")
     assert "first sound" in first.locator(".times").first.inner_text()
 
+    say(page, 2)
     page.wait_for_selector("article:nth-of-type(2) .call .voice")
     second = page.locator("article").nth(1)
     assert second.locator(".call .voice").inner_text() == "Voice from the next answer on: low"
 
     # Whoever speaks again interrupts: the sound stops, and the history has no more than was heard.
+    say(page, 3)
     until(page, "document.querySelector('article:nth-of-type(3)')?.dataset.played > 0")
+    page.click("#microphone")
     until(page, "document.querySelector('#state').dataset.state === 'hearing'")
     until(page, "window.loudness() === 0")
     page.wait_for_selector("article:nth-of-type(3).interrupted")
