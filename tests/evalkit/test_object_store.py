@@ -282,15 +282,16 @@ def test_a_long_log_grows_on_an_s3_store_by_what_is_added(bucket: str, monkeypat
     store = s3fs.S3FileSystem(skip_instance_cache=True)
     name, line = "evals/nächte 50% [a]/model.jsonl", f"{'x' * 999_999}\n"
     log = copy_of(f"s3://{name}")
+
+    def is_there(size: int) -> bool:
+        store.invalidate_cache()
+        return store.exists(name) and bool(store.info(name)["size"] == size)
+
     with held(log.parent), log.open("w") as file:
         for size in range(9, 13):
             file.write(line * (9 if size == 9 else 1))
             file.flush()
-            for _ in range(600):
-                store.invalidate_cache()
-                if store.exists(name) and store.info(name)["size"] == size * 1_000_000:
-                    break
-                time.sleep(0.05)
+            assert within(lambda: is_there(size * 1_000_000))  # noqa: B023
         tag = store.info(name)["ETag"].strip('"')
     assert store.cat_file(name) == line.encode() * 12
     assert tag.endswith("-2"), "two parts: what was there, which the store copied, and what was added"
