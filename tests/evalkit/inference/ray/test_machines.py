@@ -71,8 +71,10 @@ class Asking:
         self._asking = asyncio.gather(*(self._ask() for _ in range(4)))
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over = True
+        if kind is not None:
+            self._asking.cancel()
         try:
             await self._asking
         finally:
