@@ -1,6 +1,7 @@
 """Scoring a run's stored answers under every scheme, side by side; nothing is written and nobody is asked."""
 
 import math
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,39 +81,48 @@ class _Scored:
     Attributes:
         metric: the headline of the scheme.
         statistics: samples × k.
-        texts: reference and answer as the scheme has them.
+        texts: reference and answer as the scheme has them, by row; of samples that some scheme counts otherwise alone.
     """
 
     metric: Metric
     statistics: npt.NDArray[np.float64]
-    texts: Sequence[tuple[str, str]]
+    texts: Mapping[int, tuple[str, str]]
 
 
 def _task(folder: Path, result: TaskResult, variants: Sequence[Task], settings: BootstrapSettings) -> TaskSensitivity:
     scores = ScoresFile(folder, result.digest)
-    samples = [sample for sample, status, _ in scores.samples() if status != "skipped"]
-    with ResponseStore(folder, writable=False) as store:
-        scored = [_scored(task, samples, store) for task in variants]
-    headline, *others = scored
-    comparer = _Comparer([sample.id for sample in samples], headline, scores.clusters(result.resampled), settings)
+    ids, (headline, *others) = _scored(folder, scores, variants)
+    comparer = _Comparer(ids, headline, scores.clusters(result.resampled), settings)
     return TaskSensitivity(
         task=result.name,
         title=result.title,
         unit=headline.metric.unit,
         decimals=headline.metric.decimals,
-        samples=len(samples),
+        samples=len(ids),
         figures=(comparer.headline(), *(comparer.other(each) for each in others)),
     )
 
 
-def _scored(task: Task, samples: Sequence[Sample], store: ResponseStore) -> _Scored:
-    key, metric = next(iter(task.metrics.items()))
-    scores = [_score(task, store, sample) for sample in samples]
-    return _Scored(
-        metric,
-        np.array([score.statistics[key] for score in scores], dtype=np.float64).reshape(-1, len(metric.statistics)),
-        [(score.details.get(_TEXTS[0], ""), score.details.get(_TEXTS[1], "")) for score in scores],
-    )
+def _scored(folder: Path, scores: ScoresFile, variants: Sequence[Task]) -> tuple[list[str], list[_Scored]]:
+    """Score the samples that count under every scheme, one after the other, and return their ids and what was found."""
+    headlines = [next(iter(task.metrics.items())) for task in variants]
+    ids: list[str] = []
+    statistics = [array("d") for _ in variants]
+    texts: list[dict[int, tuple[str, str]]] = [{} for _ in variants]
+    with ResponseStore(folder, writable=False) as store:
+        for row, sample in enumerate(sample for sample, status, _ in scores.samples() if status != "skipped"):
+            ids.append(sample.id)
+            found = [_score(task, store, sample) for task in variants]
+            vectors = [[*map(float, score.statistics[key])] for score, (key, _) in zip(found, headlines, strict=True)]
+            for gathered, vector in zip(statistics, vectors, strict=True):
+                gathered.extend(vector)
+            if any(vector != vectors[0] for vector in vectors):
+                for kept, score in zip(texts, found, strict=True):
+                    kept[row] = score.details.get(_TEXTS[0], ""), score.details.get(_TEXTS[1], "")
+    return ids, [
+        _Scored(metric, np.frombuffer(values, dtype=np.float64).reshape(-1, len(metric.statistics)), kept)
+        for (_, metric), values, kept in zip(headlines, statistics, texts, strict=True)
+    ]
 
 
 def _score(task: Task, store: ResponseStore, sample: Sample) -> Score:
