@@ -18,6 +18,7 @@ Rows = npt.NDArray[np.int64]
 Statistics = npt.NDArray[np.float64]
 
 _COLUMNS = ("id", "references", "language", "audio", "groups", "clusters")
+_PARSED_AT_ONCE = 10_000  # JSON texts: few enough for what they hold to take little memory
 _NORMALISED = ("reference_normalised", "hypothesis_normalised")
 
 
@@ -94,7 +95,11 @@ class Side:
         """Return the seconds of audio of some of the samples; None unless all of them are known."""
         texts = self.table["audio"].take(rows).to_pylist()
         try:
-            seconds = [sum([each["duration"] for each in recordings]) for recordings in self._parsed_at_once(texts)]
+            seconds = [
+                sum([each["duration"] for each in recordings])
+                for first in range(0, len(texts), _PARSED_AT_ONCE)
+                for recordings in self._parsed_at_once(texts[first : first + _PARSED_AT_ONCE])
+            ]
         except (TypeError, KeyError):
             return None
         return seconds if all(seconds) else None

@@ -145,7 +145,11 @@ def test_an_accent_that_got_worse_while_the_whole_got_better_is_found(tmp_path: 
     assert not compared(base, base).groups
 
 
-def test_long_recordings_that_got_worse_are_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [7, 60, 10_000])
+def test_long_recordings_that_got_worse_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("evalkit.results.comparison.side._PARSED_AT_ONCE", at_once)
     base = store_run(tmp_path / "base", (sample(number, 3) for number in range(60)))
     new = store_run(tmp_path / "new", (sample(number, 4 if number % 30 >= 20 else 1) for number in range(60)))
     row = compared(base, new)
