@@ -4,7 +4,6 @@ from pathlib import Path
 
 from evalkit.errors import StoreError
 from evalkit.object_store import address_of, fetched, is_address
-from evalkit.results.repeated import repeated_folders
 
 
 def run_argument(text: str) -> Path:
@@ -28,6 +27,8 @@ def single_run_argument(text: str) -> Path:
     Raises:
         StoreError: it holds repeated runs; or as of ``run_argument``.
     """
+    from evalkit.results.repeated import repeated_folders  # with NumPy, which the listing of models does not want
+
     folder = run_argument(text)
     if held := repeated_folders(folder):
         names = ", ".join(each.name for each in held)

@@ -345,7 +345,7 @@ def test_an_answer_may_begin_after_a_transcript(
     [
         ({"max_tokens": 3}, "'max_tokens' is no decoding setting of transformers_chat, did you mean"),
         ({"answer_after": "("}, r"answer_after: '\(' is no regular expression"),
-        ({"max_new_tokens": 0}, "max_new_tokens is 0; it must be at least 1"),
+        ({"max_new_tokens": 0}, "max_new_tokens is 0; it must be a whole number, at least 1"),
     ],
 )
 def test_decoding_settings_that_cannot_be_are_refused(
