@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+_DEEPEST = 100
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -40,12 +41,24 @@ def _is_ambiguous(text: str) -> bool:
 _Dumper.add_representer(str, _quoted_text)
 
 
-def read_yaml(text: str) -> Any:
+def read_yaml(text: str, *, aliases: bool = True) -> Any:
     """Return the plain values of a YAML text.
 
+    Args:
+        text: of anybody's.
+        aliases: whether something may stand for what was said before, and so for more than a memory holds.
+
     Raises:
-        yaml.YAMLError: it is not YAML, or names something else than plain values.
+        yaml.YAMLError: it is not YAML, is nested too deeply, or names something else than plain values.
     """
+    depth = 0
+    # LibYAML composes by recursion in C, where nothing but this keeps a text from ending the process.
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent) and not aliases:
+            raise yaml.YAMLError(f"line {event.start_mark.line + 1}: *{event.anchor} stands for something said before")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.YAMLError(f"line {event.start_mark.line + 1}: is nested in more than {_DEEPEST} others")
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - both are safe loaders
 
 

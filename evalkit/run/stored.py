@@ -59,7 +59,7 @@ def read_stored_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str,
     if not path.is_file():
         raise StoreError(f"{folder}: not a run folder, it has no config.yaml")
     try:
-        config = read_yaml(path.read_text(encoding="utf-8"))
+        config = read_yaml(path.read_text(encoding="utf-8"), aliases=False)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:

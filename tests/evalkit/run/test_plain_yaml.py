@@ -7,6 +7,7 @@ import yaml
 from omegaconf import OmegaConf
 
 import evalkit
+from evalkit.errors import StoreError
 from evalkit.run.plain_yaml import read_yaml, yaml_text
 from evalkit.run.stored import read_stored_config
 
@@ -36,6 +37,19 @@ def test_half_a_character_becomes_a_question_mark() -> None:
 def test_nothing_but_plain_values_is_read() -> None:
     with pytest.raises(yaml.YAMLError):
         read_yaml("a: !!python/object/apply:os.getcwd []")
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
+def test_what_is_nested_without_end_is_refused_and_ends_no_process(opening: str) -> None:
+    with pytest.raises(yaml.YAMLError, match="line 1: is nested in more than 100 others"):
+        read_yaml(opening * 200_000)
+
+
+def test_a_stored_configuration_stands_for_no_more_than_it_says(tmp_path: Path) -> None:
+    doubled = "\n".join(f"x{number}: &x{number} [*x{number - 1}, *x{number - 1}]" for number in range(1, 60))
+    (tmp_path / "config.yaml").write_text(f"tasks: {{}}\nx0: &x0 [a, b]\n{doubled}\n")
+    with pytest.raises(StoreError, match=r"config\.yaml: is not a configuration \(line 3: \*x0 stands for something"):
+        read_stored_config(tmp_path)
 
 
 def test_a_prompt_that_looks_like_the_begin_of_an_interpolation_is_kept_as_it_is(tmp_path: Path) -> None:
