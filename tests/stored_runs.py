@@ -6,8 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evalkit.chain import Outcome
 from evalkit.inference.replay import begin
 from evalkit.metrics.resampling import BootstrapSettings
@@ -17,6 +15,7 @@ from evalkit.results.metrics_file import RunResult
 from evalkit.results.publication import publish
 from evalkit.results.responses import ResponseStore
 from evalkit.results.task_result import ModelIdentity
+from evalkit.run.plain_yaml import yaml_text
 from evalkit.run.scoring import score_task
 from evalkit.run.stored import stored_tasks
 from evalkit.task import Task
@@ -57,7 +56,7 @@ def stored_run(
         result = RunResult(folder.name, "stand_in", "Stand-in", __version__, results, folder=folder)
         publish(run, result, results)
         publish(run, with_aggregates(result, definitions_from(config.get("aggregates")), settings))
-        (folder / "config.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
+        (folder / "config.yaml").write_text(yaml_text(config), encoding="utf-8")
         if provenance is not None:
             (folder / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
     return folder

@@ -55,7 +55,8 @@ def read_yaml(text: str, *, aliases: bool = True) -> Any:
     # LibYAML composes by recursion in C, where nothing but this keeps a text from ending the process.
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent) and not aliases:
-            raise yaml.YAMLError(f"line {event.start_mark.line + 1}: *{event.anchor} stands for something said before")
+            place = f"line {event.start_mark.line + 1}: *{event.anchor}"
+            raise yaml.YAMLError(f"{place} stands for something said before; write it out there")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             raise yaml.YAMLError(f"line {event.start_mark.line + 1}: is nested in more than {_DEEPEST} others")
