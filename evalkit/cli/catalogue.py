@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from evalkit.errors import ConfigurationError
+from evalkit.errors import ConfigurationError, one_line
 from evalkit.model_card import ModelCard
 from evalkit.run.plain_yaml import read_yaml
 from evalkit.run.search_path import CONFIG_NAME, config_places
@@ -105,6 +105,8 @@ def _content(file: Traversable, text: str) -> Mapping[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigurationError(f"{file}{line}: is not valid YAML ({error.problem})") from error
+    except yaml.YAMLError as error:  # nested too deeply, or characters that YAML does not have
+        raise ConfigurationError(f"{file}: is not valid YAML ({one_line(error)})") from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file}: does not hold a mapping of settings")
     return content

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import evalkit
+from evalkit.cli.catalogue import read_models
 from evalkit.cli.main import main
+from evalkit.errors import ConfigurationError
 from tests.conftest import ROOT, CommandLine, write_jsonl
 
 HEAVY = ("torch", "pandas", "matplotlib", "transformers", "datasets", "faster_whisper", "ctranslate2")
@@ -159,3 +161,13 @@ def test_doctor_says_what_is_missing_and_what_to_do(tmp_path: Path, evalkit_comm
         text=True,
     )
     assert f"faster_whisper not installed; pip install -e '{ROOT}[whisper]'" in absent.stdout
+
+
+@pytest.mark.parametrize(
+    "content", ["title: " + "[" * 200_000, "title: a\x00b"], ids=["nested", "no character of YAML"]
+)
+def test_a_configuration_that_no_yaml_is_made_of_is_one_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "odd.yaml").write_text(content)
+    with pytest.raises(ConfigurationError, match=r"odd\.yaml: is not valid YAML \("):
+        list(read_models([tmp_path]))
