@@ -110,9 +110,11 @@ class Prompt:
             return wording.request(
                 content, language=language, fields=fields, history=history, tools=tools, output=output
             )
-        if code is None and any(_LANGUAGE in text for text in (self.system, self.user)):
+        if code is not None:
+            fields = {**(fields or {}), "language": LANGUAGE_NAMES[code]}
+        elif _LANGUAGE in self.system or _LANGUAGE in self.user:
             raise ConfigurationError(f"the prompt profile names the {_LANGUAGE}, which a sample does not say")
-        fields = {**(fields or {}), **({} if code is None else {"language": LANGUAGE_NAMES[code]})}
+        fields = fields or {}
         before, _, after = self.user.partition(AUDIO_MARK)
         before, after = fill(before, fields), fill(after, fields)
         messages = [*history, Message("user", tuple(filter(None, (before, *content, after))))]
@@ -121,7 +123,7 @@ class Prompt:
         return Request(
             tuple(messages),
             language=language if self.language_hint else None,
-            generation={**self.generation, **self.written} if output == "text" else self.generation,
+            generation={**self.generation, **self.written} if self.written and output == "text" else self.generation,
             tools=tuple(tools),
             output=output,
             kind=self.kind,

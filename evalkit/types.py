@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any, Literal, get_args
@@ -52,31 +52,6 @@ class Sample:
             "metadata": dict(self.metadata),
             "clusters": dict(self.clusters),
         }
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> "Sample":
-        """Read what ``to_json`` returned.
-
-        Raises:
-            ValueError: groups, clusters or metadata are not what they must be.
-        """
-        metadata = record["metadata"]
-        # Older records have no clusters.
-        labels = {name: record.get(name, {}) if name == "clusters" else record[name] for name in ("groups", "clusters")}
-        for name, texts in labels.items():
-            if not isinstance(texts, dict) or {*map(type, texts.values())} - {str}:
-                raise ValueError(f"sample {record['id']}: its {name} are no texts by name")
-        if not isinstance(metadata, dict):
-            raise ValueError(f"sample {record['id']}: its metadata are no JSON object")
-        return cls(
-            id=record["id"],
-            audio=tuple(Audio.from_json(audio) for audio in record["audio"]),
-            references=tuple(record["references"]),
-            language=record["language"],
-            groups=labels["groups"],
-            metadata=metadata,
-            clusters=labels["clusters"],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,9 +455,9 @@ class Response:
         """
         try:
             given = {"text": record["text"], "seconds": record["seconds"]}
-            given |= {name: value for name, value in record.items() if name in _FIELD_TYPES}
-            for name in given.keys() & _FIELD_READERS.keys():
-                given[name] = _FIELD_READERS[name](given[name])
+            for name, value in record.items():
+                if name in _FIELD_TYPES:
+                    given[name] = _FIELD_READERS[name](value) if name in _FIELD_READERS else value
             response = cls(**given)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a response ({type(error).__name__}: {error})") from error
@@ -497,16 +472,17 @@ class Response:
         """
         return self._fault_in(_FIELD_TYPES)
 
-    def _fault_in(self, names: Iterable[str]) -> str | None:
+    def _fault_in(self, names: Collection[str]) -> str | None:
         """Return what is wrong with the first of these fields that cannot be; the others are sound."""
         for name in names:
             value = getattr(self, name)
             if not isinstance(value, _FIELD_TYPES[name]):
                 return f"{name} is {_kind(value)}"
-        for name, number in (("seconds", self.seconds), ("first_sound", self.first_sound)):
+        for name in _DURATIONS:
+            number = getattr(self, name) if name in names else None
             if number is not None and (isinstance(number, bool) or not 0 <= number < math.inf):
                 return f"{name} is {number!r}"
-        return self._fault_of_parts()
+        return None if _WITH_PARTS.isdisjoint(names) else self._fault_of_parts()
 
     def _fault_of_parts(self) -> str | None:
         for name, items, kind in (
@@ -549,6 +525,8 @@ _FIELD_TYPES: Mapping[str, Any] = {
     "cached": bool,
     "overlong": str,
 }
+_DURATIONS = ("seconds", "first_sound")
+_WITH_PARTS = _FIELD_TYPES.keys() - {"text", "finish_reason", "tokens", "answered_by", "cached", *_DURATIONS}
 _FIELD_READERS: Mapping[str, Callable[[Any], Any]] = {
     "failure": Failure.from_json,
     "speech": Audio.from_json,

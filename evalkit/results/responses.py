@@ -7,10 +7,11 @@ loses only what was in flight. A torn last line, which a kill or a full disk can
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from evalkit.audio import Audio
 from evalkit.audio.encoding import write_flac
@@ -19,7 +20,7 @@ from evalkit.results.log_index import LogIndex
 from evalkit.results.role_log import RoleLog
 from evalkit.results.shared_parts import SharedParts
 from evalkit.results.usage import RoleUsage
-from evalkit.types import Call, Failure, Response
+from evalkit.types import Call, Failure, Request, Response
 
 SPEECH = "speech"
 
@@ -56,13 +57,14 @@ class ResponseStore:
         log = self._logs.get(call.role)
         if log is None:
             return None
-        request_hash = call.request.content_hash()
+        asked = _line_of(sample_id, position, call.request, call.request.content())
         for offset in log.index.find(sample_id, position, failed=log.final):
-            record = log.records.read(offset)
-            # Beside a prompt that was changed, two calls in a million millions may share 64 bits.
-            if (record["sample"], record["call"], record["request"]) != (sample_id, position, request_hash):
+            record = log.records.read_last(offset, asked)
+            if record is None:  # asked otherwise, or not written as it would be today
+                record = _response_to(log.records.read(offset), sample_id, position, call.request)
+            if record is None:
                 continue
-            response = Response.from_json(record["response"])
+            response = Response.from_json(record)
             # Speech that is gone, or was changed since, is asked for again.
             if response.speech is not None and not log.final and self._is_lost(response.speech):
                 return None
@@ -88,14 +90,11 @@ class ResponseStore:
         Raises:
             StoreError: the disk is full or cannot be written; nothing recorded before is lost.
         """
-        request_hash = call.request.content_hash()
         log = self._log(call.role)
         if response.speech is not None and response.speech.path != self._folder / response.speech.locator:
             response = self._with_stored_speech(response, response.speech)
-        line = (
-            f'{{"sample":{_json(sample_id)},"call":{position},"request":"{request_hash}",'
-            f'"asked":{log.parts.shortened(call.request)},"response":{_json(response.to_json())}}}'
-        )
+        asked = _line_of(sample_id, position, call.request, log.parts.shortened(call.request))
+        line = f"{asked}{_json(response.to_json())}}}"
         log.index.add(sample_id, position, log.records.append(line), response)
         return response
 
@@ -166,6 +165,21 @@ class _IndexedLog:
 
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _line_of(sample_id: str, position: int, request: Request, asked: str) -> str:
+    """Return the line of a call up to its response."""
+    named = f'"sample":{_json(sample_id)},"call":{position},"request":"{request.content_hash()}"'
+    return f'{{{named},"asked":{asked},"response":'
+
+
+def _response_to(record: Mapping[str, Any], sample_id: str, position: int, request: Request) -> Any:
+    """Return the response of a record; None if it is of another call.
+
+    Beside a prompt that was changed, two calls in a million millions may share 64 bits.
+    """
+    asked = record["sample"], record["call"], record["request"]
+    return record["response"] if asked == (sample_id, position, request.content_hash()) else None
 
 
 def _make_folder(folder: Path) -> None:

@@ -13,7 +13,8 @@ from evalkit.errors import StoreError
 
 _PIECE = 1 << 20  # bytes that are copied at once
 _READ_AT_ONCE = 1 << 14  # bytes: the record that is asked for next mostly lies next
-_decode = json.JSONDecoder().decode
+_JSON_SPACE = " \t\n\r"
+_read_value = json.JSONDecoder().raw_decode
 
 
 class RoleLog:
@@ -63,7 +64,7 @@ class RoleLog:
             for line_number, line in enumerate(file, start=number):
                 if offset >= self.end:
                     break
-                yield offset, self._parse(line, f"line {line_number}")
+                yield offset, self._parse(line, offset, line_number)
                 offset += len(line)
 
     def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -88,12 +89,23 @@ class RoleLog:
 
     def read(self, offset: int) -> dict[str, Any]:
         """Read the record that starts at ``offset``."""
-        start, piece = self._latest
-        end = piece.find(b"\n", offset - start) if start <= offset else -1
-        if end < 0:
-            start, piece = self._latest = offset, self._bytes_from(offset)
-            end = piece.index(b"\n")
-        return self._parse(piece[offset - start : end], f"byte {offset}")
+        return self._parse(self._line(offset), offset)
+
+    def read_last(self, offset: int, before: str) -> Any:
+        """Read the last field of a record whose other fields are known; None of a record that begins otherwise.
+
+        Args:
+            offset: of the record.
+            before: its JSON text up to that field.
+        """
+        text = self._line(offset).decode("utf-8", "surrogatepass")
+        if not text.startswith(before):
+            return None
+        try:
+            value, end = _read_value(text, len(before))
+        except (ValueError, RecursionError):
+            return None
+        return value if text[end:] == "}" else None
 
     def append(self, text: str) -> int:
         """Write one record, as JSON text without line breaks, and return its offset."""
@@ -135,18 +147,35 @@ class RoleLog:
             position = start
         return 0
 
-    def _parse(self, line: bytes, where: str) -> dict[str, Any]:
-        try:
-            record: Any = _decode(line.decode("utf-8", "surrogatepass"))
-        except (ValueError, RecursionError) as error:
-            raise self._damaged(where) from error
-        if not isinstance(record, dict) or not all(
-            name in record and isinstance(record[name], type_) for name, type_ in self._fields.items()
-        ):
-            raise self._damaged(where)
+    def _line(self, offset: int) -> bytes:
+        start, piece = self._latest
+        end = piece.find(b"\n", offset - start) if start <= offset else -1
+        if end < 0:
+            start, piece = self._latest = offset, self._bytes_from(offset)
+            end = piece.index(b"\n")
+        return piece[offset - start : end]
+
+    def _parse(self, line: bytes, offset: int, line_number: int = 0) -> dict[str, Any]:
+        record = self._value(line, offset, line_number)
+        if not isinstance(record, dict):
+            raise self._damaged(offset, line_number)
+        for name, type_ in self._fields.items():
+            if name not in record or not isinstance(record[name], type_):
+                raise self._damaged(offset, line_number)
         return record
 
-    def _damaged(self, where: str) -> StoreError:
+    def _value(self, text: bytes, offset: int, line_number: int = 0) -> Any:
+        try:
+            whole = text.decode("utf-8", "surrogatepass").strip(_JSON_SPACE)
+            value, end = _read_value(whole)
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(offset, line_number) from error
+        if end < len(whole):
+            raise self._damaged(offset, line_number)
+        return value
+
+    def _damaged(self, offset: int, line_number: int) -> StoreError:
+        where = f"line {line_number}" if line_number else f"byte {offset}"
         return StoreError(f"{self.path}: {where} is damaged; {self._remedy}")
 
 

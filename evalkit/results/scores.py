@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from evalkit.audio import Audio
 from evalkit.chain import Outcome
 from evalkit.errors import StoreError, one_line
 from evalkit.metrics.metric import Metric
@@ -31,7 +32,7 @@ from evalkit.results.score_rows import (
     sample_row,
     score_rows,
 )
-from evalkit.types import Failure, FailureKind, Sample
+from evalkit.types import Failure, Sample
 
 FILE_NAME = "scores.parquet"
 ROWS_AT_ONCE = 2_000
@@ -180,13 +181,22 @@ class SamplesChunk:
             StoreError: the file is damaged.
         """
         with _reading(self.path):
-            for row in self.table.to_pylist():
-                _check_row(row)
-                for name in ("groups", "clusters"):
-                    row[name] = _labels(row[name])
-                row["audio"] = json.loads(row["audio"])
-                row["metadata"] = json.loads(row["metadata"]) if row["metadata"] != "{}" else {}
-                yield Sample.from_json(row), row["status"], _reason(row)
+            _check_table(self.table)
+            names = ("id", "audio", "references", "language", "groups", "metadata", "clusters")
+            columns = [self.table[name].to_pylist() for name in (*names, "status", "reason_kind", "reason")]
+            for id_, audio, references, language, groups, metadata, clusters, status, kind, reason in zip(
+                *columns, strict=True
+            ):
+                sample = Sample(
+                    id_,
+                    tuple(map(Audio.from_json, json.loads(audio))),
+                    tuple(references),
+                    language,
+                    _labels(groups),
+                    _metadata(metadata),
+                    _labels(clusters),
+                )
+                yield sample, status, _reason(kind, reason)
 
 
 class ScoresFile:
@@ -373,8 +383,18 @@ def last_answer(responses: Sequence[Mapping[str, Any]]) -> str:
 
 
 @lru_cache(_DISTINCT_LABELS)
-def _labels(text: str) -> Any:
-    return json.loads(text)
+def _labels(text: str) -> Mapping[str, str]:
+    labels = json.loads(text)
+    if not isinstance(labels, dict) or {*map(type, labels.values())} - {str}:
+        raise ValueError("the groups or clusters of a sample are no texts by name")
+    return labels
+
+
+def _metadata(text: str) -> Mapping[str, Any]:
+    metadata = {} if text == "{}" else json.loads(text)
+    if not isinstance(metadata, dict):
+        raise ValueError("the metadata of a sample are no JSON object")
+    return metadata
 
 
 def _label(field: str, clusters: str, groups: str) -> str | None:
@@ -430,11 +450,8 @@ def _check_table(table: Any) -> None:
             raise ValueError(f"a sample lacks its {name}")
 
 
-def _reason(row: Mapping[str, Any]) -> Failure | None:
-    if row["reason"] is None:
-        return None
-    kind = row["reason_kind"]
-    return Failure(kind if kind in get_args(FailureKind) else "error", row["reason"])
+def _reason(kind: str | None, message: str | None) -> Failure | None:
+    return None if message is None else Failure.from_json({"kind": kind, "message": message})
 
 
 def _digest_of(path: Path) -> str:

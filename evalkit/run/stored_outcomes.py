@@ -1,12 +1,15 @@
 """How the samples of a stored run ended, by its stored responses alone."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from evalkit.chain import Outcome
-from evalkit.inference.replay import outcome_of, replay
+from evalkit.inference.replay import outcomes_of, replay
 from evalkit.results.responses import ResponseStore
 from evalkit.task import Task
 from evalkit.types import Failure, Sample
+
+_AT_ONCE = 200  # samples whose chains go on in step
 
 
 def stored_outcomes(
@@ -22,8 +25,11 @@ def stored_outcomes(
     Raises:
         StoreError: there is no response to a call of a sample's chain.
     """
-    for sample, status, reason in samples:
-        yield skipped_outcome(task, store, sample, reason) if status == "skipped" else outcome_of(task, store, sample)
+    remaining = iter(samples)
+    while together := list(islice(remaining, _AT_ONCE)):
+        ended = iter(outcomes_of(task, store, (sample for sample, status, _ in together if status != "skipped")))
+        for sample, status, reason in together:
+            yield skipped_outcome(task, store, sample, reason) if status == "skipped" else next(ended)
 
 
 def skipped_outcome(task: Task, store: ResponseStore, sample: Sample, reason: Failure | None) -> Outcome:

@@ -50,9 +50,9 @@ def parsed_lines(folder: Path) -> int:
     class Counted(RoleLog):
         parsed = 0
 
-        def _parse(self, line: bytes, where: str) -> dict[str, Any]:
+        def _parse(self, line: bytes, offset: int, line_number: int = 0) -> dict[str, Any]:
             self.parsed += 1
-            return super()._parse(line, where)
+            return super()._parse(line, offset, line_number)
 
     log = Counted(folder / "model.jsonl", writable=False)
     LogIndex(log, writable=False)

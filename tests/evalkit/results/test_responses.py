@@ -1,7 +1,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +57,28 @@ def test_a_failure_is_known_in_its_session_and_asked_again_in_the_next(tmp_path:
         store.append("a", 0, call(), Response("x"))
     with ResponseStore(tmp_path, writable=False) as store:
         assert store.get("a", 0, call()) == Response("x")
+
+
+@pytest.mark.parametrize(
+    "rewritten",
+    [
+        lambda record: json.dumps(record, sort_keys=True),
+        lambda record: json.dumps(record, separators=(",", ":")) + " ",
+        lambda record: json.dumps({**record, "note": "by hand"}, separators=(",", ":"), ensure_ascii=False),
+        lambda record: json.dumps({**record, "asked": {}}, separators=(",", ":"), ensure_ascii=False),
+        lambda record: "  " + json.dumps(record) + "\r",
+    ],
+)
+def test_a_line_that_something_else_wrote_is_read_whatever_its_form(
+    tmp_path: Path, rewritten: Callable[[Any], str]
+) -> None:
+    with ResponseStore(tmp_path) as store:
+        store.append("a", 0, call("中文"), Response('"}{"'))
+    path = tmp_path / "model.jsonl"
+    path.write_text(rewritten(json.loads(path.read_text(encoding="utf-8"))) + "\n", encoding="utf-8", newline="")
+    with ResponseStore(tmp_path, writable=False) as store:
+        assert store.get("a", 0, call("中文")) == Response('"}{"')
+        assert store.get("a", 0, call("and now?")) is None
 
 
 @pytest.mark.parametrize("lost", [1, 7, 40])

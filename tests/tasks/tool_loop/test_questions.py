@@ -9,9 +9,9 @@ import pytest
 import soundfile
 
 from evalkit.errors import ConfigurationError, DataError
-from evalkit.types import Sample
 from tasks.tool_loop import Questions
 from tasks.tool_loop.loop import names_of, schemas
+from tests.stored_samples import as_stored
 from tests.tasks.tool_loop.talker import CALLS, FOLDER, SAMPLES
 
 
@@ -29,7 +29,7 @@ def test_the_questions_are_of_every_kind_and_half_of_them_in_chinese() -> None:
         "voices/scottish_man.flac",
         "controls/scottish_man.flac",
     ]
-    assert Sample.from_json(json.loads(json.dumps(sample.to_json()))) == sample
+    assert as_stored(sample) == sample
 
 
 def test_the_recordings_are_small_and_all_there() -> None:

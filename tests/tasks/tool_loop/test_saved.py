@@ -9,9 +9,10 @@ import pytest
 
 from evalkit.errors import DataError
 from evalkit.prompts import Prompts
-from evalkit.types import Message, Response, Sample, ToolCall
+from evalkit.types import Message, Response, ToolCall
 from tasks.tool_loop import RecordedConversations, SavedConversations
 from tests.chains import calls_of, next_call, score_of
+from tests.stored_samples import as_stored
 from tests.tasks.tool_loop.talker import FOLDER
 
 CALL = {"name": "get_weather", "arguments": '{"location": "oslo"}', "result": {"text": "oslo: snow", "seconds": 0.1}}
@@ -59,7 +60,7 @@ def test_turns_that_called_tools_are_samples_with_all_that_went_before(tmp_path:
     assert [sample.id for sample in SavedConversations(tmp_path, every=False)] == ["monday-3"]
     # The folder of one conversation can be named by itself.
     assert [sample.id for sample in SavedConversations(tmp_path / "monday")] == [".-2", ".-3"]
-    assert Sample.from_json(json.loads(json.dumps(second.to_json()))) == second
+    assert as_stored(second) == second
 
 
 def test_the_last_answer_is_asked_for_with_calls_and_results_as_recorded(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import soundfile
 from evalkit.acquisition.verification import verify
 from evalkit.cli.catalogue import read_options
 from evalkit.errors import AudioError, ConfigurationError, DataError
-from evalkit.types import Message, Sample, ToolCall
+from evalkit.types import Message, ToolCall
 from tasks.toolcall import Sessions, ToolCalling
+from tests.stored_samples import as_stored
 from tests.tasks.toolcall.replica import SESSIONS, write_replica
 
 HUMAN = {"from": "human", "value": {"type": "wav", "value": "wav/a.wav"}, "text": "现在几点了"}
@@ -41,7 +42,7 @@ def test_the_layout_of_the_hub_and_an_unpacked_archive_are_read_alike(tmp_path: 
     }
     assert all(audio.waveform(16_000).size for sample in samples.values() for audio in sample.audio)
     assert not samples["timbre_negative-0"].metadata["positive"]
-    assert Sample.from_json(json.loads(json.dumps(sample.to_json()))) == sample
+    assert as_stored(sample) == sample
 
 
 def test_roles_come_from_the_turns_not_from_their_position(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tasks.toolcall.parameters import question
 from tasks.toolcall.tools import load_tools
 from tasks.verdicts import read_verdict
 from tests.chains import next_call, score_of
+from tests.stored_samples import as_stored
 from tests.tasks.toolcall.replica import write_replica
 
 YES, NO = Response("The place is right.\nVerdict: yes"), Response("It is not in English.\nVerdict: no")
@@ -101,7 +102,7 @@ def test_the_chain_is_a_pure_function_of_the_answers() -> None:
     assert first is not None
     assert second is not None
     assert first.request.content_hash() == second.request.content_hash()
-    restored = Sample.from_json(json.loads(json.dumps(sample.to_json())))
+    restored = as_stored(sample)
     for answers in ((), (answer,), (answer, Response("?"))):
         before, after = next_call(tools, sample, answers), next_call(tools, restored, answers)
         assert before is not None
