@@ -31,6 +31,7 @@ class Audio:
         locator: its name within the data set, the same on every machine.
         duration: seconds, where the data set says so or the audio has been decoded; else None.
         tables: as given.
+        recorded_digest: ``digest`` as given, whatever the recording is now.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Audio:
         "_waveform",
         "duration",
         "locator",
+        "recorded_digest",
         "tables",
     )
 
@@ -67,7 +69,7 @@ class Audio:
         self._root = root
         self._span = span
         self._waveform: tuple[int, Waveform] | None = None
-        self._digest = digest
+        self._digest = self.recorded_digest = digest
         self._identified = False
         self.tables = tables
 

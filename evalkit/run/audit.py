@@ -22,7 +22,10 @@ from evalkit.results.metrics_file import FILE_NAME, RunResult, has_begun, read_r
 from evalkit.results.scores import FILE_NAME as SCORES
 from evalkit.results.scores import ScoresFile
 from evalkit.results.task_result import ModelIdentity, TaskResult
-from evalkit.run.audit_calls import CallsAudit, Finding, audit_calls
+from evalkit.run.audit_calls import CallsAudit, audit_calls
+from evalkit.run.audit_records import Finding
+from evalkit.run.chunks import StoredTask
+from evalkit.run.processes import processes_for
 from evalkit.run.scoring import TaskScorer
 from evalkit.run.stored import read_stored_config, stored_statistics, stored_tasks
 from evalkit.task import Task
@@ -64,6 +67,7 @@ def audit_run(folder: Path, allow: Sequence[str] = ()) -> Audit:
     Raises:
         StoreError: the folder is not that of a run.
         ConfigurationError: a task's class is of a package that is not allowed.
+        EvalkitError: one of the processes that audit many samples was ended from outside.
     """
     if not has_begun(folder):
         raise StoreError(without_results(folder))
@@ -89,7 +93,8 @@ def audit_run(folder: Path, allow: Sequence[str] = ()) -> Audit:
             if name not in tasks:
                 findings.append(Finding(_CONFIG, None, f"does not have the task {name}, which the run has results of"))
                 continue
-            audit, result = _audit_task(folder, tasks[name], before, settings, Path(made))
+            stored = StoredTask(folder / name, config, tuple(allow))
+            audit, result = _audit_task(stored, tasks[name], before, settings, Path(made))
             audits[name] = audit
             if result is not None:
                 again[name] = result
@@ -143,21 +148,21 @@ def _other_samples(folder: Path, audits: Mapping[str, CallsAudit]) -> Iterator[F
 
 
 def _audit_task(
-    folder: Path, task: Task, before: TaskResult, settings: BootstrapSettings, made: Path
+    stored: StoredTask, task: Task, before: TaskResult, settings: BootstrapSettings, made: Path
 ) -> tuple[CallsAudit, TaskResult | None]:
     """Examine a task, and return what it is measured as now; None if it cannot be scored again."""
     audit = CallsAudit()
     try:
-        scores = ScoresFile(folder / task.name, before.digest)
+        scores = ScoresFile(stored.folder, before.digest)
         into = made / task.name
         with TaskScorer(task, into, settings, models=before.models, partial=before.partial) as scorer:
-            audit = audit_calls(task, folder, scores, scorer)
+            audit = audit_calls(stored, task, scores, scorer, processes_for(before.samples.total))
             if not audit.complete:
                 return audit, None
             result = scorer.finish()
         audit.findings += _differing_rows(task.name, scores, ScoresFile(into, result.digest))
     except StoreError as error:
-        audit.findings.append(Finding.of_error(folder, f"{task.name}/{SCORES}", error))
+        audit.findings.append(Finding.of_error(stored.folder.parent, f"{task.name}/{SCORES}", error))
         return audit, None
     return audit, result
 

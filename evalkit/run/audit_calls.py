@@ -1,46 +1,36 @@
 """The calls of one task under audit: an accepted response for each, and the recordings that responses name, whole."""
 
+from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from functools import partial
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from evalkit.audio import Audio
 from evalkit.audio.digests import content_digest
+from evalkit.chain import Outcome
 from evalkit.datasets.fingerprint import Fingerprint
-from evalkit.errors import AudioError, StoreError
+from evalkit.errors import AudioError
 from evalkit.inference.replay import replay
-from evalkit.results.log_index import sound_response
 from evalkit.results.responses import ResponseStore
-from evalkit.results.role_log import RoleLog
-from evalkit.results.scores import ScoresFile
-from evalkit.results.shared_parts import StoredParts
-from evalkit.run.scoring import TaskScorer
+from evalkit.results.score_rows import result_row, sample_row, score_rows
+from evalkit.results.scores import SamplesChunk, ScoresFile
+from evalkit.run.audit_records import CallKey, Doubt, Finding, audit_records
+from evalkit.run.chunks import StoredTask, opened_here
+from evalkit.run.garbage import collected_seldom
+from evalkit.run.processes import in_processes
+from evalkit.run.scoring import ScoredChunk, TaskScorer
 from evalkit.run.stored_outcomes import skipped_outcome
+from evalkit.run.tally import Tally
 from evalkit.task import Task
-from evalkit.types import Call, Response, canonical_json, content_hash
+from evalkit.types import Call, Response
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something of a run that is not as it must be.
-
-    Attributes:
-        file: in which it shows, within the run folder.
-        sample: that it is about; None where it is about no single one.
-        message: what is wrong.
-    """
-
-    file: str
-    sample: str | None
-    message: str
-
-    @classmethod
-    def of_error(cls, folder: Path, file: str, error: Exception, sample: str | None = None) -> "Finding":
-        """Return what an error tells of a file of a run folder."""
-        return cls(file, sample, str(error).removeprefix(f"{folder / file}: "))
+_Doubts = Mapping[str, Mapping[CallKey, Doubt]]
 
 
 @dataclass(slots=True)
@@ -64,163 +54,244 @@ class CallsAudit:
     complete: bool = True
 
 
-def audit_calls(task: Task, run: Path, scores: ScoresFile, scorer: TaskScorer) -> CallsAudit:
-    """Follow the chain of every sample of a task through the stored responses.
+def audit_calls(stored: StoredTask, task: Task, scores: ScoresFile, scorer: TaskScorer, processes: int) -> CallsAudit:
+    """Follow the chain of every sample of a task through the stored responses, in constant memory.
 
     A response to a question that is asked no longer, such as one before a prompt was changed, is history and no fault,
     nor is a failed one.
 
     Args:
-        task: made again (``evalkit.run.stored.stored_tasks``).
-        run: the run folder.
+        stored: where the responses lie.
+        task: made again of ``stored``.
         scores: of the task; they tell its samples.
         scorer: counts how the samples ended, as long as the calls are complete.
+        processes: how many work at once.
 
     Raises:
         StoreError: the scores cannot be read or made again.
+        EvalkitError: a process was ended from outside.
     """
-    audit = CallsAudit()
-    records = _Records(run, task.name, audit.findings)
+    records = audit_records(stored.folder, processes)
+    audit = CallsAudit(records.findings, complete=not records.damaged)
     if records.damaged:
-        audit.complete = False
         return audit
-    seen: set[str] = set()
-    with ResponseStore(run / task.name, writable=False) as store:
-        examined = _Examined(task.name, store, records, audit)
-        for sample, status, reason in scores.samples():
-            audit.samples[status] += 1
-            audit.fingerprint.add(sample)
-            if sample.id in seen:
-                audit.findings.append(Finding(f"{task.name}/{scores.path.name}", sample.id, "has more than one row"))
-            seen.add(sample.id)
-            if status == "skipped":
-                scorer.add(skipped_outcome(task, store, sample, reason))
-                continue
-            chain = replay(task, examined, sample)
-            if chain.call is not None:
-                missing = f"call {chain.position} of its chain has no response"
-                audit.findings.append(Finding(f"{task.name}/{chain.call.role}.jsonl", sample.id, missing))
-                audit.complete = False
-            elif chain.outcome is not None and audit.complete:
-                scorer.add(chain.outcome)
-    audit.recordings = len(examined.recordings)
+    gathered = _Gathered()
+    items = gathered.noted(scores.chunks(), records.doubts)
+    with closing(_audited_chunks(stored, task, items, processes)) as chunks:
+        for chunk in chunks:
+            gathered.take(chunk)
+            audit.samples += chunk.samples
+            audit.calls += chunk.calls
+            audit.complete = audit.complete and chunk.scored is not None
+            if audit.complete and chunk.scored is not None:
+                scorer.add_chunk(chunk.scored)
+    audit.findings += gathered.findings(f"{task.name}/{scores.path.name}")
+    audit.recordings = len(np.unique(gathered.recordings))
+    audit.fingerprint = Fingerprint.joined(gathered.fingerprints)
     return audit
 
 
-_Identity = tuple[str, str, int, str]
+class _Item(NamedTuple):
+    """Samples to audit, and what speaks against their calls."""
+
+    chunk: SamplesChunk
+    doubts: _Doubts
 
 
-class _Records:
-    """What the records of a task's calls say that the store of responses does not.
+class _Found(NamedTuple):
+    """A finding, with the row of its sample, and whether it is about a recording, which many samples may name."""
+
+    row: int
+    finding: Finding
+    of_recording: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _AuditedChunk:
+    """What the calls of some samples amount to; see ``CallsAudit``.
 
     Attributes:
-        accepted: how many good responses each call has that has more than one; those that name the same recording,
-            as after it was lost and made again, count as one.
-        misquoted: calls of which a record has another question than the one by whose hash it is found.
-        digests: of recordings, as they were when they were made.
-        damaged: whether a file cannot be read to its end.
+        findings: in the order of the rows.
+        samples: by how they ended.
+        calls: how many.
+        recordings: that the responses name.
+        fingerprint: of the samples.
+        scored: the samples scored again; None where a response or a recording is missing.
     """
 
-    def __init__(self, run: Path, task: str, findings: list[Finding]) -> None:
-        self.accepted: Counter[_Identity] = Counter()
-        self.misquoted: set[_Identity] = set()
-        self.digests: dict[str, str | None] = {}
-        self.damaged = False
-        self._seen: dict[int, str] = {}
-        for path in sorted((run / task).glob("*.jsonl")):
-            file = f"{task}/{path.name}"
-            try:
-                with closing(RoleLog(path, writable=False)) as log, closing(StoredParts(path)) as parts:
-                    if log.torn:
-                        findings.append(Finding(file, None, "its last line is cut short"))
-                    lacking: dict[str, Finding] = {}  # one for each part, however many requests share it
-                    for _, record in log.records():
-                        self._take(path.stem, record)
-                        try:
-                            if not _is_what_was_asked(record, parts):
-                                self.misquoted.add((path.stem, record["sample"], record["call"], record["request"]))
-                        except StoreError as error:
-                            finding = Finding.of_error(run, file, error, record["sample"])
-                            lacking.setdefault(finding.message, finding)
-                    findings += lacking.values()
-            except StoreError as error:
-                findings.append(Finding.of_error(run, file, error))
-                self.damaged = True
-
-    def _take(self, role: str, record: Mapping[str, Any]) -> None:
-        response = sound_response(record)
-        if response is None or response.failed:
-            return
-        identity = (role, record["sample"], record["call"], record["request"])
-        said = "" if response.speech is None else response.speech.locator
-        if response.speech is not None:
-            self.digests[said] = response.speech.digest()
-        key = hash(identity)  # of a million calls, the identities themselves take too much memory
-        if key in self._seen and not (said and self._seen[key] == said):
-            self.accepted[identity] = max(self.accepted[identity], 1) + 1
-        self._seen[key] = said
+    findings: Sequence[_Found]
+    samples: Counter[str]
+    calls: int
+    recordings: frozenset[str]
+    fingerprint: Mapping[str, Any]
+    scored: ScoredChunk | None
 
 
-def _is_what_was_asked(record: Mapping[str, Any], parts: StoredParts) -> bool:
-    """Tell whether a record's question is the one by whose hash it is found; one without a question tells nothing.
+class _Gathered:
+    """What must be known of all samples of a task together.
 
-    Raises:
-        StoreError: the question cannot be read whole.
+    Attributes:
+        recordings: that were named, a number each.
+        fingerprints: of the chunks.
     """
-    asked = record.get("asked")
-    return not isinstance(asked, dict) or content_hash(canonical_json(parts.whole(asked))) == record["request"]
+
+    def __init__(self) -> None:
+        self.recordings = array("q")
+        self.fingerprints: list[Mapping[str, Any]] = []
+        self._ids: list[Any] = []  # as arrow arrays, which take a third of what texts do
+        self._rows = 0
+        self._found: list[_Found] = []
+        self._told: set[tuple[str, str]] = set()
+
+    def noted(self, chunks: Iterable[SamplesChunk], doubts: _Doubts) -> Iterator[_Item]:
+        """Yield the chunks, each with the doubts about its samples."""
+        for chunk in chunks:
+            ids = chunk.table["id"]
+            self._ids += ids.chunks
+            yield _Item(chunk, {each: doubts[each] for each in ids.to_pylist() if each in doubts} if doubts else {})
+
+    def take(self, chunk: _AuditedChunk) -> None:
+        """Take in what was found of the next chunk."""
+        self.recordings.extend(map(hash, chunk.recordings))
+        self.fingerprints.append(chunk.fingerprint)
+        for found in chunk.findings:
+            what = found.finding.file, found.finding.message
+            if not (found.of_recording and what in self._told):
+                self._found.append(found._replace(row=self._rows + found.row))
+            if found.of_recording:
+                self._told.add(what)
+        self._rows += chunk.samples.total()
+
+    def findings(self, scores: str) -> list[Finding]:
+        """Return the findings in the order of the rows.
+
+        Args:
+            scores: the file of the rows, within the run folder.
+        """
+        again = (_Found(row, Finding(scores, sample, "has more than one row")) for row, sample in self._ids_again())
+        return [found.finding for found in sorted([*again, *self._found], key=attrgetter("row"))]
+
+    def _ids_again(self) -> Iterator[tuple[int, str]]:
+        """Yield the rows with an id that an earlier one has."""
+        import pyarrow as pa
+
+        ids = pa.chunked_array(self._ids, pa.string()).combine_chunks()
+        _, first = np.unique(ids.dictionary_encode().indices.to_numpy(), return_index=True)
+        for row in np.setdiff1d(np.arange(len(ids)), first).tolist():
+            yield row, ids[row].as_py()
+
+
+def _audited_chunks(
+    stored: StoredTask, task: Task, items: Iterable[_Item], processes: int
+) -> Generator[_AuditedChunk, None, None]:
+    if processes > 1:
+        yield from in_processes(partial(_audited_here, stored), items, processes, stored.folder)
+        return
+    with ResponseStore(stored.folder, writable=False) as store:
+        for item in items:
+            yield _audited(task, store, item)
+
+
+def _audited_here(stored: StoredTask, item: _Item) -> _AuditedChunk:
+    return _audited(*opened_here(stored), item)
+
+
+def _audited(task: Task, store: ResponseStore, item: _Item) -> _AuditedChunk:
+    examined = _Examined(task.name, store, item.doubts)
+    samples: Counter[str] = Counter()
+    fingerprint, tally, rows, complete = Fingerprint(), Tally(task.metrics), [], True
+    with collected_seldom():
+        for examined.row, (sample, status, reason) in enumerate(item.chunk.samples()):
+            samples[status] += 1
+            fingerprint.add(sample)
+            if status == "skipped":
+                outcome: Outcome | None = skipped_outcome(task, store, sample, reason)
+            else:
+                chain = replay(task, examined, sample)
+                outcome = chain.outcome
+                if chain.call is not None:
+                    message = f"call {chain.position} of its chain has no response"
+                    examined.find(f"{chain.call.role}.jsonl", sample.id, message)
+            complete = complete and examined.all_whole and outcome is not None
+            if complete and outcome is not None:
+                tally.add(outcome)
+                rows.append(sample_row(sample) | result_row(outcome, task.metrics, task.name))
+        scored = ScoredChunk(tally, score_rows(rows, task.metrics, task.details)) if complete else None
+    return _AuditedChunk(examined.findings, samples, examined.calls, examined.recordings, fingerprint.to_json(), scored)
 
 
 class _Examined:
-    """The stored responses, each examined as a chain comes by; see ``evalkit.inference.replay.Responses``."""
+    """The stored responses, each examined as a chain comes by; see ``evalkit.inference.replay.Responses``.
 
-    def __init__(self, task: str, store: ResponseStore, records: _Records, audit: CallsAudit) -> None:
+    Attributes:
+        row: of the sample whose chain is followed.
+        findings: so far.
+        calls: how many were answered.
+        all_whole: whether every recording that a response names is there and whole.
+    """
+
+    def __init__(self, task: str, store: ResponseStore, doubts: _Doubts) -> None:
+        self.row = 0
+        self.findings: list[_Found] = []
+        self.calls = 0
+        self.all_whole = True
         self._task = task
         self._store = store
-        self._records = records
-        self._audit = audit
-        self.recordings: dict[str, bool] = {}
+        self._doubts = doubts
+        self._recordings: dict[tuple[str, str | None], bool] = {}
+
+    @property
+    def recordings(self) -> frozenset[str]:
+        """The recordings that the responses name."""
+        return frozenset(locator for locator, _ in self._recordings)
 
     def get(self, sample_id: str, position: int, call: Call) -> Response | None:
         """Return the stored response to a call, or None if there is none."""
         response = self._store.get(sample_id, position, call)
         if response is None:
             return None
-        self._audit.calls += 1
-        identity = (call.role, sample_id, position, call.request.content_hash())
-        if identity in self._records.misquoted:
-            message = f"call {position} was asked another question than is recorded"
-            self._find(f"{call.role}.jsonl", sample_id, message)
+        self.calls += 1
+        file, doubt = f"{call.role}.jsonl", self._doubt(sample_id, position, call)
+        if doubt.misquoted:
+            self.find(file, sample_id, f"call {position} was asked another question than is recorded")
         if call.answer is not None:
             # What a cascade answers is put together anew where a stage was asked again; the last one stands.
             if call.answer != response:
-                self._find(f"{call.role}.jsonl", sample_id, f"call {position} is not what the stages answered")
-        elif count := self._records.accepted[identity]:
-            self._find(f"{call.role}.jsonl", sample_id, f"call {position} has {count} accepted responses")
+                self.find(file, sample_id, f"call {position} is not what the stages answered")
+        elif doubt.accepted:
+            self.find(file, sample_id, f"call {position} has {doubt.accepted} accepted responses")
         if response.speech is None or self._is_whole(response.speech, sample_id):
             return response
         # Known by what it was, so that whoever was asked about it is found all the same.
         speech = response.speech
-        return replace(response, speech=Audio(speech.locator, digest=self._records.digests.get(speech.locator)))
+        return replace(response, speech=Audio(speech.locator, digest=speech.recorded_digest))
+
+    def find(self, file: str, sample_id: str, message: str, *, of_recording: bool = False) -> None:
+        """Note what is wrong with a file of the task."""
+        self.findings.append(_Found(self.row, Finding(f"{self._task}/{file}", sample_id, message), of_recording))
+
+    def _doubt(self, sample_id: str, position: int, call: Call) -> Doubt:
+        doubts = self._doubts.get(sample_id)
+        return doubts.get(CallKey(call.role, position, call.request.content_hash()), Doubt()) if doubts else Doubt()
 
     def _is_whole(self, speech: Audio, sample_id: str) -> bool:
-        if speech.locator not in self.recordings:
-            fault = self._fault(speech)
-            self.recordings[speech.locator] = not fault
+        identity = speech.locator, speech.recorded_digest
+        if identity not in self._recordings:
+            fault = _fault(speech)
+            self._recordings[identity] = not fault
             if fault:
-                self._find(speech.locator, sample_id, fault)
-                self._audit.complete = False
-        return self.recordings[speech.locator]
+                self.find(speech.locator, sample_id, fault, of_recording=True)
+                self.all_whole = False
+        return self._recordings[identity]
 
-    def _fault(self, speech: Audio) -> str:
-        try:
-            content = speech.encoded()
-            speech.seconds(decode=True)
-        except AudioError as error:
-            return str(error).removeprefix(f"{speech.name}: ")
-        if self._records.digests.get(speech.locator) not in (None, content_digest(content)):
-            return "is not the recording that was stored: its content is another"
-        return ""
 
-    def _find(self, file: str, sample_id: str, message: str) -> None:
-        self._audit.findings.append(Finding(f"{self._task}/{file}", sample_id, message))
+def _fault(speech: Audio) -> str:
+    """Return what is wrong with a recording; empty if nothing is."""
+    try:
+        content = speech.encoded()
+        speech.seconds(decode=True)
+    except AudioError as error:
+        return str(error).removeprefix(f"{speech.name}: ")
+    if speech.recorded_digest not in (None, content_digest(content)):
+        return "is not the recording that was stored: its content is another"
+    return ""

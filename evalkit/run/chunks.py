@@ -1,38 +1,22 @@
 """Scoring the stored samples of a task chunk by chunk: in this process, or, where they are many, in several at once."""
 
-import logging
-import os
-import signal
-import threading
-import time
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from multiprocessing import resource_tracker
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from evalkit.errors import EvalkitError
 from evalkit.results.responses import ResponseStore
 from evalkit.results.score_rows import result_row, score_rows
 from evalkit.results.scores import SamplesChunk
 from evalkit.rooms import find_rooms_at_home
 from evalkit.run.garbage import collected_seldom
+from evalkit.run.processes import in_processes
 from evalkit.run.scoring import ScoredChunk
 from evalkit.run.stored import stored_tasks
 from evalkit.run.stored_outcomes import stored_outcomes
 from evalkit.run.tally import Tally
 from evalkit.task import Task
-
-_FEWEST_SAMPLES = 20_000  # fewer are scored sooner than processes have started
-_MOST_PROCESSES = 8  # more would wait for the one that writes
-_WAITING = 2  # chunks for each process, so that none waits for the next
-_SECONDS_BETWEEN_LOOKS = 1.0
-_log = logging.getLogger("evalkit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +32,6 @@ class StoredTask:
     folder: Path
     config: Mapping[str, Any] = field(compare=False)
     allow: tuple[str, ...] = ()
-
-
-def processes_for(samples: int) -> int:
-    """Return in how many processes so many samples are scored: by the cores that this one may use."""
-    # What is logged for people who debug is printed by this process alone.
-    if samples < _FEWEST_SAMPLES or _log.isEnabledFor(logging.DEBUG):
-        return 1
-    from loky import cpu_count
-
-    return min(int(cpu_count()), _MOST_PROCESSES)
 
 
 def scored_chunks(
@@ -76,7 +50,7 @@ def scored_chunks(
         EvalkitError: a process was ended from outside.
     """
     if processes > 1:
-        yield from _scored_in_processes(stored, chunks, processes)
+        yield from in_processes(partial(_scored_here, stored), chunks, processes, stored.folder)
         return
     with ResponseStore(stored.folder, writable=False) as store:
         for chunk in chunks:
@@ -92,57 +66,13 @@ def _scored(task: Task, store: ResponseStore, chunk: SamplesChunk) -> ScoredChun
         return ScoredChunk(tally, score_rows(rows, task.metrics, task.details, chunk.table))
 
 
-def _scored_in_processes(stored: StoredTask, chunks: Iterable[SamplesChunk], processes: int) -> Iterator[ScoredChunk]:
-    # Unlike those of the standard library, its processes do not carry out the user's script from the top once more.
-    from loky.process_executor import ProcessPoolExecutor
-
-    waiting: deque[Future[ScoredChunk]] = deque()
-    resource_tracker.ensure_running()  # it lets interrupts through again when it starts
-    pool = ProcessPoolExecutor(processes, initializer=_end_with, initargs=(os.getpid(),))
-    try:
-        for chunk in chunks:
-            with _interrupts_held():  # the first one starts the processes
-                waiting.append(pool.submit(_scored_here, stored, chunk))
-            if len(waiting) > _WAITING * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise EvalkitError(
-            f"{stored.folder}: a process that scored samples was ended from outside, by want of memory for instance; "
-            "the scores stay as they were, run the same command again"
-        ) from error
-    finally:
-        pool.shutdown(kill_workers=bool(waiting))  # what nobody waits for any more need not be finished
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold interrupts back for a while, and for good from processes that start in it: this one ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_with(parent: int) -> None:
-    """Have this process end when its parent has ended in whatever way."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="end of the parent", daemon=True).start()
-
-
 def _scored_here(stored: StoredTask, chunk: SamplesChunk) -> ScoredChunk:
-    return _scored(*_opened(stored), chunk)
+    return _scored(*opened_here(stored), chunk)
 
 
-@lru_cache(1)  # one process scores samples of one task
-def _opened(stored: StoredTask) -> tuple[Task, ResponseStore]:
+@lru_cache(1)  # one process works on samples of one task
+def opened_here(stored: StoredTask) -> tuple[Task, ResponseStore]:
+    """Return a task and its responses, in a process that works on nothing else (``in_processes``)."""
     find_rooms_at_home()  # as the command line does, whose process is evalkit's alone too
     (task,) = stored_tasks(stored.config, [stored.folder.name], stored.allow)
     return task, ResponseStore(stored.folder, writable=False)

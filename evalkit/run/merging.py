@@ -10,7 +10,9 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 from evalkit.datasets.fingerprint import OrderedFingerprint
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError
@@ -22,21 +24,19 @@ from evalkit.results.folder import PROVENANCE, RunFolder
 from evalkit.results.joined_provenance import has_other_sessions, joined_provenance
 from evalkit.results.metrics_file import RunResult
 from evalkit.results.publication import publish, settled_run
-from evalkit.results.responses import ResponseStore
 from evalkit.results.role_log import RoleLog
-from evalkit.results.scores import ScoresFile
+from evalkit.results.scores import ROWS_AT_ONCE, SamplesChunk, ScoresFile
 from evalkit.results.shards import Shard, WholeData, shards_of
 from evalkit.results.task_result import TaskResult
-from evalkit.run.scoring import score_task
+from evalkit.run.chunks import StoredTask, scored_chunks
+from evalkit.run.processes import processes_for
+from evalkit.run.scoring import TaskScorer
 from evalkit.run.shard_found import ShardFound, difference, opened
 from evalkit.run.stored import stored_statistics, stored_tasks, write_config
-from evalkit.run.stored_outcomes import stored_outcomes
 from evalkit.task import Task
-from evalkit.types import Failure, Sample
 from evalkit.version import __version__
 
 _T = TypeVar("_T")
-_Row = tuple[Sample, str, Failure | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,8 @@ def _merged(
     for task in stored_tasks(config, whole, allow):
         shares = [part for part in finished if part.run is not None and task.name in part.run.tasks]
         join_responses([part.folder / task.name for part in shares], folder.path / task.name)
-        results[task.name] = _scored(folder.path / task.name, task, shares, settings, whole[task.name])
+        stored = StoredTask(folder.path / task.name, config, tuple(allow))
+        results[task.name] = _scored(stored, task, shares, settings, whole[task.name])
     provenance = joined_provenance({part.shard: part.provenance for part in parts if part.provenance})
     run = RunResult(
         name=first.name,
@@ -185,7 +186,7 @@ def _merged(
 
 
 def _scored(
-    folder: Path, task: Task, shares: Sequence[ShardFound], settings: BootstrapSettings, whole: WholeData
+    stored: StoredTask, task: Task, shares: Sequence[ShardFound], settings: BootstrapSettings, whole: WholeData
 ) -> TaskResult:
     """Score all samples of a task, whose shares are read by turns: so they come in the order of the data set.
 
@@ -195,22 +196,41 @@ def _scored(
     results = [part.run.tasks[task.name] for part in shares if part.run is not None]
     models = {role: model for result in results for role, model in result.models.items()}
     scores = [ScoresFile(part.folder / task.name, each.digest) for part, each in zip(shares, results, strict=True)]
-    rows = _by_turns(each.samples() for each in scores)
     found_whole = OrderedFingerprint()
-    with ResponseStore(folder, writable=False) as store:
-        outcomes = stored_outcomes(task, store, _noted(rows, found_whole))
-        result = score_task(task, outcomes, folder, settings, models=models, partial=whole.partial)
+    chunks = _chunks_by_turns(scores, found_whole)
+    with (
+        TaskScorer(task, stored.folder, settings, models=models, partial=whole.partial) as scorer,
+        closing(scored_chunks(stored, task, chunks, processes_for(whole.samples))) as scored,
+    ):
+        for chunk in scored:
+            scorer.add_chunk(chunk)
+        result = scorer.finish()
     if (found_whole.samples, found_whole.hexdigest()) != (whole.samples, whole.fingerprint):
         raise StoreError(
-            f"{folder}: the shards have scores of other samples than were divided; run the commands of all shards again"
+            f"{stored.folder}: the shards have scores of other samples than were divided; run the commands of all "
+            "shards again"
         )
     return result
 
 
-def _noted(rows: Iterable[_Row], found: OrderedFingerprint) -> Iterator[_Row]:
-    for row in rows:
-        found.add(row[0])
-        yield row
+def _chunks_by_turns(shares: Sequence[ScoresFile], found: OrderedFingerprint) -> Iterator[SamplesChunk]:
+    """Yield the samples of all shares, one of each and so on, in chunks of ``ROWS_AT_ONCE``; takes note of them."""
+    import pyarrow as pa
+
+    held: list[Any] = []
+    for parts in zip_longest(*(share.chunks() for share in shares)):
+        chunks = [part for part in parts if part is not None]
+        for sample, _, _ in _by_turns(chunk.samples() for chunk in chunks):
+            found.add(sample)
+        order = np.argsort(np.concatenate([np.arange(len(chunk.table)) for chunk in chunks]), kind="stable")
+        tables = [chunk.table.select(chunks[0].table.column_names) for chunk in chunks]
+        table = pa.concat_tables([*held, pa.concat_tables(tables).take(order)])
+        whole = len(table) - len(table) % ROWS_AT_ONCE
+        for first in range(0, whole, ROWS_AT_ONCE):
+            yield SamplesChunk(table.slice(first, ROWS_AT_ONCE), shares[0].path)
+        held = [table.slice(whole)]
+    if held and len(held[0]):
+        yield SamplesChunk(held[0], shares[0].path)
 
 
 def _by_turns(shares: Iterable[Iterator[_T]]) -> Iterator[_T]:

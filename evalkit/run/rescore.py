@@ -16,7 +16,8 @@ from evalkit.results.metrics_file import RunResult, read_run
 from evalkit.results.publication import publish, settled_run
 from evalkit.results.scores import ScoresFile
 from evalkit.results.task_result import ModelIdentity, TaskResult
-from evalkit.run.chunks import StoredTask, processes_for, scored_chunks
+from evalkit.run.chunks import StoredTask, scored_chunks
+from evalkit.run.processes import processes_for
 from evalkit.run.scoring import TaskScorer
 from evalkit.run.stored import read_stored_config, stored_statistics, stored_tasks, write_config
 from evalkit.task import Task

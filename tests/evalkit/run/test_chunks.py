@@ -1,4 +1,4 @@
-"""A run that is scored again in several processes: the same bytes as in one, and a clear end whatever befalls them."""
+"""A run that is scored again or audited in several processes: the same as in one, and a clear end whatever befalls."""
 
 import os
 import signal
@@ -12,6 +12,7 @@ import pytest
 
 from evalkit.audio import Audio
 from evalkit.errors import EvalkitError, StoreError
+from evalkit.run.audit import audit_run
 from evalkit.run.rescore import rescore
 from evalkit.types import Call, Failure, Response, Sample
 from tests.processes import has_ended, within
@@ -25,9 +26,9 @@ FILES = ("metrics.json", f"{RECOGNISED}/scores.parquet", f"{JUDGED}/scores.parqu
 IN_TWO_PROCESSES = """
 import sys
 from pathlib import Path
-import evalkit.results.scores, evalkit.run.rescore
+import evalkit.results.scores, evalkit.run.audit, evalkit.run.rescore
 evalkit.results.scores.ROWS_AT_ONCE = 4
-evalkit.run.rescore.processes_for = lambda samples: 2
+evalkit.run.audit.processes_for = evalkit.run.rescore.processes_for = lambda samples: 2
 print("once", flush=True)
 """
 ROUGH = '''
@@ -108,7 +109,8 @@ def in_processes(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Has all that follows scored in so many processes."""
 
     def choose(processes: int) -> None:
-        monkeypatch.setattr("evalkit.run.rescore.processes_for", lambda samples: processes)
+        for user in ("audit", "rescore"):
+            monkeypatch.setattr(f"evalkit.run.{user}.processes_for", lambda samples: processes)
 
     return choose
 
@@ -159,6 +161,8 @@ def test_a_process_that_is_killed_is_named(
     monkeypatch.setenv("ROUGH", "kill")
     with pytest.raises(EvalkitError, match="recognised: a process that scored samples was ended from outside"):
         rescore(rough, allow=["rough_tasks"])
+    with pytest.raises(EvalkitError, match="recognised: a process that scored samples was ended from outside"):
+        audit_run(rough, allow=["rough_tasks"])
     assert contents(rough) == before
 
 
@@ -171,10 +175,14 @@ def test_a_script_is_carried_out_once(run: Path, tmp_path: Path) -> None:
     assert contents(run) == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_end_from_outside_leaves_no_process(rough: Path, tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("command", "number"), [("score", signal.SIGINT), ("score", signal.SIGKILL), ("audit", signal.SIGINT)]
+)
+def test_an_end_from_outside_leaves_no_process(
+    rough: Path, tmp_path: Path, command: str, number: signal.Signals
+) -> None:
     script, at_work = tmp_path / "script.py", tmp_path / "at_work"
-    words = ["score", str(rough), "--allow", "rough_tasks"]
+    words = [command, str(rough), "--allow", "rough_tasks"]
     script.write_text(f"{IN_TWO_PROCESSES}\nfrom evalkit.cli.main import main\nsys.exit(main({words}))\n")
     environment = {**os.environ, "ROUGH": "wait", "ROUGH_FILE": str(at_work), "PYTHONPATH": str(rough.parent)}
     process = subprocess.Popen(

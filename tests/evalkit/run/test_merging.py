@@ -33,6 +33,8 @@ DRAWN = random.Random(1)
 REFERENCES = {f"{number % 7}-{number}": " ".join(DRAWN.choices(WORDS, k=9)) for number in range(40)}
 # Some samples have no answer, and so fail.
 ANSWERS = {id_: " ".join(DRAWN.sample(text.split(), 8)) for id_, text in REFERENCES.items() if not id_.endswith("7")}
+# It helps the session that a failure happens in: the first one of stored predictions says more.
+SAID_OF_FAILURES = ["reason", "responses"]
 SETTINGS = (
     f"tasks.{TASK}.dataset.cluster_by_id.speaker=(\\d+)-.*",
     "statistics.resamples=100",
@@ -93,9 +95,7 @@ def test_shards_have_no_figures_for_the_run_until_they_are_merged_and_then_the_v
         run = merge(sharded)
         assert run.folder == sharded
         assert (sharded / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
-    # What is said of a failure helps the session that it happens in: the first one of stored predictions says more.
-    said = ["reason", "responses"]
-    table, expected = (read_run(each).scores(TASK).drop_columns(said) for each in (sharded, whole))
+    table, expected = (read_run(each).scores(TASK).drop_columns(SAID_OF_FAILURES) for each in (sharded, whole))
     assert table.equals(expected)
     answers = [sorted((each / TASK / "model.jsonl").read_text().splitlines()) for each in (sharded, whole)]
     asked = [[{k: v for k, v in json.loads(line).items() if k != "response"} for line in each] for each in answers]
@@ -108,6 +108,24 @@ def test_shards_have_no_figures_for_the_run_until_they_are_merged_and_then_the_v
     rescore(sharded)
     assert (sharded / "metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
     assert audit_run(sharded).findings == ()
+
+
+@pytest.mark.slow  # processes start
+@pytest.mark.parametrize("processes", [1, 2])
+def test_shards_of_many_chunks_are_merged_in_several_processes_too(
+    whole: Path, sharded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    plain = shutil.copytree(whole, tmp_path / "plain")
+    monkeypatch.setattr("evalkit.run.merging.ROWS_AT_ONCE", 4)
+    monkeypatch.setattr("evalkit.results.scores.ROWS_AT_ONCE", 4)
+    rescore(plain)  # a digest depends on the size of chunks
+    for shard in (sharded / "shards").iterdir():
+        rescore(shard)
+    monkeypatch.setattr("evalkit.run.merging.processes_for", lambda samples: processes)
+    merge(sharded)
+    assert (sharded / "metrics.json").read_bytes() == (plain / "metrics.json").read_bytes()
+    table, expected = (read_run(each).scores(TASK).drop_columns(SAID_OF_FAILURES) for each in (sharded, plain))
+    assert table.equals(expected)
 
 
 def test_what_is_missing_is_named_with_its_samples(sharded: Path) -> None:
