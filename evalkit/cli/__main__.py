@@ -2,6 +2,6 @@
 
 import sys
 
-from evalkit.cli.main import main
+from evalkit.cli.main import program
 
-sys.exit(main())
+sys.exit(program())

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 
+from evalkit.cli.ending import end_whatever_goes_on
 from evalkit.errors import ConfigurationError, EvalkitError, StopRequested
 from evalkit.hints import hint
 from evalkit.printable import printable
@@ -60,6 +61,13 @@ class _Invocation:
     words: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     debug: bool = False
+
+
+def program() -> int:
+    """Run the command line of this process, and return its exit status; threads that go on do not hold up its end."""
+    status = main()
+    end_whatever_goes_on(status)
+    return status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

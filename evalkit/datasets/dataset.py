@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
+from evalkit.datasets.hashes import Hashes
 from evalkit.errors import ConfigurationError, DataError
 from evalkit.hints import hint
 from evalkit.types import Sample
@@ -31,12 +32,10 @@ class Dataset(ABC):
             DataError: a file or row is malformed, an id is used twice, or there is no sample at all.
             ConfigurationError: an option, or a library that is not installed, makes reading impossible.
         """
-        seen: set[int] = set()  # hashes, so that a million long ids need no memory of their own
+        seen = Hashes()  # so that a million long ids need no memory of their own
         for place, sample in self._placed_samples():
-            digest = hash(sample.id)
-            if digest in seen:
+            if not seen.add(hash(sample.id)):
                 self._refuse_duplicate(place, sample.id)
-            seen.add(digest)
             yield sample
         if not seen:
             raise DataError(f"{self.source}: the data set has no samples")

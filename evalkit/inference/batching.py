@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import threading
 import time
 import traceback
 from collections import deque
@@ -74,6 +75,9 @@ class DecodedAhead:
         self._most = most
         self._seconds = seconds
         self._held: deque[tuple[PendingCall, Future[Failure | None] | None]] = deque()
+        self._lock = threading.Lock()  # of what follows, which the decoding threads count
+        self._being_decoded = 0
+        self._held_seconds = 0.0
         self._decoded_seconds = 0.0
         self._decoded = 0
 
@@ -102,18 +106,20 @@ class DecodedAhead:
         return True
 
     def _may_hold_another(self, seconds_beside: float) -> bool:
-        unknown = sum(decoding is not None and not decoding.done() for _, decoding in self._held)
-        seconds = seconds_beside + sum(item.seconds for item, decoding in self._held if decoding and decoding.done())
-        if not self._decoded:
-            return seconds < self._seconds and unknown < _FIRST_DECODED
-        return seconds + (unknown + 1) * self._decoded_seconds / self._decoded <= self._seconds
+        with self._lock:
+            unknown, seconds = self._being_decoded, seconds_beside + self._held_seconds
+            if not self._decoded:
+                return seconds < self._seconds and unknown < _FIRST_DECODED
+            return seconds + (unknown + 1) * self._decoded_seconds / self._decoded <= self._seconds
 
     def add(self, item: PendingCall) -> None:
         """Begin to decode a call's audio."""
         if self._sample_rate is None or not item.call.request.audio:
             self._held.append((item, None))
-        else:
-            self._held.append((item, self._pool.submit(self._decode, item, self._sample_rate)))
+            return
+        with self._lock:
+            self._being_decoded += 1
+        self._held.append((item, self._pool.submit(self._decode, item, self._sample_rate)))
 
     def take_all(self) -> tuple[list[PendingCall], Answered]:
         """Return the calls that are held, once they are decoded, and those that cannot be, with their failures."""
@@ -126,20 +132,25 @@ class DecodedAhead:
             else:
                 failed.append((item, Response(failure=failure)))
         self._held.clear()
+        self._held_seconds = 0.0
         return playable, failed
 
     def _decode(self, item: PendingCall, sample_rate: int) -> Failure | None:
+        failure = None
         try:
             for audio in item.call.request.audio:
                 audio.waveform(sample_rate)
                 item.seconds += audio.duration or 0.0
         except Exception as error:
+            release(item)
+            item.seconds = 0.0
             failure = unreadable(error, audio.locator)
-        else:
-            self._decoded += 1
-            self._decoded_seconds += item.seconds
-            return None
-        release(item)
+        with self._lock:
+            self._being_decoded -= 1
+            self._held_seconds += item.seconds
+            if failure is None:
+                self._decoded += 1
+                self._decoded_seconds += item.seconds
         return failure
 
 

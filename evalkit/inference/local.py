@@ -310,15 +310,12 @@ class _Worker:
                     self._changed.wait()
                 if self.closed or not endpoint.queue:
                     return
-                item = endpoint.queue.popleft()
-            ahead.add(item)
+                _take(endpoint, ahead)
 
     def _top_up(self, endpoint: LocalEndpoint, ahead: DecodedAhead, calls: Sequence[PendingCall]) -> None:
         """Take what has come meanwhile, as far as the window allows."""
-        seconds = sum(item.seconds for item in calls)
         with self._changed:
-            while endpoint.queue and ahead.has_room(seconds):
-                ahead.add(endpoint.queue.popleft())
+            _take(endpoint, ahead, sum(item.seconds for item in calls))
 
     def _hand_back(self, answered: Answered) -> None:
         with self._changed:
@@ -352,6 +349,12 @@ class _Worker:
     def _in_loop(self, function: Callable[..., None], *arguments: Any) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _take(endpoint: LocalEndpoint, ahead: DecodedAhead, seconds_beside: float = 0.0) -> None:
+    """Take what waits at once, as far as the window has room beside so many seconds of audio."""
+    while endpoint.queue and ahead.has_room(seconds_beside):
+        ahead.add(endpoint.queue.popleft())
 
 
 def _error_of(endpoint: LocalEndpoint, raised: BaseException) -> Exception:

@@ -1,6 +1,7 @@
 """What ``events.jsonl`` tells of a run, line by line, as far as it has been written; see ``evalkit.run.events``."""
 
 import json
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from evalkit.run.events import EVENTS
 _M = TypeVar("_M")
 
 _WINDOW = 600.0
+_FAILURE = re.compile(rb'\{"time": "[^"]*", "event": "failed", .*\}\n').fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +148,18 @@ class EventHistory:
                 self._begin(status.st_ino)
             with self._path.open("rb") as file:
                 file.seek(self._offset)
+                failure = b""
                 for line in file:
                     if not line.endswith(b"\n"):
                         break  # being written at this moment, or torn
                     self._offset += len(line)
-                    self._take(line)
+                    if _FAILURE(line):  # there may be a million, which only tell that the process lived
+                        failure = line
+                    else:
+                        self._take(line)
+                        failure = b""
+                if failure:
+                    self._take(failure)
         except OSError as error:
             raise StoreError(f"{self._path}: cannot be read ({error.strerror}); is this a run folder?") from error
 

@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_NEW_OBJECTS = 10_000  # between two looks of the garbage collector
+_NEW_OBJECTS = 100_000  # between two looks of the garbage collector
 
 
 @contextmanager

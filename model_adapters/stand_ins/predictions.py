@@ -2,6 +2,7 @@
 
 import glob
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from evalkit.hints import hint
 from evalkit.progress import say
 from evalkit.types import Failure, Request, Response
 from model_adapters.shared.weights import file_digest
+from model_adapters.stand_ins.answer_file import AnswerFile
 
 _TASK = "{task}"
 _SHOWN_IDS = 3
+_SEARCHED_IDS = 10_000
 
 # The usual names, of which a row's first is taken. NeMo's files of predictions keep the reference as the text.
 _ID_KEY = "id"
@@ -48,8 +51,7 @@ class Predictions(ModelAdapter):
         self._path = path
         self._id_key = id_key
         self._text_key = text_key
-        self._answers: dict[str, dict[str, str]] = {}
-        self._not_asked: dict[str, set[str]] = {}
+        self._answers: dict[str, AnswerFile] = {}
         self._missed: set[str] = set()
         self._files = sorted(Path(name) for name in glob.glob(glob.escape(path).replace(_TASK, "*")))
         if not self._files:
@@ -64,19 +66,22 @@ class Predictions(ModelAdapter):
     def close(self) -> None:
         """Say which ids of a file no sample asked for, where samples found no answer."""
         for key in sorted(self._missed):
-            unused = [identity for identity in self._answers[key] if identity in self._not_asked[key]]
-            if unused:
-                shown = ", ".join(unused[:_SHOWN_IDS]) + (", …" if len(unused) > _SHOWN_IDS else "")
+            count, first = self._answers[key].not_asked(_SHOWN_IDS)
+            if count:
+                shown = ", ".join(first) + (", …" if count > _SHOWN_IDS else "")
                 total = len(self._answers[key])
-                say(f"{self._file(key)}: {len(unused):,} of its {total:,} ids are of no sample asked: {shown}")
+                say(f"{self._file(key)}: {count:,} of its {total:,} ids are of no sample asked: {shown}")
+        for answers in self._answers.values():
+            answers.close()
 
     def _respond(self, request: Request) -> Response:
         key = self._key(request.task)
         answers = self._answers_of(key)
-        self._not_asked[key].discard(request.sample_id)
-        if request.sample_id in answers:
-            return Response(text=answers[request.sample_id])
-        similar = "" if key in self._missed else hint(request.sample_id, answers)  # a search through all is slow
+        text = answers.get(request.sample_id)
+        if text is not None:
+            return Response(text=text)
+        # Once, as the search is slow, and ids that are written otherwise all are.
+        similar = "" if key in self._missed else hint(request.sample_id, islice(answers, _SEARCHED_IDS))
         self._missed.add(key)
         return Response(
             failure=Failure("refused", f"no prediction for {request.sample_id} in {self._file(key)}{similar}")
@@ -88,21 +93,20 @@ class Predictions(ModelAdapter):
     def _file(self, key: str) -> Path:
         return Path(self._path.replace(_TASK, key))
 
-    def _answers_of(self, key: str) -> dict[str, str]:
+    def _answers_of(self, key: str) -> AnswerFile:
         if key not in self._answers:
             self._answers[key] = self._read(self._file(key))
-            self._not_asked[key] = set(self._answers[key])
         return self._answers[key]
 
-    def _read(self, path: Path) -> dict[str, str]:
-        answers: dict[str, str] = {}
-        for place, row in placed_rows(path, halves=True):
-            identity = self._identity(row, place)
-            if identity in answers:
-                rows = placed_rows(path, halves=True)
-                first = next(earlier for earlier, row in rows if self._identity(row, earlier) == identity)
-                raise DataError(f"{place}: id {identity!r} was already used at {first}; ids must be unique")
-            answers[identity] = self._text(row, place)
+    def _read(self, path: Path) -> AnswerFile:
+        rows = placed_rows(path, halves=True)
+        answers = AnswerFile((self._identity(row, place), self._text(row, place)) for place, row in rows)
+        if answers.twice is not None:
+            places = (
+                place for place, row in placed_rows(path, halves=True) if self._identity(row, place) == answers.twice
+            )
+            first, again = islice(places, 2)
+            raise DataError(f"{again}: id {answers.twice!r} was already used at {first}; ids must be unique")
         return answers
 
     def _identity(self, row: Row, place: str) -> str:

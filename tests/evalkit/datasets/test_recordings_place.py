@@ -38,6 +38,7 @@ def test_recordings_of_several_folders_or_without_files_have_none(tmp_path: Path
     inside = Audio("1.wav", tmp_path / "1.wav")
     assert folder_of(inside, Audio("2.wav", tmp_path / "other" / "2.wav")) is None
     assert folder_of(inside, Audio("2.wav", content=bytes)) is None
+    assert folder_of(inside, Audio("x/../../2.wav", f"{tmp_path}/x/../../2.wav")) is None
     assert folder_of(Audio("called otherwise", tmp_path / "1.wav")) is None
     assert folder_of() is None
 

@@ -1,8 +1,8 @@
 """Local endpoints with adapters that compute something real from the audio they are given."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,38 @@ def test_audio_is_decoded_ahead_up_to_a_number_and_up_to_seconds(tmp_path: Path)
                 ahead.add(PendingCall(call, loop.create_future()))
                 ahead._held[-1][1].result()  # type: ignore[union-attr]
             assert len(ahead) == held
+    loop.close()
+
+
+class Decoding(Future[Any]):
+    """Done at once; counts how often it is looked at."""
+
+    looks = 0
+
+    def done(self) -> bool:
+        Decoding.looks += 1
+        return super().done()
+
+
+class AtOncePool(ThreadPoolExecutor):
+    """Does everything at once, in the thread that asks."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future = Decoding()
+        future.set_result(function(*arguments, **named))
+        return future
+
+
+def test_a_call_that_is_taken_ahead_costs_no_look_at_all_the_others() -> None:
+    waveform, loop, count = np.zeros(800, np.float32), asyncio.new_event_loop(), 2_000
+    ahead = DecodedAhead(AtOncePool(), 8_000, count, 1_000.0)
+    Decoding.looks = 0
+    while ahead.has_room():
+        audio = Audio.of_waveform("a", waveform, 8_000)
+        ahead.add(PendingCall(Call("model", Request((Message("user", (audio,)),))), loop.create_future()))
+    assert len(ahead) == count
+    assert Decoding.looks <= count
+    assert [len(each) for each in ahead.take_all()] == [count, 0]
     loop.close()
 
 

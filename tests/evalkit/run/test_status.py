@@ -20,6 +20,7 @@ from evalkit.errors import EvalkitError, StoreError
 from evalkit.process_identity import ProcessIdentity
 from evalkit.results.usage import RoleUsage
 from evalkit.run import events
+from evalkit.run.event_history import EventHistory
 from evalkit.run.events import EventLog
 from evalkit.run.status import RunWatch
 from evalkit.types import Response, Sample, Usage
@@ -276,6 +277,26 @@ def test_a_session_after_one_that_was_killed_within_a_line_begins_a_line_of_its_
     EventLog(tmp_path, {"speech": 7}, {"speech": {}}).close()
     status = RunWatch(tmp_path).status()
     assert (status.tasks["speech"].samples, status.process, status.unreadable) == (7, os.getpid(), 1)
+
+
+def test_failures_tell_that_the_process_lived_and_are_not_taken_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = {"event": "failed", "task": "speech", "sample": 'a", "event": "b', "role": "model", "message": "\n"}
+    write(tmp_path, (900, session(speech=3)), *[(800, failed)] * 2_000, (700, progress(speech=counts(2, 2))))
+    write(tmp_path, (600, {**failed, "event": 7}), *[(500, failed)] * 2_000)
+    taken: list[bytes] = []
+    take = EventHistory._take
+
+    def counted(history: EventHistory, line: bytes) -> None:
+        taken.append(line)
+        take(history, line)
+
+    monkeypatch.setattr(EventHistory, "_take", counted)
+    status = RunWatch(tmp_path).status()
+    assert (status.tasks["speech"].done, status.unreadable) == (2, 1)
+    assert abs(NOW - 500 - status.written.timestamp()) < 2
+    assert len(taken) == 4
 
 
 def test_a_run_that_was_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
