@@ -96,9 +96,12 @@ def held(path: Path) -> Iterator[None]:
     if address is None:
         yield
         return
-    with _in_our_words(address), _alone(path):
-        folder = _mirror(address)
-        folder.hold()
+    with _in_our_words(address):
+        with _alone(path):
+            folder = _mirror(address)
+            is_new = folder.hold()
+        if is_new:
+            folder.settle()
     ended = threading.Event()
     pushing = threading.Thread(target=_push_now_and_then, args=(folder, ended), daemon=True, name="object store")
     pushing.start()

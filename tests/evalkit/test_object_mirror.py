@@ -31,6 +31,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "store" / "bucket"
     folder.mkdir(parents=True)
     monkeypatch.setenv(SHARED_STORE, str(tmp_path / "store"))
+    monkeypatch.setattr(object_mirror, "SECONDS_TO_SETTLE", 0.0)
     return folder
 
 
