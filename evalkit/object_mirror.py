@@ -90,6 +90,11 @@ class Mirror:
         token = self._token_here()
         return token is not None and token == self._holder().get("token")
 
+    def is_held(self) -> bool:
+        """Tell whether a process holds the folder, on this machine or another, which is not known to be gone."""
+        holder = self._holder()
+        return bool(holder) and not self._was_left(holder)
+
     def hold(self) -> bool:
         """Take the folder, bring the copy into line with it unless it is ahead, and tell whether nobody had it before.
 
@@ -176,7 +181,8 @@ class Mirror:
         """Bring what is new or other here to the store, and remove there what is gone from here.
 
         Of a log that this process brought there before, what was added since is sent alone where the store can append.
-        A folder within it that another process holds is left to that one.
+        A folder within it that another process holds is left to that one, and so is a file that was fetched, has not
+        changed since, and is another one there by now.
 
         Args:
             last: whether to see that all of it is there, and to send again what is not.
@@ -200,7 +206,7 @@ class Mirror:
                 self._put(names, here)
             there = self._listing() if lost else there
             for name in here:
-                self.known[name].tag = there.get(name, "")
+                self.known[name].tag = self.known[name].tag or there.get(name, "")
             self._keep()
 
     def _refuse_lost_hold(self) -> None:
@@ -292,14 +298,18 @@ class Mirror:
 
     def _take_over(self, token: str, holder: Mapping[str, Any]) -> str:
         """Take the folder from a process of this machine that is gone, and return the token of the hold."""
-        owner = _owner(holder)
-        if owner is None or not owner.is_known_to_be_gone() or holder.get("copy") != str(self.path):
+        if not self._was_left(holder):
             raise self._in_use(holder) from None
         # What a process of this machine left unfinished is here, and more of it than there.
         if self.is_ahead():
             token = str(holder.get("token"))
         self._write_holder(token)
         return token
+
+    def _was_left(self, holder: Mapping[str, Any]) -> bool:
+        """Tell whether a hold is known to be that of a process which is gone, and wrote to this copy."""
+        owner = _owner(holder)
+        return owner is not None and owner.is_known_to_be_gone() and holder.get("copy") == str(self.path)
 
     def _give_back(self, token: str | None) -> None:
         if token is not None and token == self._holder().get("token"):  # else it is another's by now
@@ -348,8 +358,9 @@ class Mirror:
         return listing
 
     def _is_there(self, name: str, there: Mapping[str, str]) -> bool:
-        known, tag = self.known[name], there.get(name, "")
-        return known.tag == tag if known.tag else tag.endswith(f" {known.size}")
+        """Tell whether a file arrived. What was only fetched and is another one there by now is somebody else's."""
+        known = self.known[name]
+        return name in there and (bool(known.tag) or there[name].endswith(f" {known.size}"))
 
     def _is_in_line(self, name: str, tag: str) -> bool:
         known = self.known.get(name)

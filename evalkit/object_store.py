@@ -115,6 +115,19 @@ def held(path: Path) -> Iterator[None]:
             folder.release()
 
 
+def is_held(path: Path) -> bool:
+    """Tell whether a process of any machine holds the folder whose copy a path is; of no other path.
+
+    Raises:
+        StoreError: the store cannot be reached.
+    """
+    address = address_of(path)
+    if address is None:
+        return False
+    with _in_our_words(address):
+        return _mirror(address).is_held()
+
+
 def _mirror(address: str) -> Mirror:
     name = blake2b(address.rstrip("/").encode(), digest_size=12).hexdigest()
     return Mirror.of(address, copy_of(address), _indexes() / f"{name}.json")
