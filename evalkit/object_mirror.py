@@ -8,6 +8,7 @@ overwritten by what is there.
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +21,9 @@ from evalkit.errors import StoreError
 from evalkit.process_identity import ProcessIdentity
 
 HELD = ".held"
+
+SECONDS_TO_SETTLE = 1.0
+"""How long whoever takes a folder waits before it looks whether another one took it at the same moment."""
 
 _BATCH = 256  # files that are under way at once
 _TAGS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
@@ -86,42 +90,62 @@ class Mirror:
         token = self._token_here()
         return token is not None and token == self._holder().get("token")
 
-    def hold(self) -> None:
-        """Take the folder, and bring the copy into line with it unless it is ahead.
+    def is_held(self) -> bool:
+        """Tell whether a process holds the folder, on this machine or another, which is not known to be gone."""
+        holder = self._holder()
+        return bool(holder) and not self._was_left(holder)
+
+    def hold(self) -> bool:
+        """Take the folder, bring the copy into line with it unless it is ahead, and tell whether nobody had it before.
+
+        Of one that nobody had before, ``settle`` then tells whether it really is this process's.
 
         Raises:
             StoreError: another process holds it.
         """
         token = secrets.token_hex(8)
         try:
+            self.fs.invalidate_cache()
             if self.fs.exists(f"{self.root}/{HELD}"):  # asked first, as some stores make it where it is as well
                 raise FileExistsError
             self._write_holder(token, mode="create")
-        except FileExistsError:
+            is_new = True
+        except OSError as error:  # not every library makes a FileExistsError of what the store says
             holder = self._holder()
-            owner = _owner(holder)
-            if owner is None or not owner.is_known_to_be_gone() or holder.get("copy") != str(self.path):
-                raise StoreError(
-                    f"{self.address}: is being written to by {owner or 'nobody knows whom'} since "
-                    f"{holder.get('since')}; if that has ended, delete {self.address}/{HELD}"
-                ) from None
-            # What a process of this machine left unfinished is here, and more of it than there.
-            if self.is_ahead():
-                token = str(holder.get("token"))
-            self._write_holder(token)
+            if not holder and not isinstance(error, FileExistsError):
+                raise
+            is_new = holder.get("token") == token  # made by an attempt whose answer was lost
+            if not is_new:
+                token = self._take_over(token, holder)
         if self._token_here() == token:
-            return
+            return is_new
         try:
             self.pull()
             _write(self.path / HELD, token)
+        except BaseException:
+            self._give_back(token)
+            raise
+        return is_new
+
+    def settle(self) -> None:
+        """Wait for a moment, and see that nobody else took the folder as well: the last one has it.
+
+        Of stores that make an object only where there is none, nobody can have; not all know how to, though.
+
+        Raises:
+            StoreError: another process has it.
+        """
+        try:
+            time.sleep(SECONDS_TO_SETTLE)
+            if not self.is_ahead():
+                raise self._in_use(self._holder())
         except BaseException:
             self.release()
             raise
 
     def release(self) -> None:
         """Let others have the folder."""
-        self.fs.rm_file(f"{self.root}/{HELD}")
-        (self.path / HELD).unlink(missing_ok=True)
+        self._give_back(self._token_here())
 
     def pull(self) -> None:
         """Fetch what is new or other on the store, and remove here what is gone from there.
@@ -157,7 +181,8 @@ class Mirror:
         """Bring what is new or other here to the store, and remove there what is gone from here.
 
         Of a log that this process brought there before, what was added since is sent alone where the store can append.
-        A folder within it that another process holds is left to that one.
+        A folder within it that another process holds is left to that one, and so is a file that was fetched, has not
+        changed since, and is another one there by now.
 
         Args:
             last: whether to see that all of it is there, and to send again what is not.
@@ -181,7 +206,7 @@ class Mirror:
                 self._put(names, here)
             there = self._listing() if lost else there
             for name in here:
-                self.known[name].tag = there.get(name, "")
+                self.known[name].tag = self.known[name].tag or there.get(name, "")
             self._keep()
 
     def _refuse_lost_hold(self) -> None:
@@ -271,6 +296,32 @@ class Mirror:
     def _within(self, folder: str) -> "Mirror":
         return replace(self, address=f"{self.address}/{folder}", path=self.path / folder, root=f"{self.root}/{folder}")
 
+    def _take_over(self, token: str, holder: Mapping[str, Any]) -> str:
+        """Take the folder from a process of this machine that is gone, and return the token of the hold."""
+        if not self._was_left(holder):
+            raise self._in_use(holder) from None
+        # What a process of this machine left unfinished is here, and more of it than there.
+        if self.is_ahead():
+            token = str(holder.get("token"))
+        self._write_holder(token)
+        return token
+
+    def _was_left(self, holder: Mapping[str, Any]) -> bool:
+        """Tell whether a hold is known to be that of a process which is gone, and wrote to this copy."""
+        owner = _owner(holder)
+        return owner is not None and owner.is_known_to_be_gone() and holder.get("copy") == str(self.path)
+
+    def _give_back(self, token: str | None) -> None:
+        if token is not None and token == self._holder().get("token"):  # else it is another's by now
+            self.fs.rm_file(f"{self.root}/{HELD}")
+        (self.path / HELD).unlink(missing_ok=True)
+
+    def _in_use(self, holder: Mapping[str, Any]) -> StoreError:
+        return StoreError(
+            f"{self.address}: is being written to by {_owner(holder) or 'nobody knows whom'} since "
+            f"{holder.get('since')}; if that has ended, delete {self.address}/{HELD}"
+        )
+
     def _write_holder(self, token: str, **how: str) -> None:
         since = datetime.now(UTC).isoformat(timespec="seconds")
         record = {"copy": str(self.path), "since": since, "token": token}
@@ -307,8 +358,9 @@ class Mirror:
         return listing
 
     def _is_there(self, name: str, there: Mapping[str, str]) -> bool:
-        known, tag = self.known[name], there.get(name, "")
-        return known.tag == tag if known.tag else tag.endswith(f" {known.size}")
+        """Tell whether a file arrived. What was only fetched and is another one there by now is somebody else's."""
+        known = self.known[name]
+        return name in there and (bool(known.tag) or there[name].endswith(f" {known.size}"))
 
     def _is_in_line(self, name: str, tag: str) -> bool:
         known = self.known.get(name)

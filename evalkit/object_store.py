@@ -96,9 +96,12 @@ def held(path: Path) -> Iterator[None]:
     if address is None:
         yield
         return
-    with _in_our_words(address), _alone(path):
-        folder = _mirror(address)
-        folder.hold()
+    with _in_our_words(address):
+        with _alone(path):
+            folder = _mirror(address)
+            is_new = folder.hold()
+        if is_new:
+            folder.settle()
     ended = threading.Event()
     pushing = threading.Thread(target=_push_now_and_then, args=(folder, ended), daemon=True, name="object store")
     pushing.start()
@@ -110,6 +113,19 @@ def held(path: Path) -> Iterator[None]:
         _push_last(folder)
         with _in_our_words(address):
             folder.release()
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a process of any machine holds the folder whose copy a path is; of no other path.
+
+    Raises:
+        StoreError: the store cannot be reached.
+    """
+    address = address_of(path)
+    if address is None:
+        return False
+    with _in_our_words(address):
+        return _mirror(address).is_held()
 
 
 def _mirror(address: str) -> Mirror:

@@ -7,7 +7,7 @@ from hydra.utils import instantiate
 
 from evalkit.cli.catalogue import Folders, primary_content
 from evalkit.errors import ConfigurationError
-from evalkit.run.composition import compose_settings
+from evalkit.run.composition import compose_settings, listed_roles
 from evalkit.run.explanation import in_our_words, unknown_key
 from evalkit.run.settings import check_chat_settings
 
@@ -62,8 +62,8 @@ def _refuse_unknown(words: Sequence[str], known: Collection[str], folders: Folde
     """Refuse a plain key that neither this command nor those who choose a model know, and name those of both."""
     run = primary_content(folders)
     groups = [group for default in run["defaults"] if isinstance(default, dict) for group in default]
-    roles = [group.removeprefix(_ROLES) for group in groups if group.startswith(_ROLES)]
-    roles += [_section(word).removeprefix(_ROLES) for word in words if word.startswith(_ROLES)]
+    choices = [*listed_roles(), *(_section(word) for word in words if word.startswith(_ROLES))]
+    roles = [choice.removeprefix(_ROLES) for choice in choices]
     plain = [
         *known,
         *(key for key in run if key not in ("defaults", "hydra")),

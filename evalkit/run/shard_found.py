@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evalkit.object_store import is_held
 from evalkit.results.fields import Fields
 from evalkit.results.folder import PROVENANCE, RunFolder, differences, read_json, recorded_models
 from evalkit.results.folder_lock import RunInUseError
@@ -30,7 +31,7 @@ class ShardFound:
     Attributes:
         shard: which one.
         folder: its own.
-        in_use: whether a process is writing to it.
+        in_use: whether a process is writing to it, here or, where that can be told, on another machine.
         config: it was made with.
         provenance: its content; empty if it was stopped before there was any.
         run: what it has finished; None if that is nothing.
@@ -59,13 +60,14 @@ def opened(shard: Shard, place: Path, stack: ExitStack) -> ShardFound:
     """Read a shard, and keep others from writing to it until the stack is closed.
 
     Raises:
-        StoreError: it is damaged.
+        StoreError: it is damaged, or the object store that it lies on cannot be reached.
     """
-    try:
-        settled_run(stack.enter_context(closing(RunFolder(place))))
-        in_use = False
-    except RunInUseError:
-        in_use = True
+    in_use = is_held(place)
+    if not in_use:
+        try:
+            settled_run(stack.enter_context(closing(RunFolder(place))))
+        except RunInUseError:
+            in_use = True
     provenance = read_json(place / PROVENANCE) if (place / PROVENANCE).is_file() else {}
     run = read_run(place) if (place / FILE_NAME).is_file() else None
     return ShardFound(shard, place, in_use, read_stored_config(place), provenance, run)

@@ -63,6 +63,7 @@ class Recorded:
         self._keeping = Lock()
         self._under_way = False
         self._played: float | None = None
+        self._unkept: Sequence[Part] | None = None  # what the user said in the last turn, where it could not be kept
 
     @property
     def voice(self) -> Voice | None:
@@ -79,14 +80,14 @@ class Recorded:
         """Answer the last turn's user once more, and keep both answers; see ``Dialogue``."""
         events = self._dialogue.regenerate()
         self._begin()
-        return self._turn(events, ())
+        return self._turn(events, self._unkept or ())
 
     def interrupt(self, played: float | None = None) -> None:
         """Have the answer under way end where it is, or tell how much was heard of one that is over."""
         self._dialogue.interrupt(played)
         with self._keeping:
             self._played = played
-            if not self._under_way and played is not None and self._saved.turns:
+            if not self._under_way and played is not None and self._unkept is None and self._saved.turns:
                 *before, last = self._saved.turns
                 self._save([*before, replace(last, played=played)])
 
@@ -100,7 +101,10 @@ class Recorded:
         answers = _Answers(self._saved.folder, self._number)
         try:
             for event in events:
-                answers.take(event, self.voice)
+                try:
+                    answers.take(event, self.voice)
+                except Exception as error:
+                    events.throw(error)  # for the dialogue, too, the turn ends in an error, and is not remembered
                 yield event
         except GeneratorExit:
             events.close()
@@ -109,10 +113,12 @@ class Recorded:
         self._keep(content, answers, interrupted=answers.interrupted)
 
     def _keep(self, content: Sequence[Part], answers: "_Answers", *, interrupted: bool) -> None:
-        user = tuple(self._part(part, number) for number, part in enumerate(content, 1))
         with self._keeping:
             self._under_way = False
+            self._unkept = content
+            user = tuple(self._part(part, number) for number, part in enumerate(content, 1))
             turn = SavedTurn(user, answers.finished(), interrupted, self._played, again=not content)
+            self._unkept = None
             self._save([*self._saved.turns, turn])
 
     def _save(self, turns: Sequence[SavedTurn]) -> None:

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -31,6 +30,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "store" / "bucket"
     folder.mkdir(parents=True)
     monkeypatch.setenv(SHARED_STORE, str(tmp_path / "store"))
+    monkeypatch.setattr(object_mirror, "SECONDS_TO_SETTLE", 0.0)
     return folder
 
 
@@ -151,6 +151,24 @@ def test_to_write_to_a_folder_leaves_what_another_process_holds_in_it_alone(stor
     assert (run / "metrics.json").is_file()
     assert not (shard / "model.jsonl").exists(), "what the shard writes is sent by its own process alone"
     assert (copy_of(address(shard)) / "model.jsonl").read_text() == "0\n1\n"
+
+
+def test_what_another_machine_brings_to_a_folder_within_meanwhile_is_left_as_it_is(
+    store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = store / "night"
+    shard = run / "shards" / "1-of-2"
+    shard.mkdir(parents=True)
+    (shard / "model.jsonl").write_text("0\n")
+    with held(copy_of(address(run))):
+        (copy_of(address(run)) / "metrics.json").write_text("{}")
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv("EVALKIT_CACHE", str(tmp_path / "another machine"))
+            with held(copy_of(address(shard))):
+                (copy_of(address(shard)) / "model.jsonl").write_text("0\n1\n")
+    assert (run / "metrics.json").is_file()
+    assert (shard / "model.jsonl").read_text() == "0\n1\n"
+    assert (fetched(address(run)) / "shards" / "1-of-2" / "model.jsonl").read_text() == "0\n1\n"
 
 
 def test_whoever_reads_a_recording_reads_it_whole_while_another_process_fetches_it_anew(store: Path) -> None:
@@ -331,24 +349,18 @@ def test_a_log_that_others_cut_or_replaced_is_sent_whole(store: Path, monkeypatc
 
 
 def test_the_last_push_waits_for_a_store_that_is_away(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_store, "_PAUSES", (0.01,) * 500)
     run = store / "run"
     run.mkdir()
-    away = threading.Event()
+
+    def comes_back(_: float) -> None:
+        run.unlink()
+        (store / "away").rename(run)
+
     with held(copy_of(address(run))):
         (copy_of(address(run)) / "model.jsonl").write_text("0\n")
         run.rename(store / "away")
         run.write_text("no folder")  # NotADirectoryError at every access
-
-        def comes_back() -> None:
-            away.wait(30)
-            run.unlink()
-            (store / "away").rename(run)
-
-        monkeypatch.setattr("evalkit.object_store.time.sleep", lambda _: away.set())
-        back = threading.Thread(target=comes_back)
-        back.start()
-    back.join()
+        monkeypatch.setattr("evalkit.object_store.time.sleep", comes_back)
     assert (run / "model.jsonl").read_text() == "0\n"
 
 

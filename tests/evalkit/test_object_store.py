@@ -7,12 +7,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from evalkit import object_store
+from evalkit import object_mirror, object_store
 from evalkit.cli.run_argument import run_argument
 from evalkit.datasets import open_dataset
 from evalkit.errors import ConfigurationError, DataError, StoreError
@@ -23,6 +22,12 @@ from tests.processes import wait_for_lines, within
 
 TASK = "librispeech_clean"
 WORDS = "the cat sat on a mat while seventeen geese flew".split()
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for others that take a run at the same moment."""
+    monkeypatch.setattr(object_mirror, "SECONDS_TO_SETTLE", 0.0)
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/runs", "gs://bucket/a b", "memory://x"])
@@ -150,40 +155,112 @@ def test_a_file_is_fetched_with_what_lies_beside_it(memory: str) -> None:
     assert (fetched(f"{memory}/manifest.jsonl").parent / "audio" / "a.flac").read_text() == "another"
 
 
-def listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-        return True
-    return False
-
-
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An S3 server in a process of its own, with a bucket."""
-    pytest.importorskip("s3fs")
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of an S3 server, which a test may name words for."""
+    s3fs = pytest.importorskip("s3fs")
     pytest.importorskip("moto.server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    for key, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "s3cr3t-of-the-store",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(key, value)
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        import s3fs
+    from tests.servers.object_store import object_store_server
 
+    with object_store_server(*getattr(request, "param", ())) as address:
+        for key, value in {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "s3cr3t-of-the-store",
+            "AWS_ENDPOINT_URL": address,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(key, value)
         s3fs.S3FileSystem.clear_instance_cache()  # of the server of another test
-        assert within(lambda: listens(port))
         s3fs.S3FileSystem(skip_instance_cache=True).mkdir("evals")
         yield "s3://evals"
+
+
+_MACHINE = """
+import sys
+from evalkit import object_mirror
+from evalkit.errors import StoreError
+from evalkit.object_store import copy_of, held
+
+object_mirror.SECONDS_TO_SETTLE = 0.5
+for address in map(str.strip, sys.stdin):
+    said = False
+    try:
+        with held(copy_of(address)):
+            said = bool(print("has it", flush=True) or sys.stdin.readline())
+    except StoreError as error:
+        if not said:
+            print(error, flush=True)
+            sys.stdin.readline()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bucket", [(), ("--unconditional",)], indirect=True, ids=["conditional", "unconditional"])
+def test_of_machines_that_take_a_run_at_the_same_moment_one_has_it(bucket: str, tmp_path: Path) -> None:
+    machines = [
+        subprocess.Popen(
+            [sys.executable, "-c", _MACHINE],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "EVALKIT_CACHE": str(cache)},
+        )
+        for cache in (tmp_path / "first", tmp_path / "second")
+    ]  # fmt: skip
+
+    def tell(words: str) -> None:
+        for machine in machines:
+            assert machine.stdin is not None
+            machine.stdin.write(f"{words}\n")
+            machine.stdin.flush()
+
+    def said(machine: subprocess.Popen[str]) -> str:
+        assert machine.stdout is not None
+        return machine.stdout.readline().strip()
+
+    try:
+        for number in range(15):
+            tell(f"{bucket}/run-{number}")
+            one, other = sorted(map(said, machines))
+            assert one == "has it"
+            assert other.startswith(f"{bucket}/run-{number}: is being written to by process ")
+            tell("go on")
     finally:
-        server.kill()
-        server.wait()
+        for machine in machines:
+            machine.kill()
+            machine.communicate()
+
+
+def test_a_hold_that_was_made_by_an_attempt_whose_answer_was_lost_is_this_process_s(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    pipe_file = MemoryFileSystem.pipe_file
+
+    def sent_twice(fs: MemoryFileSystem, path: str, value: bytes, **how: str) -> None:
+        pipe_file(fs, path, value, **how)
+        if how:
+            pipe_file(fs, path, value, **how)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", sent_twice)
+    with held(copy_of(memory)):
+        (copy_of(memory) / "metrics.json").write_text("{}")
+    assert names() == ["metrics.json"]
+
+
+def test_a_hold_that_a_store_refuses_in_words_of_its_own_is_told_by_who_has_it(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    pipe_file = MemoryFileSystem.pipe_file
+
+    def refused(fs: MemoryFileSystem, path: str, value: bytes, **how: str) -> None:
+        theirs = {"host": "node7", "process": 1, "started": "", "copy": "/x", "since": "noon", "token": "theirs"}
+        pipe_file(fs, path, json.dumps(theirs).encode())
+        raise OSError(22, "At least one of the pre-conditions you specified did not hold")
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", refused)
+    with pytest.raises(StoreError, match="being written to by process 1 on node7 since noon"), held(copy_of(memory)):
+        pass
 
 
 @pytest.mark.slow

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from evalkit import object_mirror
 from evalkit.audio import Audio
 from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError, EvalkitError, StoreError
+from evalkit.object_store import copy_of, fetched, held
 from evalkit.results.copying import join_responses
 from evalkit.results.folder import RunFolder
 from evalkit.results.metrics_file import read_run
@@ -143,6 +145,27 @@ def test_what_is_missing_is_named_with_its_samples(sharded: Path) -> None:
         "shard 3/3, not finished; samples without an answer: librispeech_other 7 of 12",
     ]
     assert not (sharded / "metrics.json").exists()
+
+
+def test_a_shard_that_another_machine_is_writing_to_on_an_object_store_is_being_run(
+    sharded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec")
+    from tests.shared_store import SHARED_STORE
+
+    monkeypatch.setattr(object_mirror, "SECONDS_TO_SETTLE", 0.0)
+    monkeypatch.setenv(SHARED_STORE, str(tmp_path))
+    shard = f"shared://run/{Shard(2, 3).folder(sharded).relative_to(sharded)}"
+    monkeypatch.setenv("EVALKIT_CACHE", str(tmp_path / "another machine"))
+    with held(copy_of(shard)), monkeypatch.context() as here:
+        here.setenv("EVALKIT_CACHE", str(tmp_path / "this machine"))
+        with pytest.raises(MissingShardsError) as caught:
+            merge(fetched("shared://run"))
+    assert [str(each) for each in caught.value.missing] == [
+        "shard 2/3, being run; samples without an answer: librispeech_other 0 of 13"
+    ]
+    assert merge(fetched("shared://run")).tasks[TASK].samples.total == 38
+    assert (sharded / "metrics.json").is_file()
 
 
 def test_a_shard_whose_samples_grew_and_that_was_stopped_then_is_not_finished(sharded: Path) -> None:

@@ -117,6 +117,41 @@ def test_a_turn_that_ended_in_an_error_is_not_kept(assistant: Assistant, tokeniz
     assert [turn.words for turn in SavedConversation.load(tmp_path).turns] == ["one"]
 
 
+def test_an_answer_given_anew_to_what_could_not_be_kept_does_not_take_the_place_of_the_turn_before(
+    assistant: Assistant, tokenizer: Any, tmp_path: Path
+) -> None:
+    answers = [ended(tokenizer.encode(text)) for text in ("one", "two", "three", "four")]
+    dialogue = writing(assistant, tmp_path, *answers)
+    list(dialogue.answer("first"))
+    (tmp_path / "002_user_1.wav").mkdir()
+    with pytest.raises(SavedError, match=r"002_user_1\.wav: cannot be written"):
+        list(dialogue.answer(AudioPart(torch.zeros(160))))
+    dialogue.interrupt(played=0.5)
+    list(dialogue.regenerate())
+    list(dialogue.regenerate())
+    turns = SavedConversation.load(tmp_path).turns
+    assert [(turn.words, turn.again, turn.played) for turn in turns] == [
+        ("one", False, None), ("three", False, None), ("four", True, None)
+    ]  # fmt: skip
+    assert turns[1].user[0].recording == "003_user_1.wav"
+
+
+def test_a_turn_whose_sound_cannot_be_written_is_remembered_by_nobody(
+    assistant: Assistant, token2wav: Token2Wav, voice: Path, tokenizer: Any, tmp_path: Path
+) -> None:
+    script = Script(*(ended(spoken(tokenizer, text)) for text in ("好。", "是。", "不。")))
+    conversation = Conversation(assistant, token2wav=token2wav, voice=voice, settings=script.settings)
+    dialogue = Recorded(conversation, tmp_path, ABOUT)
+    list(dialogue.answer("first"))
+    (tmp_path / "002_1.wav").mkdir()
+    with pytest.raises(SavedError, match=r"002_1\.wav: cannot be written"):
+        list(dialogue.answer("second"))
+    list(dialogue.regenerate())
+    turns = SavedConversation.load(tmp_path).turns
+    assert [(turn.words, turn.again) for turn in turns] == [("好。", False), ("不。", True)]
+    assert len(conversation.history) == 1
+
+
 def test_a_thought_is_kept(assistant: Assistant, tokenizer: Any, tmp_path: Path) -> None:
     think = Assistant(assistant.model, assistant.tokenizer, "think")
     dialogue = writing(think, tmp_path, tokenizer.encode("hmm\n</think>"), ended(tokenizer.encode("yes")))
