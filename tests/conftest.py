@@ -1,5 +1,6 @@
 """What many tests need: real speech where it is at hand, and the command line as a user runs it."""
 
+import gc
 import json
 import os
 import signal
@@ -21,6 +22,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples each time, so that a change answers for itself alone; and however long they take.
 settings.register_profile("tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+# Each worker and each command that a test starts would compile every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# A million objects of tests and libraries stay to the end; with Python's 700, they would be searched for garbage often.
+gc.set_threshold(10_000)
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -59,6 +67,22 @@ def evalkit_command(tmp_path: Path) -> CommandLine:
             **options,
         )
 
+    return run
+
+
+@pytest.fixture
+def evalkit_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """The command line in this process: for what would only wait for another one to begin."""
+    from evalkit.cli.main import main
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        status = main(arguments)
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, status, printed.out, printed.err)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
     return run
 
 

@@ -101,10 +101,10 @@ def log(folder: Path) -> list[dict[str, Any]]:
     ids=["duplicate id", "torn row", "not UTF-8", "escaping path", "null reference", "mistyped key", "empty"],
 )
 def test_a_bad_manifest_stops_the_run_before_the_model_is_loaded(
-    tmp_path: Path, evalkit_command: CommandLine, content: bytes, message: str
+    tmp_path: Path, evalkit_here: CommandLine, content: bytes, message: str
 ) -> None:
     (tmp_path / "manifest.jsonl").write_bytes(content)
-    outcome = evalkit_command(*arguments(tmp_path / "manifest.jsonl", "model.path=nowhere.jsonl", model="predictions"))
+    outcome = evalkit_here(*arguments(tmp_path / "manifest.jsonl", "model.path=nowhere.jsonl", model="predictions"))
     line = one_line(outcome)
     assert "manifest.jsonl" in line
     assert re.search(message, line), line
@@ -157,10 +157,10 @@ def test_missing_data_can_be_left_out_of_a_suite(tmp_path: Path, evalkit_command
         (["task=demo_clean", "missing_data=ignore"], "must be error, skip or skip_remote"),
     ],
 )
-def test_a_wrong_setting_is_one_line_with_a_hint(evalkit_command: CommandLine, words: list[str], message: str) -> None:
+def test_a_wrong_setting_is_one_line_with_a_hint(evalkit_here: CommandLine, words: list[str], message: str) -> None:
     if not any(word.startswith(("model=", "suite=dmo", "task=demo_claen")) for word in words):
         words = [*words, "model=echo"]
-    assert message in one_line(evalkit_command("run", *words))
+    assert message in one_line(evalkit_here("run", *words))
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ def test_a_value_of_the_right_type_is_taken(name: str, value: Any) -> None:
         ("model.path=null", "model.path: null must be a text"),
     ],
 )
-def test_a_setting_of_another_type_is_one_line(evalkit_command: CommandLine, word: str, said: str) -> None:
-    outcome = evalkit_command("run", "task=demo_clean", "model=predictions", "model.path=x", word)
+def test_a_setting_of_another_type_is_one_line(evalkit_here: CommandLine, word: str, said: str) -> None:
+    outcome = evalkit_here("run", "task=demo_clean", "model=predictions", "model.path=x", word)
     assert (outcome.returncode, len(outcome.stderr.splitlines())) == (2, 1), outcome.stderr
     assert said in outcome.stderr

@@ -94,11 +94,11 @@ def test_every_command_takes_a_folder_of_configurations(
         assert "My speech" in outcome.stdout
 
 
-def test_a_file_that_is_hidden_by_one_of_ours_is_said(tmp_path: Path, evalkit_command: CommandLine) -> None:
+def test_a_file_that_is_hidden_by_one_of_ours_is_said(tmp_path: Path, evalkit_here: CommandLine) -> None:
     (tmp_path / "mine/model").mkdir(parents=True)
     (tmp_path / "mine/model/echo.yaml").write_text("title: Mine\n")
     (tmp_path / "mine/model/other.yaml").write_text("title: Other\n")
-    outcome = evalkit_command("--config-dir", "mine", "list", "models")
+    outcome = evalkit_here("--config-dir", "mine", "list", "models")
     assert outcome.returncode == 0
     said = f"evalkit: {tmp_path}/mine/model/echo.yaml is not used: a configuration of this name is found before it"
     assert outcome.stderr.startswith(said)
@@ -265,12 +265,12 @@ def test_no_file_of_a_sweep_holds_a_secret_setting(tmp_path: Path, evalkit_comma
     ],
 )
 def test_a_configuration_of_ones_own_that_is_none_is_one_line(
-    tmp_path: Path, file: str, content: str, words: list[str], evalkit_command: CommandLine
+    tmp_path: Path, file: str, content: str, words: list[str], evalkit_here: CommandLine
 ) -> None:
     path = tmp_path / "mine" / file
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    outcome = evalkit_command("--config-dir", "mine", *words)
+    outcome = evalkit_here("--config-dir", "mine", *words)
     assert outcome.returncode == 2
     assert "unforeseen" not in outcome.stderr
     assert "Traceback" not in outcome.stderr
@@ -278,7 +278,7 @@ def test_a_configuration_of_ones_own_that_is_none_is_one_line(
 
 
 @pytest.mark.parametrize("module", ["../x", "", "sys;import os", "no_such_module"])
-def test_what_is_no_module_cannot_be_allowed(tmp_path: Path, module: str, evalkit_command: CommandLine) -> None:
-    outcome = evalkit_command("compare", "a", "b", "--allow", module)
+def test_what_is_no_module_cannot_be_allowed(tmp_path: Path, module: str, evalkit_here: CommandLine) -> None:
+    outcome = evalkit_here("compare", "a", "b", "--allow", module)
     assert outcome.returncode == 2
     assert f"the module {module!r} cannot be loaded" in outcome.stderr

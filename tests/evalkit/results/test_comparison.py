@@ -257,10 +257,10 @@ def test_figures_that_are_computed_in_other_ways_are_not_compared(tmp_path: Path
 
 
 def test_an_output_that_cannot_be_written_is_one_line(
-    tmp_path: Path, references: dict[str, str], evalkit_command: CommandLine
+    tmp_path: Path, references: dict[str, str], evalkit_here: CommandLine
 ) -> None:
     run = str(make_run(tmp_path, "run", references, references))
-    outcome = evalkit_command("compare", run, run, "--json", str(tmp_path / "no" / "out.json"))
+    outcome = evalkit_here("compare", run, run, "--json", str(tmp_path / "no" / "out.json"))
     assert (outcome.returncode, len(outcome.stderr.splitlines())) == (2, 1)
 
 

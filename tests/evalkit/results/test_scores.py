@@ -104,11 +104,11 @@ def test_a_killed_score_leaves_figures_and_scores_that_belong_together(
     assert not list(run.glob("*/scores.new*"))
 
 
-def test_scores_of_other_results_are_refused(tmp_path: Path, evalkit_command: CommandLine) -> None:
+def test_scores_of_other_results_are_refused(tmp_path: Path, evalkit_here: CommandLine) -> None:
     base = make_run(tmp_path, "base", REFERENCES, ANSWERS)
     raw = make_run(tmp_path, "raw", REFERENCES, ANSWERS, "schemes=[raw]")
     shutil.copy(raw / TASK / "scores.parquet", base / TASK / "scores.parquet")
-    outcome = evalkit_command("compare", str(base), str(base))
+    outcome = evalkit_here("compare", str(base), str(base))
     assert outcome.returncode == 2
     assert "does not belong to the metrics.json of this run" in outcome.stderr
 
@@ -116,12 +116,12 @@ def test_scores_of_other_results_are_refused(tmp_path: Path, evalkit_command: Co
 @pytest.mark.parametrize("size", [0, 4, 100, 2_000])
 @pytest.mark.parametrize("command", ["compare", "report", "score"])
 def test_a_damaged_table_of_scores_is_one_line(
-    tmp_path: Path, evalkit_command: CommandLine, command: str, size: int
+    tmp_path: Path, evalkit_here: CommandLine, command: str, size: int
 ) -> None:
     run = make_run(tmp_path, "run", REFERENCES, ANSWERS)
     scores = run / TASK / "scores.parquet"
     scores.write_bytes(scores.read_bytes()[:size])
-    outcome = evalkit_command(command, str(run), *([str(run)] if command == "compare" else []))
+    outcome = evalkit_here(command, str(run), *([str(run)] if command == "compare" else []))
     assert outcome.returncode == 2
     [line] = outcome.stderr.splitlines()
     assert "scores.parquet" in line

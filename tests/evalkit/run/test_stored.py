@@ -87,9 +87,9 @@ def test_variables_of_the_environment_stay_out(run: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("content", ["", "[]", "5", "a: [", "tasks: 5", "\t", "tasks: {x: 5}", "a: ${", "\x00"])
-def test_a_damaged_configuration_is_one_line(run: Path, content: str, evalkit_command: CommandLine) -> None:
+def test_a_damaged_configuration_is_one_line(run: Path, content: str, evalkit_here: CommandLine) -> None:
     (run / "config.yaml").write_text(content)
-    outcome = evalkit_command("score", str(run))
+    outcome = evalkit_here("score", str(run))
     assert outcome.returncode == 2
     [line] = outcome.stderr.splitlines()
     assert "config.yaml" in line
