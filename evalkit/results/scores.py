@@ -42,6 +42,7 @@ _NEW = "scores.new.parquet"
 _PART = "scores.parquet.unfinished"
 _DIGEST = b"evalkit.digest"
 _ADDED = {"clusters": "{}"}  # columns that older files lack, with what they stand for there
+_STORED_COLUMNS = ("status", "reason_kind", "reason", *SAMPLE_COLUMNS)
 _DISTINCT_LABELS = 10_000  # most clusters have many samples, whose labels are alike
 
 
@@ -240,9 +241,8 @@ class ScoresFile:
         """Yield the samples in chunks of ``ROWS_AT_ONCE`` rows, the last one of fewer."""
         import pyarrow as pa
 
-        names = ["status", "reason_kind", "reason", *SAMPLE_COLUMNS]
         held: list[Any] = []
-        for batch in self._batches(names):
+        for batch in self._batches(_STORED_COLUMNS):
             held.append(batch)
             while sum(map(len, held)) >= ROWS_AT_ONCE:
                 table = pa.Table.from_batches(held)
@@ -250,6 +250,25 @@ class ScoresFile:
                 held = table.slice(ROWS_AT_ONCE).to_batches()
         if held:
             yield self._samples_chunk(pa.Table.from_batches(held))
+
+    def at(self, rows: npt.NDArray[np.int64]) -> "SamplesChunk":
+        """Return the samples of some rows, by ascending numbers, with their responses; little is read of the others."""
+        import pyarrow as pa
+        import pyarrow.parquet
+
+        first, taken = 0, []
+        with _reading(self._path), pyarrow.parquet.ParquetFile(self._path) as file:
+            known = set(file.schema_arrow.names)
+            names = [name for name in (*_STORED_COLUMNS, "responses") if name in known or name not in _ADDED]
+            if lacking := [name for name in names if name not in known]:
+                raise KeyError(lacking[0])
+            for group in range(file.num_row_groups):
+                size = file.metadata.row_group(group).num_rows
+                begin, end = np.searchsorted(rows, [first, first + size])
+                if begin < end:
+                    taken.append(file.read_row_group(group, names).take(rows[begin:end] - first))
+                first += size
+            return self._samples_chunk(pa.concat_tables(taken))
 
     def _samples_chunk(self, table: Any) -> "SamplesChunk":
         """Return samples with all columns, of the types that evalkit writes."""
@@ -306,7 +325,18 @@ class ScoresFile:
             _check_table(table)
             for name in added:
                 table = table.append_column(name, pa.array([_ADDED[name]] * table.num_rows))
-            return table.filter(np.array([status != "skipped" for status in table["status"].to_pylist()], dtype=bool))
+            return table.filter(_counts(table))
+
+    def counted_batches(self, names: Sequence[str]) -> Iterator[Any]:
+        """Yield what ``counted`` returns as ``pyarrow.Table``s of few rows, in constant memory."""
+        import pyarrow as pa
+
+        for batch in self._batches(["status", *names]):
+            table = pa.Table.from_batches([batch])
+            with _reading(self._path):
+                _check_table(table)
+                counted = table.filter(_counts(table))
+            yield counted
 
     def row(self, sample: str) -> dict[str, Any] | None:
         """Return the row of one sample as Python values, None if there is none."""
@@ -364,8 +394,7 @@ class ScoresFile:
 
     def _statistics(self, table: Any, key: str, names: Sequence[str]) -> npt.NDArray[np.float64]:
         with _reading(self._path):
-            counted = [status != "skipped" for status in table["status"].to_pylist()]
-            table = table.filter(counted)
+            table = table.filter(_counts(table))
             vectors = [table[f"{key}.{name}"].to_numpy().astype(np.float64) for name in names]
         statistics = np.column_stack(vectors) if vectors else np.empty((table.num_rows, 0))
         if not np.isfinite(statistics).all():
@@ -448,6 +477,13 @@ def _check_table(table: Any) -> None:
         lists = name in ("references", "responses")
         if (name == "id" or lists) and (column.null_count or (lists and pc.list_flatten(column).null_count)):
             raise ValueError(f"a sample lacks its {name}")
+
+
+def _counts(table: Any) -> Any:
+    """Tell of each row whether it counts towards the values, as an arrow array."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.not_equal(table["status"], "skipped"), fill_value=True)
 
 
 def _reason(kind: str | None, message: str | None) -> Failure | None:

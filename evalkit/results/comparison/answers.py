@@ -86,7 +86,7 @@ class Answers:
         cut = self.units(chosen) if self.schemes else [None] * len(chosen)
         base, new = pairs.base.answers(pairs.base_rows[chosen]), pairs.new.answers(pairs.new_rows[chosen])
         for row, references, one, other, units in zip(chosen, pairs.references(chosen), base, new, cut, strict=True):
-            answer = Answer(pairs.ids[row], references, one, other)
+            answer = Answer(pairs.ids[row].as_py(), references, one, other)
             yield answer if units is None else _with_alignment(answer, units)
 
     def units(self, chosen: Rows) -> Iterator[Units]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ from evalkit.metrics.functions import MetricFunction
 from evalkit.results.compared import Change, ChangeCounts
 from evalkit.results.comparison.answers import Answer, Answers
 from evalkit.results.comparison.pairing import Pairs
-from evalkit.results.comparison.side import Statistics
+from evalkit.results.comparison.side import Rows, Statistics
 from evalkit.results.task_result import MetricResult
 
 
@@ -39,7 +40,7 @@ def find_changes(pairs: Pairs, metric: MetricResult, function: MetricFunction, m
         most: how many samples to list either way.
     """
     effects = sample_effects(*pairs.statistics, function) * metric.scale
-    order = np.lexsort((np.array(pairs.ids), effects))
+    order = _ordered(effects, pairs.ids)
     lowered = order[: np.count_nonzero(effects < 0)]
     raised = order[::-1][: np.count_nonzero(effects > 0)]
     improved, worsened = (raised, lowered) if metric.higher_is_better else (lowered, raised)
@@ -51,6 +52,16 @@ def find_changes(pairs: Pairs, metric: MetricResult, function: MetricFunction, m
         improved=described[: len(improved[:most])],
         worsened=described[len(improved[:most]) :],
     )
+
+
+def _ordered(effects: npt.NDArray[np.float64], ids: Any) -> Rows:
+    """Return positions by effect, those of one effect by id."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = [("effect", "ascending"), ("id", "ascending")]
+    ordered: Rows = pc.sort_indices(pa.table({"effect": effects, "id": ids}), keys).to_numpy().astype(np.int64)
+    return ordered
 
 
 def sample_effects(base: Statistics, new: Statistics, function: MetricFunction) -> npt.NDArray[np.float64]:

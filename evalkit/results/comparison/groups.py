@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from evalkit.metrics.functions import MetricFunction
 from evalkit.metrics.metric import rounded
@@ -15,7 +14,7 @@ from evalkit.results.compared import ComparedMetric, GroupChange
 from evalkit.results.comparison.measuring import measured
 from evalkit.results.comparison.pairing import Pairs
 from evalkit.results.comparison.settings import ComparisonSettings
-from evalkit.results.comparison.side import Rows
+from evalkit.results.comparison.side import Rows, Statistics
 from evalkit.results.comparison.verdicts import CORRECTIONS, direction
 from evalkit.results.task_result import MetricResult
 
@@ -46,7 +45,7 @@ def groups_of(pairs: Pairs, metric: MetricResult) -> list[Group]:
     groups = [*_labelled(pairs), *_by_length("audio length", "s", pairs.durations())]
     if "reference_length" in metric.statistics:
         lengths = pairs.statistics[0][:, list(metric.statistics).index("reference_length")]
-        groups += _by_length("reference length", metric.recipe.get("unit", "") + "s", lengths.tolist())
+        groups += _by_length("reference length", metric.recipe.get("unit", "") + "s", lengths)
     return [group for group in groups if _FEWEST_SAMPLES <= len(group.rows) < len(pairs)]
 
 
@@ -117,18 +116,17 @@ def _change(group: Group, row: ComparedMetric) -> GroupChange:
 
 def _labelled(pairs: Pairs) -> Iterator[Group]:
     """Yield the groups by which the base run's results are broken down: of those there are few enough to be read."""
-    labels = pairs.groups()
+    labels, places = pairs.groups()
     for field, parts in pairs.base.task.groups.items():
-        of_sample = np.array([each.get(field, "") for each in labels])
         for label in parts:
-            yield Group(field, label, np.flatnonzero(of_sample == label))
+            has_label = np.array([each.get(field, "") == label for each in labels])
+            yield Group(field, label, np.flatnonzero(has_label[places]))
 
 
-def _by_length(field: str, unit: str, lengths: list[float] | None) -> Iterator[Group]:
+def _by_length(field: str, unit: str, values: Statistics | None) -> Iterator[Group]:
     """Yield the samples in thirds by length, where lengths differ."""
-    if not lengths:
+    if values is None or not len(values):
         return
-    values: npt.NDArray[np.float64] = np.array(lengths, dtype=np.float64)
     low, high = np.quantile(values, [1 / 3, 2 / 3])
     if not values.min() <= low < high < values.max():
         return

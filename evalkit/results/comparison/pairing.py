@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,22 @@ from evalkit.metrics.clusters import cluster_numbers
 from evalkit.metrics.functions import MetricFunction
 from evalkit.metrics.repeated_runs import repeated_replicates
 from evalkit.metrics.resampling import PairedReplicates, paired_replicates
-from evalkit.results.clusters import SINGLY, own_label
+from evalkit.results.clusters import SINGLY
 from evalkit.results.comparison.side import Rows, Side, Statistics
+
+
+class Labels(NamedTuple):
+    """The cluster of each shared sample in both runs.
+
+    Attributes:
+        base: the place of each sample's label as the base run has it; -1 where it says nothing.
+        new: likewise in the new run.
+        names: the labels.
+    """
+
+    base: Rows
+    new: Rows
+    names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -30,14 +44,14 @@ class Pairs:
     new: Side
     base_rows: Rows
     new_rows: Rows
-    _labels: dict[str, tuple[Sequence[str | None], Sequence[str | None]]] = field(default_factory=dict)
+    _labels: dict[str, Labels] = field(default_factory=dict)
 
     @classmethod
     def of(cls, base: Side, new: Side) -> "Pairs":
         """Find the samples that both sides have, in the base run's order."""
         import pyarrow.compute as pc
 
-        positions = pc.index_in(base.table["id"], value_set=new.table["id"].combine_chunks())
+        positions = pc.index_in(base.ids, value_set=new.ids)
         shared = positions.is_valid().to_numpy(zero_copy_only=False)
         return cls(base, new, np.flatnonzero(shared), positions.drop_null().to_numpy().astype(np.int64))
 
@@ -50,9 +64,9 @@ class Pairs:
         return len(self.base.runs) > 1 or len(self.new.runs) > 1
 
     @cached_property
-    def ids(self) -> list[str]:
-        """Of the shared samples."""
-        return self._of_base("id")
+    def ids(self) -> Any:
+        """Of the shared samples, as an arrow array."""
+        return self.base.ids.take(self.base_rows)
 
     @cached_property
     def statistics(self) -> tuple[Statistics, Statistics]:
@@ -79,30 +93,32 @@ class Pairs:
 
     def references(self, chosen: Rows) -> list[list[str]]:
         """Return the accepted answers of some of the shared samples."""
-        return list(self.base.table["references"].take(self.base_rows[chosen]).to_pylist())
+        return self.base.chosen("references", self.base_rows[chosen])
 
     def languages(self, chosen: Rows) -> list[str | None]:
         """Return the language that some of the shared samples say they are in."""
-        return list(self.base.table["language"].take(self.base_rows[chosen]).to_pylist())
+        return self.base.chosen("language", self.base_rows[chosen])
 
-    def durations(self) -> list[float] | None:
+    def durations(self) -> Statistics | None:
         """Return the seconds of audio of each shared sample; None unless all of them are known."""
         return self.base.durations(self.base_rows)
 
-    def groups(self) -> list[Mapping[str, str]]:
-        """Return the labels by which results are broken down, of each shared sample."""
-        known: dict[str, Mapping[str, str]] = {}
-        texts = self._of_base("groups")
-        for text in texts:
-            if text not in known:
-                known[text] = self.base.texts_by_name(text)
-        return [known[text] for text in texts]
+    def groups(self) -> tuple[Sequence[Mapping[str, str]], Rows]:
+        """Return the labels by which results are broken down, and for each shared sample the place of its own."""
+        return self.base.groups_of(self.base_rows)
 
-    def labels(self, field: str) -> tuple[Sequence[str | None], Sequence[str | None]]:
-        """Return the cluster of each shared sample by a field, as the base run and as the new run have it."""
+    def labels(self, field: str) -> Labels:
+        """Return the cluster of each shared sample by a field."""
         if field not in self._labels:
-            base, new = self.base.labels(self.base_rows, field), self.new.labels(self.new_rows, field)
-            self._labels[field] = list(base), list(new)
+            known: dict[str, int] = {}
+
+            def numbers(side: Side, rows: Rows) -> Rows:
+                labels, places = side.labels(rows, field)
+                of_label = [-1 if label is None else known.setdefault(label, len(known)) for label in labels]
+                return np.array(of_label, np.int64)[places]
+
+            base, new = numbers(self.base, self.base_rows), numbers(self.new, self.new_rows)
+            self._labels[field] = Labels(base, new, list(known))
         return self._labels[field]
 
     def clusters(self, field: str) -> Rows | None:
@@ -112,12 +128,15 @@ class Pairs:
         """
         if field == SINGLY:
             return None
-        labelled = zip(*self.labels(field), self.ids, strict=True)
-        return cluster_numbers([base or new or own_label(sample_id) for base, new, sample_id in labelled])
+        labels = self.labels(field)
+        numbers = np.where(labels.base < 0, labels.new, labels.base)
+        alone = numbers < 0
+        numbers[alone] = len(labels.names) + np.arange(alone.sum())
+        return cluster_numbers(numbers)
 
     def has(self, field: str) -> bool:
         """Tell whether a shared sample has a label by the field in either run."""
-        return any(any(labels) for labels in self.labels(field))
+        return bool(self.labels(field).names)
 
     def obstacle(self, field: str) -> str:
         """Say why the samples cannot be compared; empty if nothing does.
@@ -129,23 +148,24 @@ class Pairs:
             return "no sample counts towards both runs' values"
         position = self._other_reference()
         if position is not None:
-            return f"sample {self.ids[position]} has another reference in each run: these are different data sets"
+            return (
+                f"sample {self.ids[position].as_py()} has another reference in each run: these are different data sets"
+            )
         if field != SINGLY:
-            for sample_id, base, new in zip(self.ids, *self.labels(field), strict=True):
-                if base != new and base and new:
-                    return f"sample {sample_id} is of the {field} {base} in one run and of {new} in the other"
+            base, new, names = self.labels(field)
+            for row in np.flatnonzero((base != new) & (base >= 0) & (new >= 0))[:1]:
+                clusters = f"{names[base[row]]} in one run and of {names[new[row]]} in the other"
+                return f"sample {self.ids[row].as_py()} is of the {field} {clusters}"
         return ""
 
     def _other_reference(self) -> int | None:
         """Return the position of the first shared sample whose references differ."""
-        base, new = (
-            side.table["references"].take(rows).combine_chunks()
-            for side, rows in ((self.base, self.base_rows), (self.new, self.new_rows))
-        )
-        if base.equals(new):
-            return None
-        pairs = zip(base.to_pylist(), new.to_pylist(), strict=True)
-        return next((position for position, (one, other) in enumerate(pairs) if one != other), None)
-
-    def _of_base(self, name: str) -> list[Any]:
-        return list(self.base.table[name].take(self.base_rows).to_pylist())
+        of_new, position = self.new.scores.counted(["references"])["references"], 0
+        for base in self.base.column("references", self.base_rows):
+            new = of_new.take(self.new_rows[position : position + len(base)])
+            if not base.equals(new):
+                for place, (one, other) in enumerate(zip(base.to_pylist(), new.to_pylist(), strict=True)):
+                    if one != other:
+                        return position + place
+            position += len(base)
+        return None

@@ -49,7 +49,7 @@ class Scored:
     Attributes:
         base: as the base run stored them.
         new: as the new run stored them.
-        ids: of the samples.
+        shared: how many samples they are.
         stages: what the base run's answers are worth, one change after another, and the causes of each change.
         new_now: what the new run's answers are worth scored now, as the new run scores.
         new_as_base: and scored as the base run scores; None where it was not found out.
@@ -58,7 +58,7 @@ class Scored:
 
     base: Statistics
     new: Statistics
-    ids: Sequence[str]
+    shared: int
     groups: Sequence[Keys]
     stages: Sequence[tuple[Keys, Statistics]] = ()
     new_now: Statistics | None = None
@@ -106,7 +106,7 @@ def attributed(
     samples = frozenset({CauseKey("samples")})
     at = scored.base[keys[0]]
     shared = value_of[0](at.sum(axis=0))
-    detail = f"over the {len(scored.ids):,} samples of both the base run has {_shown(shared, base)}"
+    detail = f"over the {scored.shared:,} samples of both the base run has {_shown(shared, base)}"
     if only_in_one[0]:
         way.step(samples, shared, only_in_one[0], detail)
     key, value = keys[0], value_of[0]
@@ -128,7 +128,7 @@ def attributed(
     stored = scored.new[keys[1]]
     way.step(frozenset({CauseKey("evalkit")}), value_of[1](stored.sum(axis=0)), _moved(target, stored))
     if only_in_one[1]:
-        detail = f"over the {len(scored.ids):,} samples of both the new run has {_shown(way.value, new)}"
+        detail = f"over the {scored.shared:,} samples of both the new run has {_shown(way.value, new)}"
         way.step(samples, value_of[1](totals[1]), only_in_one[1], detail)
     return _merged(way.steps)
 

@@ -3,7 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from evalkit.results.recorded_calls import RecordedCall, RecordedCalls
 from evalkit.results.task_result import TaskResult
@@ -11,8 +14,17 @@ from evalkit.run.difference.attribution import FAILURES, Keys
 from evalkit.run.difference.causes import UNDER_TEST, CauseKey, Change, Example
 from evalkit.run.difference.divergence import Divergence, Part, Point, conversation, divergence
 from evalkit.run.difference.opened import OpenedRun, within
-from evalkit.run.difference.samples import NO_SAMPLES, Own, TaskSamples, own_differences, read_samples, said_nothing
+from evalkit.run.difference.samples import (
+    Own,
+    Places,
+    StoredSample,
+    TaskSamples,
+    own_differences,
+    read_samples,
+    said_nothing,
+)
 from evalkit.run.difference.suspects import Suspects
+from evalkit.types import Sample
 
 Calls = tuple[Sequence[RecordedCall], ...]
 """The calls of one sample, in the base run and in the new one."""
@@ -26,10 +38,12 @@ class Evidence:
         name: of the task.
         results: of both runs.
         samples: that count, in both runs.
-        shared: ids of the samples that count in both, in the order of the base run.
+        places: in either run, of the samples that count in both, in the order of the base run.
+        folders: of the task in both runs.
         only_in_one: ids of those that count in the base run alone, and in the new run alone.
         roles: who was asked about the shared samples, in either run.
         own: the shared samples that themselves differ, by what differs.
+        reference: the first of them that have other references.
         groups: for each shared sample, why its answers differ; empty where they do not.
         asked: of how many shared samples something was asked otherwise, by the cause.
         answered: how many shared samples had the very same question answered otherwise, by role.
@@ -40,17 +54,18 @@ class Evidence:
         examples: one sample for each cause that was asked about or answered otherwise.
         settings: of questions asked otherwise, the decoding settings and the further fields that differ, by the cause.
         failed_once: shared samples that failed in one run alone.
-        empty_once: shared samples that were answered in both, in one of the runs with nothing.
-        calls: of each shared sample in both runs.
+        empty_once: shared samples that were answered with nothing in the base run alone, and in the new run alone.
     """
 
     name: str
     results: tuple[TaskResult, TaskResult]
     samples: tuple[TaskSamples, TaskSamples]
-    shared: Sequence[str]
+    places: tuple[Places, Places]
+    folders: tuple[Path, Path]
     only_in_one: tuple[Sequence[str], Sequence[str]]
     roles: set[str] = field(default_factory=set)
     own: dict[Own, list[str]] = field(default_factory=dict)
+    reference: Example | None = None
     groups: list[Keys] = field(default_factory=list)
     asked: Counter[CauseKey] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
@@ -61,13 +76,35 @@ class Evidence:
     examples: dict[CauseKey, Example] = field(default_factory=dict)
     settings: dict[CauseKey, dict[Change, None]] = field(default_factory=dict)
     failed_once: list[str] = field(default_factory=list)
-    empty_once: list[str] = field(default_factory=list)
-    calls: list[Calls] = field(default_factory=list)
+    empty_once: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+
+    @property
+    def shared(self) -> int:
+        """How many samples count in both runs."""
+        return len(self.places[0])
+
+    def stored(self, side: int) -> Iterator[StoredSample]:
+        """Yield the shared samples as one of the runs stored them.
+
+        Raises:
+            StoreError: the scores are damaged.
+        """
+        return self.samples[side].stored(self.places[side])
+
+    def answered_samples(self, side: int, by: int) -> Iterator[tuple[Sample, Sequence[RecordedCall]]]:
+        """Yield the shared samples as one of the runs has them, each with its calls in one of the runs.
+
+        Raises:
+            StoreError: the scores or the record of calls of a run are damaged.
+        """
+        with RecordedCalls(self.folders[by]) as calls:
+            for (sample, _), answered in zip(self.stored(side), self.stored(by), strict=True):
+                yield sample, calls.of(answered.sample.id, answered.responses)
 
     def release(self) -> None:
-        """Forget samples and calls, of which a run may have very many, once the figures are explained."""
-        self.samples = (NO_SAMPLES, NO_SAMPLES)
-        self.calls = []
+        """Forget the statistics, of which a run may have very many, once the figures are explained."""
+        base, new = (replace(side, statistics={}) for side in self.samples)
+        self.samples = base, new
 
 
 def gathered(name: str, base: OpenedRun, new: OpenedRun, suspects: Suspects) -> Evidence:
@@ -76,37 +113,48 @@ def gathered(name: str, base: OpenedRun, new: OpenedRun, suspects: Suspects) -> 
     Raises:
         StoreError: the scores or the record of calls of a run are damaged.
     """
+    import pyarrow.compute as pc
+
     runs = base, new
     results = base.result.tasks[name], new.result.tasks[name]
-    sides = [read_samples(run.scores(name), result.metrics) for run, result in zip(runs, results, strict=True)]
+    sides, ids = zip(
+        *(read_samples(run.scores(name), result.metrics) for run, result in zip(runs, results, strict=True)),
+        strict=True,
+    )
+    in_new = pc.index_in(ids[0], value_set=ids[1])
+    shared = in_new.is_valid()
     evidence = Evidence(
         name,
         results,
         (sides[0], sides[1]),
-        shared=[each for each in sides[0].samples if each in sides[1].samples],
+        places=(np.flatnonzero(shared.to_numpy(zero_copy_only=False)), in_new.drop_null().to_numpy().astype(np.int64)),
+        folders=(base.folder / name, new.folder / name),
         only_in_one=(
-            [each for each in sides[0].samples if each not in sides[1].samples],
-            [each for each in sides[1].samples if each not in sides[0].samples],
+            ids[0].filter(pc.invert(shared)).to_pylist(),
+            ids[1].filter(pc.invert(pc.is_in(ids[1], value_set=ids[0]))).to_pylist(),
         ),
     )
-    with RecordedCalls(base.folder / name) as base_calls, RecordedCalls(new.folder / name) as new_calls:
-        for sample_id in evidence.shared:
+    alike: dict[Keys, Keys] = {}
+    with RecordedCalls(evidence.folders[0]) as base_calls, RecordedCalls(evidence.folders[1]) as new_calls:
+        for both in zip(evidence.stored(0), evidence.stored(1), strict=True):
             calls = tuple(
-                side.of(sample_id, task.responses[sample_id])
-                for side, task in zip((base_calls, new_calls), sides, strict=True)
+                side.of(each.sample.id, each.responses)
+                for side, each in zip((base_calls, new_calls), both, strict=True)
             )
-            _note(evidence, sample_id, calls, suspects)
-            # What was asked is compared and done with, and there may be very many.
-            evidence.calls.append(tuple([replace(call, asked={}) for call in side] for side in calls))
+            causes = _noted(evidence, both, calls, suspects)
+            evidence.groups.append(alike.setdefault(causes, causes))
     return evidence
 
 
-def _note(evidence: Evidence, sample_id: str, calls: Calls, suspects: Suspects) -> None:
-    """Note in what a sample differs."""
-    sides = evidence.samples
-    own = list(own_differences(*(side.samples[sample_id] for side in sides)))
+def _noted(evidence: Evidence, both: tuple[StoredSample, StoredSample], calls: Calls, suspects: Suspects) -> Keys:
+    """Note in what a sample differs, and return why its answers do."""
+    sample_id = both[0].sample.id
+    own = list(own_differences(both[0].sample, both[1].sample))
     for each in own:
         evidence.own.setdefault(each, []).append(sample_id)
+    if "references" in own and evidence.reference is None:
+        references = [" / ".join(side.sample.references) for side in both]
+        evidence.reference = Example(evidence.name, sample_id, references[0], references[1])
     found = divergence(*calls)
     evidence.roles.update(call.role for side in calls for call in side)
     evidence.compared.update(found.compared)
@@ -121,14 +169,14 @@ def _note(evidence: Evidence, sample_id: str, calls: Calls, suspects: Suspects) 
         answers = [" / ".join(call.response.text for call in side if call.role == found.role) for side in calls]
         for cause in causes:
             evidence.examples.setdefault(cause, Example(evidence.name, sample_id, answers[0], answers[1]))
-    failed = [sample_id in side.failures for side in sides]
-    empty = [said_nothing(side.responses[sample_id]) for side in sides]
+    failed = [sample_id in side.failures for side in evidence.samples]
+    empty = [said_nothing(side.responses) for side in both]
     if failed[0] != failed[1]:
         evidence.failed_once.append(sample_id)
-        causes = FAILURES
-    elif empty[0] != empty[1]:
-        evidence.empty_once.append(sample_id)
-    evidence.groups.append(causes)
+        return FAILURES
+    if empty[0] != empty[1]:
+        evidence.empty_once[empty.index(True)].append(sample_id)
+    return causes
 
 
 def _note_questions(evidence: Evidence, sample_id: str, found: Divergence, own: Sequence[Own]) -> None:

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from evalkit.run.difference.attribution import FAILURES
-from evalkit.run.difference.causes import UNDER_TEST, CauseKey, Change, Example, Kind
+from evalkit.run.difference.causes import UNDER_TEST, CauseKey, Change, Kind
 from evalkit.run.difference.drafts import Drafts
 from evalkit.run.difference.evidence import Evidence
-from evalkit.run.difference.samples import said_nothing
 from evalkit.run.difference.settings import ChangedSetting
 from evalkit.run.difference.suspects import Suspects
 
@@ -42,13 +41,11 @@ def _note_samples(evidence: Evidence, drafts: Drafts) -> None:
             sentence += f", {skipped:,} of them skipped by the other." if skipped else "."
             drafts.note(CauseKey("samples"), sentence=sentence, task=evidence.name)
     for kind, ids in evidence.own.items():
-        base, new = (side.samples[ids[0]] for side in evidence.samples)
-        example = Example(evidence.name, ids[0], " / ".join(base.references), " / ".join(new.references))
         drafts.note(
             CauseKey(kind),
-            sentence=f"{title}: {len(ids):,} of {_counted(len(evidence.shared), 'sample')} with {_OWN[kind]} "
+            sentence=f"{title}: {len(ids):,} of {_counted(evidence.shared, 'sample')} with {_OWN[kind]} "
             f"({_listed(ids)}).",
-            example=example if kind == "references" else None,
+            example=evidence.reference if kind == "references" else None,
             task=evidence.name,
         )
 
@@ -61,7 +58,7 @@ def _note_questions(evidence: Evidence, drafts: Drafts) -> None:
         drafts.note(
             key,
             sentence=f"{evidence.results[0].title}: {whom} was {_ASKED[key.kind]} in {count:,} of "
-            f"{_counted(evidence.compared[key.role] or len(evidence.shared), 'sample')}.",
+            f"{_counted(evidence.compared[key.role] or evidence.shared, 'sample')}.",
             example=evidence.examples[key] if key.kind == "prompt" else None,
             task=evidence.name,
         )
@@ -81,8 +78,7 @@ def _note_failures(evidence: Evidence, drafts: Drafts) -> None:
 
 
 def _note_empty(evidence: Evidence, drafts: Drafts) -> None:
-    for side, run in zip(evidence.samples, ("base", "new"), strict=True):
-        ids = [each for each in evidence.empty_once if said_nothing(side.responses[each])]
+    for ids, run in zip(evidence.empty_once, ("base", "new"), strict=True):
         if ids:
             sentence = (
                 f"{evidence.results[0].title}: {_counted(len(ids), 'sample')} answered with nothing in the {run} run "
@@ -100,7 +96,7 @@ def _note_answers(evidence: Evidence, drafts: Drafts) -> None:
             count = sum(evidence.answered[role] for role in roles)
             sentence = (
                 f"{evidence.results[0].title}: the very same question was answered otherwise in {count:,} of "
-                f"{_counted(len(evidence.shared), 'sample')}"
+                f"{_counted(evidence.shared, 'sample')}"
             )
             why = {
                 "chance": ", and answers are drawn by chance (a temperature above 0, or do_sample).",

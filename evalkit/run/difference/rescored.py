@@ -1,6 +1,7 @@
 """Scoring recorded answers in memory, by the task of either run. Nothing is asked, and no run folder is written to."""
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -41,22 +42,23 @@ def task_of(run: OpenedRun, name: str, allow: Sequence[str]) -> Task:
     return tasks[0]
 
 
-def rescored(task: Task, samples: Sequence[Sample], calls: Sequence[Sequence[RecordedCall]]) -> Statistics:
+def rescored(task: Task, answered: Iterable[tuple[Sample, Sequence[RecordedCall]]]) -> Statistics:
     """Score samples by a task, each with its recorded calls.
 
     Raises:
         StoreError: a sample cannot be scored: the task asks for an answer that was not recorded.
     """
-    scores = []
-    for sample, recorded in zip(samples, calls, strict=True):
+    statistics = {key: array("d") for key in task.metrics}
+    for sample, recorded in answered:
         try:
             score = outcome_of(task, _Answers(recorded), sample).score
         except EvalkitError as error:
             raise StoreError(f"sample {sample.id} was not asked what the task asks for ({error})") from error
         if score is None:
             raise StoreError(f"sample {sample.id} does not count")
-        scores.append(score)
+        for key, numbers in statistics.items():
+            numbers.extend(map(float, score.statistics[key]))
     return {
-        key: np.array([score.statistics[key] for score in scores], dtype=np.float64).reshape(-1, len(metric.statistics))
+        key: np.array(statistics[key], np.float64).reshape(-1, len(metric.statistics))
         for key, metric in task.metrics.items()
     }

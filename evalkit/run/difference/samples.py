@@ -1,71 +1,95 @@
 """A task's samples in one run, and in what a sample itself differs between two runs."""
 
 import json
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from evalkit.results.scores import ScoresFile
 from evalkit.results.task_result import MetricResult
-from evalkit.types import Sample
+from evalkit.types import FailureKind, Sample
 
 Own = Literal["references", "recordings", "facts"]
+Places = npt.NDArray[np.int64]
+_READ_AT_ONCE = 10_000  # samples: where two runs have theirs in another order, the file is gone through for each lot
+
+
+class StoredSample(NamedTuple):
+    """A sample as a run stored it.
+
+    Attributes:
+        sample: it.
+        responses: to it, as ``scores.parquet`` has them.
+    """
+
+    sample: Sample
+    responses: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSamples:
-    """The samples of a task that count, in the order of the data set.
+    """The samples of a task that count, in the order of the data set: a number each, and where the rest lies.
 
     Attributes:
-        samples: by id.
-        responses: to each, as ``scores.parquet`` has them.
-        failures: the kind of failure of each that failed.
+        scores: the file that has them.
+        rows: of the samples in this file.
+        failures: the kind of failure of each that failed, by id.
         skipped: ids of samples that do not count.
         statistics: by key of the metric, samples × k.
     """
 
-    samples: Mapping[str, Sample]
-    responses: Mapping[str, Sequence[Mapping[str, Any]]]
+    scores: ScoresFile
+    rows: Places
     failures: Mapping[str, str]
     skipped: frozenset[str]
     statistics: Mapping[str, npt.NDArray[np.float64]]
 
-    def rows(self, ids: Sequence[str]) -> dict[str, npt.NDArray[np.float64]]:
-        """Return the statistics of some samples, in their order."""
-        places = {sample_id: row for row, sample_id in enumerate(self.samples)}
-        chosen = [places[sample_id] for sample_id in ids]
-        return {key: values[chosen] for key, values in self.statistics.items()}
+    def stored(self, places: Places) -> Iterator[StoredSample]:
+        """Yield some of the samples, in constant memory.
+
+        Args:
+            places: of the samples among those that count, in any order.
+
+        Raises:
+            StoreError: the scores are damaged.
+        """
+        for first in range(0, len(places), _READ_AT_ONCE):
+            rows, order = np.unique(self.rows[places[first : first + _READ_AT_ONCE]], return_inverse=True)
+            chunk = self.scores.at(rows)
+            samples = [sample for sample, _, _ in chunk.samples()]
+            responses = chunk.table["responses"].to_pylist()
+            for each in order.tolist():
+                yield StoredSample(samples[each], responses[each])
 
 
-NO_SAMPLES = TaskSamples({}, {}, {}, frozenset(), {})
-
-
-def read_samples(scores: ScoresFile, metrics: Mapping[str, MetricResult]) -> TaskSamples:
-    """Read a task's samples.
+def read_samples(scores: ScoresFile, metrics: Mapping[str, MetricResult]) -> tuple[TaskSamples, Any]:
+    """Read which samples of a task count, and return them with their ids, as an arrow array.
 
     Raises:
         StoreError: the scores are damaged.
     """
-    samples: dict[str, Sample] = {}
+    import pyarrow as pa
+
+    ids: list[str] = []
+    rows = array("q")
     failures: dict[str, str] = {}
     skipped: set[str] = set()
-    for sample, status, reason in scores.samples():
-        if status == "skipped":
-            skipped.add(sample.id)
+    for row, each in enumerate(scores.rows(["id", "status", "reason_kind", "reason"])):
+        if each["status"] == "skipped":
+            skipped.add(each["id"])
             continue
-        samples[sample.id] = sample
-        if status == "failed":
-            failures[sample.id] = reason.kind if reason else "error"
-    return TaskSamples(
-        samples,
-        {row["id"]: row["responses"] for row in scores.rows(["id", "responses"]) if row["id"] in samples},
-        failures,
-        frozenset(skipped),
-        {key: scores.statistics(key, tuple(metric.statistics)) for key, metric in metrics.items()},
-    )
+        ids.append(each["id"])
+        rows.append(row)
+        if each["status"] == "failed":
+            known = each["reason"] is not None and each["reason_kind"] in get_args(FailureKind)
+            failures[each["id"]] = each["reason_kind"] if known else "error"
+    statistics = {key: scores.statistics(key, tuple(metric.statistics)) for key, metric in metrics.items()}
+    counted = np.array(rows, np.int64)
+    return TaskSamples(scores, counted, failures, frozenset(skipped), statistics), pa.array(ids, pa.string())
 
 
 def own_differences(base: Sample, new: Sample) -> Iterator[Own]:

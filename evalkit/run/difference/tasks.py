@@ -129,8 +129,12 @@ def _recipe_changes(evidence: Evidence, pair: tuple[str, str]) -> Iterator[Chang
 
 def _as_stored(evidence: Evidence, joint: Keys = frozenset()) -> Scored:
     """Return the statistics as the runs have them; where answers differ, causes that could not be told apart join."""
-    base, new = (side.rows(evidence.shared) for side in evidence.samples)
-    return Scored(base, new, evidence.shared, [joint | group for group in evidence.groups])
+    base, new = (
+        {key: values[places] for key, values in side.statistics.items()}
+        for side, places in zip(evidence.samples, evidence.places, strict=True)
+    )
+    joined = {group: joint | group for group in set(evidence.groups)}
+    return Scored(base, new, evidence.shared, [joined[group] for group in evidence.groups])
 
 
 def _scored(
@@ -138,22 +142,21 @@ def _scored(
 ) -> tuple[Scored, str]:
     """Score the recorded answers of both runs again, under each change; or say why it cannot be done."""
     data: Keys = frozenset(CauseKey(own) for own in ("references", "facts") if own in evidence.own)
-    base_calls, new_calls = ([calls[side] for calls in evidence.calls] for side in (0, 1))
-    base_samples, new_samples = ([side.samples[each] for each in evidence.shared] for side in evidence.samples)
+    base, new = 0, 1
     try:
         base_task, new_task = (task_of(run, evidence.name, allow) for run in runs)
-        stages = [(_EVALKIT, rescored(base_task, base_samples, base_calls))]
+        stages = [(_EVALKIT, rescored(base_task, evidence.answered_samples(base, by=base)))]
         if data:
-            stages.append((data, rescored(base_task, new_samples, base_calls)))
+            stages.append((data, rescored(base_task, evidence.answered_samples(new, by=base))))
         new_as_base = None
         if scoring:
-            stages.append((_SCORING, rescored(new_task, new_samples, base_calls)))
-            new_as_base = rescored(base_task, new_samples, new_calls)
-        new_now = rescored(new_task, new_samples, new_calls)
+            stages.append((_SCORING, rescored(new_task, evidence.answered_samples(new, by=base))))
+            new_as_base = rescored(base_task, evidence.answered_samples(new, by=new))
+        new_now = rescored(new_task, evidence.answered_samples(new, by=new))
     except EvalkitError as error:
         return _as_stored(evidence, data | (_SCORING if scoring else frozenset())), str(error)
     stored = _as_stored(evidence)
-    return Scored(stored.base, stored.new, stored.ids, stored.groups, stages, new_now, new_as_base), ""
+    return Scored(stored.base, stored.new, stored.shared, stored.groups, stages, new_now, new_as_base), ""
 
 
 def _explained(evidence: Evidence, pair: tuple[str, str], scored: Scored) -> ExplainedFigure:
@@ -182,7 +185,7 @@ def _figure(evidence: Evidence, key: str, base: MetricResult, new: MetricResult,
         base=base.value,
         new=new.value,
         difference=value_difference(base.value, new.value),
-        shared=len(evidence.shared),
+        shared=evidence.shared,
         differing=evidence.differing,
         remark=remark,
     )

@@ -169,6 +169,21 @@ def test_what_decides_nothing_is_no_difference(difference: Callable[..., RunDiff
     assert "Nothing differs that could move a figure." in found.to_markdown()
 
 
+def test_a_run_in_another_order_that_is_read_in_many_pieces_differs_alike(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = changed(scored_by("raw"), name="new")
+    of_new = {key: "so it was" if key == "e" else text for key, text in list(REFERENCES.items())[1:]}
+    answers = {**ANSWERS, "c": None, "d": ""}
+    expected = diff_runs(base, make(tmp_path / "whole" / "new", references=of_new, answers=answers, config=other))
+    assert {each.kind for each in expected.causes} >= {"samples", "references", "scoring", "failures", "empty"}
+    monkeypatch.setattr("evalkit.results.scores.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("evalkit.run.difference.samples._READ_AT_ONCE", 3)
+    turned = dict(reversed(of_new.items()))
+    new = make(tmp_path / "pieces" / "new", references=turned, answers=answers, config=other)
+    assert diff_runs(make(tmp_path / "pieces" / "base"), new).to_json() == expected.to_json()
+
+
 def test_a_scheme_is_named_with_what_the_same_answers_are_worth_under_both(
     difference: Callable[..., RunDifference],
 ) -> None:

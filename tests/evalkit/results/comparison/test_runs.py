@@ -94,6 +94,25 @@ def test_runs_that_were_drawn_by_different_fields_need_a_choice(tmp_path: Path, 
     assert compared(reacting[0], by_room, cluster="speaker").compared
 
 
+def test_a_run_in_another_order_that_is_read_in_many_pieces_compares_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = [
+        sample(each, each % 3, groups={"accent": "ab"[each % 2]}, clusters={"room": str(each % 7)})
+        for each in range(40)
+    ]
+    new = [replace(each, answer=spoiled(number % 4)) for number, each in enumerate(base[3:])]
+    whole = [store_run(tmp_path / "whole" / name, run) for name, run in (("base", base), ("new", new))]
+    expected = compare_runs(*whole, resamples=RESAMPLES, tests=["mapsswe"]).to_json()
+    assert [change["sample_id"] for change in expected["metrics"][0]["worsened"][:2]] == ["u030", "u018"]
+    monkeypatch.setattr("evalkit.results.scores.ROWS_AT_ONCE", 3)
+    pieces = [store_run(tmp_path / "pieces" / name, run) for name, run in (("base", base), ("new", new[::-1]))]
+    assert compare_runs(*pieces, resamples=RESAMPLES, tests=["mapsswe"]).to_json() == expected
+    changed = [replace(each, reference="another") if each.id in ("u009", "u031") else each for each in new[::-1]]
+    row = compared(pieces[0], store_run(tmp_path / "other" / "new", changed))
+    assert row.reason == "sample u009 has another reference in each run: these are different data sets"
+
+
 def test_several_runs_are_corrected_together(tmp_path: Path) -> None:
     runs = [store_run(tmp_path / name, (sample(n, w) for n in range(12))) for name, w in (("a", 2), ("b", 2), ("c", 3))]
     alone, same = compared(runs[0], runs[2]), compared(runs[0], runs[1])
@@ -149,7 +168,7 @@ def test_an_accent_that_got_worse_while_the_whole_got_better_is_found(tmp_path: 
 def test_long_recordings_that_got_worse_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr("evalkit.results.comparison.side._PARSED_AT_ONCE", at_once)
+    monkeypatch.setattr("evalkit.results.scores.ROWS_AT_ONCE", at_once)
     base = store_run(tmp_path / "base", (sample(number, 3) for number in range(60)))
     new = store_run(tmp_path / "new", (sample(number, 4 if number % 30 >= 20 else 1) for number in range(60)))
     row = compared(base, new)
