@@ -234,6 +234,8 @@ def answer_fitted(
     Raises:
         EvalkitError: as ``answer_batch`` does.
     """
+    if adapter.capabilities.longest_audio is None:
+        return answer_packed(adapter, requests, packing, clock)
     fits = [fitted(request, adapter.capabilities) for request in requests]
     given = iter(answer_packed(adapter, [request for fit in fits for request in fit.requests], packing, clock))
     return [joined(fit, list(islice(given, len(fit.requests)))) for fit in fits]
