@@ -1,7 +1,8 @@
 # Everything runs from here: `make demo` and `make test` on a fresh clone need nothing but Python 3.11+, git and make.
 PYTHON ?= python3
 BIN := .venv/bin
-# Older versions of PyTorch are installed with a graphics driver's libraries, several gigabytes of them.
+# Older versions of PyTorch are installed with a graphics driver's libraries, several gigabytes of them. Of this one pip takes
+# a build without them where it is set up to find one; uv would take the lowest build.
 LOWEST_TORCH := torch==2.13.0
 PACKAGES := configs evalkit evalkit_worker model_adapters reports step_audio_2 tasks
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
@@ -37,6 +38,7 @@ browser: ## Debian's browser, in which the pages of reports are tested; without 
 test-lowest: .venv/bin/python ## the fast tests on the lowest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-lowest
+	$(BIN)/python -m pip --python .venv-lowest install --quiet --disable-pip-version-check --no-deps $(LOWEST_TORCH)
 	$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable ".[dev]" $(LOWEST_TORCH)
 	.venv-lowest/bin/python -m pytest -n auto -m "not slow"
 

@@ -11,6 +11,10 @@ class ConfigurationError(EvalkitError):
     """A setting, name, path or installed library that makes the run impossible as asked."""
 
 
+class MissingKeyError(ConfigurationError):
+    """The key to a server is not where it is said to be."""
+
+
 class DataError(EvalkitError):
     """A data set that cannot be read: a missing file, a malformed row, a duplicate id."""
 

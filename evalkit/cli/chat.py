@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from itertools import groupby
+from typing import Any
 
-from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from evalkit.cli.catalogue import Folders, primary_content
 from evalkit.errors import ConfigurationError
+from evalkit.instantiation import instantiated
 from evalkit.run.composition import compose_settings, listed_roles
 from evalkit.run.explanation import in_our_words, unknown_key
 from evalkit.run.settings import check_chat_settings
@@ -50,7 +52,8 @@ def command(arguments: Sequence[str], folders: Folders = ()) -> int:
     config = compose_settings(_SETTINGS, own, folders)
     check_chat_settings(config)
     with in_our_words():
-        instantiate(config, models, [str(folder) for folder in folders], _convert_="all")
+        settings: Any = OmegaConf.to_container(config, resolve=True)
+        instantiated(settings, models, [str(folder) for folder in folders])
     return 0
 
 

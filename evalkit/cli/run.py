@@ -37,6 +37,8 @@ _SWEEP = ("--multirun", "-m")
 # What Hydra's own application does for us, with the number of words that belong to each.
 _LOOKS = {"--cfg": 1, "-c": 1, "--info": 1, "-i": 1, "--package": 1, "-p": 1, "--resolve": 0, "--hydra-help": 0}
 _COMPLETION = {"--shell-completion": 0, "-sc": 0}
+# Hydra tells of the first run alone that did not go well.
+_OF_ONE = "; the other runs of the sweep may have gone well or not: `evalkit list runs` says which are finished"
 _FLAGS = {**dict.fromkeys(_SWEEP, 0), **_LOOKS, **_COMPLETION}
 
 
@@ -87,8 +89,12 @@ def _hydra_application(flags: Sequence[str], words: Sequence[str], *, sweep: boo
         with _words_of_process(["evalkit run", *flags, *overrides]):
             _application()
     except FailedSamplesError as error:
-        print(f"evalkit: {error}", file=sys.stderr)
+        print(f"evalkit: {error}{_OF_ONE}", file=sys.stderr)
         return EXIT_FOUND_FAULT
+    except EvalkitError:
+        if sweep:
+            print(_OF_ONE.lstrip("; "), file=sys.stderr)
+        raise
     return 0
 
 

@@ -8,14 +8,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from hydra.utils import instantiate
-
 from evalkit.adapter import Capabilities, Model
 from evalkit.arguments import check_arguments
 from evalkit.errors import ConfigurationError
 from evalkit.hints import hint, import_advice
 from evalkit.inference.processes.worker import WorkerModel, WorkerSettings, check_python
 from evalkit.inference.work_clock import AtWork
+from evalkit.instantiation import instantiated
 from evalkit.types import Call, Response
 
 _TARGET = "_target_"
@@ -110,7 +109,7 @@ class ModelSpec:
         config = dict(self.config)
         if self.generation and "generation" in inspect.signature(self.target).parameters:
             config["generation"] = dict(self.generation)
-        model: Model = instantiate(config, _convert_="all")
+        model: Model = instantiated(config)
         return model
 
     def _elsewhere(self, python: str) -> Model:

@@ -8,7 +8,7 @@ from typing import Any
 
 from evalkit.adapter import ModelAdapter, ServedModelAdapter
 from evalkit.cascade import STAGES, Cascade
-from evalkit.errors import ConfigurationError
+from evalkit.errors import ConfigurationError, MissingKeyError
 from evalkit.inference.composed import ComposedEndpoint
 from evalkit.inference.endpoint import Endpoint, Executor, ModelSpec
 from evalkit.inference.processes.launched import LaunchedServer, launch_of, launched_settings
@@ -17,6 +17,8 @@ from evalkit.inference.served.cache import AnswerCache
 from evalkit.inference.served.clock import Clock
 from evalkit.inference.served.endpoint import ServedEndpoint
 from evalkit.types import Request
+
+_KEYS = ("api_key_variable", "api_key_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def open_endpoints(
 ) -> dict[str, Endpoint]:
     """Return an endpoint for each model, by role.
 
-    Settings are checked for all of them now; models in this process are loaded when their first call comes.
+    Settings are checked for all of them now, and only then is a key missed; models in this process are loaded when
+    their first call comes.
 
     Args:
         specs: describe the models.
@@ -76,6 +79,7 @@ def open_endpoints(
     Raises:
         ConfigurationError: a description names no adapter, or settings that it does not have; or a decoding setting is
             none of a server's protocol.
+        MissingKeyError: the key to a server is not where it is said to be.
     """
     specs = [_with_log(spec, served.logs) for spec in specs]
     for spec in specs:
@@ -87,15 +91,25 @@ def open_endpoints(
             raise ConfigurationError(f"executor@executors.{spec.role}: {spec.title} is {what}, and has no executor")
     stages = [stage for stage in STAGES if any(spec.role == stage for spec in specs)]
 
+    missing: list[MissingKeyError] = []
+
     def opened(spec: ModelSpec) -> Endpoint:
         if _is_cascade(spec):
             return ComposedEndpoint(spec.role, stages)
-        return _served(spec, served) if is_served(spec) else executors.open(spec)
+        if not is_served(spec):
+            return executors.open(spec)
+        try:
+            return _served(spec, served)
+        except MissingKeyError as error:
+            missing.append(error)
+            return _served(_without_key(spec), served)
 
     endpoints = {spec.role: opened(spec) for spec in specs}
     for role, request in requests:
         if isinstance(endpoint := endpoints.get(role), ServedEndpoint):
             _check_settings(endpoint, request)
+    if missing:
+        raise missing[0]
     return endpoints
 
 
@@ -150,6 +164,10 @@ def _served(spec: ModelSpec, settings: ServedSettings) -> ServedEndpoint:
         server = LaunchedServer(spec.role, launch, spec.process.log, model.secrets, patience, settings.notify)
     cache = settings.cache if spec.role in settings.cached_roles else None
     return ServedEndpoint(spec.role, model, settings.budget, cache, settings.clock, settings.notify, server)
+
+
+def _without_key(spec: ModelSpec) -> ModelSpec:
+    return replace(spec, config={name: None if name in _KEYS else value for name, value in spec.config.items()})
 
 
 def _with_log(spec: ModelSpec, logs: Path | None) -> ModelSpec:

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from evalkit.arguments import check_arguments
@@ -18,6 +18,7 @@ from evalkit.inference.processes.launched import PORT
 from evalkit.inference.served.budget import BudgetCaps
 from evalkit.inference.served.cache import CacheSettings
 from evalkit.inference.served.clock import Clock
+from evalkit.instantiation import instantiated
 from evalkit.metrics.resampling import BootstrapSettings
 from evalkit.model_card import ModelCard
 from evalkit.object_store import fetched, is_address
@@ -141,7 +142,7 @@ def plan_of_tasks(config: DictConfig, choices: Mapping[str, Any], tasks: Sequenc
         tasks=tuple(tasks),
         models={role: _spec(role, titles[role], config[role]) for role in roles},
         model_name=model_name,
-        executor=_made(config.executor, "executor"),
+        executor=_made(_plain(config.executor), "executor"),
         executors=executors,
         config=without_secrets({**resolved, "name": name, "model_name": model_name}, known_secrets(resolved)),
         bootstrap=BootstrapSettings(**resolved["statistics"]),
@@ -204,8 +205,7 @@ def titles_from_config(config: DictConfig, model_name: str = "") -> dict[str, st
 
 
 def _profile(model: DictConfig) -> dict[str, Any]:
-    profile: Any = OmegaConf.to_container(model.get("prompts") or OmegaConf.create({}), resolve=True)
-    return dict(profile)
+    return _plain(model.get("prompts"))
 
 
 def _known_roles(tasks: Sequence[Task]) -> list[str]:
@@ -241,11 +241,11 @@ def _executors(config: DictConfig, roles: Sequence[str]) -> dict[str, Executor]:
                 f"executor@executors.{role}: no model is chosen for the role '{role}'{hint(role, roles)} "
                 f"(there are {', '.join(roles)})"
             )
-    return {str(role): _made(node, f"executors.{role}") for role, node in nodes.items()}
+    return {str(role): _made(_plain(node), f"executors.{role}") for role, node in nodes.items()}
 
 
 def _spec(role: str, title: str, model: DictConfig) -> ModelSpec:
-    settings: Any = OmegaConf.to_container(model, resolve=True)
+    settings = _plain(model)
     ModelCard.from_settings(settings.get("card"), f"{role}.card")
     arguments = {str(key): value for key, value in settings.items() if key not in _NOT_ARGUMENTS}
     return ModelSpec(role, title, arguments, _generation(model), _process(model))
@@ -265,16 +265,15 @@ def _endings(models: Mapping[str, DictConfig], titles: Mapping[str, str]) -> Ite
 
 def _generation(model: DictConfig) -> dict[str, Any]:
     """Return the decoding settings that a model's configuration has for every request to it."""
-    settings: Any = OmegaConf.to_container(model.get("generation") or OmegaConf.create({}), resolve=True)
-    return decoding_settings({"generation": settings})
+    return decoding_settings({"generation": _plain(model.get("generation"))})
 
 
 def _task(config: DictConfig, name: str, prompts: Prompts) -> Task:
     """Make a task; what its data set has on an object store is read from a copy on this machine."""
-    settings: Any = OmegaConf.to_container(config, resolve=True)
+    settings = _plain(config)
     if "dataset" in settings:
-        config = OmegaConf.create({**settings, "dataset": _with_copies(settings["dataset"])})
-    task: Task = _made(config, f"tasks.{name}", name=name, prompts=prompts)
+        settings["dataset"] = _with_copies(settings["dataset"])
+    task: Task = _made(settings, f"tasks.{name}", name=name, prompts=prompts)
     return task
 
 
@@ -286,10 +285,15 @@ def _with_copies(settings: Any) -> Any:
     return {key: _with_copies(each) for key, each in settings.items()} if isinstance(settings, dict) else settings
 
 
-def _made(config: DictConfig, section: str, **arguments: Any) -> Any:
-    """Make what a configuration with ``_target_`` describes; settings arrive as plain lists and dicts."""
-    _check(OmegaConf.to_container(config, resolve=True), section)
-    return instantiate(config, _convert_="all", **arguments)
+def _plain(config: DictConfig | None) -> dict[str, Any]:
+    settings: Any = OmegaConf.to_container(config or OmegaConf.create({}), resolve=True)
+    return dict(settings)
+
+
+def _made(settings: Mapping[str, Any], section: str, **arguments: Any) -> Any:
+    """Make what settings with ``_target_`` describe; they arrive as plain lists and dicts."""
+    _check(settings, section)
+    return instantiated(settings, **arguments)
 
 
 def _check(value: Any, section: str) -> None:

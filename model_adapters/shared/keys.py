@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from evalkit.errors import ConfigurationError
+from evalkit.errors import ConfigurationError, MissingKeyError
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -13,7 +13,8 @@ def read_key(variable: str | None, file: str | None) -> str:
     """Return the key from an environment variable or from a file, the latter if both are named; empty if neither is.
 
     Raises:
-        ConfigurationError: there is none, or what is there is no key; says so without repeating it.
+        MissingKeyError: there is none.
+        ConfigurationError: what is there is no key; says so without repeating it.
     """
     if file is not None:
         source = f"api_key_file {file}"
@@ -22,11 +23,11 @@ def read_key(variable: str | None, file: str | None) -> str:
         except OSError as error:
             if os.sep not in file:  # perhaps the key itself, given by mistake
                 source = "api_key_file"
-            raise ConfigurationError(f"{source}: cannot be read ({error.strerror})") from None
+            raise MissingKeyError(f"{source}: cannot be read ({error.strerror})") from None
         except UnicodeDecodeError:
             raise ConfigurationError(f"{source}: is not text") from None
         if not key:
-            raise ConfigurationError(f"{source}: is empty")
+            raise MissingKeyError(f"{source}: is empty")
     elif variable is not None:
         if not _VARIABLE_NAME.fullmatch(variable):
             raise ConfigurationError(
@@ -35,7 +36,7 @@ def read_key(variable: str | None, file: str | None) -> str:
         source = f"the environment variable {variable}"
         key = os.environ.get(variable, "").strip()
         if not key:
-            raise ConfigurationError(
+            raise MissingKeyError(
                 f"no API key: set {source}, or name another by the model's setting api_key_variable, or a file that "
                 "holds the key by api_key_file"
             )

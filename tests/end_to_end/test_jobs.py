@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from evalkit.results.metrics_file import read_run
 from evalkit.run.audit import audit_run
 from tests.conftest import CommandLine
 from tests.processes import wait_for_lines
+from tests.servers.backends import digest_backend
+from tests.servers.openai_server import OpenAIServer
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
 
@@ -73,4 +76,34 @@ def test_a_job_that_cannot_run_is_told_in_a_line_and_the_others_are_carried_out(
     )
     assert outcome.returncode == 2
     assert "none.jsonl: no such file of predictions" in outcome.stderr
+    assert "the other runs of the sweep may have gone well or not: `evalkit list runs`" in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.slow
+def test_jobs_that_begin_at_once_on_one_empty_cache_have_a_run_each(
+    tmp_path: Path, evalkit_command: CommandLine
+) -> None:
+    tasks = ("demo_clean", "demo_noise", "demo_telephone", "demo_reverberation")
+    with OpenAIServer(digest_backend) as server:
+        outcome = evalkit_command(
+            *("run", "--multirun", "hydra/launcher=jobs", "model=openai_chat", f"model.base_url={server.base_url}"),
+            *(
+                "model.model=m",
+                f"task={','.join(tasks)}",
+                "limit=1,2",
+                "cache.roles=[model]",
+                f"runs={tmp_path / 'runs'}",
+            ),
+            *(f"cache.folder={tmp_path / 'answers'}", "statistics.resamples=100"),
+        )
+    assert outcome.returncode == 0, outcome.stderr
+    names = [f"openai_chat-{task}-limit={limit}" for task in tasks for limit in (1, 2)]
+    runs = tmp_path / "runs"
+    assert sorted(path.name for path in runs.iterdir() if path.name != ".submitit") == sorted(names)
+    for name in names:
+        assert not audit_run(runs / name).findings
+        assert len(read_run(runs / name).tasks) == 1
+    for job in (runs / ".submitit").glob("[0-9]*"):
+        assert "Traceback" not in told(job)
+        assert "database is locked" not in told(job)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from evalkit.audio import Audio
+from evalkit.cli.main import main
 from evalkit.errors import ConfigurationError, PermanentError, TransientError
 from evalkit.types import Response
 from model_adapters.openai.models import ChatModel, TranscriptionModel
@@ -44,6 +45,28 @@ def test_a_key_in_the_environment_that_no_configuration_names_is_not_sent(monkey
         outcome, server = ask_raw(http(COMPLETION), lambda url: ChatModel("m", url, azure_api_version=version))  # noqa: B023
         assert isinstance(outcome, Response)
         assert KEY not in server.heads[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("model=gpt_audio",),
+        ("model=gemini_2_5_flash",),
+        ("model=step_audio_2",),
+        ("model=deepgram_nova_3",),
+        ("model=openai_realtime", "model.base_url=http://127.0.0.1:1/v1", "model.model=m"),
+    ],
+)
+def test_a_decoding_setting_that_cannot_be_is_told_before_a_key_is_missed(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_KEY", raising=False)
+    run = ["run", *words, "model.api_key_variable=NO_KEY", "task=demo_clean", "limit=1", f"runs={tmp_path}"]
+    assert main([*run, "model.generation.temprature=1"]) == 2
+    assert "temprature" in (said := capsys.readouterr().err)
+    assert "no API key" not in said
+    assert main(run) == 2
+    assert "no API key: set the environment variable NO_KEY" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", [None, "", "  \n"])
