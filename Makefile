@@ -26,9 +26,9 @@ demo: .venv/installed-demo ## run small models on the embedded speech, fill ever
 	@echo "  runs/whisper_tiny_en-demo/metrics.json"
 
 test: .venv/installed-dev browser ## the fast tests and the examples of docstrings, then the slow tests
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 	$(BIN)/python -m pytest --doctest-modules $(PACKAGES)
-	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
+	$(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0 -m slow
 
 browser: ## Debian's browser, in which the pages of reports are tested; without one, these tests are skipped
 	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || (test "$$(id -u)" = 0 && command -v apt-get > /dev/null \

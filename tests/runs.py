@@ -1,7 +1,11 @@
 """Real runs of stored predictions, made in a moment: for whatever reads run folders."""
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
 
 from evalkit.run.composition import compose_configuration
 from evalkit.run.evaluate import evaluate
@@ -26,16 +30,22 @@ def make_run(
     predictions = write_jsonl(
         folder / f"{name}-answers.jsonl", [{"id": id_, "text": text} for id_, text in answers.items()]
     )
-    words = [
-        f"name={name}",
-        f"runs={folder}",
-        f"task={task}",
-        f"tasks.{task}.dataset.path={manifest}",
-        "model=predictions",
-        f"model.path={predictions}",
-        f"model.title={name}",
-        *overrides,
-    ]
-    config = compose_configuration(words)
+    own = {
+        "name": name,
+        "runs": str(folder),
+        f"tasks.{task}.dataset.path": str(manifest),
+        "model.path": str(predictions),
+        "model.title": name,
+    }
+    config = deepcopy(_composed(task, overrides))
+    for key, value in own.items():
+        if not any(word.startswith(f"{key}=") for word in overrides):
+            OmegaConf.update(config, key, value)
     evaluate(plan_from_config(config, {"model": "predictions", "task": task}))
     return folder / name
+
+
+@cache
+def _composed(task: str, overrides: tuple[str, ...]) -> DictConfig:
+    """What is the same in many runs, and takes longer to compose than to evaluate."""
+    return compose_configuration([f"task={task}", "model=predictions", "model.path=…", *overrides])

@@ -49,9 +49,9 @@ def test_a_run_may_have_any_name(tmp_path: Path, words: list[str], name: str, ev
     [("limit=1e2", 3), ("limit='2'", 2), ("limit=null", 3), ("limit=all", None), ("max_failures=many", None)],
 )
 def test_numbers_where_words_come(
-    tmp_path: Path, words: list[str], word: str, answered: int | None, evalkit_command: CommandLine
+    tmp_path: Path, words: list[str], word: str, answered: int | None, evalkit_here: CommandLine
 ) -> None:
-    outcome = evalkit_command(*words, "name=n", word)
+    outcome = evalkit_here(*words, "name=n", word)
     if answered is None:
         assert (outcome.returncode, len(outcome.stderr.splitlines())) == (2, 1)
         assert word.partition("=")[0] in outcome.stderr
@@ -59,7 +59,6 @@ def test_numbers_where_words_come(
     else:
         assert _whole(outcome), outcome.stderr
         metrics = json.loads((tmp_path / "runs" / "n" / "metrics.json").read_text(encoding="utf-8"))
-        print(outcome.stderr, metrics["tasks"]["librispeech_clean"].keys())
         assert metrics["tasks"]["librispeech_clean"]["samples"]["scored"] == answered
 
 

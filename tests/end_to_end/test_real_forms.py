@@ -26,8 +26,8 @@ def settings(shared_data: Path) -> list[str]:
     return [f"task=[{','.join(FORMS)}]", *paths, "+tasks.toolcall.dataset.tools=[timbre]"]
 
 
-def test_real_lines_are_counted_as_a_part_of_what_is_known(settings: list[str], evalkit_command: CommandLine) -> None:
-    outcome = evalkit_command("data", "verify", *settings)
+def test_real_lines_are_counted_as_a_part_of_what_is_known(settings: list[str], evalkit_here: CommandLine) -> None:
+    outcome = evalkit_here("data", "verify", *settings)
     assert outcome.returncode == 1, outcome.stderr  # a part, without its recordings
     sections = dict(zip(FORMS, outcome.stdout.split("read from ")[1:], strict=True))
     for task, (_, found, known, language) in FORMS.items():
@@ -38,8 +38,8 @@ def test_real_lines_are_counted_as_a_part_of_what_is_known(settings: list[str], 
         assert f"{task}: partial, {found:,} of {known} samples" in outcome.stdout
 
 
-def test_the_exact_request_of_a_real_line_is_shown(settings: list[str], evalkit_command: CommandLine) -> None:
-    outcome = evalkit_command("show", "model=echo", *settings)
+def test_the_exact_request_of_a_real_line_is_shown(settings: list[str], evalkit_here: CommandLine) -> None:
+    outcome = evalkit_here("show", "model=echo", *settings)
     assert outcome.returncode == 0, outcome.stderr
     for sample in ("common_voice_en_27710027", "common_voice_zh-HK_22943345", "common_voice_yue_32334292"):
         assert f"sample {sample}\n" in outcome.stdout

@@ -1,6 +1,7 @@
 """Step-Audio 2 is asked as in its authors' examples: words, room and sampling, by the tables of its description."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 
 import pytest
@@ -25,9 +26,14 @@ def sampled(tokens: int, temperature: float, **further: float) -> dict[str, Any]
 def request(
     model: str, kind: str, output: Literal["text", "speech"] = "text", profile: str | None = None, content: str = "…"
 ) -> Request:
+    entry = prompts(model, profile)[kind]
+    return Prompt.from_entry(kind, entry).request([content], language="zh", fields=FIELDS, output=output)
+
+
+@cache
+def prompts(model: str, profile: str | None) -> Mapping[str, Any]:
     words = [f"model={model}", "task=demo_clean", *([f"prompts@model.prompts={profile}"] if profile else [])]
-    prompts: Mapping[str, Any] = OmegaConf.to_container(compose_configuration(words).model.prompts)  # type: ignore[assignment]
-    return Prompt.from_entry(kind, prompts[kind]).request([content], language="zh", fields=FIELDS, output=output)
+    return OmegaConf.to_container(compose_configuration(words).model.prompts)  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def config_of(folder: Path, change: Callable[[Any], Any]) -> Path:
         ("text_config", "vocab_size", 151936, "vocab_size is 151936; it must be at least 158258"),
         ("text_config", "num_attention_groups", 4, "num_attention_groups is 4, but num_key_value_heads is 2"),
         ("text_config", "num_hidden_layers", -1, "num_hidden_layers is -1; it must be from 1 to 1000"),
-        ("text_config", "num_hidden_layers", 10**6, "num_hidden_layers is 1000000; it must be from 1 to 1000"),
+        ("text_config", "num_hidden_layers", 1001, "num_hidden_layers is 1001; it must be from 1 to 1000"),
         ("text_config", "num_hidden_layers", "28", "num_hidden_layers"),
         ("audio_encoder_config", "n_audio_layer", 10**6, "n_audio_layer is 1000000; it must be from 1 to 1000"),
         ("audio_encoder_config", "n_audio_head", 0, "n_audio_head is 0; it must be from 1 to"),

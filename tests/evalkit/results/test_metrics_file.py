@@ -70,12 +70,12 @@ def test_a_run_is_a_data_frame_and_a_table_for_notebooks() -> None:
     ],
 )
 def test_another_format_is_one_clear_line(
-    tmp_path: Path, evalkit_command: CommandLine, content: Any, message: str
+    tmp_path: Path, evalkit_here: CommandLine, content: Any, message: str
 ) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps(content))
     with pytest.raises(StoreError, match="metrics.json"):
         evalkit.read_run(tmp_path)
-    outcome = evalkit_command("report", str(tmp_path))
+    outcome = evalkit_here("report", str(tmp_path))
     assert (outcome.returncode, len(outcome.stderr.splitlines())) == (2, 1)
     assert message in outcome.stderr
 
