@@ -7,7 +7,7 @@ lone ``@`` cannot be written at all; they are put in their full-width forms, in 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -37,8 +37,8 @@ class Transcripts:
         respelt: how many words hold what the form cannot, and are written otherwise.
     """
 
-    reference: tuple[str, ...]
-    hypothesis: tuple[str, ...]
+    reference: Sequence[str]
+    hypothesis: Sequence[str]
     respelt: int
 
 
@@ -64,18 +64,23 @@ def read_transcripts(run: RunResult, result: TaskResult, *, as_written: bool = F
         raise StoreError(f"{run.name}: is not read from a folder, and has no scores")
     scores = ScoresFile(run.folder / result.name, result.digest)
     names = ("id", "status", "language", *(("references", "responses") if as_written else _NORMALISED))
-    rows = [row for row in scores.rows(names) if row["status"] != "skipped"]
     speakers = scores.clusters("speaker" if result.resampled == SINGLY else result.resampled) or []
-    ids = _utterance_ids([row["id"] for row in rows], speakers)
-    pairs = list(_as_written(rows) if as_written else _counted(rows, result))
-    reference, hypothesis = (
-        tuple(_line(pair[side], utterance) for pair, utterance in zip(pairs, ids, strict=True)) for side in (0, 1)
-    )
-    respelt = sum(_respelt(word) != word for pair in pairs for words in pair for word in words)
-    return Transcripts(reference, hypothesis, respelt)
+    ids = _utterance_ids([row["id"] for row in _counting(scores, ("id", "status"))], speakers)
+    rows = _counting(scores, names)
+    lines: tuple[list[str], list[str]] = ([], [])
+    respelt = 0
+    for pair, utterance in zip(_as_written(rows) if as_written else _counted(rows, result), ids, strict=True):
+        for words, of_side in zip(pair, lines, strict=True):
+            of_side.append(_line(words, utterance))
+            respelt += sum(_respelt(word) != word for word in words)
+    return Transcripts(lines[0], lines[1], respelt)
 
 
-def _counted(rows: Sequence[Mapping[str, Any]], result: TaskResult) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+def _counting(scores: ScoresFile, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    return (row for row in scores.rows(names) if row["status"] != "skipped")
+
+
+def _counted(rows: Iterable[Mapping[str, Any]], result: TaskResult) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
     """Yield the units of each reference and hypothesis that errors were counted in."""
     schemes = schemes_of(result)
     for row in rows:
@@ -86,7 +91,7 @@ def _counted(rows: Sequence[Mapping[str, Any]], result: TaskResult) -> Iterator[
         yield tuple(scheme.units(reference)), tuple(scheme.units(hypothesis))
 
 
-def _as_written(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+def _as_written(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
     for row in rows:
         yield " ".join(row["references"][:1]).split(), last_answer(row["responses"]).split()
 
