@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -16,9 +17,9 @@ from evalkit.audio.digests import content_digest
 from evalkit.chain import Outcome
 from evalkit.datasets.fingerprint import Fingerprint
 from evalkit.errors import AudioError
-from evalkit.inference.replay import replay
+from evalkit.inference.replay import IN_STEP, replays
 from evalkit.results.responses import ResponseStore
-from evalkit.results.score_rows import result_row, sample_row, score_rows
+from evalkit.results.score_rows import result_row, score_rows
 from evalkit.results.scores import SamplesChunk, ScoresFile
 from evalkit.run.audit_records import CallKey, Doubt, Finding, audit_records
 from evalkit.run.chunks import StoredTask, opened_here
@@ -28,8 +29,10 @@ from evalkit.run.scoring import ScoredChunk, TaskScorer
 from evalkit.run.stored_outcomes import skipped_outcome
 from evalkit.run.tally import Tally
 from evalkit.task import Task
-from evalkit.types import Call, Response
+from evalkit.types import Call, Failure, Response, Sample
 
+_Stored = tuple[Sample, str, Failure | None]
+"""A sample with its status, and the reason why it failed or was skipped."""
 _Doubts = Mapping[str, Mapping[CallKey, Doubt]]
 
 
@@ -201,37 +204,50 @@ def _audited(task: Task, store: ResponseStore, item: _Item) -> _AuditedChunk:
     samples: Counter[str] = Counter()
     fingerprint, tally, rows, complete = Fingerprint(), Tally(task.metrics), [], True
     with collected_seldom():
-        for examined.row, (sample, status, reason) in enumerate(item.chunk.samples()):
+        for (sample, status, _), outcome in _ended(task, store, examined, item.chunk):
             samples[status] += 1
             fingerprint.add(sample)
-            if status == "skipped":
-                outcome: Outcome | None = skipped_outcome(task, store, sample, reason)
-            else:
-                chain = replay(task, examined, sample)
-                outcome = chain.outcome
-                if chain.call is not None:
-                    message = f"call {chain.position} of its chain has no response"
-                    examined.find(f"{chain.call.role}.jsonl", sample.id, message)
             complete = complete and examined.all_whole and outcome is not None
             if complete and outcome is not None:
                 tally.add(outcome)
-                rows.append(sample_row(sample) | result_row(outcome, task.metrics, task.name))
-        scored = ScoredChunk(tally, score_rows(rows, task.metrics, task.details)) if complete else None
+                rows.append(result_row(outcome, task.metrics, task.name))
+        made = score_rows(rows, task.metrics, task.details, item.chunk.table) if complete else None
+    scored = None if made is None else ScoredChunk(tally, made)
     return _AuditedChunk(examined.findings, samples, examined.calls, examined.recordings, fingerprint.to_json(), scored)
+
+
+def _ended(
+    task: Task, store: ResponseStore, examined: "_Examined", chunk: SamplesChunk
+) -> Iterator[tuple[_Stored, Outcome | None]]:
+    """Yield how each sample ended; None of one that lacks a response, which is noted."""
+    numbered = enumerate(chunk.samples())
+    while together := list(islice(numbered, IN_STEP)):
+        examined.rows = {stored[0].id: row for row, stored in together}
+        chains = iter(replays(task, examined, (sample for _, (sample, status, _) in together if status != "skipped")))
+        for _, stored in together:
+            sample, status, reason = stored
+            if status == "skipped":
+                yield stored, skipped_outcome(task, store, sample, reason)
+                continue
+            chain = next(chains)
+            if chain.call is not None:
+                message = f"call {chain.position} of its chain has no response"
+                examined.find(f"{chain.call.role}.jsonl", sample.id, message)
+            yield stored, chain.outcome
 
 
 class _Examined:
     """The stored responses, each examined as a chain comes by; see ``evalkit.inference.replay.Responses``.
 
     Attributes:
-        row: of the sample whose chain is followed.
+        rows: of the samples whose chains are followed, by id.
         findings: so far.
         calls: how many were answered.
         all_whole: whether every recording that a response names is there and whole.
     """
 
     def __init__(self, task: str, store: ResponseStore, doubts: _Doubts) -> None:
-        self.row = 0
+        self.rows: Mapping[str, int] = {}
         self.findings: list[_Found] = []
         self.calls = 0
         self.all_whole = True
@@ -268,7 +284,9 @@ class _Examined:
 
     def find(self, file: str, sample_id: str, message: str, *, of_recording: bool = False) -> None:
         """Note what is wrong with a file of the task."""
-        self.findings.append(_Found(self.row, Finding(f"{self._task}/{file}", sample_id, message), of_recording))
+        self.findings.append(
+            _Found(self.rows[sample_id], Finding(f"{self._task}/{file}", sample_id, message), of_recording)
+        )
 
     def _doubt(self, sample_id: str, position: int, call: Call) -> Doubt:
         doubts = self._doubts.get(sample_id)

@@ -66,7 +66,7 @@ def in_processes(
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise EvalkitError(
-            f"{folder}: a process that scored samples was ended from outside, by want of memory for instance; "
+            f"{folder}: a process that worked on samples was ended from outside, by want of memory for instance; "
             "the scores stay as they were, run the same command again"
         ) from error
     finally:

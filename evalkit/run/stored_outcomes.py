@@ -4,12 +4,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from evalkit.chain import Outcome
-from evalkit.inference.replay import outcomes_of, replay
+from evalkit.inference.replay import IN_STEP, ended, replay, replays
 from evalkit.results.responses import ResponseStore
 from evalkit.task import Task
 from evalkit.types import Failure, Sample
-
-_AT_ONCE = 200  # samples whose chains go on in step
 
 
 def stored_outcomes(
@@ -26,10 +24,10 @@ def stored_outcomes(
         StoreError: there is no response to a call of a sample's chain.
     """
     remaining = iter(samples)
-    while together := list(islice(remaining, _AT_ONCE)):
-        ended = iter(outcomes_of(task, store, (sample for sample, status, _ in together if status != "skipped")))
+    while together := list(islice(remaining, IN_STEP)):
+        runs = iter(replays(task, store, (sample for sample, status, _ in together if status != "skipped")))
         for sample, status, reason in together:
-            yield skipped_outcome(task, store, sample, reason) if status == "skipped" else next(ended)
+            yield skipped_outcome(task, store, sample, reason) if status == "skipped" else ended(task, next(runs))
 
 
 def skipped_outcome(task: Task, store: ResponseStore, sample: Sample, reason: Failure | None) -> Outcome:

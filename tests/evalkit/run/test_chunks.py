@@ -159,9 +159,9 @@ def test_a_process_that_is_killed_is_named(
     before = contents(rough)
     in_processes(2)
     monkeypatch.setenv("ROUGH", "kill")
-    with pytest.raises(EvalkitError, match="recognised: a process that scored samples was ended from outside"):
+    with pytest.raises(EvalkitError, match="recognised: a process that worked on samples was ended from outside"):
         rescore(rough, allow=["rough_tasks"])
-    with pytest.raises(EvalkitError, match="recognised: a process that scored samples was ended from outside"):
+    with pytest.raises(EvalkitError, match="recognised: a process that worked on samples was ended from outside"):
         audit_run(rough, allow=["rough_tasks"])
     assert contents(rough) == before
 
