@@ -128,9 +128,9 @@ class Mirror:
         return is_new
 
     def settle(self) -> None:
-        """Wait for a moment, and see that nobody else took the folder as well: the last one has it.
+        """Wait for a moment, and see that nobody else took the folder as well; of several the last one has it.
 
-        Of stores that make an object only where there is none, nobody can have; not all know how to, though.
+        Two can take it only where a store makes an object though there is one.
 
         Raises:
             StoreError: another process has it.

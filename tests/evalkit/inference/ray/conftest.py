@@ -1,9 +1,9 @@
 """Ray clusters of this machine, which run already when the tests come to them."""
 
 import os
+import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,17 +21,19 @@ CORES, GPUS = 2, 4
 TOKEN = secrets.token_hex(32)  # of all clusters of this process: Ray reads it once, on being imported
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass(frozen=True)
 class RayMachine:
     """What one `ray start` began, and believes to be a machine of its own."""
 
     mark: str
+    log: Path
+
+    @property
+    def port(self) -> str:
+        """Where the cluster that it began listens: a port that it chose itself."""
+        told = re.search(r"ray start --address='[^']*:(\d+)'", self.log.read_text())
+        assert told is not None, self.log.read_text()
+        return told[1]
 
     def switch_off(self) -> None:
         """Have it gone all at once, as if somebody had pulled the plug."""
@@ -50,7 +52,7 @@ def ray_machine(folder: Path, *words: str) -> Iterator[RayMachine]:
             [str(program), "start", "--block", f"--object-store-memory={100 << 20}", *words],
             cwd=folder, env={**os.environ, "MARK": mark}, stdout=output, stderr=output,
         )  # fmt: skip
-    machine = RayMachine(mark)
+    machine = RayMachine(mark, log)
     try:
         assert within(lambda: "Ray runtime started" in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
@@ -63,15 +65,14 @@ def ray_machine(folder: Path, *words: str) -> Iterator[RayMachine]:
 @contextmanager
 def ray_head(folder: Path, *words: str) -> Iterator[tuple[str, RayMachine]]:
     """Have a cluster run that only this process and those that it starts may use, and return its address."""
-    address = f"127.0.0.1:{free_port()}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", TOKEN)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("PYTHONPATH", str(ROOT))
-        place = ("--node-ip-address=127.0.0.1", f"--port={address.partition(':')[2]}", "--include-dashboard=false")
+        place = ("--node-ip-address=127.0.0.1", "--port=0", "--include-dashboard=false")
         with ray_machine(folder, "--head", *place, *words) as head:
-            yield address, head
+            yield f"127.0.0.1:{head.port}", head
 
 
 @pytest.fixture(scope="module")
