@@ -37,7 +37,7 @@ def make_run(
         "model.path": str(predictions),
         "model.title": name,
     }
-    config = deepcopy(_composed(task, overrides))
+    config = composed(f"task={task}", "model=predictions", "model.path=…", *overrides)
     for key, value in own.items():
         if not any(word.startswith(f"{key}=") for word in overrides):
             OmegaConf.update(config, key, value)
@@ -45,7 +45,11 @@ def make_run(
     return folder / name
 
 
+def composed(*words: str) -> DictConfig:
+    """A configuration to change: many runs begin with the same words, and composing takes longer than evaluating."""
+    return deepcopy(_composed(words))
+
+
 @cache
-def _composed(task: str, overrides: tuple[str, ...]) -> DictConfig:
-    """What is the same in many runs, and takes longer to compose than to evaluate."""
-    return compose_configuration([f"task={task}", "model=predictions", "model.path=…", *overrides])
+def _composed(words: tuple[str, ...]) -> DictConfig:
+    return compose_configuration(words)

@@ -26,8 +26,10 @@ from evalkit.types import Call, Message, Request, Response
 from tests.conftest import write_jsonl
 from tests.evalkit.inference.chains import Arithmetic
 from tests.live_models import specs_of
+from tests.runs import composed
 
 TASK = "librispeech_other"
+WORDS = ("name=run", "model=predictions", "model.path=…", "statistics.resamples=10")
 TEXTS = {f"u{number}": f"word {number}" for number in range(6)}
 
 
@@ -36,9 +38,8 @@ def plan(folder: Path, answers: Mapping[str, str] = TEXTS, task: str = TASK, **c
         folder / "manifest.jsonl", [{"id": id_, "audio": f"{id_}.wav", "text": text} for id_, text in TEXTS.items()]
     )
     path = write_jsonl(folder / "answers.jsonl", [{"id": id_, "text": text} for id_, text in answers.items()])
-    words = [f"task={task}", f"tasks.{task}.dataset.path={manifest}", f"runs={folder}", "name=run"]
-    words += ["model=predictions", f"model.path={path}", "statistics.resamples=10"]
-    config = compose_configuration(words)
+    config = composed(f"task={task}", *WORDS)
+    config.tasks[task].dataset.path, config.runs, config.model.path = str(manifest), str(folder), str(path)
     return replace(plan_from_config(config, {"model": "predictions", "task": task}), **changes)
 
 
@@ -136,9 +137,9 @@ def test_what_models_say_moves_no_cursor_in_the_log_and_on_the_terminal(
 
 def judged_plan(folder: Path, answers: Mapping[str, str], *words: str) -> Plan:
     path = write_jsonl(folder / "answers.jsonl", [{"id": id_, "text": text} for id_, text in answers.items()])
-    given = ["task=demo_big_bench_audio", f"runs={folder}", "name=run", "model=predictions", f"model.path={path}"]
-    given += ["model@judge=word_judge", "statistics.resamples=10", *words]
-    return plan_from_config(compose_configuration(given), {"model": "predictions", "task": "demo_big_bench_audio"})
+    config = composed("task=demo_big_bench_audio", "model@judge=word_judge", *WORDS, *words)
+    config.runs, config.model.path = str(folder), str(path)
+    return plan_from_config(config, {"model": "predictions", "task": "demo_big_bench_audio"})
 
 
 ANSWERS = {"0": "six", "6": "no idea"}
