@@ -1,6 +1,5 @@
 """What many tests need: real speech where it is at hand, and the command line as a user runs it."""
 
-import gc
 import json
 import os
 import signal
@@ -26,9 +25,6 @@ settings.load_profile("tests")
 # Each worker and each command that a test starts would compile every module again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-
-# A million objects of tests and libraries stay to the end; with Python's 700, they would be searched for garbage often.
-gc.set_threshold(10_000)
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
