@@ -21,7 +21,7 @@ from step_audio_2.live.page.access import Access
 from step_audio_2.live.page.agent import Choice
 from step_audio_2.live.page.server import Limits, PageServer, listen, serving
 from step_audio_2.live.page.voice_activity import TurnTaking
-from step_audio_2.live.saved import SavedConversation
+from step_audio_2.live.saved import SavedConversation, SavedTurn
 from step_audio_2.live.tools import Document, Tool, ToolResult
 from step_audio_2.speech import Token2Wav
 from tests.conftest import DEMO_SPEECH
@@ -184,9 +184,12 @@ def test_a_conversation_can_be_taken_along_while_it_lasts(writing: Writing, tmp_
             async with connected(address) as client:
                 await client.begin()
                 await answered(client, "hello")
-                async with session.get(f"{address}conversations/{client.conversation}") as response:
-                    zipfile.ZipFile(io.BytesIO(await response.read())).extractall(tmp_path)
-            (turn,) = SavedConversation.load(tmp_path / "conversation").turns
+                turns: Sequence[SavedTurn] = ()
+                while not turns:  # it is kept once the page has the last of it
+                    async with session.get(f"{address}conversations/{client.conversation}") as response:
+                        zipfile.ZipFile(io.BytesIO(await response.read())).extractall(tmp_path)
+                    turns = SavedConversation.load(tmp_path / "conversation").turns
+            (turn,) = turns
             assert ([part.text for part in turn.user], turn.words) == (["hello"], "one")
             await freed(server)
             for name in (client.conversation, "%2e%2e%2fpasswd"):
