@@ -11,7 +11,14 @@ from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
 from model_adapters.shared.one_recording import recording
 from model_adapters.shared.torch_memory import OnTorch
-from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading, weights_identity
+from model_adapters.transformers.checkpoint import (
+    checked_dtype,
+    chosen_device,
+    import_torch,
+    load_weights,
+    loading,
+    weights_identity,
+)
 from model_adapters.whisper.languages import language_token, understood_languages
 
 # Encoder-decoders that take a recording and nothing else; others want a prompt, and an adapter of their own.
@@ -174,10 +181,10 @@ def _load(path: str, dtype: Any, source: Mapping[str, Any]) -> tuple[Any, Any]:
             f"usable are CTC models and {', '.join(sorted(_ENCODER_DECODERS))}"
         )
     processor = transformers.AutoProcessor.from_pretrained(path, **source)
-    model, loading = model_class.from_pretrained(path, dtype=dtype, output_loading_info=True, **source)
-    if loading["missing_keys"]:
-        missing = ", ".join(sorted(loading["missing_keys"])[:3])
-        raise ConfigurationError(f"{path}: no trained weights for {missing}; it was not trained for speech recognition")
+    model, missing = load_weights(model_class.from_pretrained, path, dtype, source)
+    if missing:
+        lacking = ", ".join(missing[:3])
+        raise ConfigurationError(f"{path}: no trained weights for {lacking}; it was not trained for speech recognition")
     return processor, model
 
 

@@ -11,7 +11,7 @@ from evalkit.errors import ConfigurationError
 from evalkit.types import Request, Response
 from model_adapters.shared.one_recording import recording
 from model_adapters.shared.torch_memory import OnTorch
-from model_adapters.transformers.checkpoint import chosen_device, import_torch, loading, weights_identity
+from model_adapters.transformers.checkpoint import chosen_device, import_torch, load_weights, loading, weights_identity
 
 # Their feature extractors cut or fill every recording to one length, so whatever shares a batch is equally long.
 _FIXED_WINDOW = frozenset({"audio-spectrogram-transformer", "whisper"})
@@ -126,10 +126,9 @@ def _load(path: str, source: Mapping[str, Any]) -> tuple[Any, Any]:
             f"{path}: its problem_type is {config.problem_type}; wanted are classes that exclude one another"
         )
     extractor = transformers.AutoFeatureExtractor.from_pretrained(path, **source)
-    model, loading = transformers.AutoModelForAudioClassification.from_pretrained(
-        path, dtype=torch.float32, output_loading_info=True, **source
-    )
-    if missing := sorted(key for key in loading["missing_keys"] if not key.endswith(_TRAINING_ONLY)):
+    model_class = transformers.AutoModelForAudioClassification
+    model, missing = load_weights(model_class.from_pretrained, path, torch.float32, source)
+    if missing := [key for key in missing if not key.endswith(_TRAINING_ONLY)]:
         raise ConfigurationError(
             f"{path}: no trained weights for {', '.join(missing[:3])}; it was not trained for audio classification, or "
             "not with this library"

@@ -91,11 +91,29 @@ def load_complete(from_pretrained: Callable[..., Any], path: str, dtype: Any, so
     Raises:
         ConfigurationError: some are missing.
     """
-    model, found = from_pretrained(path, dtype=dtype, output_loading_info=True, **source)
-    if found["missing_keys"]:
-        missing = ", ".join(sorted(found["missing_keys"])[:3])
-        raise ConfigurationError(f"{path}: no trained weights for {missing}; the checkpoint is not whole")
+    model, missing = load_weights(from_pretrained, path, dtype, source)
+    if missing:
+        raise ConfigurationError(
+            f"{path}: no trained weights for {', '.join(missing[:3])}; the checkpoint is not whole"
+        )
     return model
+
+
+def load_weights(
+    from_pretrained: Callable[..., Any], path: str, dtype: Any, source: Mapping[str, Any]
+) -> tuple[Any, list[str]]:
+    """Load a model, and return it with the names of weights that the checkpoint lacks, in order.
+
+    Args:
+        from_pretrained: of the model's class.
+        path: a checkpoint folder, or a name on the Hugging Face hub.
+        dtype: of the weights, a type of PyTorch.
+        source: where from, as arguments of ``from_pretrained``.
+    """
+    # Said once more: without it the library's automatic classes ask the hub for adapters of the weights (PEFT).
+    adapters = {"local_files_only": source["local_files_only"]}
+    model, found = from_pretrained(path, dtype=dtype, output_loading_info=True, adapter_kwargs=adapters, **source)
+    return model, sorted(found["missing_keys"])
 
 
 def weights_identity(path: str, revision: str) -> dict[str, Any]:

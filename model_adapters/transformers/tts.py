@@ -12,7 +12,14 @@ from evalkit.errors import ConfigurationError
 from evalkit.hints import check_choice
 from evalkit.types import Failure, Request, Response
 from model_adapters.shared.voice import said, voice_capabilities, words_to_say
-from model_adapters.transformers.checkpoint import checked_dtype, chosen_device, import_torch, loading, weights_identity
+from model_adapters.transformers.checkpoint import (
+    checked_dtype,
+    chosen_device,
+    import_torch,
+    load_weights,
+    loading,
+    weights_identity,
+)
 
 UnknownCharacters = Literal["refuse", "leave_out"]
 
@@ -134,12 +141,10 @@ def _pipeline(path: str, device: str, dtype: Any, source: Mapping[str, Any]) -> 
     kind = transformers.AutoConfig.from_pretrained(path, **source).model_type
     if kind not in MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING_NAMES:
         raise ConfigurationError(f"{path}: a checkpoint of type '{kind}' makes no speech of text by itself")
-    model, found = transformers.AutoModelForTextToWaveform.from_pretrained(
-        path, dtype=dtype, output_loading_info=True, **source
-    )
-    if found["missing_keys"]:
-        missing = ", ".join(sorted(found["missing_keys"])[:3])
-        raise ConfigurationError(f"{path}: no trained weights for {missing}; it was not trained to speak")
+    model, missing = load_weights(transformers.AutoModelForTextToWaveform.from_pretrained, path, dtype, source)
+    if missing:
+        lacking = ", ".join(missing[:3])
+        raise ConfigurationError(f"{path}: no trained weights for {lacking}; it was not trained to speak")
     processor = transformers.AutoProcessor.from_pretrained(path, **source)  # the tokenizer, where there is no other
     tokenizer = getattr(processor, "tokenizer", processor)
     return transformers.pipeline(

@@ -23,6 +23,7 @@ def texts(adapter: TransformersAsr, *requests: Request) -> list[str]:
     return [response.text for response in adapter.generate(requests)]
 
 
+@pytest.mark.slow
 def test_a_mixed_batch_of_whisper_gives_what_each_recording_gives_alone(
     tiny_whisper: Path, noise_requests: list[Request], tmp_path: Path
 ) -> None:
@@ -188,6 +189,7 @@ def test_settings_that_cannot_be_are_refused_at_once(
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_missing_library_is_named_with_the_command_that_installs_it() -> None:
     program = (
         "import sys; sys.modules['transformers'] = None\n"
