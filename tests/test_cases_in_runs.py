@@ -62,6 +62,7 @@ def test_numbers_where_words_come(
         assert metrics["tasks"]["librispeech_clean"]["samples"]["scored"] == answered
 
 
+@pytest.mark.slow
 def test_a_home_that_no_shell_expanded(tmp_path: Path, words: list[str], evalkit_command: CommandLine) -> None:
     outcome = evalkit_command(*words, "name=n", "runs=~/x", env={"HOME": str(tmp_path / "home")})
     assert _whole(outcome), outcome.stderr

@@ -111,6 +111,7 @@ def test_a_bad_manifest_stops_the_run_before_the_model_is_loaded(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_data_set_that_is_not_there_says_what_to_do(tmp_path: Path, evalkit_command: CommandLine) -> None:
     line = one_line(evalkit_command("run", "task=aishell", "model=pocketsphinx"))
     assert "task aishell: data/data_aishell: no such file or folder" in line
@@ -175,6 +176,7 @@ def test_another_model_does_not_continue_a_run(tmp_path: Path, evalkit_command: 
     assert "name=" in line
 
 
+@pytest.mark.slow
 def test_a_missing_library_is_named_with_the_command_that_brings_it(tmp_path: Path) -> None:
     code = "import sys; sys.modules['pocketsphinx'] = None\n"
     code += "from evalkit.cli.main import main; sys.exit(main(sys.argv[1:]))"

@@ -127,6 +127,7 @@ def test_spoken_tasks_go_through_all_stages_and_everything_else_finds_what_it_ne
     assert (folder / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_judge_asks_no_stage_and_the_report_has_every_stage(
     checkpoints: tuple[Path, Path], llm: OpenAIServer, tmp_path: Path
 ) -> None:
@@ -144,6 +145,7 @@ def test_another_judge_asks_no_stage_and_the_report_has_every_stage(
     assert "Ear + Pen + Mouth" in pages
 
 
+@pytest.mark.slow
 def test_a_pure_recognition_needs_no_text_model_and_no_voice(checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
     whisper = checkpoints[0]
     asr = ("model@asr=transformers_asr", f"asr.path={whisper}", "asr.title=Ear")
@@ -182,6 +184,7 @@ def test_a_task_without_its_stage_is_left_out_if_wanted(
     assert "role 'llm'" in run.results.left_out["demo_covost2_en_zh"]
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_fails_the_sample_and_is_named(
     checkpoints: tuple[Path, Path], llm: OpenAIServer, tmp_path: Path
 ) -> None:

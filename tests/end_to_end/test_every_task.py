@@ -245,6 +245,7 @@ HEARD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ear", ["pocketsphinx", pytest.param("whisper-tiny.en", marks=pytest.mark.slow)])
 def test_translation_into_speech(tmp_path: Path, ear: str) -> None:
     """What the transcriber hears is scored: not what the model wrote, and nothing where it was silent."""
@@ -327,6 +328,7 @@ def test_paralinguistic_questions(tmp_path: Path, mode: str) -> None:
 # Tool calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["audio", "text"])
 def test_tool_calls(tmp_path: Path, mode: str) -> None:
     folder = write_replica(tmp_path / "data" / "stepeval_audio_toolcall")

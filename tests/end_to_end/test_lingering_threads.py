@@ -49,8 +49,8 @@ class Lingering(ModelAdapter):
 @pytest.mark.parametrize(
     ("seconds", "pool", "named"),
     [
-        (3_600, "false", r"left behind: poll\nof telemetry. "),
-        (3_600, "true", "left behind: upload_0. "),
+        pytest.param(3_600, "false", r"left behind: poll\nof telemetry. ", marks=pytest.mark.slow),
+        pytest.param(3_600, "true", "left behind: upload_0. ", marks=pytest.mark.slow),
         (2, "false", ""),
     ],
 )

@@ -134,6 +134,7 @@ def test_answers_stay_with_their_questions_when_the_data_set_is_in_another_order
         assert row["responses"][0] == by_sample[row["id"]] == expected
 
 
+@pytest.mark.slow
 def test_what_another_run_left_behind_is_not_taken_for_an_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +228,7 @@ def test_nothing_beyond_this_machine_is_needed(tmp_path: Path, monkeypatch: pyte
 # Cache and secrets
 
 
+@pytest.mark.slow
 def test_a_transcript_without_a_word_is_cached_like_any_other(tmp_path: Path) -> None:
     """It is right for silence; asked again in every run, it would cost its money every time."""
     pytest.importorskip("pocketsphinx", reason="the pocketsphinx extra is not installed")

@@ -64,6 +64,7 @@ def records(run: Path, role: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / TASK / f"{role}.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "streamed"),
     [(80, False), pytest.param(80, True, marks=pytest.mark.slow), pytest.param(2_000, False, marks=pytest.mark.slow)],
@@ -143,6 +144,7 @@ def test_refusals_are_failures_at_once_and_never_cached(tmp_path: Path, environm
     assert asked["answered"] == 2 * len(failed), "only what failed should have been asked, and then judged"
 
 
+@pytest.mark.slow
 def test_an_outage_of_five_minutes_is_waited_for(tmp_path: Path, environment: dict[str, str]) -> None:
     manifest = recordings(tmp_path / "data", 60)
     runs = tmp_path / "runs"
@@ -255,6 +257,7 @@ def test_the_cache_answers_another_run_and_its_savings_are_told(tmp_path: Path, 
     assert metrics_of(runs / "second") == metrics_of(runs / "first")
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_what_was_answered(tmp_path: Path, environment: dict[str, str]) -> None:
     manifest = recordings(tmp_path / "data", 100)
     runs = tmp_path / "runs"

@@ -56,6 +56,7 @@ def test_a_run_of_stored_translations_scores_as_sacrebleu_and_can_be_scored_anew
     assert again["bleu_lmms"]["value"] == pytest.approx(lmms.score, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_two_runs_are_compared_by_their_bleu(tmp_path: Path) -> None:
     references = {f"u{number}": f"这是第{number}个句子，它有好几个字。" for number in range(40)}
     worse = {id_: text[: len(text) // 2] for id_, text in references.items()}

@@ -92,6 +92,7 @@ def killed(process: subprocess.Popen[str]) -> None:
 Writer = Callable[[str, int], subprocess.Popen[str]]
 
 
+@pytest.mark.slow
 def test_a_copy_that_was_deleted_after_a_kill_takes_nothing_from_the_store(store: Path, writer: Writer) -> None:
     run = store / "run"
     run.mkdir()
@@ -120,6 +121,7 @@ def test_a_killed_run_goes_on_from_its_copy_though_a_second_start_was_killed_as_
     assert (run / "model.jsonl").read_text() == "0\n1\n0\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["the folder above", "a part of it"])
 def test_to_look_at_a_folder_leaves_the_run_in_it_that_goes_on_here_as_it_stands(
     store: Path, writer: Writer, of: str
@@ -139,6 +141,7 @@ def test_to_look_at_a_folder_leaves_the_run_in_it_that_goes_on_here_as_it_stands
     assert log.read_text() == "0\n1\n"
 
 
+@pytest.mark.slow
 def test_to_write_to_a_folder_leaves_what_another_process_holds_in_it_alone(store: Path, writer: Writer) -> None:
     run = store / "night"
     shard = run / "shards" / "1-of-2"
@@ -298,6 +301,7 @@ class _Counted:
         monkeypatch.setattr(LocalFileOpener, "write", written, raising=False)
 
 
+@pytest.mark.slow
 def test_of_a_log_that_grows_what_was_added_is_sent_alone(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_store, "SECONDS_BETWEEN", 0.02)
     monkeypatch.setattr(object_mirror, "_LEAST_APPENDED_TO", 1_000)

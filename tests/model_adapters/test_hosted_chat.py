@@ -195,6 +195,7 @@ def test_the_recogniser_is_told_the_language_and_leaves_numbers_as_they_are_spok
     ]
 
 
+@pytest.mark.slow
 def test_no_spoken_answer_of_qwen_omni_is_asked_for_with_a_system_message() -> None:
     prompts = compose_configuration(["model=qwen_omni_turbo", "task=demo_clean"]).model.prompts
     profile = Prompts({"model": prompts})

@@ -74,6 +74,7 @@ def tools(token2wav: Token2Wav, voice: Path, other_voice: Path) -> list[Tool]:
     ]
 
 
+@pytest.mark.slow
 def test_each_tool_is_called_and_all_messages_are_those_of_the_model_in_this_process(
     tiny_step_audio_2: Path, tools: list[Tool]
 ) -> None:
@@ -162,6 +163,7 @@ def server() -> Iterator[StepAudioServer]:
         yield server
 
 
+@pytest.mark.slow
 def test_the_words_of_a_run_open_it_with_a_voice_for_every_conversation(
     server: StepAudioServer, tiny_step_audio_2: Path, voice: Path
 ) -> None:

@@ -345,6 +345,7 @@ def test_streamed_and_whole_answers_are_equal() -> None:
     assert len({response.text for response in whole}) > 1
 
 
+@pytest.mark.slow
 @both_ways
 def test_an_interrupt_leaves_nothing_behind(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
     async def main(server: OpenAIServer) -> None:

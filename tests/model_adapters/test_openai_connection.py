@@ -72,6 +72,7 @@ def test_a_passing_failure_is_told_from_an_answer_and_says_what_it_means(stream:
     assert server.journal.violations == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.TRICKLE])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_hang_and_a_trickle_end_at_the_deadline_and_the_next_attempt_is_answered(fault: Fault, stream: bool) -> None:
@@ -182,6 +183,7 @@ def test_what_is_not_even_http_is_a_damaged_answer(answer: bytes, stream: bool) 
     assert "\n" not in str(failure)
 
 
+@pytest.mark.slow
 def test_a_small_server_with_every_failure_gives_every_answer_once() -> None:
     async def soon(seconds: float) -> None:
         await asyncio.sleep(seconds / 50)

@@ -47,6 +47,7 @@ def test_a_key_in_the_environment_that_no_configuration_names_is_not_sent(monkey
         assert KEY not in server.heads[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -313,6 +313,7 @@ def test_a_conversation_that_breaks_off_is_no_answer_and_is_not_taken_up_by_itse
     assert server.journal.connections == 1
 
 
+@pytest.mark.slow
 def test_a_conversation_that_hangs_ends_at_the_deadline_and_the_next_attempt_is_answered() -> None:
     waits = iter([30.0])
 

@@ -176,6 +176,7 @@ def test_settings_that_cannot_be_are_refused_by_name(
         StepAudio2(str(tiny_step_audio_2), **{"device": "cpu", **settings})
 
 
+@pytest.mark.slow
 def test_a_voice_or_a_synthesizer_alone_is_not_enough(tiny_step_audio_2: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_step_audio_2, tmp_path / "checkpoint")
     voice = folder / "assets" / "default_female.wav"
@@ -190,6 +191,7 @@ def test_a_voice_or_a_synthesizer_alone_is_not_enough(tiny_step_audio_2: Path, t
         StepAudio2(str(folder), device="cpu", token2wav=str(elsewhere))
 
 
+@pytest.mark.slow
 def test_a_voice_that_is_missing_is_told_loudly_and_looked_for_where_the_original_has_it(
     tiny_step_audio_2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def same(one: Response, other: Response) -> bool:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_requests_of_all_kinds_are_answered_as_each_alone(model: StepAudio2, tmp_path: Path) -> None:
     heard = (Audio("a", noise(tmp_path / "a.wav", 1.5)), "And now?")
     requests = [

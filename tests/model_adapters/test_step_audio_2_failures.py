@@ -93,6 +93,7 @@ def test_a_server_that_was_started_without_a_parser_of_tools_says_so() -> None:
     assert "--tool-call-parser" in str(failure)
 
 
+@pytest.mark.slow
 def test_a_caller_gets_every_answer_and_every_thought_whatever_fails_on_the_way() -> None:
     rates = dict.fromkeys(FLAGS, 0.04)
     questions = [asking(f"question {number}", demo(number % 3)) for number in range(16)]

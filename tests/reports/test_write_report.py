@@ -68,6 +68,7 @@ def test_the_whole_report(tmp_path: Path) -> None:
     assert "6.00" in files["asr.md"].decode()
 
 
+@pytest.mark.slow
 def test_published_models_need_no_run_and_the_same_input_gives_the_same_files(tmp_path: Path) -> None:
     for output in ("first", "second"):
         written = write_report([], published=["@2025-09-15"], output_folder=tmp_path / output).files

@@ -125,6 +125,7 @@ def test_pages_and_nothing_at_all_of_a_good_status() -> None:
     assert (nothing.status, nothing.body) == (200, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_trickle_goes_on_until_the_client_leaves(streamed: bool) -> None:
     with misbehaving(Fault.TRICKLE, trickle_interval=0.02) as server:

@@ -267,6 +267,7 @@ def test_an_outage_closes_new_connections_and_old_ones() -> None:
         assert server.journal.turned_away == 2
 
 
+@pytest.mark.slow
 def test_the_official_client_gets_through_a_rain_of_faults() -> None:
     rates = dict.fromkeys(
         (Fault.TOO_MANY_MILLISECONDS, Fault.SERVER_ERROR, Fault.RESET_BEFORE, Fault.UNAVAILABLE), 0.15

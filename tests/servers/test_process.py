@@ -36,6 +36,7 @@ def ask(connection: http.client.HTTPConnection, content: str) -> Received:
     return exchange(connection, "/chat/completions", json.dumps(chat(content)).encode(), JSON)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_port_is_taken_again_at_once_while_clients_hold_on(fast: bool, number: signal.Signals) -> None:

@@ -37,6 +37,7 @@ QUESTIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["chat", "base", "think"])
 @pytest.mark.parametrize("sampling", [{}, {"do_sample": True, "temperature": 0.7}])
 def test_questions_are_answered_together_as_each_alone(chat: Assistant, kind: Kind, sampling: dict[str, Any]) -> None:
@@ -62,6 +63,7 @@ def test_a_question_gets_an_answer_for_each_of_its_seeds(chat: Assistant) -> Non
     assert chat.answer([QUESTIONS[1]], **settings) == [[single]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["chat", "base", "think"])
 def test_a_stream_adds_up_to_the_whole_answer(chat: Assistant, kind: Kind) -> None:
     assistant = of_kind(chat, kind)

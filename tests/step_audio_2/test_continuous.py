@@ -163,6 +163,7 @@ def test_what_is_cancelled_ends_where_it_is(chat: Assistant) -> None:
     assert answered[2][0].output_tokens == 0
 
 
+@pytest.mark.slow
 def test_nothing_is_held_once_the_answers_end_or_nobody_wants_more(chat: Assistant) -> None:
     assert list(chat.answer_each(iter(()), SLOTS)) == []
     asked = [Asked(text(words), Decoding(tokens)) for words, tokens in ((4, 2), (90, 30), (9, 20))]

@@ -134,6 +134,7 @@ def test_embeddings_of_sixteen_are_those_of_each(
             assert (together[row, : len(ids)] - expected).abs().max() < 1e-5
 
 
+@pytest.mark.slow
 def test_each_step_without_a_cache_gives_the_same_tokens(
     model: StepAudio2ForCausalLM, questions: list[tuple[list[int], list[torch.Tensor]]]
 ) -> None:
@@ -168,6 +169,7 @@ def test_a_beam_of_a_prompt_with_several_recordings_hears_them_in_their_order(
     assert log_probability(answer) >= log_probability(greedy) - 1e-4
 
 
+@pytest.mark.slow
 def test_a_sampled_answer_depends_on_its_seed_and_on_nothing_beside(
     model: StepAudio2ForCausalLM, questions: list[tuple[list[int], list[torch.Tensor]]]
 ) -> None:

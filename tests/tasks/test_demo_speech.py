@@ -132,6 +132,7 @@ def test_who_hears_every_word_can_answer_the_questions_about_speech_and_no_other
         assert answered == (row["task"] == "speech"), row["id"]
 
 
+@pytest.mark.slow
 def test_the_suite_brings_a_transcriber_and_a_judge_that_the_command_line_can_change() -> None:
     config = compose_configuration(["suite=demo"])
     assert "judge" in config.judge._target_

@@ -92,6 +92,7 @@ def seen(sample: Sample) -> tuple[Any, ...]:
     return sample.id, sample.references, sample.groups, sample.language, sample.metadata["task_name"], length
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [folders, tables])
 def test_every_form_gives_the_same_questions_in_the_order_of_the_table(tmp_path: Path, make: Any) -> None:
     samples = list(task_at(make(tmp_path / "data set")).samples())
@@ -109,6 +110,7 @@ def test_every_form_gives_the_same_questions_in_the_order_of_the_table(tmp_path:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [folders, tables])
 def test_recordings_of_one_name_are_different_questions(tmp_path: Path, make: Any) -> None:
     """Or a cache would give the answer about the speaker's gender to the question about the age."""

@@ -288,6 +288,7 @@ def test_equal_by_locator_and_json_round_trip(tmp_path: Path) -> None:
     assert audio.path == tmp_path / "a.wav"
 
 
+@pytest.mark.slow
 def test_all_real_recordings_decode_to_their_stated_duration(shared_data: Path) -> None:
     manifests = sorted(shared_data.glob("*/manifest.jsonl"))
     assert len(manifests) == 15

@@ -78,6 +78,7 @@ LIBRISPEECH = {
 }
 
 
+@pytest.mark.slow
 def test_an_archive_is_unpacked_verified_and_then_left_alone(tmp_path: Path, data: Run) -> None:
     archive = tarred(tmp_path / "test-clean.tar.gz", LIBRISPEECH)
     status, out, err = data("prepare", "task=librispeech_clean", "--archive", str(archive))
@@ -90,6 +91,7 @@ def test_an_archive_is_unpacked_verified_and_then_left_alone(tmp_path: Path, dat
     assert data("verify", "task=librispeech_clean") == (1, out, "")
 
 
+@pytest.mark.slow
 def test_one_archive_of_another_data_set_stops_everything(tmp_path: Path, data: Run) -> None:
     archive = tarred(tmp_path / "test-clean.tar.gz", LIBRISPEECH)
     status, _, err = data("prepare", "task=librispeech_other", "--archive", str(archive))
@@ -100,6 +102,7 @@ def test_one_archive_of_another_data_set_stops_everything(tmp_path: Path, data: 
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["task=[librispeech_clean,librispeech_other]"], ["suite=asr_open"]])
 def test_every_task_is_reported_and_the_worst_decides(tmp_path: Path, data: Run, words: list[str]) -> None:
     data("prepare", "task=librispeech_clean", "--archive", str(tarred(tmp_path / "a.tgz", LIBRISPEECH)))
@@ -115,6 +118,7 @@ def _without_hub(words: list[str]) -> list[str]:
     return [f"tasks.{name}.dataset.hub=null" for name in fleurs] if words == ["suite=asr_open"] else []
 
 
+@pytest.mark.slow
 def test_recordings_that_are_missing_or_cut_short_are_named(tmp_path: Path, data: Run) -> None:
     data("prepare", "task=librispeech_clean", "--archive", str(tarred(tmp_path / "a.tgz", LIBRISPEECH)))
     chapter = tmp_path / "data/librispeech/test-clean/1089/134686"
@@ -138,6 +142,7 @@ def test_a_malformed_data_set_cannot_be_read(tmp_path: Path, data: Run) -> None:
     assert "id '1089-134686-0000' was already used" in out
 
 
+@pytest.mark.slow
 def test_aishell_holds_an_archive_for_each_speaker(tmp_path: Path, data: Run) -> None:
     def speaker(split: str, name: str) -> bytes:
         return tar_content({f"{split}/{name}/BAC009{name}W0121.wav": audio()}, "w:gz")
@@ -263,6 +268,7 @@ def test_files_of_the_hub_are_fetched_and_unpacked(tmp_path: Path, evalkit_comma
         assert f"{len(recordings)} of {len(recordings)} readable" in out
 
 
+@pytest.mark.slow
 def test_a_repository_that_has_the_layout_is_copied_as_it_is(tmp_path: Path, evalkit_command: CommandLine) -> None:
     pytest.importorskip("huggingface_hub")
     row = {"id": 1, "category": "navigate", "official_answer": "Yes", "file_name": "data/question_1.mp3"}
@@ -303,6 +309,7 @@ def test_a_hub_that_does_not_answer_is_explained(tmp_path: Path, evalkit_command
     assert (status, "the same command continues where there is a network" in out) == (2, True)
 
 
+@pytest.mark.slow
 def test_names_of_the_hub_that_lead_out_are_refused(tmp_path: Path, evalkit_command: CommandLine) -> None:
     pytest.importorskip("huggingface_hub")
     with hub("ArtificialAnalysis/big_bench_audio", {"data/../../evil": b"evil", "metadata.jsonl": b"{}"}) as server:
@@ -348,6 +355,7 @@ def test_usage_and_mistakes(data: Run, capsys: pytest.CaptureFixture[str]) -> No
     assert "invalid choice: 'repair'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_loaded_for_data_on_disk() -> None:
     code = (
         "import sys; from evalkit.cli.main import main; assert main(['data', 'verify', 'suite=demo']) == 0;"
@@ -357,6 +365,7 @@ def test_nothing_heavy_is_loaded_for_data_on_disk() -> None:
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
+@pytest.mark.slow
 def test_tables_of_the_hub_are_copied_and_verified(tmp_path: Path, data: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets", reason="the hub extra is not installed")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")

@@ -145,6 +145,7 @@ def test_a_model_that_reads_only_is_asked_in_writing(examined: Examined) -> None
     assert 'answer  "Paris" in ' in said
 
 
+@pytest.mark.slow
 def test_a_server_that_the_run_starts_is_started_for_it(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     launch = f"{sys.executable} -m tests.servers.openai_server --port {{port}}"

@@ -39,6 +39,7 @@ def table(tmp_path: Path, same: str = "3.85", near: str = "2.0") -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_each_of_the_four_verdicts(
     tmp_path: Path, answers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_link_in_a_report_is_replaced_and_not_followed(tmp_path: Path) -> None
         replace_file(tmp_path / "none" / "reproduction.md", "")
 
 
+@pytest.mark.slow
 def test_published_models_are_known_by_their_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

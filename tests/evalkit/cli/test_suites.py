@@ -31,6 +31,7 @@ def test_a_suite_holds_the_tasks_of_its_table(table: str) -> None:
     assert {places[task] for task in tasks(table)} == {table}
 
 
+@pytest.mark.slow
 def test_uro_bench_is_its_four_tracks() -> None:
     tracks = [f"uro_bench_{track}_{language}" for track in ("basic", "pro") for language in ("en", "zh")]
     assert set(tasks("uro_bench")) == together(tracks)

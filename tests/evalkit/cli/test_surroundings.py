@@ -36,6 +36,7 @@ def test_folders_of_our_names_change_nothing(tmp_path: Path, demo: list[str], ev
     assert evalkit_command("report", "runs/predictions-demo_clean").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_package_of_ours_name_that_was_asked_for_is_named(
     tmp_path: Path, demo: list[str], evalkit_command: CommandLine
 ) -> None:
@@ -128,6 +129,7 @@ def test_a_sweep_whose_samples_failed_exits_with_1(tmp_path: Path, evalkit_comma
     assert "Traceback" not in outcome.stderr
 
 
+@pytest.mark.slow
 def test_errors_of_hydras_forms_are_one_line_too(evalkit_command: CommandLine) -> None:
     for words in (["--multirun", "suite=dmo"], ["--cfg", "job", "limt=1"], ["--mutlirun"]):
         outcome = evalkit_command("run", "model=echo", *words)
@@ -136,6 +138,7 @@ def test_errors_of_hydras_forms_are_one_line_too(evalkit_command: CommandLine) -
         assert "did you mean" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     for words in (["list", "tasks"], ["--help"], ["list", "published"]):
         with open("/dev/full", "w") as full:

@@ -153,6 +153,7 @@ def test_both_layouts_are_recognised(covost: Path, cvss: Path, tmp_path: Path) -
     assert sample.references == ("它有三个门。",)
 
 
+@pytest.mark.slow
 def test_covost_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets", reason="the hub extra is not installed")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")

@@ -293,6 +293,7 @@ def run_offline(code: str, *path: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_a_hub_out_of_reach_says_what_to_do(tmp_path: Path) -> None:
     process = run_offline("list(HubDataset('openslr/librispeech_asr', 'clean'))")
     last = process.stderr.strip().splitlines()[-1]

@@ -212,6 +212,7 @@ class Stuck(Engine):
             yield position, self._answer(request)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each", [True, False])
 def test_a_model_that_hangs_ends_the_run_by_its_deadline_and_names_the_samples(each: bool, tmp_path: Any) -> None:
     stuck = Stuck(each=each)

@@ -93,6 +93,7 @@ def test_when_memory_runs_out_batches_shrink_and_stay_small(tmp_path: Path) -> N
     assert max(len(batch) for batch in adapter.batches) < 16
 
 
+@pytest.mark.slow
 def test_memory_that_does_not_even_hold_one_sample_is_that_samples_failure(tmp_path: Path) -> None:
     answers = run(LocalExecutor(), LengthReader(memory=4_000), calls(tmp_path, {"a": 0.2, "b": 1.0, "c": 0.3}))
     assert {name: response.failed for name, response in answers.items()} == {"a": False, "b": True, "c": False}

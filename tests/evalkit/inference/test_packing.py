@@ -139,6 +139,7 @@ def asked(count: int) -> list[Request]:
     return [Request((Message("user", (f"{number:03}",)),), sample_id=str(number)) for number in range(count)]
 
 
+@pytest.mark.slow
 def test_what_a_failed_batch_held_is_free_before_the_next() -> None:
     gc.disable()  # nothing but what is done on purpose
     try:

@@ -65,6 +65,7 @@ def assert_ends_agree(interval: Interval, replicates: Any, resamples: int) -> No
     assert interval.high == pytest.approx(high, abs=4 * math.sqrt(2) * of_one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [84, 600], ids=["few distinct rows", "many distinct rows"])
 def test_bootstrap_agrees_with_resampling_one_by_one(n: int) -> None:
     statistics = simulated_recogniser(n, seed=1)
@@ -73,6 +74,7 @@ def test_bootstrap_agrees_with_resampling_one_by_one(n: int) -> None:
     assert_ends_agree(bootstrap(statistics, error_rate, resamples=resamples), expected, resamples)
 
 
+@pytest.mark.slow
 def test_paired_interval_agrees_with_resampling_one_by_one() -> None:
     a, b = simulated_recogniser(300, seed=3), simulated_recogniser(300, seed=3)
     b[::4, 0] += 1
@@ -119,6 +121,7 @@ def test_fractions_are_summed_in_double_precision() -> None:
     assert sums[:, n] == pytest.approx(sums[:, :n] @ weights, rel=1e-13)
 
 
+@pytest.mark.slow
 def test_interval_covers_the_truth_as_often_as_it_says() -> None:
     # Some 600,000 errors in one long simulation give the true rate to within a thousandth of an interval.
     truth = error_rate(simulated_recogniser(200_000, seed=6).sum(axis=0))
@@ -205,6 +208,7 @@ def test_ties_count_whatever_the_rounding() -> None:
     assert test.p_value == pytest.approx(0.25, abs=0.016)
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform_without_an_effect_and_small_with_one() -> None:
     without, with_effect = [], []
     for seed in range(300):

@@ -60,6 +60,7 @@ def test_a_clear_loss_is_worse_and_fails_a_pipeline(
     assert "**better**" in outcome.stdout
 
 
+@pytest.mark.slow
 def test_figures_agree_with_plain_resampling(tmp_path: Path, references: dict[str, str]) -> None:
     answers = noisy(references, 0.10, 3), noisy(references, 0.12, 4)
     base, new = (make_run(tmp_path, name, references, texts) for name, texts in zip(("a", "b"), answers, strict=True))

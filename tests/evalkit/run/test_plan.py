@@ -30,6 +30,7 @@ def plan_of(folder: Path, *words: str, role: str = "", choices: object = None) -
 OF_ONES_OWN_TASKS = {"audio_caption", "universal_caption", "text_to_speech", "spoken_text_translation"}
 
 
+@pytest.mark.slow
 def test_the_kinds_of_question_in_the_configuration_are_those_that_the_tasks_ask() -> None:
     config = compose_configuration(["suite=[step_audio_2,tool_loop]"])
     tasks = tasks_from_config(config)

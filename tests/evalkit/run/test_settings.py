@@ -139,6 +139,7 @@ def test_open_mappings_take_new_keys_without_a_plus() -> None:
         compose_run([*words, "model.generatio=3"])
 
 
+@pytest.mark.slow
 def test_any_role_can_be_filled_and_emptied() -> None:
     config = compose_run([*WORDS, "model@asr_judge=echo", "asr_judge.title=Mine"]).config
     assert config.asr_judge.title == "Mine"

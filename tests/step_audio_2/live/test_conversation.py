@@ -235,6 +235,7 @@ def test_an_interruption_keeps_what_was_said_and_stops_the_model(
     assert script.prompts[1][len(script.prompts[0]) :][: len(kept) + 1] == [*kept, END_OF_TURN]
 
 
+@pytest.mark.slow
 def test_of_speech_that_nobody_heard_nothing_is_remembered(
     assistant: Assistant, token2wav: Token2Wav, voice: Path, tokenizer: Any
 ) -> None:
@@ -250,6 +251,7 @@ def test_of_speech_that_nobody_heard_nothing_is_remembered(
     assert sum(token >= 151_696 for token in part.ids) in (10, 11)  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_over_and_still_played_is_cut_where_nobody_heard_it(
     assistant: Assistant, token2wav: Token2Wav, voice: Path, tokenizer: Any
 ) -> None:
@@ -353,6 +355,7 @@ def test_an_answer_is_given_anew(assistant: Assistant, tokenizer: Any) -> None:
     assert tokenizer.encode("two") == list(conversation.history.messages[1].content[0].ids)  # type: ignore
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("most", "turns"), [(5, 12), pytest.param(50, 60, marks=pytest.mark.slow)])
 def test_so_many_turns_are_remembered_and_no_more(most: int, turns: int, assistant: Assistant, tokenizer: Any) -> None:
     script = Script(*(ended(tokenizer.encode(f"answer {turn}")) for turn in range(turns)))
@@ -418,6 +421,7 @@ def test_a_thought_can_be_interrupted(assistant: Assistant, tokenizer: Any) -> N
     assert [message.role for message in conversation.history.messages] == ["human"]
 
 
+@pytest.mark.slow
 def test_a_voice_changes_with_the_next_answer_and_stays(
     assistant: Assistant,
     token2wav: Token2Wav,

@@ -80,6 +80,7 @@ def test_it_is_started_once_when_wanted_and_ended_with_the_run(tmp_path: Path, m
     assert "t0ken" not in printed
 
 
+@pytest.mark.slow
 def test_a_server_that_says_it_is_loading_is_waited_for() -> None:
     async def use(server: LaunchedServer, base_url: str, told: list[str]) -> None:
         await server.ready()
@@ -107,6 +108,7 @@ def test_a_server_that_dies_is_started_again_at_the_same_place_but_not_for_ever(
     serve(COMMAND, None, use)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "patience", "message"),
     [

@@ -132,6 +132,7 @@ def test_whatever_libraries_print_goes_to_the_log_without_keys(
     assert {"a warning with (key removed)", "a child", "its errors"} < set(lines)
 
 
+@pytest.mark.slow
 def test_an_adapter_of_evalkits_own_works_there_as_it_is(make_worker: MakeWorker) -> None:
     model = make_worker("model_adapters.stand_ins.echo.Echo")
     assert model.fingerprint() == {"adapter": "echo"}
@@ -160,6 +161,7 @@ def test_a_worker_that_is_killed_once_is_started_again_and_nobody_notices(
     assert len(process_ids(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_what_kills_it_every_time_costs_one_sample_its_answer(make_worker: MakeWorker, tmp_path: Path) -> None:
     model = make_worker("Mortal", folder=str(tmp_path))
     words = ["a", "b", "c", "segfault", "d", "e", "f", "g"]
@@ -202,6 +204,7 @@ def test_a_hang_ends_with_its_deadline(make_worker: MakeWorker, tmp_path: Path) 
     assert all(map(has_ended, process_ids(tmp_path)[:-1]))
 
 
+@pytest.mark.slow
 def test_a_worker_that_only_dies_ends_the_run(make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "_MOST_DEATHS", 3)
     model = make_worker("Mortal")
@@ -211,6 +214,7 @@ def test_a_worker_that_only_dies_ends_the_run(make_worker: MakeWorker, monkeypat
         answers(model, ["die"], Packing(1))
 
 
+@pytest.mark.slow
 def test_errors_travel(make_worker: MakeWorker) -> None:
     model = make_worker("Faulty")
     words = ["a", "value", "exit", "no file", "failure", "half a failure", "wrong"]

@@ -146,6 +146,7 @@ _request = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(cap=st.integers(1, 12), requests=st.lists(_request, max_size=40))
 def test_no_place_leaks_and_the_limit_is_never_passed_whatever_happens(

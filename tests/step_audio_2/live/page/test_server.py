@@ -159,6 +159,7 @@ def test_what_was_not_heard_is_neither_made_nor_remembered(
     run(test())
 
 
+@pytest.mark.slow
 def test_two_at_once_have_their_own_conversations(
     assistant: Assistant, token2wav: Token2Wav, voice: Path, tokenizer: Any
 ) -> None:
@@ -220,6 +221,7 @@ async def freed(server: PageServer) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_page_that_vanishes_within_a_turn_or_reads_nothing_frees_its_place(writing: Writing, tokenizer: Any) -> None:
     started, stopped = threading.Event(), threading.Event()
 
