@@ -32,7 +32,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
-    huggingface_hub.utils.build_hf_headers()  # the client of the hub asks once in a process about another thing
+    # The client of the hub asks once in a process about another thing.
+    huggingface_hub.utils.build_hf_headers()  # type: ignore[attr-defined] # documented, and not declared
     names.clear()
     return names
 
