@@ -2,10 +2,9 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -22,9 +21,8 @@ from evalkit.results.responses import ResponseStore
 from evalkit.results.score_rows import result_row, score_rows
 from evalkit.results.scores import SamplesChunk, ScoresFile
 from evalkit.run.audit_records import CallKey, Doubt, Finding, audit_records
-from evalkit.run.chunks import StoredTask, opened_here
+from evalkit.run.chunks import StoredTask, worked_on
 from evalkit.run.garbage import collected_seldom
-from evalkit.run.processes import in_processes
 from evalkit.run.scoring import ScoredChunk, TaskScorer
 from evalkit.run.stored_outcomes import skipped_outcome
 from evalkit.run.tally import Tally
@@ -80,7 +78,7 @@ def audit_calls(stored: StoredTask, task: Task, scores: ScoresFile, scorer: Task
         return audit
     gathered = _Gathered()
     items = gathered.noted(scores.chunks(), records.doubts)
-    with closing(_audited_chunks(stored, task, items, processes)) as chunks:
+    with closing(worked_on(_audited, stored, task, items, processes)) as chunks:
         for chunk in chunks:
             gathered.take(chunk)
             audit.samples += chunk.samples
@@ -182,21 +180,6 @@ class _Gathered:
         _, first = np.unique(ids.dictionary_encode().indices.to_numpy(), return_index=True)
         for row in np.setdiff1d(np.arange(len(ids)), first).tolist():
             yield row, ids[row].as_py()
-
-
-def _audited_chunks(
-    stored: StoredTask, task: Task, items: Iterable[_Item], processes: int
-) -> Generator[_AuditedChunk, None, None]:
-    if processes > 1:
-        yield from in_processes(partial(_audited_here, stored), items, processes, stored.folder)
-        return
-    with ResponseStore(stored.folder, writable=False) as store:
-        for item in items:
-            yield _audited(task, store, item)
-
-
-def _audited_here(stored: StoredTask, item: _Item) -> _AuditedChunk:
-    return _audited(*opened_here(stored), item)
 
 
 def _audited(task: Task, store: ResponseStore, item: _Item) -> _AuditedChunk:

@@ -1,10 +1,10 @@
 """Scoring the stored samples of a task chunk by chunk: in this process, or, where they are many, in several at once."""
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from evalkit.results.responses import ResponseStore
 from evalkit.results.score_rows import result_row, score_rows
@@ -17,6 +17,9 @@ from evalkit.run.stored import stored_tasks
 from evalkit.run.stored_outcomes import stored_outcomes
 from evalkit.run.tally import Tally
 from evalkit.task import Task
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,34 @@ def scored_chunks(
         StoreError: the samples or responses cannot be read, or there is no answer to what the task asks.
         EvalkitError: a process was ended from outside.
     """
+    yield from worked_on(_scored, stored, task, chunks, processes)
+
+
+def worked_on(
+    work: Callable[[Task, ResponseStore, _Item], _Result],
+    stored: StoredTask,
+    task: Task,
+    items: Iterable[_Item],
+    processes: int,
+) -> Generator[_Result, None, None]:
+    """Yield what is made of each item by a task and its responses, in order: in this process, or in several at once.
+
+    Args:
+        work: makes a result of an item; a function of a module.
+        stored: where the responses lie.
+        task: made again of ``stored``.
+        items: to be worked on.
+        processes: how many work at once.
+
+    Raises:
+        EvalkitError: a process was ended from outside; likewise what ``work`` raises.
+    """
     if processes > 1:
-        yield from in_processes(partial(_scored_here, stored), chunks, processes, stored.folder)
+        yield from in_processes(partial(_here, work, stored), items, processes, stored.folder)
         return
     with ResponseStore(stored.folder, writable=False) as store:
-        for chunk in chunks:
-            yield _scored(task, store, chunk)
+        for item in items:
+            yield work(task, store, item)
 
 
 def _scored(task: Task, store: ResponseStore, chunk: SamplesChunk) -> ScoredChunk:
@@ -66,13 +91,12 @@ def _scored(task: Task, store: ResponseStore, chunk: SamplesChunk) -> ScoredChun
         return ScoredChunk(tally, score_rows(rows, task.metrics, task.details, chunk.table))
 
 
-def _scored_here(stored: StoredTask, chunk: SamplesChunk) -> ScoredChunk:
-    return _scored(*opened_here(stored), chunk)
+def _here(work: Callable[[Task, ResponseStore, _Item], _Result], stored: StoredTask, item: _Item) -> _Result:
+    return work(*_opened_here(stored), item)
 
 
 @lru_cache(1)  # one process works on samples of one task
-def opened_here(stored: StoredTask) -> tuple[Task, ResponseStore]:
-    """Return a task and its responses, in a process that works on nothing else (``in_processes``)."""
+def _opened_here(stored: StoredTask) -> tuple[Task, ResponseStore]:
     find_rooms_at_home()  # as the command line does, whose process is evalkit's alone too
     (task,) = stored_tasks(stored.config, [stored.folder.name], stored.allow)
     return task, ResponseStore(stored.folder, writable=False)

@@ -15,7 +15,7 @@ from model_adapters.transformers.checkpoint import (
     checked_dtype,
     chosen_device,
     import_torch,
-    load_weights,
+    load_complete,
     loading,
     weights_identity,
 )
@@ -181,10 +181,8 @@ def _load(path: str, dtype: Any, source: Mapping[str, Any]) -> tuple[Any, Any]:
             f"usable are CTC models and {', '.join(sorted(_ENCODER_DECODERS))}"
         )
     processor = transformers.AutoProcessor.from_pretrained(path, **source)
-    model, missing = load_weights(model_class.from_pretrained, path, dtype, source)
-    if missing:
-        lacking = ", ".join(missing[:3])
-        raise ConfigurationError(f"{path}: no trained weights for {lacking}; it was not trained for speech recognition")
+    why = "it was not trained for speech recognition"
+    model = load_complete(model_class.from_pretrained, path, dtype, source, why)
     return processor, model
 
 

@@ -79,7 +79,13 @@ def loading(path: str) -> Iterator[None]:
         raise ConfigurationError(f"{path}: transformers cannot load it: {first_line(error)}") from error
 
 
-def load_complete(from_pretrained: Callable[..., Any], path: str, dtype: Any, source: Mapping[str, Any]) -> Any:
+def load_complete(
+    from_pretrained: Callable[..., Any],
+    path: str,
+    dtype: Any,
+    source: Mapping[str, Any],
+    why: str = "the checkpoint is not whole",
+) -> Any:
     """Load a model of which no weights are missing; transformers would leave them as they happen to be.
 
     Args:
@@ -87,15 +93,14 @@ def load_complete(from_pretrained: Callable[..., Any], path: str, dtype: Any, so
         path: a checkpoint folder, or a name on the Hugging Face hub.
         dtype: of the weights, a type of PyTorch.
         source: where from, as arguments of ``from_pretrained``.
+        why: what it means that some are missing.
 
     Raises:
         ConfigurationError: some are missing.
     """
     model, missing = load_weights(from_pretrained, path, dtype, source)
     if missing:
-        raise ConfigurationError(
-            f"{path}: no trained weights for {', '.join(missing[:3])}; the checkpoint is not whole"
-        )
+        raise ConfigurationError(f"{path}: no trained weights for {', '.join(missing[:3])}; {why}")
     return model
 
 

@@ -16,7 +16,7 @@ from model_adapters.transformers.checkpoint import (
     checked_dtype,
     chosen_device,
     import_torch,
-    load_weights,
+    load_complete,
     loading,
     weights_identity,
 )
@@ -141,10 +141,8 @@ def _pipeline(path: str, device: str, dtype: Any, source: Mapping[str, Any]) -> 
     kind = transformers.AutoConfig.from_pretrained(path, **source).model_type
     if kind not in MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING_NAMES:
         raise ConfigurationError(f"{path}: a checkpoint of type '{kind}' makes no speech of text by itself")
-    model, missing = load_weights(transformers.AutoModelForTextToWaveform.from_pretrained, path, dtype, source)
-    if missing:
-        lacking = ", ".join(missing[:3])
-        raise ConfigurationError(f"{path}: no trained weights for {lacking}; it was not trained to speak")
+    model_class = transformers.AutoModelForTextToWaveform
+    model = load_complete(model_class.from_pretrained, path, dtype, source, "it was not trained to speak")
     processor = transformers.AutoProcessor.from_pretrained(path, **source)  # the tokenizer, where there is no other
     tokenizer = getattr(processor, "tokenizer", processor)
     return transformers.pipeline(

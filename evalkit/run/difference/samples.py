@@ -4,14 +4,14 @@ import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from evalkit.results.scores import ScoresFile
 from evalkit.results.task_result import MetricResult
-from evalkit.types import FailureKind, Sample
+from evalkit.types import Failure, Sample
 
 Own = Literal["references", "recordings", "facts"]
 Places = npt.NDArray[np.int64]
@@ -85,8 +85,8 @@ def read_samples(scores: ScoresFile, metrics: Mapping[str, MetricResult]) -> tup
         ids.append(each["id"])
         rows.append(row)
         if each["status"] == "failed":
-            known = each["reason"] is not None and each["reason_kind"] in get_args(FailureKind)
-            failures[each["id"]] = each["reason_kind"] if known else "error"
+            reason = {"kind": each["reason_kind"], "message": each["reason"]}
+            failures[each["id"]] = "error" if each["reason"] is None else Failure.from_json(reason).kind
     statistics = {key: scores.statistics(key, tuple(metric.statistics)) for key, metric in metrics.items()}
     counted = np.array(rows, np.int64)
     return TaskSamples(scores, counted, failures, frozenset(skipped), statistics), pa.array(ids, pa.string())
